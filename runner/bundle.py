@@ -1,0 +1,68 @@
+"""Everything that is known of one incident, in one object: what people and programs are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, is_dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner import duration
+from runner.incident import (
+    Approval,
+    Decision,
+    Evidence,
+    Incident,
+    Plan,
+    Run,
+    Transition,
+    Verdict,
+    Verification,
+)
+from runner.store import approvals, incidents, records, runs, trail
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """An incident with its evidence, decisions, verdict, plan, runs and trail."""
+
+    incident: Incident
+    evidence: tuple[Evidence, ...]
+    decisions: tuple[Decision, ...]
+    verdict: Verdict | None
+    plan: Plan | None
+    approvals: tuple[Approval, ...]
+    runs: tuple[Run, ...]
+    verifications: dict[str, Verification]  #: by run id
+    transitions: tuple[Transition, ...]
+
+
+def load(tx: sa.Connection, incident: int) -> Bundle:
+    """The bundle of an incident; NotFound when there is none."""
+    return Bundle(
+        incident=incidents.get(tx, incident),
+        evidence=records.evidence_of(tx, incident),
+        decisions=records.decisions_of(tx, incident),
+        verdict=records.verdict_of(tx, incident),
+        plan=records.plan_of(tx, incident),
+        approvals=approvals.of_incident(tx, incident),
+        runs=runs.of_incident(tx, incident),
+        verifications=records.verifications_of(tx, incident),
+        transitions=trail.of_incident(tx, incident),
+    )
+
+
+def to_json(value: Any) -> Any:
+    """Any noun as JSON: times in ISO 8601, durations as Prometheus writes them."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: to_json(item) for name, item in vars(value).items()}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return duration.write(value)
+    if isinstance(value, dict):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_json(item) for item in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -1,0 +1,151 @@
+"""entry.yml: all that the runner knows of one playbook, parsed and frozen."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from runner.catalog.matcher import Matcher, parse_matcher
+from runner.config import Section, Text
+from runner.duration import Duration, RateField
+from runner.incident import Level
+
+ENTRY_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+class Parameter(Section):
+    """Where the value of one role variable comes from."""
+
+    from_: Text = Field(alias="from")  #: `constant`, `label NAME`, `inventory NAME`, `choice`
+    value: Any = None  #: of a constant; of a choice: what is taken when nothing is chosen
+
+    @field_validator("from_")
+    @classmethod
+    def _known(cls, text: str) -> str:
+        kind, _, name = text.partition(" ")
+        if kind in ("label", "inventory") and name.strip():
+            return f"{kind} {name.strip()}"
+        if text in ("constant", "choice"):
+            return text
+        raise ValueError(
+            f"from is `constant`, `label NAME`, `inventory NAME` or `choice`, not {text!r}"
+        )
+
+    @property
+    def kind(self) -> str:
+        """constant, label, inventory or choice."""
+        return self.from_.partition(" ")[0]
+
+    @property
+    def name(self) -> str:
+        """Of the label or the inventory variable; empty for the others."""
+        return self.from_.partition(" ")[2]
+
+
+class Target(Section):
+    """Which label names the host, and how many hosts one run may touch."""
+
+    label: Text = "instance"
+    max_hosts: Annotated[int, Field(ge=1)] = 1
+
+
+class Limits(Section):
+    """How often and how long; what is None comes from the configuration."""
+
+    cooldown: Duration | None = None
+    max_runs: RateField | None = None
+    timeout: Duration | None = None
+
+
+class Condition(Section):
+    """A rules-only condition on the evidence: the query must give a sample."""
+
+    promql: Text
+
+
+class VerifyCheck(Section):
+    """One thing that must hold before the run counts as a fix. Exactly one key."""
+
+    alert: Literal["cleared"] | None = None
+    promql: Text | None = None  #: fixed when the query gives at least one sample
+    http: Text | None = None  #: fixed when the URL answers `status`
+    result: dict[str, Any] | None = None  #: what the play's `set_stats` must have reported
+    status: Annotated[int, Field(ge=100, le=599)] = 200
+
+    @model_validator(mode="after")
+    def _one(self) -> VerifyCheck:
+        given = [k for k in ("alert", "promql", "http", "result") if getattr(self, k) is not None]
+        if len(given) != 1:
+            raise ValueError("a check is exactly one of alert, promql, http, result")
+        return self
+
+
+class Verify(Section):
+    """What must hold, for how long, and until when; None comes from the configuration."""
+
+    within: Duration | None = None
+    hold: Duration | None = None
+    checks: tuple[VerifyCheck, ...] = (VerifyCheck(alert="cleared"),)
+
+
+class Entry(Section):
+    """One playbook with what the runner knows of it. `id` is its folder's name."""
+
+    id: str
+    folder: Path
+    title: str
+    description: str
+    not_for: tuple[str, ...] = ()
+    kind: Literal["remediation", "probe", "drill"] = "remediation"
+    match: tuple[Matcher, ...] = ()
+    when: tuple[Condition, ...] = ()
+    role: str | None = None
+    parameters: dict[str, Parameter] = Field(default_factory=dict)
+    target: Target = Target()
+    level: Level = Level.APPROVE
+    risk: Literal["low", "medium", "high"] = "medium"
+    limits: Limits = Limits()
+    rehearsal: Literal["required", "none"] = "required"
+    verify: Verify = Verify()
+    queries: dict[str, Text] = Field(default_factory=dict)  #: title → PromQL, as evidence
+    probe: str | None = None  #: id of the probe entry that gathers logs for it
+    undo: str | None = None
+    steps: tuple[str, ...] = ()
+
+    @field_validator("match", mode="before")
+    @classmethod
+    def _parsed(cls, value: Any) -> Any:
+        texts = [value] if isinstance(value, str) else value or ()
+        return tuple(parse_matcher(t) if isinstance(t, str) else t for t in texts)
+
+    @field_validator("parameters")
+    @classmethod
+    def _harmless_names(cls, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
+        for name in parameters:
+            if name.startswith("ansible_") or not _NAME.fullmatch(name):
+                raise ValueError(
+                    f"{name!r} cannot be a parameter: lower case, and never ansible_ (invariant 4)"
+                )
+        return parameters
+
+    @model_validator(mode="after")
+    def _something_to_run(self) -> Entry:
+        if bool(self.role) == bool(self.steps):
+            raise ValueError("give either role or steps")
+        return self
+
+    @property
+    def playbook(self) -> Path:
+        return self.folder / "playbook.yml"
+
+    @property
+    def readme(self) -> Path:
+        return self.folder / "README.md"
+
+    def eligible(self, labels: Any) -> bool:
+        """Whether every matcher fits these labels; an entry without matchers fits none."""
+        return bool(self.match) and all(matcher.matches(labels) for matcher in self.match)

@@ -1,0 +1,114 @@
+"""Alertmanager matchers: `alertname=~"ServiceDown|HttpDown"`, `severity!="info"`.
+
+Regular expressions are RE2, as in Alertmanager: anchored at both ends, and linear
+in the length of the value whatever the pattern, because values come from outside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal, cast
+
+import re2
+
+Op = Literal["=", "!=", "=~", "!~"]
+
+_EXAMPLE = 'write it as alertname="ServiceDown"'
+_PART = r'"(?:[^"\\]|\\.)*"'
+_MATCHER = re.compile(
+    rf"\s*(?P<label>{_PART}|[^\s{{}}!=~,\\\"'`]+)\s*(?P<op>=~|!=|!~|=)\s*(?P<value>{_PART}|[^\"]*?)\s*",
+    re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "\\": "\\", '"': '"'}
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """One condition on one label. A label that is missing counts as empty."""
+
+    label: str
+    op: Op
+    value: str
+
+    def __post_init__(self) -> None:
+        if self.op not in ("=", "!=", "=~", "!~"):
+            raise ValueError(f"{self.op!r} is not an operator; use =, !=, =~ or !~")
+        if not self.label:
+            raise ValueError(f"a matcher needs a label name; {_EXAMPLE}")
+        for text in (self.label, self.value):
+            if not _is_unicode(text):
+                raise ValueError(f"{text[:60]!r} is not valid Unicode text")
+        if self.op in ("=~", "!~"):
+            _compiled(self.value)
+
+    def __str__(self) -> str:
+        label = self.label if _NAME.fullmatch(self.label) else _quoted(self.label)
+        return f"{label}{self.op}{_quoted(self.value)}"
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether these labels fit; in time linear in the value's length."""
+        value = str(labels.get(self.label, ""))
+        if self.op in ("=", "!="):
+            return (value == self.value) is (self.op == "=")
+        # Bytes, because a lone surrogate in a label has no UTF-8 of its own.
+        found = _compiled(self.value).fullmatch(value.encode("utf-8", "surrogatepass"))
+        return (found is not None) is (self.op == "=~")
+
+
+def parse_matcher(text: str) -> Matcher:
+    """The matcher written as `text`, without braces; quotes round the value are optional.
+
+    Raises ValueError with a sentence, and nothing else.
+    """
+    found = _MATCHER.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:120]!r} is not a matcher; {_EXAMPLE}")
+    label, op, value = found["label"], found["op"], found["value"]
+    if value[:1] in ("=", "~"):
+        raise ValueError(f"{text[:120]!r} has no such operator; use =, !=, =~ or !~")
+    return Matcher(_unquoted(label), cast(Op, op), _unquoted(value))
+
+
+def specificity(matcher: Matcher) -> int:
+    """How much a matcher says: 3 equality, 2 pattern, 1 negation, 0 when it fits everything."""
+    if matcher.op == "=~":
+        return 0 if matcher.value == ".*" else 2
+    return 3 if matcher.op == "=" else 1
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _unquoted(text: str) -> str:
+    """`text` without its quotes; an unknown escape such as `\\.` stays as it is."""
+    if text[:1] == '"':
+        text = text[1:-1]
+    return _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[0]), text)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        why = error.args[0].decode(errors="replace") if error.args else "unknown error"
+        raise ValueError(
+            f"{pattern[:120]!r} is not a regular expression of RE2 ({why}); "
+            "look-around and back-references do not exist there"
+        ) from None

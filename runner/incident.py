@@ -1,0 +1,332 @@
+"""The nouns: what an incident is made of. Frozen data without behaviour of its own.
+
+Times are timezone-aware UTC. Durations are `timedelta`. Ids are integers given
+by the store, except run ids, which are hexadecimal and made before the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+Labels = Mapping[str, str]
+
+
+class Level(StrEnum):
+    """How far the runner may go. Compare with `rank`, combine with `lowest`."""
+
+    OBSERVE = "observe"  #: gather, decide, record, notify
+    REHEARSE = "rehearse"  #: and run the playbook in check mode
+    APPROVE = "approve"  #: and ask a person
+    AUTO = "auto"  #: and run it, verify, undo or escalate
+
+    @property
+    def rank(self) -> int:
+        return list(Level).index(self)
+
+    @classmethod
+    def lowest(cls, *levels: Level) -> Level:
+        """The least of `levels`; `AUTO` when there is none."""
+        return min(levels, key=lambda level: level.rank, default=cls.AUTO)
+
+
+class State(StrEnum):
+    """Where an incident stands. The last nine are ends."""
+
+    ADMITTED = "admitted"  #: ours to handle
+    LOCATED = "located"  #: exact inventory hosts are known
+    GATHERED = "gathered"  #: evidence is stored
+    DECIDED = "decided"  #: an entry was chosen
+    JUDGED = "judged"  #: policy gave a level and its reasons
+    REHEARSED = "rehearsed"  #: check mode ran, the plan is hashed
+    WAITING = "waiting"  #: a person has been asked
+    APPROVED = "approved"  #: a person or the level lets the plan through
+    RUNNING = "running"  #: the pre-flight passed, Ansible has been started
+    VERIFYING = "verifying"  #: the run has ended, its effect is being checked
+    UNDOING = "undoing"  #: the declared undo is running
+
+    SUPPRESSED = "suppressed"  #: not ours to handle, with the reason
+    OBSERVED = "observed"  #: the level let us only record the decision
+    DRY_RUN = "dry_run"  #: the level let us only rehearse
+    DENIED = "denied"  #: a person said no
+    EXPIRED = "expired"  #: nobody answered in time
+    CANCELLED = "cancelled"  #: the pre-flight or a person stopped it
+    RESOLVED = "resolved"  #: the alert cleared before anything ran
+    FIXED = "fixed"  #: ran, and verified
+    ESCALATED = "escalated"  #: handed to a person with the bundle
+
+    @property
+    def ended(self) -> bool:
+        return self in ENDED
+
+
+ENDED = frozenset(
+    {
+        State.SUPPRESSED,
+        State.OBSERVED,
+        State.DRY_RUN,
+        State.DENIED,
+        State.EXPIRED,
+        State.CANCELLED,
+        State.RESOLVED,
+        State.FIXED,
+        State.ESCALATED,
+    }
+)
+
+
+class AlertStatus(StrEnum):
+    """What Alertmanager says of one alert."""
+
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+class Outcome(StrEnum):
+    """What one run came to. ansible-runner's `successful` is none of these."""
+
+    CHANGED = "changed"  #: at least one task changed something, none failed
+    NO_CHANGE = "no_change"  #: everything was as wanted already
+    NO_HOSTS = "no_hosts"  #: the play matched no host
+    ALL_SKIPPED = "all_skipped"  #: every task was skipped on some host
+    TOLERATED_FAILURE = "tolerated_failure"  #: a failure was ignored or rescued
+    FAILED = "failed"  #: a task failed, or the play never ran
+    UNREACHABLE = "unreachable"  #: a host could not be reached
+    TIMEOUT = "timeout"  #: ended at its deadline; the effect is not known
+    CANCELLED = "cancelled"  #: a person ended it
+    UNKNOWN = "unknown"  #: the runner went away and nothing proves what happened
+
+    @property
+    def completed(self) -> bool:
+        """Whether every task ran to its end without a failure of any kind."""
+        return self in (Outcome.CHANGED, Outcome.NO_CHANGE)
+
+
+class Purpose(StrEnum):
+    """Why a playbook is run."""
+
+    REHEARSAL = "rehearsal"  #: `--check --diff`
+    REMEDIATION = "remediation"  #: the real thing
+    UNDO = "undo"  #: the entry's declared undo
+    PROBE = "probe"  #: a read-only entry that gathers evidence
+
+    @property
+    def check(self) -> bool:
+        return self is Purpose.REHEARSAL
+
+
+class Result(StrEnum):
+    """Three-valued answer of a check or of all of them. Missing data is unknown."""
+
+    FIXED = "fixed"
+    NOT_FIXED = "not_fixed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """One alert of one delivery, as parsed and size-checked."""
+
+    fingerprint: str  #: Alertmanager's hash of the labels, hexadecimal
+    status: AlertStatus
+    labels: Labels
+    annotations: Labels
+    starts_at: datetime  #: the activation: when this continuous firing began
+    ends_at: datetime | None = None  #: None while firing
+    generator_url: str = ""
+    receiver: str = ""  #: Alertmanager's receiver name, un-escaped
+    source: str = "webhook"  #: webhook, stdin, pull, watch or person
+
+    @property
+    def name(self) -> str:
+        return self.labels.get("alertname", "unnamed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incident:
+    """Our record of one activation of one alert, from arrival to end."""
+
+    id: int
+    alert: Alert
+    state: State
+    reason: str  #: of the last transition
+    created_at: datetime
+    updated_at: datetime
+    environment: str
+    ceiling: Level  #: what the command line or the source allowed at most
+    requested_by: str | None = None  #: the person who asked for it by hand
+    requested_entry: str | None = None  #: the entry that this person chose
+    requested_values: Mapping[str, Any] = field(default_factory=dict)
+    requested_hosts: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    entry: str | None = None
+    level: Level | None = None
+    deliveries: int = 1
+    joined: int | None = None  #: the incident that handles this one too
+    cancel_requested: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """One change of state, or one act of a person: a row of the audit trail."""
+
+    sequence: int
+    incident: int | None  #: None for acts that concern no incident, such as pause
+    at: datetime
+    actor: str  #: `runner`, or a person as `user:NAME`
+    action: str  #: the new state, or the act: pause, resume, approve …
+    previous: str | None
+    reason: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    hash: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A numbered, sourced fact. `text` is masked, size-capped and inert."""
+
+    number: int
+    kind: str  #: alert, metric, log, inventory, history, runbook
+    source: str  #: where it was read: a query, a path, a probe entry
+    title: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Who chose what, and why. `entry` is None when nothing was chosen."""
+
+    decider: str  #: rules, model, or a person as `user:NAME`
+    entry: str | None
+    reason: str
+    values: Mapping[str, Any] = field(default_factory=dict)  #: of `choice` parameters
+    cited: tuple[int, ...] = ()  #: evidence numbers
+    confidence: float = 1.0  #: 0 to 1
+    alternatives: tuple[tuple[str, str], ...] = ()  #: (entry, why not)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """One rule's grant: how far it would let the incident go, and why."""
+
+    rule: str  #: short form, used as a metric label: cooldown, breaker …
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Policy's answer: the least of all grants, with every reason."""
+
+    level: Level
+    reasons: tuple[Reason, ...]
+
+    @property
+    def limiting(self) -> tuple[Reason, ...]:
+        """The reasons that hold the level down to what it is."""
+        return tuple(reason for reason in self.reasons if reason.level is self.level)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What would run: the thing that a person approves, by its hash."""
+
+    entry: str
+    hosts: tuple[str, ...]  #: exact inventory names, sorted
+    delegates: tuple[str, ...]  #: further hosts that the play was seen to touch
+    variables: Mapping[str, Any]
+    content: str  #: hash of playbook, role and entry files
+    diff: str  #: hash of the rehearsal's diff; empty without a rehearsal
+    hash: str
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        """Every host to lock, sorted."""
+        return tuple(sorted({*self.hosts, *self.delegates}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskFidelity:
+    """How much of one task the rehearsal really showed."""
+
+    task: str
+    kind: str  #: simulated, skipped, really_ran, fed_by_skipped
+    hosts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fidelity:
+    """How much of the rehearsal was really simulated."""
+
+    tasks: tuple[TaskFidelity, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """0 to 1: tasks whose effect the rehearsal really showed; 1 when none had one."""
+        if not self.tasks:
+            return 1.0
+        shown = [task for task in self.tasks if task.kind in ("simulated", "really_ran")]
+        return len(shown) / len(self.tasks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One start of ansible-runner: its intent, then its outcome."""
+
+    id: str
+    incident: int
+    purpose: Purpose
+    attempt: int
+    entry: str
+    hosts: tuple[str, ...]
+    plan: str | None  #: plan hash
+    started_at: datetime
+    deadline: datetime
+    ended_at: datetime | None = None
+    outcome: Outcome | None = None  #: None while it may still be running
+    reason: str = ""
+    stats: Mapping[str, Any] = field(default_factory=dict)
+    results: Mapping[str, Any] = field(default_factory=dict)  #: `set_stats: remediation`
+    diff: str = ""
+    fidelity: Fidelity = field(default_factory=Fidelity)
+    artifacts: str = ""  #: directory with what was kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One verification check and what it saw."""
+
+    kind: str  #: alert, promql, http, result
+    target: str
+    result: Result
+    seen: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """Whether the run had its effect."""
+
+    result: Result
+    reason: str
+    checks: tuple[Check, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approval:
+    """A question to a person and, once given, the answer."""
+
+    id: int
+    incident: int
+    plan: str  #: plan hash: the answer counts for this plan only
+    requested_by: str  #: who may not answer
+    requested_at: datetime
+    expires_at: datetime
+    answer: str | None = None  #: approved, denied, expired
+    answered_by: str | None = None
+    answered_at: datetime | None = None
+    comment: str = ""

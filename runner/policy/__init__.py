@@ -1,0 +1,46 @@
+"""Policy: pure functions from a case to a verdict. No clock, no files, no network.
+
+A new rule is a function in the file of its family and a line in `RULES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from runner.incident import Level, Verdict
+from runner.policy import calendar, ceilings, decision, frequency, radius
+from runner.policy.capacity import capacity
+from runner.policy.case import Case, PastRun, Rule
+from runner.policy.fidelity import judge_rehearsal
+
+__all__ = ["RULES", "Case", "PastRun", "Rule", "judge", "judge_rehearsal"]
+
+RULES: tuple[Rule, ...] = (
+    ceilings.configuration,
+    ceilings.command_line,
+    ceilings.hosts,
+    ceilings.entry,
+    ceilings.earned,
+    ceilings.pause,
+    decision.chosen,
+    decision.confidence,
+    decision.agreement,
+    decision.grounded,
+    decision.risk,
+    decision.alert_age,
+    radius.max_hosts,
+    radius.failure_domains,
+    radius.unknown_radius,
+    capacity,
+    frequency.cooldown,
+    frequency.entry_rate,
+    frequency.global_rate,
+    frequency.breaker,
+    calendar.freeze,
+)
+
+
+def judge(case: Case, rules: Iterable[Rule] = RULES) -> Verdict:
+    """The least level that any rule grants, with every reason in the order of `rules`."""
+    reasons = tuple(reason for rule in rules for reason in rule(case))
+    return Verdict(level=Level.lowest(*(reason.level for reason in reasons)), reasons=reasons)

@@ -1,0 +1,79 @@
+"""The case that policy judges: everything it may look at, as data.
+
+Nothing in here is read from a clock, a file or the network; who builds the case
+does that. What is not known is said to be not known (`None`), never left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from runner.catalog.entry import Entry
+from runner.config import Config
+from runner.incident import Alert, Decision, Level, Outcome, Purpose, Reason, Result
+
+#: Purposes that change hosts; rehearsals and probes are free.
+ACTING = frozenset({Purpose.REMEDIATION, Purpose.UNDO})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastRun:
+    """One earlier run, of any incident, as far as policy cares."""
+
+    entry: str
+    hosts: tuple[str, ...]  #: every host it touched
+    incident: int
+    purpose: Purpose
+    started_at: datetime
+    outcome: Outcome | None = None  #: None while it may still be running
+    verification: Result | None = None  #: None while it is not verified
+
+    @property
+    def acted(self) -> bool:
+        """Whether it was started to change something."""
+        return self.purpose in ACTING
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended without a proven effect; not known yet is not a failure."""
+        if self.outcome is not None and not self.outcome.completed:
+            return True
+        return self.verification in (Result.NOT_FIXED, Result.UNKNOWN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One decision about exact hosts, and what policy must know to judge it."""
+
+    entry: Entry
+    hosts: tuple[str, ...]  #: exact inventory names of the plan
+    touched: tuple[str, ...]  #: those and the hosts the play delegates to
+    alert: Alert
+    #: every decider's answer; an abstention that should not count is left out
+    decisions: tuple[Decision, ...]
+    evidence: frozenset[int] = frozenset()  #: numbers that exist, to check what was cited
+    config: Config
+    ceiling: Level  #: of the command line or the source
+    paused: str | None = None  #: who paused the runner and why; None when it is not
+    variables: Mapping[str, Mapping[str, Any]]  #: of every host of the inventory
+    groups: Mapping[str, tuple[str, ...]]  #: every group with all its hosts
+    #: host → healthy, None where the source does not know; None without any source
+    healthy: Mapping[str, bool | None] | None = None
+    busy: frozenset[str] = frozenset()  #: hosts of other runs in flight
+    history: tuple[PastRun, ...] = ()
+    incident: int | None = None  #: its own earlier attempts are no reason to cool down
+    earned: Reason | None = None  #: what (entry, alert, environment) has earned
+    unknown_radius: tuple[str, ...] = ()  #: sentences of the static scan
+    now: datetime
+
+    @property
+    def reach(self) -> tuple[str, ...]:
+        """Every host that the run can touch, sorted, each once."""
+        return tuple(sorted({*self.hosts, *self.touched}))
+
+
+#: A rule gives reasons; none means that it grants `auto` and has nothing to say.
+Rule = Callable[[Case], Iterable[Reason]]

@@ -1,0 +1,93 @@
+"""The decision itself: is it sure, agreed, grounded, harmless and about now?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from runner.duration import write
+from runner.incident import Decision, Level, Reason
+from runner.policy.case import Case
+
+#: How far clocks of different machines may be apart.
+CLOCK_SKEW = timedelta(minutes=5)
+
+
+def chosen(case: Case) -> Iterator[Reason]:
+    """Somebody must have chosen this entry."""
+    if all(decision.entry != case.entry.id for decision in case.decisions):
+        text = f"No decision chose {case.entry.id}."
+        yield Reason(rule="decision", level=Level.OBSERVE, text=text)
+
+
+def confidence(case: Case) -> Iterator[Reason]:
+    """Every decider must be sure enough."""
+    wanted = case.config.policy.min_confidence
+    for decision in case.decisions:
+        if not decision.confidence >= wanted:  # also true of NaN
+            text = (
+                f"{decision.decider} is {decision.confidence:.2f} confident, "
+                f"policy.min_confidence is {wanted:.2f}."
+            )
+            yield Reason(rule="confidence", level=Level.APPROVE, text=text)
+
+
+def agreement(case: Case) -> Iterator[Reason]:
+    """Deciders that differ on the entry, or on a value that both gave, need a person."""
+    answers = {decision.entry for decision in case.decisions}
+    if len(answers) > 1:
+        said = ", ".join(f"{d.decider} chose {d.entry or 'none'}" for d in case.decisions)
+        text = f"The deciders disagree: {said}."
+        yield Reason(rule="disagreement", level=Level.APPROVE, text=text)
+        return
+    if names := _differing(case.decisions):
+        text = f"The deciders disagree about {', '.join(names)}."
+        yield Reason(rule="disagreement", level=Level.APPROVE, text=text)
+
+
+def _differing(decisions: tuple[Decision, ...]) -> list[str]:
+    first: dict[str, object] = {}
+    differing = set()
+    for decision in decisions:
+        for name, value in decision.values.items():
+            if first.setdefault(name, value) != value:
+                differing.add(name)
+    return sorted(differing)
+
+
+def grounded(case: Case) -> Iterator[Reason]:
+    """Cited evidence must exist, and the model must cite some."""
+    for decision in case.decisions:
+        missing = sorted(set(decision.cited) - case.evidence)
+        if missing:
+            numbers = ", ".join(str(number) for number in missing[:10])
+            text = f"{decision.decider} cites evidence that does not exist: {numbers}."
+            yield Reason(rule="citation", level=Level.APPROVE, text=text)
+        if decision.decider == "model" and decision.entry and not decision.cited:
+            text = "The model cites no evidence for its choice."
+            yield Reason(rule="citation", level=Level.APPROVE, text=text)
+
+
+def risk(case: Case) -> Iterator[Reason]:
+    """An entry of high risk always asks a person."""
+    if case.entry.risk == "high":
+        text = f"Entry {case.entry.id} has high risk."
+        yield Reason(rule="risk", level=Level.APPROVE, text=text)
+
+
+def alert_age(case: Case) -> Iterator[Reason]:
+    """What began long ago, or has not begun yet, is not what the entry was made for."""
+    age, oldest = case.now - case.alert.starts_at, case.config.policy.max_alert_age
+    if age > oldest:
+        text = f"The alert began {_hours(age)} ago, policy.max_alert_age is {write(oldest)}."
+        yield Reason(rule="alert_age", level=Level.APPROVE, text=text)
+    if -age > CLOCK_SKEW:
+        text = f"The alert begins {_hours(-age)} from now: two clocks differ."
+        yield Reason(rule="alert_age", level=Level.APPROVE, text=text)
+
+
+def _hours(age: timedelta) -> str:
+    """To the minute, and in years where days would be silly (year-0001 timestamps)."""
+    if age > timedelta(days=3650):
+        return f"{age.days // 365} years"
+    return write(timedelta(minutes=int(age.total_seconds() // 60)))

@@ -1,0 +1,45 @@
+"""What the rehearsal adds to the verdict: it can only lower it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runner.catalog.entry import Entry
+from runner.config import Policy
+from runner.incident import Fidelity, Level, Outcome, Reason, Verdict
+
+
+def judge_rehearsal(
+    verdict: Verdict,
+    fidelity: Fidelity | None,
+    outcome: Outcome | None,
+    policy: Policy,
+    entry: Entry,
+) -> Verdict:
+    """`verdict` with what the rehearsal showed; never a higher level.
+
+    `outcome` is None when no rehearsal ran, which only `rehearsal: none` excuses.
+    """
+    added = tuple(_reasons(fidelity, outcome, policy, entry))
+    level = Level.lowest(verdict.level, *(reason.level for reason in added))
+    return Verdict(level=level, reasons=(*verdict.reasons, *added))
+
+
+def _reasons(
+    fidelity: Fidelity | None, outcome: Outcome | None, policy: Policy, entry: Entry
+) -> Iterator[Reason]:
+    if outcome is None:
+        if entry.rehearsal == "required":
+            text = f"Entry {entry.id} requires a rehearsal and none has run."
+            yield Reason(rule="rehearsal", level=Level.REHEARSE, text=text)
+        return
+    if not outcome.completed:
+        text = f"The rehearsal ended {outcome}, so the run does not start."
+        yield Reason(rule="rehearsal", level=Level.REHEARSE, text=text)
+    share = fidelity.share if fidelity is not None else 0.0
+    if not share >= policy.min_fidelity:
+        text = (
+            f"The rehearsal showed {share:.0%} of the tasks, "
+            f"policy.min_fidelity is {policy.min_fidelity:.0%}."
+        )
+        yield Reason(rule="fidelity", level=Level.APPROVE, text=text)

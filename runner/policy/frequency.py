@@ -1,0 +1,87 @@
+"""Frequency: cooldown, rates, and the breaker that opens when acting does not help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+from runner.duration import Rate, write
+from runner.incident import Level, Reason
+from runner.policy.case import Case, PastRun
+
+
+def cooldown(case: Case) -> Iterator[Reason]:
+    """The same entry does not run again on the same host too soon."""
+    own = case.entry.limits.cooldown
+    wanted = case.config.policy.cooldown if own is None else own
+    reach = set(case.reach)
+    for host in case.reach:
+        ages = [
+            case.now - run.started_at
+            for run in case.history
+            if run.acted
+            and run.entry == case.entry.id
+            and host in reach.intersection(run.hosts)
+            and (case.incident is None or run.incident != case.incident)
+        ]
+        if ages and min(ages) < wanted:
+            text = (
+                f"{case.entry.id} ran on {host} {_ago(min(ages))} ago, needs {write(wanted)} "
+                "between runs."
+            )
+            yield Reason(rule="cooldown", level=Level.OBSERVE, text=text)
+
+
+def entry_rate(case: Case) -> Iterator[Reason]:
+    """The entry's own `max_runs`."""
+    rate = case.entry.limits.max_runs
+    if rate is not None:
+        runs = (run for run in case.history if run.entry == case.entry.id)
+        yield from _over(case, rate, runs, "max_runs", f"Entry {case.entry.id}")
+
+
+def global_rate(case: Case) -> Iterator[Reason]:
+    """`policy.max_runs`, over all entries."""
+    yield from _over(case, case.config.policy.max_runs, case.history, "rate", "The runner")
+
+
+def breaker(case: Case) -> Iterator[Reason]:
+    """Opens for an entry, or for a host, after too many runs that fixed nothing."""
+    failed = [
+        run
+        for run in _within(case, case.history, case.config.policy.breaker.within)
+        if run.acted and run.failed
+    ]
+    of_entry = sum(run.entry == case.entry.id for run in failed)
+    yield from _open(case, f"entry {case.entry.id}", of_entry)
+    for host in case.reach:
+        yield from _open(case, f"host {host}", sum(host in run.hosts for run in failed))
+
+
+def _open(case: Case, what: str, failures: int) -> Iterator[Reason]:
+    bound = case.config.policy.breaker
+    if failures >= bound.failures:
+        text = (
+            f"The breaker is open for {what}: {failures} runs in {write(bound.within)} "
+            f"failed or fixed nothing, it opens at {bound.failures}."
+        )
+        yield Reason(rule="breaker", level=bound.level, text=text)
+
+
+def _over(
+    case: Case, rate: Rate, runs: Iterable[PastRun], rule: str, who: str
+) -> Iterator[Reason]:
+    count = sum(run.acted for run in _within(case, runs, rate.per))
+    if count >= rate.count:
+        text = f"{who} started {count} runs in {write(rate.per)}, {rate.count} are allowed."
+        yield Reason(rule=rule, level=Level.APPROVE, text=text)
+
+
+def _within(case: Case, runs: Iterable[PastRun], window: timedelta) -> Iterator[PastRun]:
+    """Runs younger than `window`; one from the future (a skewed clock) counts too."""
+    return (run for run in runs if case.now - run.started_at < window)
+
+
+def _ago(age: timedelta) -> str:
+    seconds = max(0, int(age.total_seconds()))
+    return write(timedelta(seconds=seconds if seconds < 120 else seconds // 60 * 60))

@@ -1,0 +1,147 @@
+"""The database: one SQLite file or PostgreSQL, its transactions and its schema version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from runner.errors import ConfigError, StoreError
+from runner.store.tables import metadata
+
+#: The newest migration in `migrations/versions`; `tests/test_store.py` compares.
+HEAD = "0001"
+#: How long a writer waits for another one before the store counts as down.
+BUSY_SECONDS = 5
+
+
+class Database:
+    """Engine and transactions. All SQL of the runner goes through `read` and `write`."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self.sqlite = self.engine.dialect.name == "sqlite"
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None on PostgreSQL."""
+        name = self.engine.url.database
+        return Path(name) if self.sqlite and name else None
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection for queries. Raises StoreError when the store cannot be used."""
+        with _explained(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """One transaction, committed at the end. On SQLite it holds the write lock from its
+        first statement on, so that what it reads is still true when it writes."""
+        with _explained(), self.engine.begin() as connection:
+            if self.sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema to `HEAD`; does nothing, quickly, when it is there already."""
+        if self.file is not None:
+            _make_folder(self.file.parent)
+        with _explained():
+            if self._version() != HEAD:
+                _upgrade(self.engine)
+
+    def _version(self) -> str | None:
+        with self.engine.connect() as connection:
+            if not sa.inspect(connection).has_table("alembic_version"):
+                return None
+            row = connection.execute(sa.text("select version_num from alembic_version")).first()
+            return row[0] if row else None
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _engine(url: str) -> sa.Engine:
+    try:
+        address = sa.make_url(url)
+        if address.get_backend_name() == "sqlite":
+            return _sqlite(address)
+        if address.get_backend_name() == "postgresql":
+            address = address.set(drivername="postgresql+psycopg")
+            return sa.create_engine(
+                address, pool_size=10, max_overflow=70, pool_pre_ping=True, pool_timeout=BUSY_SECONDS
+            )
+    except (ArgumentError, NoSuchModuleError):
+        pass
+    except ModuleNotFoundError:
+        raise ConfigError(
+            "store.url: PostgreSQL needs psycopg; install remediation-runner[postgres]"
+        ) from None
+    raise ConfigError(
+        "store.url: must be sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+    ) from None
+
+
+def _sqlite(address: sa.URL) -> sa.Engine:
+    if not address.database or address.database == ":memory:":
+        raise ConfigError("store.url: sqlite needs a file, as in sqlite:///var/runner.db")
+    engine = sa.create_engine(
+        address, pool_size=10, max_overflow=70, pool_timeout=BUSY_SECONDS,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, record: Any) -> None:
+        # DBOS shares this engine and relies on IMMEDIATE for its own writes.
+        connection.isolation_level = "IMMEDIATE"
+        connection.execute("PRAGMA journal_mode=WAL")
+        # FULL: what was acknowledged with 2xx must survive a power cut (invariant 1).
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreError(f"{folder}: the folder cannot be made ({error.strerror})") from None
+
+
+def _upgrade(engine: sa.Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "runner:store/migrations")
+    config.set_main_option("path_separator", "os")
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            # Two processes that start at once must not both migrate.
+            connection.exec_driver_sql("select pg_advisory_xact_lock(7242001)")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.commit()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, PoolTimeout) as error:
+        if isinstance(error, sa.exc.IntegrityError | sa.exc.ProgrammingError | sa.exc.DataError):
+            raise
+        cause = getattr(error, "orig", None) or error
+        raise StoreError(f"the store cannot be used now: {' '.join(str(cause).split())[:200]}") from error
+
+
+__all__ = ["BUSY_SECONDS", "HEAD", "Database", "SQLAlchemyError", "metadata"]

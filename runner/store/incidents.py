@@ -1,0 +1,283 @@
+"""Incident rows: opened once per activation, moved from state to state with a transition each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.errors import NotFound
+from runner.incident import ENDED, Alert, AlertStatus, Incident, Level, State
+from runner.store import trail
+from runner.store.tables import incidents, transitions
+
+_ENDED = [str(state) for state in ENDED]
+
+
+def open_incident(
+    tx: sa.Connection,
+    alert: Alert,
+    *,
+    environment: str,
+    ceiling: Level,
+    reason: str,
+    delivery: int | None = None,
+    requested_by: str | None = None,
+    request: Mapping[str, Any] | None = None,
+    now: datetime | None = None,
+) -> int | None:
+    """A new incident for this activation, with its first transition; None if there is one."""
+    now = now or datetime.now(UTC)
+    insert = _insert(tx)(incidents).values(
+        fingerprint=alert.fingerprint,
+        activation=alert.starts_at,
+        alertname=alert.name,
+        alert=alert_to_json(alert),
+        firing=alert.status is AlertStatus.FIRING,
+        state=State.ADMITTED,
+        reason=reason,
+        environment=environment,
+        ceiling=ceiling,
+        requested_by=requested_by,
+        request=dict(request) if request is not None else None,
+        hosts=[],
+        delivery=delivery,
+        created_at=now,
+        updated_at=now,
+    )
+    added = tx.execute(
+        insert.on_conflict_do_nothing(index_elements=["fingerprint", "activation"]).returning(
+            incidents.c.id
+        )
+    ).scalar()
+    if added is None:
+        return None
+    trail.append(
+        tx,
+        incident=added,
+        action=State.ADMITTED,
+        reason=reason,
+        actor=requested_by or "runner",
+        detail={"alert": alert.name, "source": alert.source},
+        at=now,
+    )
+    return int(added)
+
+
+def _insert(tx: sa.Connection) -> Any:
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    return sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
+
+
+def move(
+    tx: sa.Connection,
+    incident: int,
+    to: State,
+    reason: str,
+    *,
+    expected: Collection[State] | None = None,
+    actor: str = "runner",
+    detail: Mapping[str, Any] | None = None,
+    **columns: Any,
+) -> bool:
+    """Change the state if it is one of `expected` (default: any that has not ended).
+
+    False, and nothing written, when it is not: somebody else was first.
+    """
+    before = tx.execute(
+        sa.select(incidents.c.state).where(incidents.c.id == incident).with_for_update()
+    ).scalar()
+    if before is None or not _allowed(State(before), expected):
+        return False
+    now = datetime.now(UTC)
+    tx.execute(
+        incidents.update()
+        .where(incidents.c.id == incident)
+        .values(state=to, reason=reason, updated_at=now, **columns)
+    )
+    trail.append(
+        tx,
+        incident=incident,
+        action=to,
+        reason=reason,
+        actor=actor,
+        previous=before,
+        detail=detail,
+        at=now,
+    )
+    return True
+
+
+def _allowed(state: State, expected: Collection[State] | None) -> bool:
+    return not state.ended if expected is None else state in expected
+
+
+def get(tx: sa.Connection, incident: int) -> Incident:
+    """The incident; NotFound when there is none."""
+    row = tx.execute(sa.select(incidents).where(incidents.c.id == incident)).mappings().first()
+    if row is None:
+        raise NotFound(f"there is no incident {incident}; see `runner incident list`")
+    return from_row(row)
+
+
+def latest_of(tx: sa.Connection, fingerprint: str) -> Incident | None:
+    """The newest incident of a fingerprint."""
+    query = (
+        sa.select(incidents)
+        .where(incidents.c.fingerprint == fingerprint)
+        .order_by(incidents.c.id.desc())
+        .limit(1)
+    )
+    row = tx.execute(query).mappings().first()
+    return from_row(row) if row else None
+
+
+def known(tx: sa.Connection, fingerprints: Collection[str]) -> dict[str, Incident]:
+    """The newest incident of each of these fingerprints."""
+    query = (
+        sa.select(incidents)
+        .where(incidents.c.fingerprint.in_(list(fingerprints)))
+        .order_by(incidents.c.id)
+    )
+    return {row["fingerprint"]: from_row(row) for row in tx.execute(query).mappings()}
+
+
+def find(
+    tx: sa.Connection,
+    *,
+    states: Collection[State] = (),
+    ended: bool | None = None,
+    since: datetime | None = None,
+    limit: int = 50,
+    before: int | None = None,
+) -> tuple[Incident, ...]:
+    """Incidents by state, newest first."""
+    query = sa.select(incidents).order_by(incidents.c.id.desc()).limit(limit)
+    if states:
+        query = query.where(incidents.c.state.in_([str(state) for state in states]))
+    if ended is not None:
+        is_ended = incidents.c.state.in_(_ENDED)
+        query = query.where(is_ended if ended else sa.not_(is_ended))
+    if since is not None:
+        query = query.where(incidents.c.updated_at >= since)
+    if before is not None:
+        query = query.where(incidents.c.id < before)
+    return tuple(from_row(row) for row in tx.execute(query).mappings())
+
+
+def delivered_again(tx: sa.Connection, incident: int) -> None:
+    """Count a redelivery; nothing else happens."""
+    tx.execute(
+        incidents.update()
+        .where(incidents.c.id == incident)
+        .values(deliveries=incidents.c.deliveries + 1, updated_at=datetime.now(UTC))
+    )
+
+
+def set_firing(tx: sa.Connection, incident: int, firing: bool) -> None:
+    """Remember what the last message said of the alert."""
+    tx.execute(incidents.update().where(incidents.c.id == incident).values(firing=firing))
+
+
+def still_firing(tx: sa.Connection, incident: int) -> bool:
+    """What the last message said of the alert."""
+    query = sa.select(incidents.c.firing).where(incidents.c.id == incident)
+    return bool(tx.execute(query).scalar())
+
+
+def request_cancel(tx: sa.Connection, incident: int) -> None:
+    """Ask whoever works on the incident to stop."""
+    tx.execute(
+        incidents.update().where(incidents.c.id == incident).values(cancel_requested=True)
+    )
+
+
+def joined_to(tx: sa.Connection, incident: int) -> tuple[int, ...]:
+    """Incidents that were suppressed because this one handles them too."""
+    query = sa.select(incidents.c.id).where(
+        incidents.c.joined == incident, incidents.c.state == State.SUPPRESSED, incidents.c.firing
+    )
+    return tuple(tx.execute(query).scalars())
+
+
+def of_delivery(tx: sa.Connection, delivery: int) -> tuple[int, ...]:
+    """Incidents that this delivery opened."""
+    query = sa.select(incidents.c.id).where(incidents.c.delivery == delivery)
+    return tuple(tx.execute(query.order_by(incidents.c.id)).scalars())
+
+
+def counts(tx: sa.Connection) -> dict[str, int]:
+    """How many incidents are in each state."""
+    query = sa.select(incidents.c.state, sa.func.count()).group_by(incidents.c.state)
+    return {state: count for state, count in tx.execute(query)}
+
+
+def last_change(tx: sa.Connection) -> int:
+    """The newest transition's sequence number: changes whenever anything did."""
+    return int(tx.execute(sa.select(sa.func.max(transitions.c.sequence))).scalar() or 0)
+
+
+def alert_to_json(alert: Alert) -> dict[str, Any]:
+    """The alert as it is kept with its incident."""
+    return {
+        "fingerprint": alert.fingerprint,
+        "status": alert.status,
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "starts_at": alert.starts_at.isoformat(),
+        "ends_at": alert.ends_at.isoformat() if alert.ends_at else None,
+        "generator_url": alert.generator_url,
+        "receiver": alert.receiver,
+        "source": alert.source,
+    }
+
+
+def alert_from_json(content: Mapping[str, Any]) -> Alert:
+    """The alert as `alert_to_json` wrote it."""
+    times = {
+        name: datetime.fromisoformat(content[name]) if content[name] else None
+        for name in ("starts_at", "ends_at")
+    }
+    return Alert(**{**content, **times, "status": AlertStatus(content["status"])})
+
+
+def from_row(row: Mapping[str, Any]) -> Incident:
+    """The incident of a row."""
+    request = row["request"] or {}
+    return Incident(
+        id=row["id"],
+        alert=alert_from_json(row["alert"]),
+        state=State(row["state"]),
+        reason=row["reason"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        environment=row["environment"],
+        ceiling=Level(row["ceiling"]),
+        requested_by=row["requested_by"],
+        requested_entry=request.get("entry"),
+        requested_values=request.get("values", {}),
+        requested_hosts=tuple(request.get("hosts", ())),
+        hosts=tuple(row["hosts"]),
+        entry=row["entry"],
+        level=Level(row["level"]) if row["level"] else None,
+        deliveries=row["deliveries"],
+        joined=row["joined"],
+        cancel_requested=row["cancel_requested"],
+    )
+
+
+def open_on(tx: sa.Connection, hosts: Sequence[str], before: int) -> tuple[Incident, ...]:
+    """Open incidents older than `before` that were located on one of `hosts`."""
+    column = sa.cast(incidents.c.hosts, sa.Text)
+    on_host = [column.contains(json.dumps(host), autoescape=True) for host in hosts]
+    query = (
+        sa.select(incidents)
+        .where(sa.not_(incidents.c.state.in_(_ENDED)), incidents.c.id < before, sa.or_(*on_host))
+        .order_by(incidents.c.id)
+        .limit(100)
+    )
+    return tuple(from_row(row) for row in tx.execute(query).mappings()) if hosts else ()

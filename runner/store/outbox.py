@@ -1,0 +1,100 @@
+"""Notifications to send: a row per transition and receiver, claimed before it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from runner.incident import Transition
+from runner.store import trail
+from runner.store.tables import chain, notifications, transitions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """One notification to send now."""
+
+    id: int
+    receiver: str
+    attempts: int  #: tries before this one
+    transition: Transition
+
+
+def fan_out(tx: sa.Connection, receivers: Mapping[str, Sequence[str]], now: datetime) -> int:
+    """Add a row for each new transition and each receiver whose actions name it.
+
+    `receivers` maps a name to actions. Returns how many rows were added.
+    """
+    end = tx.execute(sa.select(chain).with_for_update()).first()
+    if end is None or end.notified >= end.last:
+        return 0
+    fresh = trail.after(tx, end.notified)
+    rows = [
+        {"transition": transition.sequence, "receiver": name, "due_at": now}
+        for transition in fresh
+        for name, actions in receivers.items()
+        if transition.action in actions
+    ]
+    if rows:
+        tx.execute(notifications.insert(), rows)
+    if fresh:
+        tx.execute(chain.update().values(notified=fresh[-1].sequence))
+    return len(rows)
+
+
+def claim(tx: sa.Connection, now: datetime, lease: timedelta, limit: int = 20) -> tuple[Due, ...]:
+    """Notifications that are due; pushes their time on, so that nobody else sends them."""
+    query = (
+        sa.select(notifications, transitions)
+        .join(transitions, transitions.c.sequence == notifications.c.transition)
+        .where(
+            notifications.c.sent_at.is_(None),
+            notifications.c.failed.is_(None),
+            notifications.c.due_at <= now,
+        )
+        .order_by(notifications.c.id)
+        .limit(limit)
+        .with_for_update(of=notifications, skip_locked=True)
+    )
+    due = tuple(_due(row) for row in tx.execute(query))
+    tx.execute(
+        notifications.update()
+        .where(notifications.c.id.in_([item.id for item in due]))
+        .values(due_at=now + lease, attempts=notifications.c.attempts + 1)
+    )
+    return due
+
+
+def _due(row: sa.Row[tuple[object, ...]]) -> Due:
+    values = row._mapping
+    names = Transition.__dataclass_fields__
+    return Due(
+        id=values[notifications.c.id],
+        receiver=values[notifications.c.receiver],
+        attempts=values[notifications.c.attempts],
+        transition=Transition(**{name: values[transitions.c[name]] for name in names}),
+    )
+
+
+def sent(tx: sa.Connection, notification: int, now: datetime) -> None:
+    """It went out."""
+    _update(tx, notification, sent_at=now)
+
+
+def later(tx: sa.Connection, notification: int, due_at: datetime) -> None:
+    """It did not go out; try again at `due_at`."""
+    _update(tx, notification, due_at=due_at)
+
+
+def failed(tx: sa.Connection, notification: int, reason: str) -> None:
+    """It will not go out."""
+    _update(tx, notification, failed=reason)
+
+
+def _update(tx: sa.Connection, notification: int, **values: object) -> None:
+    tx.execute(
+        notifications.update().where(notifications.c.id == notification).values(**values)
+    )

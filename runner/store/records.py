@@ -1,0 +1,150 @@
+"""What an incident gathers on its way: evidence, decisions, verdict, plan, verifications.
+
+Each `put` replaces what was there, because a step may be repeated after a crash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.incident import (
+    Check,
+    Decision,
+    Evidence,
+    Level,
+    Plan,
+    Reason,
+    Result,
+    Verdict,
+    Verification,
+)
+from runner.store.tables import decisions, evidence, plans, verdicts, verifications
+
+
+def put_evidence(tx: sa.Connection, incident: int, items: Sequence[Evidence]) -> None:
+    """Replace the evidence of an incident."""
+    tx.execute(evidence.delete().where(evidence.c.incident == incident))
+    if items:
+        tx.execute(evidence.insert(), [asdict(item) | {"incident": incident} for item in items])
+
+
+def evidence_of(tx: sa.Connection, incident: int) -> tuple[Evidence, ...]:
+    """The evidence of an incident, by number."""
+    query = sa.select(evidence).where(evidence.c.incident == incident).order_by(evidence.c.number)
+    return tuple(Evidence(**_without(row, "incident")) for row in tx.execute(query).mappings())
+
+
+def put_decision(tx: sa.Connection, incident: int, decision: Decision) -> None:
+    """Keep what one decider answered; every decider has one answer."""
+    same = (decisions.c.incident == incident) & (decisions.c.decider == decision.decider)
+    tx.execute(decisions.delete().where(same))
+    row = {
+        "incident": incident,
+        "decider": decision.decider,
+        "entry": decision.entry,
+        "reason": decision.reason,
+        "values": dict(decision.values),
+        "cited": list(decision.cited),
+        "confidence": decision.confidence,
+        "alternatives": [list(pair) for pair in decision.alternatives],
+    }
+    tx.execute(decisions.insert().values(row))
+
+
+def decisions_of(tx: sa.Connection, incident: int) -> tuple[Decision, ...]:
+    """Every answer that was given."""
+    query = sa.select(decisions).where(decisions.c.incident == incident)
+    return tuple(
+        Decision(
+            **_without(row, "incident", "cited", "alternatives"),
+            cited=tuple(row["cited"]),
+            alternatives=tuple((entry, why) for entry, why in row["alternatives"]),
+        )
+        for row in tx.execute(query).mappings()
+    )
+
+
+def put_verdict(tx: sa.Connection, incident: int, verdict: Verdict) -> None:
+    """Keep the latest verdict."""
+    tx.execute(verdicts.delete().where(verdicts.c.incident == incident))
+    reasons = [asdict(reason) for reason in verdict.reasons]
+    tx.execute(
+        verdicts.insert().values(incident=incident, level=verdict.level, reasons=reasons)
+    )
+
+
+def verdict_of(tx: sa.Connection, incident: int) -> Verdict | None:
+    """The latest verdict."""
+    row = tx.execute(sa.select(verdicts).where(verdicts.c.incident == incident)).first()
+    if row is None:
+        return None
+    reasons = tuple(Reason(**reason | {"level": Level(reason["level"])}) for reason in row.reasons)
+    return Verdict(level=Level(row.level), reasons=reasons)
+
+
+def put_plan(tx: sa.Connection, incident: int, plan: Plan) -> None:
+    """Keep the plan that a person is shown and the pre-flight compares."""
+    tx.execute(plans.delete().where(plans.c.incident == incident))
+    row = asdict(plan) | {
+        "incident": incident,
+        "hosts": list(plan.hosts),
+        "delegates": list(plan.delegates),
+        "variables": dict(plan.variables),
+    }
+    tx.execute(plans.insert().values(row))
+
+
+def plan_of(tx: sa.Connection, incident: int) -> Plan | None:
+    """The plan of an incident."""
+    row = tx.execute(sa.select(plans).where(plans.c.incident == incident)).mappings().first()
+    if row is None:
+        return None
+    lists = {"hosts": tuple(row["hosts"]), "delegates": tuple(row["delegates"])}
+    return Plan(**_without(row, "incident") | lists)
+
+
+def put_verification(
+    tx: sa.Connection, incident: int, run: str, verification: Verification
+) -> None:
+    """Keep whether a run had its effect."""
+    tx.execute(verifications.delete().where(verifications.c.run == run))
+    row = {
+        "run": run,
+        "incident": incident,
+        "result": verification.result,
+        "reason": verification.reason,
+        "checks": [asdict(check) for check in verification.checks],
+        "at": verification.at,
+    }
+    tx.execute(verifications.insert().values(row))
+
+
+def verifications_of(tx: sa.Connection, incident: int) -> dict[str, Verification]:
+    """Run id → verification."""
+    query = sa.select(verifications).where(verifications.c.incident == incident)
+    return {row["run"]: _verification(row) for row in tx.execute(query).mappings()}
+
+
+def verified(tx: sa.Connection, runs: Sequence[str]) -> dict[str, Result]:
+    """Run id → result, for these runs."""
+    query = sa.select(verifications.c.run, verifications.c.result).where(
+        verifications.c.run.in_(list(runs))
+    )
+    return {run: Result(result) for run, result in tx.execute(query)}
+
+
+def _verification(row: Any) -> Verification:
+    checks = tuple(
+        Check(**check | {"result": Result(check["result"])}) for check in row["checks"]
+    )
+    return Verification(
+        result=Result(row["result"]), reason=row["reason"], checks=checks, at=row["at"]
+    )
+
+
+def _without(row: Any, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}

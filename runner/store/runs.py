@@ -1,0 +1,180 @@
+"""Runs: the intent is written before Ansible starts, with a lock on every host (invariants 2, 3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from runner.errors import NotFound
+from runner.incident import Fidelity, Outcome, Purpose, Run, TaskFidelity
+from runner.store.tables import host_locks, runs, workers
+
+
+class HostsBusy(Exception):
+    """Another run is touching one of the hosts; `hosts` says which are taken."""
+
+    def __init__(self, hosts: Collection[str]) -> None:
+        super().__init__(f"another run is touching {', '.join(sorted(hosts))}")
+        self.hosts = tuple(sorted(hosts))
+
+
+class WorkerDead(Exception):
+    """This worker was marked dead: another one has taken over and may already be running."""
+
+
+def intend(tx: sa.Connection, run: Run, *, worker: str, lock: Sequence[str]) -> bool:
+    """Write the intent to run and lock every host of `lock`, all or nothing.
+
+    False when this very run (incident, purpose, attempt) was intended before: never start it
+    again. Raises HostsBusy when a host is taken and WorkerDead when this worker may not start
+    anything any more; the caller's transaction must then be rolled back.
+    """
+    if find(tx, run.incident, run.purpose, run.attempt) is not None:
+        return False
+    _require_alive(tx, worker)
+    tx.execute(runs.insert().values(_to_row(run) | {"worker": worker}))
+    taken = [
+        {"host": host, "run": run.id, "taken_at": run.started_at} for host in sorted(set(lock))
+    ]
+    if busy := busy_hosts(tx, lock):
+        raise HostsBusy(busy)
+    try:
+        if taken:
+            tx.execute(host_locks.insert(), taken)
+    except IntegrityError:
+        raise HostsBusy(lock) from None
+    return True
+
+
+def _require_alive(tx: sa.Connection, worker: str) -> None:
+    alive = sa.select(workers.c.id).where(workers.c.id == worker, workers.c.dead_at.is_(None))
+    # Locked against the reaper's update, so that it cannot be marked dead in between.
+    if tx.execute(alive.with_for_update()).first() is None:
+        raise WorkerDead(f"worker {worker} was taken over")
+
+
+def busy_hosts(tx: sa.Connection, hosts: Collection[str] | None = None) -> frozenset[str]:
+    """Hosts that a run may be touching now; of `hosts`, or of all."""
+    query = sa.select(host_locks.c.host)
+    if hosts is not None:
+        query = query.where(host_locks.c.host.in_(list(hosts)))
+    return frozenset(tx.execute(query).scalars())
+
+
+def conclude(tx: sa.Connection, run: str, *, release: bool = True, **columns: Any) -> bool:
+    """Write the outcome of a run that has none, and free its hosts unless `release` is False.
+
+    False when it had an outcome already, except that `unknown` may be replaced by a proof.
+    """
+    row = tx.execute(sa.select(runs.c.outcome).where(runs.c.id == run).with_for_update()).first()
+    if row is None or row[0] not in (None, Outcome.UNKNOWN):
+        return False
+    tx.execute(runs.update().where(runs.c.id == run).values(**columns))
+    if release:
+        tx.execute(host_locks.delete().where(host_locks.c.run == run))
+    return True
+
+
+def find(tx: sa.Connection, incident: int, purpose: Purpose, attempt: int) -> Run | None:
+    """The run of this attempt, if it was ever intended."""
+    query = sa.select(runs).where(
+        runs.c.incident == incident, runs.c.purpose == purpose, runs.c.attempt == attempt
+    )
+    row = tx.execute(query).mappings().first()
+    return from_row(row) if row else None
+
+
+def get(tx: sa.Connection, run: str) -> Run:
+    """The run; NotFound when there is none."""
+    row = tx.execute(sa.select(runs).where(runs.c.id == run)).mappings().first()
+    if row is None:
+        raise NotFound(f"there is no run {run}")
+    return from_row(row)
+
+
+def of_incident(tx: sa.Connection, incident: int) -> tuple[Run, ...]:
+    """Every run of an incident, oldest first."""
+    query = sa.select(runs).where(runs.c.incident == incident).order_by(runs.c.started_at)
+    return tuple(from_row(row) for row in tx.execute(query).mappings())
+
+
+def since(tx: sa.Connection, start: datetime) -> tuple[Run, ...]:
+    """Real runs (no rehearsals, no probes) that started after `start`, oldest first."""
+    query = (
+        sa.select(runs)
+        .where(runs.c.started_at >= start, runs.c.purpose.in_(["remediation", "undo"]))
+        .order_by(runs.c.started_at)
+    )
+    return tuple(from_row(row) for row in tx.execute(query).mappings())
+
+
+def locked(tx: sa.Connection) -> tuple[Run, ...]:
+    """Runs that hold a host: those in flight, and those whose end is unknown."""
+    query = sa.select(runs).where(runs.c.id.in_(sa.select(host_locks.c.run)))
+    return tuple(from_row(row) for row in tx.execute(query).mappings())
+
+
+def release(tx: sa.Connection, run: str) -> None:
+    """Free the hosts of a run."""
+    tx.execute(host_locks.delete().where(host_locks.c.run == run))
+
+
+def _to_row(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "incident": run.incident,
+        "purpose": run.purpose,
+        "attempt": run.attempt,
+        "entry": run.entry,
+        "hosts": list(run.hosts),
+        "plan": run.plan,
+        "artifacts": run.artifacts,
+        "started_at": run.started_at,
+        "deadline": run.deadline,
+    }
+
+
+def from_row(row: Mapping[str, Any]) -> Run:
+    """The run of a row."""
+    tasks = row["fidelity"] or []
+    return Run(
+        id=row["id"],
+        incident=row["incident"],
+        purpose=Purpose(row["purpose"]),
+        attempt=row["attempt"],
+        entry=row["entry"],
+        hosts=tuple(row["hosts"]),
+        plan=row["plan"],
+        started_at=row["started_at"],
+        deadline=row["deadline"],
+        ended_at=row["ended_at"],
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+        reason=row["reason"],
+        stats=row["stats"] or {},
+        results=row["results"] or {},
+        diff=row["diff"],
+        fidelity=Fidelity(tasks=tuple(TaskFidelity(**task) for task in tasks)),
+        artifacts=row["artifacts"],
+    )
+
+
+def fidelity_to_json(fidelity: Fidelity) -> list[dict[str, Any]]:
+    """The fidelity as it is kept with its run."""
+    return [
+        {"task": task.task, "kind": task.kind, "hosts": task.hosts} for task in fidelity.tasks
+    ]
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON can hold it; what it cannot becomes text."""
+    return json.loads(json.dumps(value, default=str, allow_nan=True).replace("NaN", "null"))
+
+
+def now() -> datetime:
+    """The time that is written into rows."""
+    return datetime.now(UTC)

@@ -1,0 +1,36 @@
+"""Switches that people throw at run time; every throw is a row of the audit trail."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from runner.store import trail
+from runner.store.tables import switches
+
+PAUSE = "pause"
+
+
+def pause(tx: sa.Connection, *, actor: str, reason: str) -> None:
+    """Make every incident `observe` until `resume`."""
+    tx.execute(switches.delete().where(switches.c.name == PAUSE))
+    now = datetime.now(UTC)
+    tx.execute(switches.insert().values(name=PAUSE, reason=reason, actor=actor, at=now))
+    trail.append(tx, action="pause", reason=reason, actor=actor, at=now)
+
+
+def resume(tx: sa.Connection, *, actor: str, reason: str) -> bool:
+    """End the pause; False when there was none."""
+    gone = tx.execute(switches.delete().where(switches.c.name == PAUSE)).rowcount
+    if gone:
+        trail.append(tx, action="resume", reason=reason, actor=actor)
+    return bool(gone)
+
+
+def paused(tx: sa.Connection) -> str | None:
+    """Why and by whom everything is paused, as a sentence; None when it is not."""
+    row = tx.execute(sa.select(switches).where(switches.c.name == PAUSE)).first()
+    if row is None:
+        return None
+    return f"paused by {row.actor} at {row.at:%Y-%m-%d %H:%M} UTC: {row.reason}"

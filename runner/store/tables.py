@@ -1,0 +1,276 @@
+"""Every table of the runner. DBOS keeps its own beside them in the same database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A timezone-aware UTC time; SQLite, which knows no zones, keeps it naive."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Identity = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: What arrived, as it arrived. `admitted` counts how many of its alerts were looked at.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("received_at", UtcTime, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("ceiling", String(16), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("alerts", Integer, nullable=False),
+    Column("admitted", Integer, nullable=False, server_default="0"),
+    Column("done", Boolean, nullable=False, server_default=text("false")),
+    Index("ix_deliveries_open", "id", sqlite_where=text("not done"), postgresql_where=text("not done")),
+)
+
+#: One row per activation of an alert, whatever the number of deliveries.
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("activation", UtcTime, nullable=False),
+    Column("alertname", Text, nullable=False),
+    Column("alert", JSON, nullable=False),
+    Column("firing", Boolean, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("ceiling", String(16), nullable=False),
+    Column("requested_by", Text),
+    Column("request", JSON),
+    Column("hosts", JSON, nullable=False),
+    Column("entry", String(64)),
+    Column("level", String(16)),
+    Column("joined", Identity),
+    Column("deliveries", Integer, nullable=False, server_default="1"),
+    Column("delivery", Identity),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    UniqueConstraint("fingerprint", "activation"),
+    Index("ix_incidents_state", "state"),
+    Index("ix_incidents_updated_at", "updated_at"),
+)
+
+#: The audit trail: hash-chained, append-only.
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("sequence", Identity, primary_key=True, autoincrement=False),
+    Column("incident", Identity),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("previous", String(32)),
+    Column("reason", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("ix_transitions_incident", "incident"),
+)
+
+#: One row: both ends of the chain, and how far receivers were told.
+chain = Table(
+    "chain",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("first", Identity, nullable=False),
+    Column("before", String(64), nullable=False),
+    Column("last", Identity, nullable=False),
+    Column("head", String(64), nullable=False),
+    Column("notified", Identity, nullable=False, server_default="0"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("incident", Identity, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("incident", Identity, primary_key=True),
+    Column("decider", String(64), primary_key=True),
+    Column("entry", String(64)),
+    Column("reason", Text, nullable=False),
+    Column("values", JSON, nullable=False),
+    Column("cited", JSON, nullable=False),
+    Column("confidence", JSON, nullable=False),
+    Column("alternatives", JSON, nullable=False),
+)
+
+#: The latest verdict of an incident, with every reason.
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("incident", Identity, primary_key=True),
+    Column("level", String(16), nullable=False),
+    Column("reasons", JSON, nullable=False),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("incident", Identity, primary_key=True),
+    Column("entry", String(64), nullable=False),
+    Column("hosts", JSON, nullable=False),
+    Column("delegates", JSON, nullable=False),
+    Column("variables", JSON, nullable=False),
+    Column("content", String(64), nullable=False),
+    Column("diff", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+#: The intent is the row; the outcome comes later. Never deleted while open.
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("incident", Identity, nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("entry", String(64), nullable=False),
+    Column("hosts", JSON, nullable=False),
+    Column("plan", String(64)),
+    Column("worker", String(64), nullable=False),
+    Column("artifacts", Text, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("deadline", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("outcome", String(24)),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("stats", JSON),
+    Column("results", JSON),
+    Column("diff", Text, nullable=False, server_default=""),
+    Column("fidelity", JSON),
+    UniqueConstraint("incident", "purpose", "attempt"),
+    Index("ix_runs_started_at", "started_at"),
+    Index("ix_runs_entry", "entry"),
+)
+
+#: The host lock: one row per host while a run may be touching it.
+host_locks = Table(
+    "host_locks",
+    metadata,
+    Column("host", String(255), primary_key=True),
+    Column("run", String(32), ForeignKey("runs.id"), nullable=False),
+    Column("taken_at", UtcTime, nullable=False),
+    Index("ix_host_locks_run", "run"),
+)
+
+verifications = Table(
+    "verifications",
+    metadata,
+    Column("run", String(32), primary_key=True),
+    Column("incident", Identity, nullable=False),
+    Column("result", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("checks", JSON, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index("ix_verifications_incident", "incident"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("incident", Identity, nullable=False),
+    Column("plan", String(64), nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("answer", String(16)),
+    Column("answered_by", Text),
+    Column("answered_at", UtcTime),
+    Column("comment", Text, nullable=False, server_default=""),
+    UniqueConstraint("incident", "plan"),
+)
+
+#: The outbox: one row per transition and receiver that has to be told.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("transition", Identity, nullable=False),
+    Column("receiver", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("due_at", UtcTime, nullable=False),
+    Column("sent_at", UtcTime),
+    Column("failed", Text),
+    UniqueConstraint("transition", "receiver"),
+    Index("ix_notifications_due_at", "due_at"),
+)
+
+#: Switches that people throw at run time: `pause`.
+switches = Table(
+    "switches",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
+#: Who works on this database. Dead rows stay: a row marked dead never works again.
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("beat_at", UtcTime, nullable=False),
+    Column("dead_at", UtcTime),
+)

@@ -1,0 +1,51 @@
+"""Who works on this database, by heartbeat on the database's own clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from runner.store.tables import workers
+
+
+def clock(tx: sa.Connection) -> datetime:
+    """The database's time, so that workers with different clocks agree."""
+    if tx.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    return tx.execute(sa.select(sa.func.clock_timestamp())).scalar_one()  # type: ignore[no-any-return]
+
+
+def join(tx: sa.Connection, worker: str, host: str) -> None:
+    """Add this worker, alive; on SQLite the one worker comes back to life."""
+    now = clock(tx)
+    tx.execute(workers.delete().where(workers.c.id == worker))
+    tx.execute(workers.insert().values(id=worker, host=host, started_at=now, beat_at=now))
+
+
+def beat(tx: sa.Connection, worker: str) -> bool:
+    """Say that this worker lives; False when it was marked dead and must stop at once."""
+    alive = (workers.c.id == worker) & workers.c.dead_at.is_(None)
+    return tx.execute(workers.update().where(alive).values(beat_at=clock(tx))).rowcount == 1
+
+
+def reap(tx: sa.Connection, ttl: timedelta) -> tuple[str, ...]:
+    """Mark workers dead that have not been heard of for `ttl`; returns every dead one."""
+    now = clock(tx)
+    silent = workers.c.dead_at.is_(None) & (workers.c.beat_at < now - ttl)
+    tx.execute(workers.update().where(silent).values(dead_at=now))
+    return tuple(
+        tx.execute(sa.select(workers.c.id).where(workers.c.dead_at.is_not(None))).scalars()
+    )
+
+
+def leave(tx: sa.Connection, worker: str) -> None:
+    """Mark this worker dead after a clean stop, so that others take over at once."""
+    alive = (workers.c.id == worker) & workers.c.dead_at.is_(None)
+    tx.execute(workers.update().where(alive).values(dead_at=clock(tx)))
+
+
+def count_alive(tx: sa.Connection, ttl: timedelta) -> int:
+    """How many workers were heard of within `ttl`."""
+    fresh = workers.c.dead_at.is_(None) & (workers.c.beat_at >= clock(tx) - ttl)
+    return int(tx.execute(sa.select(sa.func.count()).where(fresh)).scalar_one())

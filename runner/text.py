@@ -1,0 +1,45 @@
+"""Text from outside, made harmless for where it goes: the store, a terminal, a line of log.
+
+Labels keep what was sent, because they are compared; only what no store can
+hold is replaced on the way in. What people see goes through `visible`.
+"""
+
+from __future__ import annotations
+
+import re
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  #: stands for what cannot be stored
+CUT = "…"  #: the last character of a text that was longer
+
+_NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """`text` with each NUL and lone surrogate replaced: neither fits into a database."""
+    return _NOT_STORABLE.sub(REPLACEMENT, text)
+
+
+def visible(text: str, *, lines: bool = False) -> str:
+    r"""`text` with every character that could act on a terminal written out, as `\x1b`.
+
+    That covers control characters, terminal escapes, direction overrides,
+    zero-width characters and odd spaces. `lines` keeps line ends and tabs.
+    """
+    if text.isprintable():
+        return text
+    kept = "\n\t" if lines else ""
+    return "".join(c if c.isprintable() or c in kept else _written(c) for c in text)
+
+
+def _written(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def cut(text: str, limit: int) -> str:
+    """`text`, of at most `limit` characters; the last one is `…` when some are missing."""
+    return text if len(text) <= limit else text[: limit - 1] + CUT
+
+
+def brief(text: str, limit: int = 80) -> str:
+    """`text` as one short harmless line, for messages."""
+    return visible(cut(" ".join(text[: 4 * limit].split()), limit))

@@ -1,0 +1,105 @@
+"""Alertmanager matcher syntax, as its own documentation and parser have it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.catalog.matcher import Matcher, parse_matcher, specificity
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('a="b"', Matcher("a", "=", "b")),
+        ("a=b", Matcher("a", "=", "b")),
+        (' a  !=  "b c" ', Matcher("a", "!=", "b c")),
+        ('a=~"x|y"', Matcher("a", "=~", "x|y")),
+        ("a=~x|y", Matcher("a", "=~", "x|y")),
+        ("a!~x{2}", Matcher("a", "!~", "x{2}")),
+        ('a=""', Matcher("a", "=", "")),
+        ("a=", Matcher("a", "=", "")),
+        (r'a="say \"hi\" \\ \n"', Matcher("a", "=", 'say "hi" \\ \n')),
+        (r'a=~"web\d+\.example"', Matcher("a", "=~", r"web\d+\.example")),
+        ('"größe in m"="1"', Matcher("größe in m", "=", "1")),
+        ('größe="1"', Matcher("größe", "=", "1")),
+        ('a="x=y,z"', Matcher("a", "=", "x=y,z")),
+    ],
+)
+def test_it_reads_what_alertmanager_reads(text: str, expected: Matcher) -> None:
+    assert parse_matcher(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", '="b"', 'a=="b"', "a=~(", 'a="b', 'a=b"', 'a="b"c', '{a="b"}', '""="x"', "a~b",
+     r'a=~"(?=x)"', 'a="b" c="d"', "a b=c", 'a="\ud800"'],
+)  # fmt: skip
+def test_it_refuses_what_is_not_a_matcher(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_matcher(text)
+
+
+def test_it_says_how_to_write_a_matcher() -> None:
+    with pytest.raises(ValueError, match='write it as alertname="ServiceDown"'):
+        parse_matcher("ServiceDown")
+
+
+def test_it_anchors_patterns_at_both_ends() -> None:
+    matcher = parse_matcher('alertname=~"Down|Http"')
+    assert matcher.matches({"alertname": "Down"})
+    assert not matcher.matches({"alertname": "ServiceDown"})
+    assert not matcher.matches({"alertname": "HttpDown"})
+    assert not matcher.matches({"alertname": "Down\n"})
+
+
+def test_it_takes_a_missing_label_as_empty() -> None:
+    assert parse_matcher('a=""').matches({})
+    assert parse_matcher('a!="x"').matches({})
+    assert parse_matcher('a=~".*"').matches({})
+    assert not parse_matcher('a=~".+"').matches({})
+    assert parse_matcher('a!~".+"').matches({})
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+b", "(a|a)*c", "(.*)*x", "(a?){50}a{50}b"])
+def test_a_value_of_a_megabyte_cannot_hang_it(pattern: str) -> None:
+    """Invariant 14: backtracking would need centuries here, so coming back is the proof."""
+    assert not parse_matcher(f'a=~"{pattern}"').matches({"a": "a" * 1_000_000})
+
+
+def test_a_lone_surrogate_in_a_label_does_not_raise() -> None:
+    assert not parse_matcher('a=~"x.*"').matches({"a": "\ud800"})
+    assert not parse_matcher('a="x"').matches({"a": "\ud800"})
+
+
+def test_equality_says_more_than_a_pattern_and_a_pattern_more_than_a_negation() -> None:
+    texts = ['a="x"', 'a=~"x|y"', 'a!="x"', 'a=~".*"']
+    numbers = [specificity(parse_matcher(text)) for text in texts]
+    assert numbers == sorted(set(numbers), reverse=True)
+
+
+@given(label=TEXT.filter(bool), op=st.sampled_from(["=", "!="]), value=TEXT)
+def test_what_it_writes_it_reads_back(label: str, op: str, value: str) -> None:
+    matcher = Matcher(label, op, value)  # type: ignore[arg-type]
+    assert parse_matcher(str(matcher)) == matcher
+
+
+@given(label=TEXT.filter(bool), value=TEXT, op=st.sampled_from(["=~", "!~"]))
+def test_patterns_are_read_back_too(label: str, op: str, value: str) -> None:
+    try:
+        matcher = Matcher(label, op, value)  # type: ignore[arg-type]
+    except ValueError:
+        return
+    assert parse_matcher(str(matcher)) == matcher
+
+
+@given(st.text(max_size=80) | st.text('ab"\\=!~ {}n(*', max_size=20))
+def test_any_text_is_a_matcher_or_a_value_error(text: str) -> None:
+    try:
+        matcher = parse_matcher(text)
+    except ValueError:
+        return
+    assert isinstance(matcher.matches({matcher.label: text}), bool)
