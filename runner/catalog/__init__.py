@@ -1,0 +1,175 @@
+"""The catalog: the closed list of what the runner may do, read from playbooks/ and roles/."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import ValidationError
+
+from runner.catalog import document, parameters
+from runner.catalog.entry import ENTRY_ID, Entry
+from runner.catalog.parameters import ParameterSpec, Specs
+from runner.config import explain
+from runner.errors import CatalogError, NotFound
+from runner.incident import Labels
+
+__all__ = ["Catalog", "Entry", "ParameterSpec", "find_role", "load"]
+
+_OURS = ("id", "folder")  #: fields of Entry that come from the path, never from the file
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalog:
+    """Every entry by its id, with the variables of its role. Sound as a whole."""
+
+    playbooks: Path
+    roles: tuple[Path, ...]  #: searched in this order
+    entries: Mapping[str, Entry]
+    schemas: Mapping[str, Specs]
+
+    def get(self, id: str) -> Entry:
+        """The entry of this id. Raises NotFound with the nearest one."""
+        if id in self.entries:
+            return self.entries[id]
+        hint = _hint(id, self.entries) or "; `runner catalog list` shows all"
+        raise NotFound(f"the catalog has no entry {id[:80]!r}{hint}")
+
+    def eligible(self, labels: Labels) -> tuple[Entry, ...]:
+        """The remediation entries whose matchers all fit, by id."""
+        return tuple(e for e in self.by_kind("remediation") if e.eligible(labels))
+
+    def by_kind(self, kind: str) -> tuple[Entry, ...]:
+        """The entries that are a remediation, a probe or a drill, by id."""
+        return tuple(entry for _, entry in sorted(self.entries.items()) if entry.kind == kind)
+
+    def schema(self, entry_id: str) -> Specs:
+        """The variables of the entry's role; none for a plan of steps."""
+        return self.schemas[self.get(entry_id).id]
+
+
+def load(playbooks: Path, roles: tuple[Path, ...]) -> Catalog:
+    """The catalog in these folders. Raises CatalogError with one line per problem."""
+    if not playbooks.is_dir():
+        raise CatalogError(
+            f"{playbooks}: there is no such folder; set project.playbooks in runner.yml"
+        )
+    problems: list[str] = []
+    entries: dict[str, Entry] = {}
+    schemas: dict[str, Specs] = {}
+    for folder in sorted(path.parent for path in playbooks.glob("*/entry.yml")):
+        try:
+            entry = _entry(folder)
+            schemas[entry.id] = _schema(entry, roles)
+            entries[entry.id] = entry
+        except CatalogError as error:
+            problems += str(error).splitlines()
+    known = {path.parent.name for path in playbooks.glob("*/entry.yml")}
+    for entry in entries.values():
+        problems += _references(entry, entries, known)
+    problems += _cycles(entries)
+    if problems:
+        raise CatalogError("\n".join(problems))
+    return Catalog(
+        playbooks=playbooks,
+        roles=roles,
+        entries=MappingProxyType(entries),
+        schemas=MappingProxyType(schemas),
+    )
+
+
+def find_role(roles: Iterable[Path], name: str) -> Path | None:
+    """The folder of the role in the first of `roles` that has it; None for any other name."""
+    if not ENTRY_ID.fullmatch(name):
+        return None
+    return next((path / name for path in roles if (path / name).is_dir()), None)
+
+
+def _entry(folder: Path) -> Entry:
+    path = folder / "entry.yml"
+    if not ENTRY_ID.fullmatch(folder.name):
+        raise CatalogError(
+            f"{path}: {folder.name!r} cannot be an id; use lower case letters, digits and _"
+        )
+    try:
+        content = document.mapping(path)
+    except ValueError as error:
+        raise CatalogError(f"{path}: {error}") from None
+    if unknown := [key for key in _OURS if key in content]:
+        raise CatalogError(
+            f"{path}: unknown key {unknown[0]}; an entry's id is the name of its folder"
+        )
+    content = {key: value for key, value in content.items() if value is not None}
+    try:
+        return Entry.model_validate(content | {"id": folder.name, "folder": folder})
+    except ValidationError as error:
+        lines = [f"{path}: {explain(problem, Entry)}" for problem in error.errors()]
+        raise CatalogError("\n".join(lines)) from None
+
+
+def _schema(entry: Entry, roles: tuple[Path, ...]) -> Specs:
+    """The variables of the entry's role, checked against what the entry passes."""
+    place = entry.folder / "entry.yml"
+    if entry.role is None:
+        if entry.parameters:
+            raise CatalogError(f"{place}: parameters belong to the steps, not to the plan")
+        return {}
+    if not entry.playbook.is_file():
+        raise CatalogError(f"{entry.playbook}: is missing; it is the play that runs {entry.role}")
+    role = find_role(roles, entry.role)
+    if role is None:
+        hint = _hint(entry.role, _role_names(roles))
+        raise CatalogError(f"{place}: role: there is no role {entry.role!r}{hint}")
+    specs = parameters.specs_of(role)
+    if problems := parameters.problems(entry, specs):
+        raise CatalogError("\n".join(f"{place}: {problem}" for problem in problems))
+    return MappingProxyType(specs)
+
+
+def _references(entry: Entry, entries: Mapping[str, Entry], known: set[str]) -> Iterator[str]:
+    """What is wrong with the entries that this one names. A broken one is told elsewhere."""
+    for key, other, kinds in _named(entry):
+        place = f"{entry.folder / 'entry.yml'}: {key}"
+        if other not in known:
+            yield f"{place}: there is no entry {other!r}{_hint(other, known)}"
+        elif other in entries and entries[other].kind not in kinds:
+            wanted = " or ".join(kinds)
+            yield f"{place}: {other} is a {entries[other].kind}, but a {wanted} is needed here"
+
+
+def _named(entry: Entry) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """(key, entry id, kinds that it may have) of every entry that this one names."""
+    if entry.undo:
+        yield "undo", entry.undo, ("remediation",)
+    if entry.probe:
+        yield "probe", entry.probe, ("probe",)
+    for number, step in enumerate(entry.steps):
+        yield f"steps.{number}", step, ("remediation", "probe")
+
+
+def _cycles(entries: Mapping[str, Entry]) -> list[str]:
+    graph: dict[str, list[str]] = {
+        entry.id: sorted({*entry.steps, *([entry.undo] if entry.undo else [])})
+        for entry in entries.values()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        way = " → ".join(reversed(error.args[1]))
+        first = entries[error.args[1][0]].folder / "entry.yml"
+        return [f"{first}: undo and steps lead back to where they start ({way}); cut one"]
+    return []
+
+
+def _role_names(roles: Iterable[Path]) -> list[str]:
+    return [path.name for folder in roles if folder.is_dir() for path in folder.iterdir()]
+
+
+def _hint(name: str, known: Iterable[Any]) -> str:
+    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""

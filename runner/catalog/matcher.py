@@ -18,8 +18,10 @@ Op = Literal["=", "!=", "=~", "!~"]
 
 _EXAMPLE = 'write it as alertname="ServiceDown"'
 _PART = r'"(?:[^"\\]|\\.)*"'
+_NAME = re.compile(r"[^\s{}!=~,\\\"'`]+")
 _MATCHER = re.compile(
-    rf"\s*(?P<label>{_PART}|[^\s{{}}!=~,\\\"'`]+)\s*(?P<op>=~|!=|!~|=)\s*(?P<value>{_PART}|[^\"]*?)\s*",
+    rf"\s*(?P<label>{_PART}|{_NAME.pattern})\s*"
+    rf"(?P<op>=~|!=|!~|=)\s*(?P<value>{_PART}|[^\"]*?)\s*",
     re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)

@@ -1,0 +1,1 @@
+"""Running Ansible: one run at a time per call, rehearsed, bounded, and findable afterwards."""

@@ -11,15 +11,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict  # what pydantic asks for before Python 3.12
 
 from runner.errors import BadDelivery
 from runner.incident import Alert, AlertStatus, Labels
 from runner.intake.fingerprint import fingerprint
 from runner.text import brief, cut, storable
 
+MAX_PARTS = 2_000_000  #: objects, lists and members of one body, which bounds its memory
 MAX_ALERTS = 50_000  #: in one body
 MAX_LABELS = 500  #: of one alert; the same for its annotations
 MAX_NAME = 1_024  #: characters of a label's or annotation's name
@@ -35,31 +37,32 @@ _RFC3339 = re.compile(
 _QUOTED = re.compile(r"\\([\\.+*?()|\[\]{}^$])")
 _HAS_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
-_Pairs = Annotated[
+#: Labels or annotations as they come, within the bounds.
+Pairs = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=MAX_NAME)], str],
     Field(max_length=MAX_LABELS),
 ]
 _Count = Annotated[int, Field(ge=0, le=10**9)]
-_Fingerprint = Annotated[str, Field(pattern="^([0-9a-f]{16})?$")]
+Fingerprint = Annotated[str, Field(pattern="^([0-9a-f]{16})?$")]
 
 
 @with_config(ConfigDict(strict=True, extra="ignore"))
 class _Alert(TypedDict):
     status: Literal["firing", "resolved"]
-    labels: _Pairs
-    annotations: NotRequired[_Pairs | None]
+    labels: Pairs
+    annotations: NotRequired[Pairs | None]
     startsAt: str
     endsAt: NotRequired[str | None]
     generatorURL: NotRequired[str | None]
-    fingerprint: NotRequired[_Fingerprint]
+    fingerprint: NotRequired[Fingerprint]
 
 
 @with_config(ConfigDict(strict=True, extra="ignore"))
 class _Body(TypedDict):
-    alerts: Annotated[list[_Alert], Field(max_length=MAX_ALERTS)]
+    alerts: Annotated[list[_Alert], Field(max_length=MAX_ALERTS, fail_fast=True)]
     receiver: NotRequired[str | None]
     groupKey: NotRequired[str | None]
-    groupLabels: NotRequired[_Pairs | None]
+    groupLabels: NotRequired[Pairs | None]
     truncatedAlerts: NotRequired[_Count | None]
     externalURL: NotRequired[str | None]
     notification_reason: NotRequired[Any]
@@ -85,7 +88,7 @@ class Delivery:
 
 def parse(body: bytes, *, source: str = "webhook") -> Delivery:
     """The delivery in `body`. Raises BadDelivery with one short sentence, and nothing else."""
-    content = _json(body)
+    content = read_json(body)
     _check_version(content)
     try:
         checked = _BODY.validate_python(content)
@@ -94,7 +97,8 @@ def parse(body: bytes, *, source: str = "webhook") -> Delivery:
     receiver = unquote(_field(checked.get("receiver")))
     return Delivery(
         alerts=tuple(
-            _alert(alert, number, receiver, source) for number, alert in enumerate(checked["alerts"])
+            _alert(alert, number, receiver, source)
+            for number, alert in enumerate(checked["alerts"])
         ),
         raw=body,
         source=source,
@@ -125,7 +129,7 @@ def compose(
     }
     return Delivery(
         alerts=tuple(alerts),
-        raw=json.dumps(body, ensure_ascii=False).encode(),
+        raw=json.dumps(body).encode(),
         source=source,
         receiver=receiver,
         group_key=group_key,
@@ -163,7 +167,10 @@ def cut_values(pairs: Mapping[str, str] | None, limit: int) -> Labels:
     return {name: cut(value, limit) for name, value in (pairs or {}).items()}
 
 
-def _json(body: bytes) -> Any:
+def read_json(body: bytes) -> Any:
+    """The content of `body`, every text in it storable. Raises BadDelivery and nothing else."""
+    if sum(body.count(mark) for mark in (b"{", b"[", b",")) > MAX_PARTS:
+        raise BadDelivery(f"The body has more than {MAX_PARTS} parts.")
     try:
         content = json.loads(body, object_pairs_hook=_object, parse_constant=_no_constant)
         return _storable(content) if _HAS_UNSTORABLE.search(body) else content

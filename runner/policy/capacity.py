@@ -34,11 +34,9 @@ class _Group:
 
 def capacity(case: Case) -> Iterator[Reason]:
     """A run that would leave too few healthy hosts of a group does not start."""
-    asking = [host for host in case.reach if VARIABLE in case.variables.get(host, {})]
-    if not asking:
-        return
     groups, problems = _groups(case)
     yield from problems
+    asking = [host for host in case.reach if VARIABLE in case.variables.get(host, {})]
     bound = {host for group in groups for host in group.members}
     if not problems and (loose := [host for host in asking if host not in bound]):
         yield _loose(loose)

@@ -14,14 +14,13 @@ def cooldown(case: Case) -> Iterator[Reason]:
     """The same entry does not run again on the same host too soon."""
     own = case.entry.limits.cooldown
     wanted = case.config.policy.cooldown if own is None else own
-    reach = set(case.reach)
     for host in case.reach:
         ages = [
-            case.now - run.started_at
+            max(case.now - run.started_at, timedelta())
             for run in case.history
             if run.acted
             and run.entry == case.entry.id
-            and host in reach.intersection(run.hosts)
+            and host in run.hosts
             and (case.incident is None or run.incident != case.incident)
         ]
         if ages and min(ages) < wanted:
@@ -37,12 +36,13 @@ def entry_rate(case: Case) -> Iterator[Reason]:
     rate = case.entry.limits.max_runs
     if rate is not None:
         runs = (run for run in case.history if run.entry == case.entry.id)
-        yield from _over(case, rate, runs, "max_runs", f"Entry {case.entry.id}")
+        yield from _over(case, rate, runs, rule="max_runs", who=f"Entry {case.entry.id}")
 
 
 def global_rate(case: Case) -> Iterator[Reason]:
     """`policy.max_runs`, over all entries."""
-    yield from _over(case, case.config.policy.max_runs, case.history, "rate", "The runner")
+    rate = case.config.policy.max_runs
+    yield from _over(case, rate, case.history, rule="rate", who="The runner")
 
 
 def breaker(case: Case) -> Iterator[Reason]:
@@ -69,7 +69,7 @@ def _open(case: Case, what: str, failures: int) -> Iterator[Reason]:
 
 
 def _over(
-    case: Case, rate: Rate, runs: Iterable[PastRun], rule: str, who: str
+    case: Case, rate: Rate, runs: Iterable[PastRun], *, rule: str, who: str
 ) -> Iterator[Reason]:
     count = sum(run.acted for run in _within(case, runs, rate.per))
     if count >= rate.count:
@@ -83,5 +83,5 @@ def _within(case: Case, runs: Iterable[PastRun], window: timedelta) -> Iterator[
 
 
 def _ago(age: timedelta) -> str:
-    seconds = max(0, int(age.total_seconds()))
+    seconds = int(age.total_seconds())
     return write(timedelta(seconds=seconds if seconds < 120 else seconds // 60 * 60))

@@ -23,8 +23,9 @@ BUSY_SECONDS = 5
 class Database:
     """Engine and transactions. All SQL of the runner goes through `read` and `write`."""
 
-    def __init__(self, url: str) -> None:
-        self.engine = _engine(url)
+    def __init__(self, url: str, *, root: Path = Path()) -> None:
+        """Open `url`; a relative SQLite file is seen from `root`. Connects when first used."""
+        self.engine = _engine(url, root)
         self.sqlite = self.engine.dialect.name == "sqlite"
 
     @property
@@ -67,11 +68,11 @@ class Database:
         self.engine.dispose()
 
 
-def _engine(url: str) -> sa.Engine:
+def _engine(url: str, root: Path) -> sa.Engine:
     try:
         address = sa.make_url(url)
         if address.get_backend_name() == "sqlite":
-            return _sqlite(address)
+            return _sqlite(address, root)
         if address.get_backend_name() == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
             return sa.create_engine(
@@ -88,11 +89,11 @@ def _engine(url: str) -> sa.Engine:
     ) from None
 
 
-def _sqlite(address: sa.URL) -> sa.Engine:
+def _sqlite(address: sa.URL, root: Path) -> sa.Engine:
     if not address.database or address.database == ":memory:":
         raise ConfigError("store.url: sqlite needs a file, as in sqlite:///var/runner.db")
     engine = sa.create_engine(
-        address, pool_size=10, max_overflow=70, pool_timeout=BUSY_SECONDS,
+        address.set(database=str(root / address.database)), pool_size=10, max_overflow=70, pool_timeout=BUSY_SECONDS,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
 

@@ -146,6 +146,22 @@ def known(tx: sa.Connection, fingerprints: Collection[str]) -> dict[str, Inciden
     return {row["fingerprint"]: from_row(row) for row in tx.execute(query).mappings()}
 
 
+def similar(tx: sa.Connection, incident: Incident, limit: int = 5) -> tuple[Incident, ...]:
+    """Earlier incidents of the same alert name that have ended, newest first."""
+    query = (
+        sa.select(incidents)
+        .where(
+            incidents.c.alertname == incident.alert.name,
+            incidents.c.id < incident.id,
+            incidents.c.state.in_(_ENDED),
+            incidents.c.entry.is_not(None),
+        )
+        .order_by(incidents.c.id.desc())
+        .limit(limit)
+    )
+    return tuple(from_row(row) for row in tx.execute(query).mappings())
+
+
 def find(
     tx: sa.Connection,
     *,

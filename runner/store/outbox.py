@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from runner.incident import Transition
 from runner.store import trail
-from runner.store.tables import chain, notifications, transitions
+from runner.store.tables import chain, outbox, transitions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ def fan_out(tx: sa.Connection, receivers: Mapping[str, Sequence[str]], now: date
         if transition.action in actions
     ]
     if rows:
-        tx.execute(notifications.insert(), rows)
+        tx.execute(outbox.insert(), rows)
     if fresh:
         tx.execute(chain.update().values(notified=fresh[-1].sequence))
     return len(rows)
@@ -48,22 +48,22 @@ def fan_out(tx: sa.Connection, receivers: Mapping[str, Sequence[str]], now: date
 def claim(tx: sa.Connection, now: datetime, lease: timedelta, limit: int = 20) -> tuple[Due, ...]:
     """Notifications that are due; pushes their time on, so that nobody else sends them."""
     query = (
-        sa.select(notifications, transitions)
-        .join(transitions, transitions.c.sequence == notifications.c.transition)
+        sa.select(outbox, transitions)
+        .join(transitions, transitions.c.sequence == outbox.c.transition)
         .where(
-            notifications.c.sent_at.is_(None),
-            notifications.c.failed.is_(None),
-            notifications.c.due_at <= now,
+            outbox.c.sent_at.is_(None),
+            outbox.c.failed.is_(None),
+            outbox.c.due_at <= now,
         )
-        .order_by(notifications.c.id)
+        .order_by(outbox.c.id)
         .limit(limit)
-        .with_for_update(of=notifications, skip_locked=True)
+        .with_for_update(of=outbox, skip_locked=True)
     )
     due = tuple(_due(row) for row in tx.execute(query))
     tx.execute(
-        notifications.update()
-        .where(notifications.c.id.in_([item.id for item in due]))
-        .values(due_at=now + lease, attempts=notifications.c.attempts + 1)
+        outbox.update()
+        .where(outbox.c.id.in_([item.id for item in due]))
+        .values(due_at=now + lease, attempts=outbox.c.attempts + 1)
     )
     return due
 
@@ -72,9 +72,9 @@ def _due(row: sa.Row[tuple[object, ...]]) -> Due:
     values = row._mapping
     names = Transition.__dataclass_fields__
     return Due(
-        id=values[notifications.c.id],
-        receiver=values[notifications.c.receiver],
-        attempts=values[notifications.c.attempts],
+        id=values[outbox.c.id],
+        receiver=values[outbox.c.receiver],
+        attempts=values[outbox.c.attempts],
         transition=Transition(**{name: values[transitions.c[name]] for name in names}),
     )
 
@@ -96,5 +96,5 @@ def failed(tx: sa.Connection, notification: int, reason: str) -> None:
 
 def _update(tx: sa.Connection, notification: int, **values: object) -> None:
     tx.execute(
-        notifications.update().where(notifications.c.id == notification).values(**values)
+        outbox.update().where(outbox.c.id == notification).values(**values)
     )

@@ -57,6 +57,6 @@ def _deliveries(tx: sa.Connection, before: datetime) -> int:
 
 
 def _notifications(tx: sa.Connection, before: datetime) -> int:
-    rows = tables.notifications
+    rows = tables.outbox
     ended = sa.or_(rows.c.sent_at.is_not(None), rows.c.failed.is_not(None))
     return int(tx.execute(rows.delete().where(ended, rows.c.due_at < before)).rowcount)

@@ -96,6 +96,7 @@ incidents = Table(
     Column("updated_at", UtcTime, nullable=False),
     UniqueConstraint("fingerprint", "activation"),
     Index("ix_incidents_state", "state"),
+    Index("ix_incidents_alertname", "alertname"),
     Index("ix_incidents_updated_at", "updated_at"),
 )
 
@@ -240,8 +241,8 @@ approvals = Table(
 )
 
 #: The outbox: one row per transition and receiver that has to be told.
-notifications = Table(
-    "notifications",
+outbox = Table(
+    "outbox",
     metadata,
     Column("id", Identity, primary_key=True),
     Column("transition", Identity, nullable=False),

@@ -1,0 +1,140 @@
+"""What is wrong with a catalog that loads: `runner check` and `runner catalog lint` say it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner import promql
+from runner.catalog import Catalog, document, find_role
+from runner.catalog.entry import Entry
+from runner.catalog.lint_role import lint_role
+from runner.catalog.problem import Problem
+from runner.catalog.scan import role_folders, scan
+from runner.errors import CatalogError
+from runner.incident import Level
+
+__all__ = ["HEADINGS", "Problem", "lint"]
+
+HEADINGS = ("Meaning", "Impact", "Diagnosis", "Mitigation", "Rollback")
+_OPEN = frozenset({"str", "path", "list", "dict"})
+_FOUND_BY_ANSIBLE = re.compile(
+    r"roles|collections|library|module_utils|group_vars|host_vars|.*_plugins"
+)
+
+
+def lint(catalog: Catalog) -> list[Problem]:
+    """Every problem of the entries and of the roles that they reach, in order of the files."""
+    found: dict[Problem, None] = {}
+    roles: dict[Path, None] = {}
+    for entry in sorted(catalog.entries.values(), key=lambda entry: entry.id):
+        for check in (_readme, _queries, _folder):
+            found |= dict.fromkeys(check(entry))
+        if entry.role is None:
+            continue
+        found |= dict.fromkeys(_playbook(entry))
+        found |= dict.fromkeys(_parameters(catalog, entry))
+        seen = scan(entry, catalog.roles)
+        roles |= dict.fromkeys(role_folders(seen, catalog.roles))
+        if entry.level is Level.AUTO:
+            found |= dict.fromkeys(
+                Problem(entry.folder / "entry.yml", f"level auto is too high: {text}")
+                for text in seen.unknown
+            )
+    for role in sorted(roles):
+        found |= dict.fromkeys(lint_role(role))
+    return list(found)
+
+
+def _readme(entry: Entry) -> Iterator[Problem]:
+    try:
+        text = entry.readme.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        yield Problem(entry.readme, "cannot be read; the on-call person and the model need it")
+        return
+    for heading in HEADINGS:
+        if not re.search(rf"^#+\s+{heading}\s*$", text, re.MULTILINE):
+            yield Problem(entry.readme, f"has no heading {heading}")
+    if entry.rehearsal == "none" and not re.search(r"rehears|check mode", text, re.IGNORECASE):
+        yield Problem(entry.readme, "does not say why the entry has rehearsal: none")
+
+
+def _queries(entry: Entry) -> Iterator[Problem]:
+    """Whether values can be filled into every query of the entry."""
+    place = entry.folder / "entry.yml"
+    queries = [condition.promql for condition in entry.when]
+    queries += [check.promql for check in entry.verify.checks if check.promql]
+    queries += entry.queries.values()
+    for query in queries:
+        try:
+            promql.names(query)
+        except CatalogError as error:
+            yield Problem(place, str(error))
+
+
+def _folder(entry: Entry) -> Iterator[Problem]:
+    for path in sorted(entry.folder.iterdir()):
+        if _FOUND_BY_ANSIBLE.fullmatch(path.name):
+            yield Problem(path, "would be used by Ansible without being named; move it to a role")
+
+
+def _parameters(catalog: Catalog, entry: Entry) -> Iterator[Problem]:
+    """Outside values must be narrow: a free path is not."""
+    place = entry.folder / "entry.yml"
+    for name, parameter in entry.parameters.items():
+        spec = catalog.schema(entry.id)[name]
+        if spec.type in ("path", "dict") and not spec.choices:
+            if parameter.kind in ("label", "choice"):
+                text = f"parameters.{name}: a free {spec.type} must not come from outside"
+                yield Problem(place, f"{text}; give it choices in the role's argument_specs")
+
+
+def _playbook(entry: Entry) -> Iterator[Problem]:
+    path = entry.playbook
+    try:
+        plays = document.read(path, ansible=True)
+    except ValueError as error:
+        yield Problem(path, str(error))
+        return
+    if not isinstance(plays, list) or len(plays) != 1 or not isinstance(plays[0], Mapping):
+        yield Problem(path, "must hold exactly one play")
+        return
+    for wrong, text in _PLAY:
+        if wrong(entry, plays[0]):
+            yield Problem(path, text.format(role=entry.role))
+
+
+def _roles(play: Mapping[str, Any]) -> list[Any]:
+    roles = play.get("roles")
+    items = roles if isinstance(roles, list) else []
+    return [(i.get("role") or i.get("name")) if isinstance(i, Mapping) else i for i in items]
+
+
+def _has(*keys: str) -> Callable[[Entry, Mapping[str, Any]], bool]:
+    return lambda _, play: any(key in play for key in keys)
+
+
+#: (whether a play is wrong, what to say of it)
+_PLAY: tuple[tuple[Callable[[Entry, Mapping[str, Any]], bool], str], ...] = (
+    (lambda entry, play: _roles(play) != [entry.role], "must run the one role {role}"),
+    (lambda _, play: play.get("hosts") != "all", "needs hosts: all; the runner sets the limit"),
+    (lambda _, play: "gather_facts" not in play, "must say gather_facts: false, or true"),
+    (
+        _has("tasks", "pre_tasks", "post_tasks", "handlers"),
+        "must have no tasks or handlers; they belong to the role",
+    ),
+    (
+        _has("vars", "vars_files", "vars_prompt"),
+        "must set no variables; they come from defaults, inventory and the entry's parameters",
+    ),
+    (
+        lambda entry, play: (
+            entry.target.max_hosts > 1
+            and not (play.get("serial") and play.get("any_errors_fatal") is True)
+        ),
+        "may touch several hosts, so it needs serial and any_errors_fatal: true",
+    ),
+)

@@ -1,0 +1,307 @@
+"""Role variables: what they may be (argument_specs.yml) and where their values come from.
+
+Values stay plain data here; whoever writes them for Ansible tags them unsafe.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner.catalog import document
+from runner.catalog.convert import TYPES, convert
+from runner.catalog.entry import Entry, Parameter
+from runner.errors import CatalogError, Refused, RunnerError, UsageError
+
+MAX_TEXT = 256  #: characters of one text from outside
+MAX_ITEMS = 256  #: of one list or mapping from outside
+MAX_DEPTH = 4
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, direction, surrogates, line ends
+_JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean", "list": "array"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParameterSpec:
+    """One variable of a role, as its argument_specs.yml has it."""
+
+    name: str
+    type: str = "str"
+    elements: str = "str"  #: of a list
+    choices: tuple[Any, ...] = ()
+    required: bool = False
+    description: str = ""
+    keys: frozenset[str] = field(default=frozenset(), compare=False)  #: as written, for lint
+
+
+Specs = Mapping[str, ParameterSpec]
+
+
+def specs_of(role: Path) -> dict[str, ParameterSpec]:
+    """The variables of the role in this folder; empty when it states none.
+
+    Raises CatalogError with a sentence when the file cannot be understood.
+    """
+    path = spec_file(role)
+    if path is None:
+        return {}
+    try:
+        options = _options(document.mapping(path, ansible=True))
+        return {name: _spec(name, option) for name, option in options.items()}
+    except ValueError as error:
+        raise CatalogError(f"{path}: {error}") from None
+
+
+def spec_file(role: Path) -> Path | None:
+    """The argument_specs file of the role, or None."""
+    paths = (role / "meta" / f"argument_specs.{suffix}" for suffix in ("yml", "yaml"))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _options(content: Mapping[str, Any]) -> dict[str, Any]:
+    section: Any = content
+    for key in ("argument_specs", "main", "options"):
+        section = section.get(key) or {}
+        if not isinstance(section, dict):
+            raise ValueError(f"{key} must be a mapping")
+    return {str(name): option for name, option in section.items()}
+
+
+def _spec(name: str, option: Any) -> ParameterSpec:
+    if not isinstance(option, dict):
+        raise ValueError(f"{name} must be a mapping with type and description")
+    choices = option.get("choices") or ()
+    if not isinstance(choices, list | tuple):
+        raise ValueError(f"the choices of {name} must be a list")
+    description = option.get("description") or ""
+    lines = description if isinstance(description, list) else [description]
+    return ParameterSpec(
+        name=name,
+        type=str(option.get("type", "str")),
+        elements=str(option.get("elements", "str")),
+        choices=tuple(choices),
+        required=option.get("required") is True,
+        description=" ".join(str(line).strip() for line in lines),
+        keys=frozenset(str(key) for key in option),
+    )
+
+
+def problems(entry: Entry, specs: Specs) -> list[str]:
+    """What is wrong with the entry's parameters, a sentence each, seen before any incident."""
+    found = []
+    for name, parameter in entry.parameters.items():
+        spec = specs.get(name)
+        if spec is None:
+            known = _near(name, specs)
+            found.append(f"parameters.{name}: role {entry.role} has no such variable{known}")
+        elif why := _misuse(parameter, spec):
+            found.append(f"parameters.{name}: {why}")
+    missing = [s.name for s in specs.values() if s.required and s.name not in entry.parameters]
+    return found + [
+        f"parameters.{name}: role {entry.role} requires it; say where its value comes from"
+        for name in missing
+    ]
+
+
+def _misuse(parameter: Parameter, spec: ParameterSpec) -> str:
+    if spec.type not in TYPES or (spec.type == "list" and spec.elements not in TYPES):
+        return f"its type {spec.type} cannot be passed; use one of {', '.join(TYPES)}"
+    try:
+        choices_of(spec)
+    except ValueError as error:
+        return f"each of its choices in the role's argument_specs {error}"
+    if parameter.kind == "constant" and parameter.value is None:
+        return "a constant needs value"
+    if parameter.kind in ("label", "inventory") and parameter.value is not None:
+        return f"value belongs to constant and choice, not to {parameter.kind}; remove it"
+    if parameter.value is None:
+        return ""
+    try:
+        checked(parameter.value, spec)
+    except ValueError as error:
+        return f"value {error}"
+    return ""
+
+
+def checked(value: Any, spec: ParameterSpec) -> Any:
+    """`value` as the variable's type and one of its choices. Raises ValueError, a predicate."""
+    made = convert(value, spec.type, spec.elements)
+    if spec.choices:
+        allowed = choices_of(spec)
+        for item in made if isinstance(made, list) else [made]:
+            if item not in allowed:
+                written = ", ".join(str(choice) for choice in spec.choices)
+                raise ValueError(f"must be one of {written}, not {str(item)[:60]!r}")
+    return made
+
+
+def choices_of(spec: ParameterSpec) -> list[Any]:
+    """The choices as values of the variable's type. Raises ValueError, a predicate."""
+    kind = spec.elements if spec.type == "list" else spec.type
+    return [convert(choice, kind) for choice in spec.choices]
+
+
+def agreed(entry: Entry, hosts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The host variables that the entry reads, which must be the same on all `hosts`.
+
+    Raises Refused when they differ. A variable that one host lacks is left out.
+    """
+    everywhere = list(hosts)
+    values: dict[str, Any] = {}
+    for parameter in entry.parameters.values():
+        if parameter.kind != "inventory":
+            continue
+        name = parameter.name
+        if any(name not in variables for variables in everywhere) or not everywhere:
+            continue
+        if any(variables[name] != everywhere[0][name] for variables in everywhere):
+            raise Refused(
+                f"{entry.id}: the inventory variable {name} differs between the hosts; "
+                "run it host by host"
+            )
+        values[name] = everywhere[0][name]
+    return values
+
+
+def resolve(
+    entry: Entry,
+    specs: Specs,
+    *,
+    labels: Mapping[str, str],
+    hostvars: Mapping[str, Any],
+    chosen: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The values of the entry's variables, and of nothing else.
+
+    `chosen` holds what a person or the model picked, for `choice` parameters only. A choice
+    that nobody made and that has no value is left to the role's default. Raises UsageError
+    for what was chosen, Refused for what a label or the inventory gave, a sentence each.
+    """
+    _only_choices(entry, chosen)
+    values: dict[str, Any] = {}
+    for name, parameter in entry.parameters.items():
+        spec = specs.get(name)
+        if spec is None or name.startswith("ansible_"):
+            raise Refused(f"{entry.id}: {name} is not a variable that may be passed")
+        if parameter.kind == "choice" and name not in chosen and parameter.value is None:
+            if spec.required:
+                raise UsageError(f"{entry.id} needs a value for {name}: {spec.description}")
+            continue
+        values[name] = _value(entry, parameter, spec, labels, hostvars, chosen)
+    return values
+
+
+def _only_choices(entry: Entry, chosen: Mapping[str, Any]) -> None:
+    choosable = {name: p for name, p in entry.parameters.items() if p.kind == "choice"}
+    for name in chosen:
+        if name in choosable:
+            continue
+        if name in entry.parameters:
+            source = entry.parameters[name].from_
+            raise UsageError(f"{entry.id}: {name} comes from {source} and cannot be chosen")
+        raise UsageError(f"{entry.id} has no parameter {name[:60]!r}{_near(name, choosable)}")
+
+
+def _value(
+    entry: Entry,
+    parameter: Parameter,
+    spec: ParameterSpec,
+    labels: Mapping[str, str],
+    hostvars: Mapping[str, Any],
+    chosen: Mapping[str, Any],
+) -> Any:
+    error: Callable[[str], RunnerError] = Refused
+    if parameter.kind == "label":
+        value, place = _from_label(entry, parameter, labels), f"label {parameter.name}"
+    elif parameter.kind == "inventory":
+        value, place = _from_inventory(entry, parameter, hostvars), parameter.from_
+    elif spec.name in chosen:
+        value, place, error = chosen[spec.name], spec.name, UsageError
+    else:
+        value, place = parameter.value, spec.name
+    try:
+        if parameter.kind in ("label", "choice"):
+            _bounded(value)
+        return checked(value, spec)
+    except ValueError as why:
+        raise error(f"{entry.id}: {place} {why}") from None
+
+
+def _from_label(entry: Entry, parameter: Parameter, labels: Mapping[str, str]) -> str:
+    value = labels.get(parameter.name, "")
+    if not value:
+        raise Refused(f"{entry.id}: the alert has no label {parameter.name}")
+    return value
+
+
+def _from_inventory(entry: Entry, parameter: Parameter, hostvars: Mapping[str, Any]) -> Any:
+    name = parameter.name
+    if hostvars.get(name) is None:
+        raise Refused(f"{entry.id}: the inventory has no variable {name} for the host")
+    value = hostvars[name]
+    # It would reach the play as this very text, because every value is tagged unsafe.
+    if any(mark in str(value) for mark in ("{{", "{%")):
+        raise Refused(
+            f"{entry.id}: the inventory variable {name} is a template, which is not evaluated "
+            "here; set the value itself"
+        )
+    return value
+
+
+def _bounded(value: Any, depth: int = 0) -> None:
+    """Refuse what no honest label or choice holds. Raises ValueError, a predicate."""
+    if depth > MAX_DEPTH:
+        raise ValueError("is nested too deeply")
+    if isinstance(value, str):
+        if len(value) > MAX_TEXT:
+            raise ValueError(f"is longer than {MAX_TEXT} characters")
+        if any(unicodedata.category(character) in _HIDDEN for character in value):
+            raise ValueError("holds a control character")
+    elif isinstance(value, Mapping | list | tuple):
+        if len(value) > MAX_ITEMS:
+            raise ValueError(f"has more than {MAX_ITEMS} items")
+        items = [*value.keys(), *value.values()] if isinstance(value, Mapping) else value
+        for item in items:
+            _bounded(item, depth + 1)
+
+
+def schema_json(entry: Entry, specs: Specs) -> dict[str, Any]:
+    """A JSON schema of what may be chosen, for the command line, the web form and the model."""
+    names = [name for name, p in entry.parameters.items() if p.kind == "choice" and name in specs]
+    unset = [n for n in names if specs[n].required and entry.parameters[n].value is None]
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: _property(entry.parameters[name], specs[name]) for name in names},
+        "required": unset,
+    }
+
+
+def _property(parameter: Parameter, spec: ParameterSpec) -> dict[str, Any]:
+    made: dict[str, Any] = {"description": spec.description} | _schema_of(spec.type)
+    item = made
+    if spec.type == "list":
+        item = made["items"] = _schema_of(spec.elements)
+        made["maxItems"] = MAX_ITEMS
+    if spec.choices:
+        item["enum"] = choices_of(spec)
+    if parameter.value is not None:
+        made["default"] = checked(parameter.value, spec)
+    return made
+
+
+def _schema_of(kind: str) -> dict[str, Any]:
+    if kind in ("str", "path"):
+        return {"type": "string", "maxLength": MAX_TEXT}
+    return {"type": _JSON_TYPES.get(kind, "object")}
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; known here: {', '.join(names)}" if names else ""

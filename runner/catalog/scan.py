@@ -1,0 +1,210 @@
+"""What an entry's play touches beside its hosts, as far as its files can tell.
+
+The play and every role file that it reaches by a literal name are read, never run.
+What only a run could tell is listed as unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner.catalog import document, find_role
+from runner.catalog.entry import Entry
+from runner.catalog.task import Task, blocks_in, tasks_in
+
+_SELF = ("{{ inventory_hostname }}", "{{inventory_hostname}}")
+_HERE = "localhost"
+_TASKS = ("pre_tasks", "tasks", "post_tasks", "handlers")
+_SUFFIXES = ("", ".yml", ".yaml", ".json")
+_ELSEWHERE = ("ansible_host", "ansible_connection", "ansible_port", "ansible_ssh_host")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """What was found. `files` are those that were read, and hold every task."""
+
+    delegates: tuple[str, ...] = ()  #: further hosts, as the files name them, sorted
+    unknown: tuple[str, ...] = ()  #: what cannot be known without a run, a sentence each
+    run_once: tuple[str, ...] = ()  #: places of tasks that act for all hosts on one
+    roles: tuple[str, ...] = ()  #: names of every role that is reached, sorted
+    files: tuple[Path, ...] = ()  #: task files, in the order of their first mention
+
+
+def scan(entry: Entry, roles: tuple[Path, ...]) -> Scan:
+    """What the play of the entry touches beside its hosts; nothing for a plan of steps."""
+    if entry.role is None:
+        return Scan()
+    walk = _Walk(roles)
+    walk.playbook(entry.playbook)
+    return Scan(
+        delegates=tuple(sorted(walk.delegates)),
+        unknown=tuple(dict.fromkeys(walk.unknown)),
+        run_once=tuple(dict.fromkeys(walk.run_once)),
+        roles=tuple(sorted(walk.roles_seen)),
+        files=tuple(walk.files),
+    )
+
+
+@dataclass
+class _Walk:
+    """One walk over the files; each is read once."""
+
+    roles: tuple[Path, ...]
+    delegates: set[str] = field(default_factory=set)
+    unknown: list[str] = field(default_factory=list)
+    run_once: list[str] = field(default_factory=list)
+    roles_seen: set[str] = field(default_factory=set)
+    files: dict[Path, None] = field(default_factory=dict)
+
+    def playbook(self, path: Path) -> None:
+        plays = self._list(path)
+        if len(plays) > 1:
+            self.unknown.append(f"{path}: has {len(plays)} plays; one play per entry is read")
+        for play in plays:
+            if isinstance(play, Mapping):
+                self._play(path, play)
+
+    def _play(self, path: Path, play: Mapping[str, Any]) -> None:
+        if {"import_playbook", "ansible.builtin.import_playbook"} & set(play):
+            self.unknown.append(f"{path}: imports another playbook, whose hosts are not known")
+        self._keywords(f"{path}: the play", play)
+        for role in play.get("roles") or ():
+            self._role_entry(path, role)
+        for section in _TASKS:
+            self._tasks(play.get(section), path, None)
+
+    def _role_entry(self, path: Path, role: Any) -> None:
+        """One item of a play's `roles` or of a role's `dependencies`."""
+        if isinstance(role, Mapping):
+            self._keywords(f"{path}: a role", role)
+        name = (role.get("role") or role.get("name")) if isinstance(role, Mapping) else role
+        self._role(name, path)
+
+    def _role(self, name: Any, place: Path, wanted: Mapping[str, Any] | None = None) -> None:
+        folder = find_role(self.roles, str(name))
+        if folder is None:
+            self.unknown.append(f"{place}: the role {str(name)!r} cannot be read here")
+            return
+        if folder.name not in self.roles_seen:
+            self.roles_seen.add(folder.name)
+            self._dependencies(folder)
+        starts = {"tasks": "main", "handlers": "main"}
+        for section, start in starts.items():
+            file = (wanted or {}).get(f"{section}_from") or start
+            self._role_file(folder, section, str(file), place, optional=file == "main")
+
+    def _dependencies(self, folder: Path) -> None:
+        path = folder / "meta" / "main.yml"
+        if not path.is_file():
+            return
+        try:
+            content = document.mapping(path, ansible=True)
+        except ValueError as error:
+            self.unknown.append(f"{path}: {error}")
+            return
+        for role in content.get("dependencies") or ():
+            self._role_entry(path, role)
+
+    def _role_file(
+        self, folder: Path, section: str, file: str, place: Path, *, optional: bool
+    ) -> None:
+        path = _existing(folder / section, file)
+        if path is not None and _inside(path, folder):
+            self._file(path, folder)
+        elif not optional:
+            self.unknown.append(f"{place}: {section} file {file!r} of {folder.name} is not there")
+
+    def _file(self, path: Path, role: Path | None) -> None:
+        path = path.resolve()
+        if path not in self.files:
+            self.files[path] = None
+            self._tasks(self._list(path), path, role)
+
+    def _list(self, path: Path) -> list[Any]:
+        try:
+            content = document.read(path, ansible=True)
+        except ValueError as error:
+            self.unknown.append(f"{path}: {error}")
+            return []
+        if content is None or isinstance(content, list):
+            return content or []
+        self.unknown.append(f"{path}: must be a list")
+        return []
+
+    def _tasks(self, items: Any, path: Path, role: Path | None) -> None:
+        for block in blocks_in(items):
+            self._keywords(f"{path}: a block", block)
+        for task in tasks_in(items):
+            self._task(task, path, role)
+
+    def _task(self, task: Task, path: Path, role: Path | None) -> None:
+        place = f"{path}: {task.name}"
+        self._keywords(place, task.keywords)
+        if task.local or task.module == "add_host":
+            self._action(task, place)
+        if task.module == "set_fact":
+            self._connection(place, task.arguments)
+        if task.module in ("import_tasks", "include_tasks", "include"):
+            self._include(task, path, role)
+        elif task.module in ("import_role", "include_role"):
+            self._role(task.arguments.get("name"), path, task.arguments)
+
+    def _action(self, task: Task, place: str) -> None:
+        if task.local:
+            self.delegates.add(_HERE)
+        if task.module == "add_host":
+            self.unknown.append(f"{place} adds hosts while it runs (add_host)")
+
+    def _include(self, task: Task, path: Path, role: Path | None) -> None:
+        file = task.arguments.get("file") or task.free
+        literal = bool(file) and "{{" not in file and "=" not in file
+        candidates = [path.parent, *([role / "tasks"] if role else [])]
+        found = next(filter(None, (_existing(c, file) for c in candidates)), None)
+        if not literal or found is None:
+            self.unknown.append(f"{path}: includes {file!r}, which cannot be read before the run")
+        elif not _inside(found, role or path.parent):
+            self.unknown.append(f"{path}: includes {file!r}, which lies outside of its folder")
+        else:
+            self._file(found, role)
+
+    def _keywords(self, place: str, keywords: Mapping[str, Any]) -> None:
+        """What any play, role, block or task may say of where it acts."""
+        if "delegate_to" in keywords:
+            self._delegate(place, str(keywords["delegate_to"]))
+        if str(keywords.get("connection", "")).endswith("local"):
+            self.delegates.add(_HERE)
+        if keywords.get("run_once"):
+            self.run_once.append(place)
+        self._connection(place, keywords.get("vars"))
+
+    def _delegate(self, place: str, host: str) -> None:
+        if host in _SELF:
+            return
+        if "{{" in host or "{%" in host:
+            self.unknown.append(f"{place} acts on {host}, a host that only the run knows")
+        else:
+            self.delegates.add(host)
+
+    def _connection(self, place: str, variables: Any) -> None:
+        for name in _ELSEWHERE:
+            if isinstance(variables, Mapping) and name in variables:
+                self.unknown.append(f"{place} sets {name} and so may act on another host")
+
+
+def _existing(folder: Path, file: str) -> Path | None:
+    return next((p for s in _SUFFIXES if (p := folder / f"{file}{s}").is_file()), None)
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def role_folders(found: Scan, roles: tuple[Path, ...]) -> Iterator[Path]:
+    """The folder of every role that was reached."""
+    for name in found.roles:
+        folder = find_role(roles, name)
+        if folder is not None:
+            yield folder

@@ -1,0 +1,220 @@
+"""The durable engine: DBOS on our own database. Only this module and remediate.py know of it.
+
+Workflows are queued in the same transaction as the rows that need them. On SQLite one
+process works, held by a file lock; on PostgreSQL any number, each with a heartbeat, and
+whoever finds a silent one takes its workflows over (see docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSClient, DBOSConfig
+
+from runner.errors import Refused, StoreError
+from runner.store import workers
+from runner.store.database import Database
+
+logger = logging.getLogger(__name__)
+
+#: Raised by hand, and only when the order of steps changes: the library's own default is a
+#: hash of the code, after which a deploy would leave every open incident pending for ever.
+APPLICATION_VERSION = "1"
+QUEUE = "incidents"
+#: Seconds between two looks at the queue; 0.3 costs about 1 % of a core when idle.
+POLL = 0.3
+#: Incidents in work at once in one process, each a thread that mostly waits.
+CONCURRENCY = 64
+#: A worker that is silent for so long is dead; it must stop itself before that.
+TTL = timedelta(seconds=10)
+_SINGLE = "single"
+#: Schema of the engine's own tables on PostgreSQL.
+_SCHEMA = "dbos"
+
+
+def migrate(database: Database) -> None:
+    """Bring our tables and those of the engine up to date."""
+    database.migrate()
+    if not _has_engine_tables(database):
+        _quiet()
+        DBOS.migrate(database.engine.url.render_as_string(hide_password=False))
+
+
+def _has_engine_tables(database: Database) -> bool:
+    with database.read() as tx:
+        schema = None if database.sqlite else _SCHEMA
+        return sa.inspect(tx).has_table("workflow_status", schema=schema)
+
+
+class Queue:
+    """Puts workflows into the queue, in the transaction of the rows that need them."""
+
+    def __init__(self, database: Database) -> None:
+        _quiet()
+        self._client = DBOSClient(
+            system_database_engine=database.engine, lazy=True, retry_connection_errors=False
+        )
+
+    def put(
+        self, tx: sa.Connection, workflow: str, key: str, *args: Any, delay: float = 0.0
+    ) -> None:
+        """Queue `workflow(*args)` once per `key`, to start in `delay` seconds at the earliest."""
+        options: dict[str, Any] = {
+            "queue_name": QUEUE,
+            "workflow_name": workflow,
+            "workflow_id": key,
+            "app_version": APPLICATION_VERSION,
+        }
+        if delay:
+            options["delay_seconds"] = delay
+        self._client.enqueue_in_transaction(tx, options, *args)  # type: ignore[arg-type]
+
+
+def _quiet() -> None:
+    """The engine's own log says what our transitions say better."""
+    logging.getLogger("dbos").setLevel(logging.ERROR)
+
+
+class Worker:
+    """This process as one that works on incidents."""
+
+    def __init__(self, database: Database, state: Path) -> None:
+        self._database = database
+        self._lock_file = state / "runner.lock"
+        self._lock: IO[str] | None = None
+        self._stop = threading.Event()
+        self._beating: threading.Thread | None = None
+        self.id = _SINGLE if database.sqlite else uuid.uuid4().hex
+
+    def start(self) -> None:
+        """Take the lock or join the others, then work. Refused when a second process would."""
+        if self._database.sqlite:
+            self._lock = _take(self._lock_file)
+        try:
+            with self._database.write() as tx:
+                workers.join(tx, self.id, socket.gethostname())
+            self._launch()
+        except BaseException:
+            self._unlock()
+            raise
+        self._beating = threading.Thread(target=self._beat, name="worker-heartbeat", daemon=True)
+        self._beating.start()
+
+    def _launch(self) -> None:
+        config: DBOSConfig = {
+            "name": "runner",
+            "system_database_engine": self._database.engine,
+            "application_version": APPLICATION_VERSION,
+            "executor_id": self.id,
+            "log_level": "ERROR",
+            "use_listen_notify": False,
+            "notification_listener_polling_interval_sec": 60.0,
+            "scheduler_polling_interval_sec": 3600.0,
+        }
+        DBOS(config=config)
+        DBOS.launch()
+        DBOS.register_queue(QUEUE, worker_concurrency=CONCURRENCY, polling_interval_sec=POLL)
+
+    def stop(self) -> None:
+        """Stop taking work; what is under way resumes at the next start."""
+        self._stop.set()
+        if self._beating is not None:
+            self._beating.join()
+            self._beating = None
+            DBOS.destroy()
+            self._leave()
+        self._unlock()
+
+    def _leave(self) -> None:
+        try:
+            with self._database.write() as tx:
+                workers.leave(tx, self.id)
+        except StoreError as error:
+            logger.warning("worker %s could not say goodbye: %s", self.id, error)
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _beat(self) -> None:
+        last = time.monotonic()
+        while not self._stop.wait(TTL.total_seconds() / 4):
+            try:
+                with self._database.write() as tx:
+                    alive = workers.beat(tx, self.id)
+                reachable_for = time.monotonic() - last
+            except StoreError:
+                last = time.monotonic()
+                continue
+            if not alive:
+                self._abandon()
+            if not self._database.sqlite and reachable_for > TTL.total_seconds():
+                self._take_over()
+
+    def _abandon(self) -> None:
+        """Another worker has taken over: what still runs here may no longer write."""
+        logger.critical("worker %s was marked dead while it lived; it exits", self.id)
+        os._exit(75)
+
+    def _take_over(self) -> None:
+        """Requeue the workflows of every dead worker; harmless when there is nothing to do."""
+        try:
+            with self._database.write() as tx:
+                if not tx.execute(sa.text("select pg_try_advisory_xact_lock(7242002)")).scalar():
+                    return
+                dead = workers.reap(tx, TTL)
+            if dead:
+                # Private, and so only here and under a contract test: the library's public
+                # way resets attempts and can revive a cancelled workflow.
+                DBOS._recover_pending_workflows(list(dead))
+        except StoreError as error:
+            logger.warning("dead workers could not be looked for: %s", error)
+
+
+def _take(path: Path) -> IO[str]:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = path.open("a+")
+    # Whoever only asks `is_worked_on` holds the lock for a moment too.
+    if not any(_locked(handle, fcntl.LOCK_EX) or time.sleep(0.1) for _ in range(5)):
+        handle.seek(0)
+        holder = handle.read().strip() or "another process"
+        handle.close()
+        raise Refused(
+            f"{path}: {holder} already works on this SQLite store; stop it, "
+            "or use PostgreSQL for several workers"
+        )
+    handle.truncate(0)
+    handle.write(f"process {os.getpid()}")
+    handle.flush()
+    return handle
+
+
+def _locked(handle: IO[str], how: int) -> bool:
+    try:
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def is_worked_on(database: Database, state: Path) -> bool:
+    """Whether some process works on this store now."""
+    if not database.sqlite:
+        with database.read() as tx:
+            return workers.count_alive(tx, TTL) > 0
+    path = state / "runner.lock"
+    if not path.exists():
+        return False
+    with path.open() as handle:
+        return not _locked(handle, fcntl.LOCK_SH)

@@ -1,0 +1,66 @@
+"""The last step of gathering: mask, cut, make visible, number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from runner.incident import Evidence
+from runner.text import brief, storable, visible
+
+ITEM = 4 * 1024  #: bytes of one item
+TOTAL = 32 * 1024  #: bytes of all items, titles and sources included
+ITEMS = 50  #: items; what is beyond is counted, not kept
+_TITLE = 160  #: characters of a title or source
+_LEAST = 200  #: bytes below which the start of an item is not worth keeping
+
+
+def number(pieces: Iterable[Evidence], mask: Callable[[str], str]) -> tuple[Evidence, ...]:
+    """`pieces` numbered from 1: masked, harmless to show, within ITEM and TOTAL bytes.
+
+    What was cut is said in the item that lost it.
+    """
+    numbered: list[Evidence] = []
+    left, given = TOTAL - 2 * _LEAST, list(pieces)
+    for position, piece in enumerate(given[:ITEMS], start=1):
+        bare = replace(
+            piece,
+            number=position,
+            source=brief(mask(piece.source), _TITLE),
+            title=brief(mask(piece.title), _TITLE),
+            text="",
+        )
+        left -= _size(bare)
+        if left < _LEAST:
+            numbered.append(_rest(bare, len(given) - position))
+            return tuple(numbered)
+        whole = visible(storable(mask(piece.text)), lines=True)
+        text = _cut(whole, min(ITEM, left), tail=piece.kind == "log")
+        left -= len(text.encode())
+        numbered.append(replace(bare, text=text))
+    if len(given) > ITEMS:
+        numbered[-1] = _rest(numbered[-1], len(given) - ITEMS)
+    return tuple(numbered)
+
+
+def _size(item: Evidence) -> int:
+    return len(item.title.encode()) + len(item.source.encode()) + len(item.kind)
+
+
+def _rest(last: Evidence, following: int) -> Evidence:
+    more = f", and so were {following} items after it" if following else ""
+    return replace(
+        last, text=f"cut: all evidence is limited to {TOTAL} bytes and {ITEMS} items{more}"
+    )
+
+
+def _cut(text: str, limit: int, *, tail: bool) -> str:
+    """`text` in at most `limit` bytes, saying how much is missing; logs keep their end."""
+    raw = text.encode()
+    if len(raw) <= limit:
+        return text
+    note = f"[{len(raw)} bytes, cut to {limit}]"
+    room = limit - len(note) - 1
+    if tail:
+        return note + "\n" + raw[-room:].decode(errors="ignore")
+    return raw[:room].decode(errors="ignore") + "\n" + note

@@ -1,0 +1,234 @@
+"""Prometheus as a source of evidence: bounded, read-only, in sentences when it fails.
+
+Imported only where a Prometheus is configured: prometheus-api-client brings requests.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import requests
+from prometheus_api_client import PrometheusConnect
+from prometheus_api_client.exceptions import PrometheusApiClientException
+from urllib3.util.retry import Retry
+
+from runner import config
+from runner.duration import write
+from runner.errors import RemoteData, RemoteError
+from runner.evidence.samples import ActiveAlert, AlertingRule, Sample, Series
+from runner.incident import Labels
+from runner.text import brief
+
+MAX_BODY = 16 * 1024 * 1024  #: bytes of one answer, after decompression
+_PERMANENT = frozenset({400, 401, 403, 404, 422})
+T = TypeVar("T")
+
+
+class PrometheusClient:
+    """The read API of one Prometheus-compatible server.
+
+    Every method raises RemoteError when the server does not answer in time or
+    refuses, and RemoteData when it answers with something else than it promised.
+    """
+
+    def __init__(self, settings: config.Prometheus, *, max_body: int = MAX_BODY) -> None:
+        self._settings = settings
+        self._url = settings.url.rstrip("/")
+        self.name = f"Prometheus at {_place(self._url)}"
+        self._timeout = settings.timeout.total_seconds()
+        self._session = _BoundedSession(self.name, max_body=max_body, seconds=self._timeout)
+        self._connect = PrometheusConnect(
+            url=self._url,
+            session=self._session,
+            timeout=self._timeout,
+            # one more try for a kept connection that the other side had closed
+            retry=Retry(total=1, status=0, redirect=3, backoff_factor=0.1),
+        )
+
+    def close(self) -> None:
+        self._session.close()
+
+    def query(self, promql: str, at: datetime | None = None) -> tuple[Sample, ...]:
+        """The samples of `promql` at `at` (now when None); a scalar is one sample."""
+        params = {"timeout": f"{self._timeout}s"}
+        if at is not None:
+            params["time"] = f"{at.timestamp():.3f}"
+        answer = self._ask(lambda: self._connect.custom_query(promql, params=params))
+        return self._parse(lambda: tuple(_samples(answer)))
+
+    def query_range(
+        self, promql: str, start: datetime, end: datetime, step: timedelta
+    ) -> tuple[Series, ...]:
+        """The series of `promql` between `start` and `end`, a point each `step`."""
+        seconds = f"{max(1.0, step.total_seconds()):g}"
+        answer = self._ask(
+            lambda: self._connect.custom_query_range(promql, start, end, step=seconds)
+        )
+        return self._parse(lambda: tuple(_one_series(item) for item in answer))
+
+    def rules(self, name: str | None = None) -> tuple[AlertingRule, ...]:
+        """The alerting rules that the server has loaded, or those of one name."""
+        params = {"type": "alert", "exclude_alerts": "true"}
+        if name is not None:
+            params["rule_name[]"] = name  # servers before 2.44 ignore it
+        answer = self._ask(lambda: self._get("rules", params))
+        found = self._parse(lambda: tuple(_rules(answer["groups"])))
+        return tuple(rule for rule in found if name is None or rule.name == name)
+
+    def rule_of(self, name: str, labels: Labels, expr: str | None = None) -> AlertingRule | None:
+        """The rule that made the alert with `name` and `labels`; None when none fits.
+
+        Where several rules share the name, `expr` (as its generatorURL tells) decides,
+        then the number of static labels that agree.
+        """
+        fitting = [rule for rule in self.rules(name) if _agrees(rule.labels, labels)]
+        same = [rule for rule in fitting if expr is not None and rule.query == expr]
+        return max(same or fitting, key=lambda rule: len(rule.labels), default=None)
+
+    def alerts(self) -> tuple[ActiveAlert, ...]:
+        """The alerts that the server itself holds pending or firing."""
+        answer = self._ask(lambda: self._get("alerts", {}))
+        return self._parse(lambda: tuple(_active(item) for item in answer["alerts"]))
+
+    def _get(self, path: str, params: Mapping[str, str]) -> Any:
+        response = self._session.get(
+            f"{self._url}/api/v1/{path}",
+            params=dict(params),
+            headers=self._connect.headers,
+            timeout=self._timeout,
+        )
+        return response.json()["data"]
+
+    def _ask(self, call: Callable[[], Any]) -> Any:
+        self._connect.headers = self._settings.auth.headers()  # a token may have been rotated
+        try:
+            return call()
+        except requests.exceptions.JSONDecodeError:
+            raise RemoteData(f"{self.name} did not answer with JSON") from None
+        except requests.exceptions.Timeout:
+            limit = write(self._settings.timeout)
+            raise RemoteError(f"{self.name} did not answer within {limit}") from None
+        except requests.exceptions.SSLError:
+            raise RemoteError(f"{self.name}: its certificate is not trusted") from None
+        except (requests.RequestException, OSError):
+            raise RemoteError(f"{self.name} cannot be reached") from None
+        except (PrometheusApiClientException, *_NOT_PROMISED):
+            raise RemoteData(f"{self.name} did not answer as its API promises") from None
+
+    def _parse(self, parse: Callable[[], T]) -> T:
+        try:
+            return parse()
+        except _NOT_PROMISED:
+            raise RemoteData(f"{self.name} did not answer as its API promises") from None
+
+
+_NOT_PROMISED = (
+    KeyError,
+    TypeError,
+    ValueError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+
+
+class _BoundedSession(requests.Session):
+    """A session whose answers have a greatest size and a latest end."""
+
+    def __init__(self, name: str, *, max_body: int, seconds: float) -> None:
+        super().__init__()
+        self.trust_env = False  # neither proxies nor .netrc of whoever started us
+        self._name, self._max_body, self._seconds = name, max_body, seconds
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        end = time.monotonic() + self._seconds
+        response = super().send(request, **kwargs | {"stream": True})
+        body = bytearray()
+        for chunk in response.iter_content(64 * 1024):
+            body += chunk
+            if len(body) > self._max_body:
+                response.close()
+                raise RemoteData(f"{self._name} answered with more than {self._max_body} bytes")
+            if time.monotonic() > end:
+                response.close()
+                raise requests.exceptions.ReadTimeout()
+        response._content = bytes(body)
+        if response.status_code >= 400:
+            raise _refusal(self._name, response)
+        return response
+
+
+def _refusal(name: str, response: requests.Response) -> RemoteError:
+    code = response.status_code
+    try:
+        said = brief(str(response.json()["error"]), 200)
+    except _NOT_PROMISED:
+        said = ""
+    permanent = code in _PERMANENT
+    return RemoteError(f"{name} answered {code}{said and ': ' + said}", permanent=permanent)
+
+
+def _place(url: str) -> str:
+    """Host and port only: a URL may hold a password."""
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2] or "an address without a host"
+
+
+def _samples(answer: Any) -> Iterator[Sample]:
+    if len(answer) == 2 and not isinstance(answer[0], dict):  # a scalar: [time, value]
+        yield Sample(labels={}, value=float(answer[1]))
+        return
+    for item in answer:
+        if "values" in item:
+            raise ValueError("a range, not a moment")
+        value = float(item["value"][1]) if "value" in item else math.nan  # a native histogram
+        yield Sample(labels=_labels(item["metric"]), value=value)
+
+
+def _one_series(item: Any) -> Series:
+    points = tuple((_time(at), float(value)) for at, value in item.get("values", ()))
+    return Series(labels=_labels(item["metric"]), points=points)
+
+
+def _rules(groups: Iterable[Any]) -> Iterator[AlertingRule]:
+    for group in groups:
+        interval = timedelta(seconds=float(group.get("interval") or 0))
+        for rule in group["rules"]:
+            if rule.get("type") != "alerting":
+                continue
+            yield AlertingRule(
+                name=str(rule["name"]),
+                query=str(rule["query"]),
+                labels=_labels(rule.get("labels") or {}),
+                duration=timedelta(seconds=float(rule.get("duration") or 0)),
+                keep_firing=timedelta(seconds=float(rule.get("keepFiringFor") or 0)),
+                interval=interval,
+            )
+
+
+def _active(item: Any) -> ActiveAlert:
+    text = str(item["activeAt"]).replace("Z", "+00:00")
+    moment = datetime.fromisoformat(text[:19] + text[-6:])
+    return ActiveAlert(
+        labels=_labels(item["labels"]), state=str(item["state"]), active_at=moment.astimezone(UTC)
+    )
+
+
+def _agrees(rule: Labels, alert: Labels) -> bool:
+    """Whether every label that the rule writes literally is on the alert."""
+    literal = {name: value for name, value in rule.items() if "{{" not in value}
+    return all(alert.get(name) == value for name, value in literal.items())
+
+
+def _labels(item: Any) -> dict[str, str]:
+    return {str(name): str(value) for name, value in item.items()}
+
+
+def _time(seconds: Any) -> datetime:
+    return datetime.fromtimestamp(float(seconds), UTC)

@@ -1,0 +1,78 @@
+"""A task's diff as text, and the hash of a whole run's diff.
+
+Modules report before and after as text, as a mapping, or as prepared text. All
+of it becomes unified diff lines, in an order that does not depend on which host
+answered first.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from typing import Any
+
+MAX_SIDE = 1_000_000  # characters that are compared line by line
+
+_VOLATILE = (
+    (re.compile(r"/\S*ansible-(?:tmp|local)-[\w.-]+\S*"), "<temporary>"),
+    (re.compile(r"/\S*/tmp[\w]{6,10}(?=[/\s]|$)"), "<temporary>"),
+    (
+        re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"),
+        "<time>",
+    ),
+    (re.compile(r'("(?:atime|mtime|ctime)": )[\d.]+'), r"\1<time>"),
+)
+
+
+def unified(reported: Any) -> str:
+    """What one module reported as `diff`, as unified diff text."""
+    parts = reported if isinstance(reported, list) else [reported]
+    return "\n".join(filter(None, (_part(part) for part in parts)))
+
+
+def hash_of(text: str) -> str:
+    """SHA-256 over `text` without temporary paths and times; empty for no text."""
+    if not text:
+        return ""
+    for pattern, word in _VOLATILE:
+        text = pattern.sub(word, text)
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+
+
+def _part(part: Any) -> str:
+    if not isinstance(part, dict):
+        return str(part)
+    if part.get("prepared"):
+        return str(part["prepared"]).rstrip("\n")
+    lines = [f"({key}: {part[key]})" for key in ("src_binary", "dst_binary") if part.get(key)]
+    lines += [f"({key}: above {part[key]} bytes)" for key in _LARGER if part.get(key)]
+    if "before" in part or "after" in part:
+        lines.append(_compared(part))
+    return "\n".join(filter(None, lines))
+
+
+_LARGER = ("src_larger", "dst_larger")
+
+
+def _compared(part: dict[str, Any]) -> str:
+    before, after = _side(part.get("before")), _side(part.get("after"))
+    if before == after:
+        return ""
+    names = [str(part.get(f"{side}_header") or side) for side in ("before", "after")]
+    if len(before) + len(after) > MAX_SIDE:
+        digests = [
+            hashlib.sha256(text.encode(errors="replace")).hexdigest() for text in (before, after)
+        ]
+        return f"({names[0]}: too large to show; sha256 {digests[0]} becomes {digests[1]})"
+    left, right = before.splitlines(), after.splitlines()
+    return "\n".join(difflib.unified_diff(left, right, names[0], names[1], lineterm=""))
+
+
+def _side(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, indent=1, sort_keys=True, default=str)

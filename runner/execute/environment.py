@@ -1,0 +1,108 @@
+"""The closed environment of a run: a fixed list, and what the configuration adds.
+
+Nothing is inherited from the runner's own environment, because Ansible loads
+plugins and settings, and Python code, from whatever is named there.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import pwd
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+from runner.execute.request import RunRequest
+
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_FIRST_PERSON = 1000  # the first uid of a person: logind empties a person's /dev/shm at logout
+
+#: Set unless the project's ansible.cfg says something: variable → section, key.
+_TUNING = {
+    "ANSIBLE_PIPELINING": ("connection", "pipelining"),
+    "ANSIBLE_SSH_ARGS": ("ssh_connection", "ssh_args"),
+    "ANSIBLE_SSH_CONTROL_PATH_DIR": ("ssh_connection", "control_path_dir"),
+}
+
+
+def private_root() -> Path:
+    """Where private folders are made: memory where that is safe, else the temporary folder."""
+    memory = Path("/dev/shm")
+    if os.getuid() < _FIRST_PERSON and os.access(memory, os.W_OK | os.X_OK):
+        return memory
+    return Path(tempfile.gettempdir())
+
+
+def closed(request: RunRequest, private: Path) -> dict[str, str]:
+    """Every variable that the run's processes get."""
+    variables = _fixed(request, private) | _tuned(request, private) | dict(request.environment)
+    plugins = Path(__file__).parent / "callback"
+    named = variables.get("ANSIBLE_CALLBACK_PLUGINS")
+    variables["ANSIBLE_CALLBACK_PLUGINS"] = f"{named}:{plugins}" if named else str(plugins)
+    return variables
+
+
+def _fixed(request: RunRequest, private: Path) -> dict[str, str]:
+    variables = {
+        "RUNNER_RUN_ID": request.id,
+        "RUNNER_TASK_FACTS": str(private / "facts.jsonl"),
+        "PATH": f"{Path(sys.executable).parent}:{_SYSTEM_PATH}",
+        # The real one: keys and collections are named from it in people's inventories.
+        "HOME": _home(),
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_CONFIG": str(request.ansible_config or private / "ansible.cfg"),
+        "ANSIBLE_LOCAL_TEMP": str(private / "tmp"),
+        "ANSIBLE_HOST_KEY_CHECKING": str(request.host_key_checking),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_NOCOWS": "1",
+        # A question would wait at a terminal that nobody reads until the timeout.
+        "ANSIBLE_ASK_PASS": "False",
+        "ANSIBLE_ASK_VAULT_PASS": "False",
+        "ANSIBLE_BECOME_ASK_PASS": "False",
+        # ansible-runner empties larger results; ours are cut with a note instead.
+        "MAX_EVENT_RES": "4000000",
+    }
+    if request.vault_password_file:
+        variables["ANSIBLE_VAULT_PASSWORD_FILE"] = str(request.vault_password_file)
+    return variables
+
+
+def _tuned(request: RunRequest, private: Path) -> dict[str, str]:
+    values = {
+        "ANSIBLE_PIPELINING": "True",
+        "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=30m",
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(_control_folder(private)),
+    }
+    config = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        config.read(request.ansible_config or ())
+    except (configparser.Error, UnicodeDecodeError):
+        return values  # Ansible itself will say what is wrong with it
+    return {name: text for name, text in values.items() if not _says(config, *_TUNING[name])}
+
+
+def _says(config: configparser.ConfigParser, section: str, key: str) -> bool:
+    sections = (section, "ssh_connection", "defaults") if key == "pipelining" else (section,)
+    return any(config.has_option(name, key) for name in sections)
+
+
+def _home() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # a container's arbitrary uid
+        return os.environ.get("HOME", "/")
+
+
+def _control_folder(private: Path) -> Path:
+    """A short folder that outlives the run, so that SSH connections are shared; ours alone."""
+    shared = Path(tempfile.gettempdir()) / f"runner-ssh-{os.getuid()}"
+    try:
+        shared.mkdir(mode=0o700, exist_ok=True)
+        seen = shared.lstat()
+    except OSError:
+        return private
+    ours = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid() and not seen.st_mode & 0o077
+    return shared if ours and len(str(shared)) < 60 else private

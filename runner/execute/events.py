@@ -1,0 +1,135 @@
+"""ansible-runner's events, cut to what is kept: one bounded JSON line each.
+
+The supervisor writes the lines while the run goes on; the runner reads them,
+live and afterwards. A line holds: n, at, event, host, task, uuid, action,
+duration (seconds), ignored, res, stdout; stats and results in the last one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from runner.execute.diff import unified
+
+Event = dict[str, Any]
+
+MAX_TEXT = 4_000  # characters of one text of a result
+MAX_DIFF = 200_000  # characters of one result's diff
+MAX_ITEMS = 200  # items of a loop
+MAX_LOG = 16_000_000  # bytes of one run's log; statuses are still kept above it
+
+_KEPT = ("changed", "failed", "unreachable", "rc", "msg", "stdout", "stderr", "censored")
+_STATS = ("ok", "changed", "failures", "dark", "skipped", "ignored", "rescued")
+#: Modules that change nothing on any host: they neither count as done nor as shown.
+NO_EFFECT = frozenset(
+    "assert debug fail set_fact set_stats meta setup gather_facts validate_argument_spec "
+    "include_tasks import_tasks include_role import_role include_vars pause group_by add_host "
+    "wait_for wait_for_connection".split()
+)
+_DELEGATED = re.compile(r"^\w+: \[\S+ -> ([^\]\s(]+)", re.MULTILINE)
+
+
+def compact(raw: Mapping[str, Any]) -> Event:
+    """The line for one raw event of ansible-runner."""
+    data = raw.get("event_data") or {}
+    role, task = data.get("role"), data.get("task")
+    event: Event = {
+        "n": raw.get("counter"),
+        "at": raw.get("created"),
+        "event": raw.get("event"),
+        "host": data.get("host"),
+        "task": f"{role} : {task}" if role and task else task,
+        "uuid": data.get("task_uuid"),
+        "action": data.get("resolved_action") or data.get("task_action"),
+        "duration": data.get("duration"),
+        "ignored": bool(data.get("ignore_errors")),
+        "stdout": cut(str(raw.get("stdout") or ""), MAX_TEXT),
+    }
+    if isinstance(data.get("res"), dict):
+        event["res"] = _result(data["res"])
+    if raw.get("event") == "playbook_on_stats":
+        event |= {"stats": _stats(data), "results": _results(data.get("artifact_data"))}
+    return {key: value for key, value in event.items() if value not in (None, "", False)}
+
+
+def skeleton(event: Event) -> Event:
+    """The same without its texts, for a log that is full."""
+    result = event.get("res") or {}
+    small = {key: value for key, value in result.items() if isinstance(value, bool)}
+    return {k: v for k, v in event.items() if k not in ("stdout", "res")} | {"res": small}
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Each whole JSON line of `path`; a torn last line and a missing file give nothing."""
+    try:
+        file = path.open("rb")
+    except OSError:
+        return
+    with file:
+        for line in file:
+            try:
+                value = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                yield value
+
+
+def has_effect(action: str) -> bool:
+    """Whether a module can change something on a host."""
+    return action.rpartition(".")[2] not in NO_EFFECT
+
+
+def delegate_shown(event: Event) -> str | None:
+    """The delegated host that the event's own display names, `no_log` or not."""
+    match = _DELEGATED.search(event.get("stdout", ""))
+    return match[1] if match else None
+
+
+def cut(text: str, most: int) -> str:
+    """`text`, or its beginning with a note that tells its full length and hash."""
+    if len(text) <= most:
+        return text
+    digest = hashlib.sha256(text.encode(errors="replace")).hexdigest()
+    return f"{text[:most]}\n[cut: {len(text)} characters in all, sha256 {digest}]"
+
+
+def _result(result: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: _small(result[key]) for key in _KEPT if key in result}
+    if not result:
+        kept["lost"] = True  # ansible-runner empties what is too large
+    if result.get("diff"):
+        kept["diff"] = cut(unified(result["diff"]), MAX_DIFF)
+    items = result.get("results")
+    if isinstance(items, list):
+        dicts = [item for item in items if isinstance(item, dict)]
+        kept["items"] = [_result(item) for item in dicts[:MAX_ITEMS]]
+        kept["more_items"] = max(0, len(dicts) - MAX_ITEMS)
+    return kept
+
+
+def _small(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return cut(value if isinstance(value, str) else json.dumps(value, default=str), MAX_TEXT)
+
+
+def _stats(data: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    hosts = set(data.get("processed") or ()) | set(data.get("dark") or ())
+    return {
+        host: {name: int((data.get(name) or {}).get(host, 0)) for name in _STATS}
+        for host in sorted(hosts)
+    }
+
+
+def _results(artifact: Any) -> dict[str, Any]:
+    """What the play reported with `set_stats` under `remediation:`; empty when too large."""
+    reported = artifact.get("remediation") if isinstance(artifact, dict) else None
+    if not isinstance(reported, dict) or len(json.dumps(reported, default=str)) > 64_000:
+        return {}
+    return reported

@@ -1,0 +1,237 @@
+"""Start one run, follow it, end it when asked, and say what it came to.
+
+The run is held by a supervisor process of its own session, so that it survives
+the runner's death, ends at its deadline all the same, and can be found again
+with `recover`. Any number of threads may call `run` at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from runner.errors import Refused, RunnerError
+from runner.execute import processes
+from runner.execute.environment import closed, private_root
+from runner.execute.files import write_whole
+from runner.execute.live import Follower
+from runner.execute.request import RunRequest, RunResult, TaskEvent
+from runner.execute.result import Mask, finish
+from runner.execute.variables import write_variables
+
+ALIVE: Final = "alive"
+_SLACK = 10.0  # seconds that the supervisor has beyond its deadline and grace
+_LOOK = 0.25  # seconds between two questions whether the run is cancelled
+
+
+def _never() -> bool:
+    return False
+
+
+def _unmasked(text: str) -> str:
+    return text
+
+
+def run(
+    request: RunRequest,
+    *,
+    on_event: Callable[[TaskEvent], None] | None = None,
+    cancelled: Callable[[], bool] = _never,
+    on_started: Callable[[int, int], None] | None = None,
+    mask: Mask = _unmasked,
+) -> RunResult:
+    """Run `request` once and return what it came to; a failed play is a result, not an error.
+
+    `on_event` is called from another thread and may be slow. `on_started` gets the
+    supervisor's process id and process group. Raises Refused when a run with this
+    id was started before, RunnerError when nothing could be started.
+    """
+    intent, supervisor = _begin(request)
+    private = Path(intent["private"])
+    with Follower(private / "events.jsonl", on_event, mask):
+        try:
+            if on_started:
+                on_started(supervisor.pid, supervisor.pid)
+            stopped = _wait(supervisor, request, cancelled)
+        except BaseException:
+            _stop(supervisor, request)
+            finish(request.folder, intent, mask, "cancelled")
+            raise
+    return finish(request.folder, intent, mask, stopped)
+
+
+def recover(
+    artifacts: Path, run_id: str, *, mask: Mask = _unmasked
+) -> RunResult | Literal["alive"] | None:
+    """What became of a run whose runner died.
+
+    `"alive"` while it goes on; ask again later. None when this machine has no trace
+    of it: it never started here. Otherwise its result, with outcome unknown when
+    nothing proves what happened. A run past its deadline is ended first.
+    """
+    folder = artifacts / run_id
+    intent = _read(folder / "intent.json")
+    if intent is None:
+        return None
+    stopped = None
+    if _living(folder, run_id):
+        if time.time() < float(intent["deadline"]) + _SLACK:
+            return ALIVE
+        processes.end(lambda: _living(folder, run_id), grace=float(intent["grace"]))
+        stopped = "timeout"
+    return finish(folder, intent, mask, stopped)
+
+
+def _begin(request: RunRequest) -> tuple[dict[str, Any], subprocess.Popen[bytes]]:
+    """Make the run's folder, which can be made once only, and start the supervisor."""
+    private = None
+    try:
+        request.artifacts.mkdir(mode=0o700, parents=True, exist_ok=True)
+        request.folder.mkdir(mode=0o700)
+        private = _private(request)
+        intent = _intend(request, private)
+        supervisor = _spawn(request, private)
+    except FileExistsError:
+        raise Refused(f"run {request.id} was started before and is never started again") from None
+    except OSError as error:
+        for folder in filter(None, (private, request.folder)):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise RunnerError(f"run {request.id}: cannot be started: {error}") from None
+    _record_process(request.folder, supervisor.pid)
+    return intent, supervisor
+
+
+def _intend(request: RunRequest, private: Path) -> dict[str, Any]:
+    """Note what will be started, before it is."""
+    seconds = request.timeout.total_seconds() + request.grace.total_seconds()
+    intent = {
+        "id": request.id,
+        "entry": request.entry_id,
+        "hosts": list(request.hosts),
+        "allowed": sorted(request.touchable),
+        "check": request.check,
+        "private": str(private),
+        "started_at": datetime.now(UTC).isoformat(),
+        "deadline": time.time() + seconds,
+        "grace": request.grace.total_seconds(),
+    }
+    write_whole(request.folder / "intent.json", json.dumps(intent).encode())
+    return intent
+
+
+def _private(request: RunRequest) -> Path:
+    """A fresh folder for this run alone, with the variables in it."""
+    private = Path(tempfile.mkdtemp(prefix="runner-", dir=private_root()))
+    (private / "tmp").mkdir(mode=0o700)
+    (private / "ansible.cfg").touch(mode=0o600)
+    write_variables(private / "variables.json", request.variables)
+    return private
+
+
+def _spawn(request: RunRequest, private: Path) -> subprocess.Popen[bytes]:
+    spec = {
+        "id": request.id,
+        "private": str(private),
+        "folder": str(request.folder),
+        "playbook": str(request.playbook),
+        "inventory": [str(path) for path in request.inventory],
+        "roles_path": [str(path) for path in request.roles_path],
+        "limit": ",".join(request.hosts),
+        "check": request.check,
+        "forks": request.forks,
+        "timeout": request.timeout.total_seconds(),
+        "grace": request.grace.total_seconds(),
+    }
+    write_whole(private / "spec.json", json.dumps(spec).encode())
+    program = Path(__file__).with_name("supervisor.py")
+    handle = os.open(request.folder / "supervisor.log", os.O_WRONLY | os.O_CREAT, 0o600)
+    with os.fdopen(handle, "wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-I", str(program), str(private / "spec.json")],
+            env=closed(request, private),
+            cwd=private,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+
+def _record_process(folder: Path, pid: int) -> None:
+    record = {"pid": pid, "started": processes.started_at(pid)}
+    write_whole(folder / "process.json", json.dumps(record).encode())
+
+
+def _wait(
+    supervisor: subprocess.Popen[bytes], request: RunRequest, cancelled: Callable[[], bool]
+) -> str | None:
+    """Return when the supervisor has ended: why we ended it, if we did."""
+    seconds = request.timeout.total_seconds() + request.grace.total_seconds() + _SLACK
+    until = time.monotonic() + seconds
+    while not _ended(supervisor, _LOOK):
+        if cancelled():
+            _stop(supervisor, request)
+            return "cancelled"
+        if time.monotonic() > until:
+            _stop(supervisor, request)
+            return "timeout"
+    return None
+
+
+def _ended(supervisor: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait up to `seconds` for the end, and no longer than the end where Linux tells us."""
+    try:
+        handle = os.pidfd_open(supervisor.pid)
+    except (AttributeError, OSError):
+        try:
+            supervisor.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+    try:
+        select.select([handle], [], [], seconds)
+    finally:
+        os.close(handle)
+    return supervisor.poll() is not None
+
+
+def _stop(supervisor: subprocess.Popen[bytes], request: RunRequest) -> None:
+    """Ask the supervisor to end its run; when it does not, end everything ourselves."""
+    supervisor.terminate()
+    try:
+        supervisor.wait(request.grace.total_seconds() + _SLACK / 2)
+    except subprocess.TimeoutExpired:
+        pass
+    grace = request.grace.total_seconds()
+    root = supervisor.pid if supervisor.poll() is None else None
+    processes.end(lambda: processes.of_run(request.id, root=root), grace=grace)
+    supervisor.wait()
+
+
+def _living(folder: Path, run_id: str) -> list[Any]:
+    """The processes that still belong to the run; shared SSH connections do not count."""
+    process = _read(folder / "process.json") or {}
+    pid, started = process.get("pid"), process.get("started")
+    root = pid if pid and started and processes.same(pid, started) else None
+    if root is None and (folder / "ending.json").exists():
+        return []  # what it started and left behind on purpose is not the run
+    found = processes.of_run(run_id, root=root)
+    return [each for each in found if not processes.is_shared_connection(each)]
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

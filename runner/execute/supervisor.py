@@ -1,0 +1,243 @@
+"""The small process that holds one run, and outlives the runner if it must.
+
+Started by file, isolated, in its own session: `python -I supervisor.py SPEC`.
+It runs ansible-runner once, writes each event to the private folder, ends the
+whole process tree at the deadline or on SIGTERM, and leaves `ending.json` in the
+run's folder: written whole, or not there at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+if __name__ == "__main__":  # isolated, so nothing but the installed packages is importable
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from runner.execute import events
+from runner.execute.files import write_whole
+
+_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans become our children, so descent finds them
+_POLL = 0.25  # seconds; the default of 5 would be added to the end of a run
+
+
+class Log:
+    """Writes events from a thread of its own, so that the run never waits for it."""
+
+    def __init__(self, path: Path, variables: Path) -> None:
+        self.stats: dict[str, dict[str, int]] | None = None
+        self.hosts: set[str] = set()
+        self._did: set[str] = set()
+        self._skipped: set[str] = set()
+        self._written = 0
+        self._variables = variables
+        self._queue: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
+        self._file = path.open("ab")
+        self._thread = threading.Thread(target=self._write_all, name="log")
+        self._thread.start()
+
+    def put(self, raw: Mapping[str, Any]) -> bool:
+        """ansible-runner's event handler. False: it need not keep the event itself."""
+        self._queue.put(raw)
+        return False
+
+    def close(self) -> None:
+        """Return when every event is written."""
+        self._queue.put(None)
+        self._thread.join()
+        self._file.close()
+
+    @property
+    def idle(self) -> list[str]:
+        """Hosts on which something was skipped and nothing else with an effect ran."""
+        return sorted(self._skipped - self._did)
+
+    def _write_all(self) -> None:
+        while (raw := self._queue.get()) is not None:
+            self._variables.unlink(missing_ok=True)  # Ansible read them before its first event
+            try:
+                event = events.compact(raw)
+            except (TypeError, ValueError, RecursionError, AttributeError) as error:
+                event = {"event": str(raw.get("event")), "stdout": f"[unreadable: {error}]"}
+            self._tally(event)
+            self._write(event)
+
+    def _write(self, event: events.Event) -> None:
+        if self._written > events.MAX_LOG:
+            event = events.skeleton(event)
+        if self._written > 2 * events.MAX_LOG and "stats" not in event:
+            return
+        line = json.dumps(event, default=str).encode() + b"\n"
+        self._written += len(line)
+        self._file.write(line)
+        self._file.flush()
+
+    def _tally(self, event: events.Event) -> None:
+        self.stats = event.get("stats", self.stats)
+        kind, host = event["event"], event.get("host")
+        if not host or not kind.startswith("runner_"):
+            return
+        self.hosts |= {host, events.delegate_shown(event) or host}
+        if events.has_effect(event.get("action", "")):
+            if kind == "runner_on_skipped":
+                self._skipped.add(host)
+            elif kind in ("runner_on_ok", "runner_on_failed"):
+                self._did.add(host)
+
+
+class Stopper:
+    """Ends the run's processes at the deadline or when SIGTERM asks for it."""
+
+    def __init__(self, run_id: str, timeout: float, grace: float) -> None:
+        self.reason: str | None = None
+        self.survivors = 0
+        self._run_id, self._timeout, self._grace = run_id, timeout, grace
+        self._asked = threading.Event()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._wait, name="stopper", daemon=True)
+        signal.signal(signal.SIGTERM, self._ask)
+        self._thread.start()
+
+    def over(self) -> None:
+        """The run has ended; return when nothing is being ended any more."""
+        self._over.set()
+        self._asked.set()
+        self._thread.join()
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._asked.set()
+
+    def _wait(self) -> None:
+        asked = self._asked.wait(self._timeout)
+        if self._over.is_set():
+            return
+        self.reason = "cancelled" if asked else "timeout"
+        from runner.execute import processes
+
+        def find() -> list[Any]:
+            root = os.getpid()
+            return [p for p in processes.of_run(self._run_id, root=root) if p.pid != root]
+
+        while True:  # Ansible may have been started while we looked
+            self.survivors = processes.end(find, grace=self._grace)
+            if self._over.wait(0.2):
+                self.survivors = processes.end(find, grace=self._grace)
+                return
+
+
+def main(path: Path) -> None:
+    """Hold the run that the file `path` describes; the file is removed once read."""
+    spec = json.loads(path.read_bytes())
+    path.unlink()
+    private, folder = Path(spec["private"]), Path(spec["folder"])
+    os.umask(0o077)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stopper = Stopper(spec["id"], spec["timeout"], spec["grace"])
+    _adopt_orphans()
+    log = Log(private / "events.jsonl", private / "variables.json")
+    code, error = _run(spec, private, log, stopper)
+    stopper.over()
+    log.close()
+    (private / "variables.json").unlink(missing_ok=True)
+    _record(folder, private, log, stopper, code, error)
+
+
+def _run(
+    spec: Mapping[str, Any], private: Path, log: Log, stopper: Stopper
+) -> tuple[int | None, str]:
+    try:
+        held = _prepared(spec, private, log)
+        if stopper.reason:
+            return None, "it was ended before Ansible began"
+        held.run()
+    except Exception as error:
+        return None, f"ansible-runner: {type(error).__name__}: {error}"[:500]
+    return held.rc, ""
+
+
+def _prepared(spec: Mapping[str, Any], private: Path, log: Log) -> Any:
+    import pexpect  # type: ignore[import-untyped]
+    from ansible_runner.config.runner import RunnerConfig
+    from ansible_runner.runner import Runner
+
+    _hasten(pexpect)
+    config = RunnerConfig(
+        private_data_dir=str(private),
+        artifact_dir=str(private / "artifacts"),
+        ident="run",
+        playbook=spec["playbook"],
+        inventory=spec["inventory"],
+        roles_path=spec["roles_path"] or None,
+        limit=spec["limit"],
+        extravars=str(private / "variables.json"),
+        cmdline="--check --diff" if spec["check"] else "--diff",
+        forks=spec["forks"],
+        quiet=True,
+        fact_cache_type="none",
+        suppress_env_files=True,
+    )
+    config.prepare()
+    config.pexpect_timeout = _POLL
+    config.suppress_output_file = True
+    return Runner(config, event_handler=log.put)
+
+
+def _hasten(pexpect: Any) -> None:
+    """No fixed sleep at the terminal's close, and no error when a daemon still holds it."""
+
+    class Spawn(pexpect.spawn):  # type: ignore[misc]
+        def close(self, force: bool = True) -> None:
+            self.ptyproc.delayafterclose = 0
+            super().close(force=force)
+
+        def expect(self, pattern: Any, *arguments: Any, **options: Any) -> Any:
+            if pattern is pexpect.EOF:
+                return super().expect([pexpect.EOF, pexpect.TIMEOUT], timeout=1)
+            return super().expect(pattern, *arguments, **options)
+
+    pexpect.spawn = Spawn
+
+
+def _adopt_orphans() -> None:
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+
+
+def _record(
+    folder: Path, private: Path, log: Log, stopper: Stopper, code: int | None, error: str
+) -> None:
+    delegates = {
+        facts["delegate"]
+        for facts in events.read_lines(private / "facts.jsonl")
+        if isinstance(facts.get("delegate"), str)
+    }
+    ending = {
+        "rc": code,
+        "stats": log.stats,
+        "hosts_seen": sorted(log.hosts | delegates),
+        "idle": log.idle,
+        "stopped": stopper.reason,
+        "survivors": stopper.survivors,
+        "error": error,
+        "ended_at": datetime.now(UTC).isoformat(),
+    }
+    write_whole(folder / "ending.json", json.dumps(ending).encode())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
+    sys.stdout.flush()
+    os._exit(0)  # nothing is left to do that a clean-up at exit would add

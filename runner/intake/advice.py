@@ -1,0 +1,90 @@
+"""What to recommend about the part of alertmanager.yml that calls us. Advice, never an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from runner.duration import parse
+from runner.text import brief
+
+
+def advise(alertmanager_yml: str, receiver: str) -> tuple[str, ...]:
+    """A sentence for each setting of `receiver` and its routes that we would change.
+
+    Empty when all is well; one sentence when the file or the receiver cannot be found in it.
+    """
+    try:
+        content = yaml.safe_load(alertmanager_yml)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        return ("alertmanager.yml is not a YAML mapping.",)
+    hooks = [hook for hook in _hooks(content, receiver) if isinstance(hook, dict)]
+    if not hooks:
+        return (f"alertmanager.yml has no receiver {brief(receiver)!r} with webhook_configs.",)
+    of_hooks = [text for hook in hooks for text in _about_hook(hook)]
+    of_routes = [
+        text
+        for route in _routes(content.get("route"), {})
+        for text in _about_route(route, receiver)
+    ]
+    if not any(route.get("receiver") == receiver for route in _routes(content.get("route"), {})):
+        of_routes.append(f"No route leads to receiver {brief(receiver)!r}.")
+    return tuple(dict.fromkeys(of_hooks + of_routes))
+
+
+def _hooks(content: dict[str, Any], receiver: str) -> Iterator[Any]:
+    for each in _list(content.get("receivers")):
+        if isinstance(each, dict) and each.get("name") == receiver:
+            yield from _list(each.get("webhook_configs"))
+
+
+def _about_hook(hook: dict[str, Any]) -> Iterator[str]:
+    if hook.get("max_alerts"):
+        yield "Set max_alerts: 0; the alerts that it leaves out are the same ones every time."
+    if hook.get("send_resolved") is False:
+        yield "Set send_resolved: true, so that incidents end when the alert does."
+    if hook.get("payload"):
+        yield "Remove payload: only the body of version 4 is understood."
+    if "timeout" in hook and not _short(hook["timeout"]):  # older versions do not know it
+        yield "Set timeout: 10s, so that a lost answer is noticed and sent again."
+    http = hook.get("http_config")
+    if not isinstance(http, dict) or not {"authorization", "basic_auth", "oauth2"} & http.keys():
+        yield "Set http_config.authorization with a bearer token: messages are not signed."
+
+
+def _short(timeout: Any) -> bool:
+    try:
+        return 0 < parse(timeout).total_seconds() <= 30
+    except ValueError:
+        return False
+
+
+def _about_route(route: dict[str, Any], receiver: str) -> Iterator[str]:
+    if route.get("receiver") != receiver:
+        return
+    group_by = {str(label) for label in _list(route.get("group_by"))}
+    if not {"instance", "..."} & group_by:
+        yield "Let group_by include instance, so that one host does not wait for another."
+    if route["top"]:
+        yield "Give it a route of its own below the top one, so that its timing is its own."
+    elif not route.get("continue"):
+        yield "Set continue: true on its route, so that people are still paged."
+
+
+def _routes(route: Any, inherited: dict[str, Any], depth: int = 0) -> Iterator[dict[str, Any]]:
+    """Every route with what it inherits: receiver and group_by; `top` for the first one."""
+    if not isinstance(route, dict) or depth > 50:
+        return
+    own = {**inherited, **{k: v for k, v in route.items() if k != "routes"}, "top": not depth}
+    yield own
+    passed_on = {key: own[key] for key in ("receiver", "group_by") if key in own}
+    for below in _list(route.get("routes")):
+        yield from _routes(below, passed_on, depth + 1)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,223 @@
+"""Looking, again and again: one thread for each watch, until it is told to stop."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Protocol
+
+import httpx
+
+from runner import duration
+from runner.config import Watch
+from runner.errors import ConfigError, RemoteData, RemoteError, RunnerError
+from runner.incident import Alert, Labels
+from runner.intake.client import open_client, split_credentials
+from runner.intake.payload import Delivery, compose
+from runner.intake.watches import MAX_SERIES, Sighting, WatchState, evaluate, remembered
+from runner.text import brief
+
+FAILURES_BEFORE_WARNING = 3  #: evaluations in a row whose source said nothing
+
+#: Errors that are about this machine or the way out of it, not about the target.
+_OURS = frozenset(
+    {
+        errno.EACCES,
+        errno.EADDRNOTAVAIL,
+        errno.EMFILE,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOMEM,
+        errno.EPERM,
+    }
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Sample(Protocol):
+    """One series of an instant query's answer."""
+
+    @property
+    def labels(self) -> Labels: ...
+
+    @property
+    def value(self) -> float: ...
+
+
+Query = Callable[[str], Sequence[Sample]]
+Look = Callable[[], list[Sighting]]
+
+
+class WatchLoop:
+    """Evaluates every watch at its interval and delivers what fires and what clears.
+
+    `query` answers PromQL and raises RemoteError when it cannot; `deliver` stores.
+    `firing` are the alerts of watches that were firing before this start. A
+    delivery that fails is made again at the next evaluation.
+    """
+
+    def __init__(
+        self,
+        watches: Sequence[Watch],
+        deliver: Callable[[Delivery], object],
+        *,
+        query: Query | None = None,
+        firing: Sequence[Alert] = (),
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._stopping = threading.Event()
+        self._followers = [
+            Follower(watch, look(watch, query, transport), deliver, _of(watch, firing))
+            for watch in watches
+        ]
+        self._threads = [
+            threading.Thread(
+                target=follower.follow, args=(self._stopping,), name=f"watch-{name}", daemon=True
+            )
+            for follower in self._followers
+            for name in (follower.watch.name,)
+        ]
+
+    def start(self) -> None:
+        """Begin; every watch is evaluated at once, then at its interval."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout: float = 5.0) -> bool:
+        """Stop evaluating; whether every thread ended within `timeout` seconds."""
+        self._stopping.set()
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+
+class Follower:
+    """One watch with what it remembers. Used by one thread only."""
+
+    def __init__(
+        self,
+        watch: Watch,
+        look: Look,
+        deliver: Callable[[Delivery], object],
+        states: Mapping[str, WatchState],
+    ) -> None:
+        self.watch = watch
+        self.states = states
+        self.failures = 0
+        self._look = look
+        self._deliver = deliver
+
+    def follow(self, stopping: threading.Event) -> None:
+        """Evaluate at the watch's interval until `stopping` is set."""
+        while not stopping.is_set():
+            try:
+                self.evaluate(datetime.now(UTC))
+            except Exception as error:
+                # Whatever it was, a watch that stops looking is worse than one that tries again.
+                expected = isinstance(error, RunnerError)
+                _log.warning(
+                    "Watch %s could not deliver and tries again: %s",
+                    self.watch.name,
+                    error,
+                    exc_info=None if expected else error,
+                    extra={"action": "watch_failed"},
+                )
+            stopping.wait(self.watch.every.total_seconds())
+
+    def evaluate(self, now: datetime) -> None:
+        """Look once and deliver what changed; nothing is remembered if that fails."""
+        done = evaluate(self.watch, self.states, self._sightings(), now)
+        if done.alerts:
+            key = f"watch:{self.watch.name}"
+            self._deliver(compose(done.alerts, source="watch", group_key=key))
+        self.states = done.states
+
+    def _sightings(self) -> list[Sighting] | None:
+        try:
+            sightings = self._look()
+        except RemoteError as error:
+            self.failures += 1
+            if self.failures == FAILURES_BEFORE_WARNING:
+                _log.warning(
+                    "Watch %s cannot see, so it neither fires nor clears: %s",
+                    self.watch.name,
+                    error,
+                    extra={"action": "watch_blind"},
+                )
+            return None
+        if self.failures >= FAILURES_BEFORE_WARNING:
+            _log.info("Watch %s sees again.", self.watch.name, extra={"action": "watch_sees"})
+        self.failures = 0
+        return sightings
+
+
+def look(watch: Watch, query: Query | None, transport: httpx.BaseTransport | None = None) -> Look:
+    """How to look for the trouble that `watch` is about. Raises ConfigError."""
+    if watch.http is not None:
+        return _http(watch, watch.http, transport)
+    if query is None or watch.promql is None:
+        raise ConfigError(f"Watch {watch.name} asks Prometheus; set prometheus.url.")
+    return _promql(watch, watch.promql, query)
+
+
+def _promql(watch: Watch, promql: str, query: Query) -> Look:
+    def look() -> list[Sighting]:
+        samples = query(promql)
+        if len(samples) > MAX_SERIES:
+            raise RemoteData(f"Watch {watch.name} gives more than {MAX_SERIES} series; narrow it.")
+        return [Sighting(labels=one.labels, seen=f"value {one.value:g}") for one in samples]
+
+    return look
+
+
+def _http(watch: Watch, address: str, transport: httpx.BaseTransport | None) -> Look:
+    url, login = split_credentials(address)
+    client = open_client(watch.timeout, transport)
+
+    def look() -> list[Sighting]:
+        try:
+            with client.stream("GET", url, auth=login) as response:
+                status = response.status_code
+        except httpx.TimeoutException:
+            seen = f"no answer within {duration.write(watch.timeout)}"
+        except httpx.TransportError as error:
+            if _is_ours(error):
+                raise RemoteError(f"{url} cannot be asked: {brief(str(error))}.") from None
+            seen = brief(str(error)) or "the connection broke"
+        else:
+            if status == watch.status:
+                return []
+            seen = f"HTTP {status} instead of {watch.status}"
+        return [Sighting(labels={}, seen=seen)]
+
+    return look
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether the question failed on this side: then nothing is known of the target."""
+    return isinstance(error, httpx.LocalProtocolError | httpx.ProxyError) or any(
+        isinstance(cause, socket.gaierror) or (isinstance(cause, OSError) and cause.errno in _OURS)
+        for cause in _causes(error)
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _of(watch: Watch, firing: Sequence[Alert]) -> Mapping[str, WatchState]:
+    return remembered(
+        alert for alert in firing if alert.source == "watch" and alert.name == watch.name
+    )

@@ -1,0 +1,101 @@
+"""What one process has open of a project: its configuration, store, catalog and clients."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner import catalog, config
+from runner.catalog import Catalog
+from runner.config import Config
+from runner.inventory import Inventory, InventoryReader
+from runner.store.database import Database
+
+if TYPE_CHECKING:
+    from runner.evidence.mask import Mask
+    from runner.evidence.prometheus import Prometheus
+    from runner.intake.alertmanager import Alertmanagers
+
+#: Seconds after which the inventory is read again though no file of it changed.
+INVENTORY_AGE = 60.0
+
+
+class Project:
+    """Everything is opened when it is first needed; `close` ends it."""
+
+    def __init__(self, settings: Config) -> None:
+        self.config = settings
+
+    @classmethod
+    def load(cls, path: Path, **overrides: Any) -> Project:
+        """The project of this runner.yml. Raises ConfigError."""
+        return cls(config.load(path, **overrides))
+
+    @cached_property
+    def database(self) -> Database:
+        """The store, at the newest schema. Raises StoreError."""
+        from runner import engine
+
+        database = Database(self.config.store.resolved(), root=self.config.root)
+        engine.migrate(database)
+        return database
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The catalog as it was when this process first looked. Raises CatalogError."""
+        return catalog.load(self.config.project.playbooks, self.config.project.roles)
+
+    @cached_property
+    def _inventory(self) -> InventoryReader:
+        return InventoryReader(self.config.project.inventory, environment=self.ansible_environment)
+
+    def inventory(self) -> Inventory:
+        """The inventory, read again when a file changed. Raises InventoryError."""
+        return self._inventory.read(INVENTORY_AGE)
+
+    @cached_property
+    def ansible_environment(self) -> dict[str, str]:
+        """What Ansible may see of our environment: a path, a home, a language, its settings."""
+        kept = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+        settings = self.config.project.ansible_config
+        if settings is not None and settings.is_file():
+            kept["ANSIBLE_CONFIG"] = str(settings)
+        return {"LANG": "C.UTF-8", **kept, **self.config.execution.environment}
+
+    @cached_property
+    def prometheus(self) -> Prometheus | None:
+        """The Prometheus to ask; None when none is configured."""
+        if self.config.prometheus is None:
+            return None
+        from runner.evidence.prometheus import Prometheus
+
+        return Prometheus(self.config.prometheus)
+
+    @cached_property
+    def alertmanagers(self) -> Alertmanagers | None:
+        """The Alertmanager peers to ask; None when none is configured."""
+        if not self.config.alertmanagers:
+            return None
+        from runner.intake.alertmanager import Alertmanagers
+
+        return Alertmanagers(self.config.alertmanagers)
+
+    @cached_property
+    def mask(self) -> Mask:
+        """Takes secrets out of text."""
+        from runner.evidence.mask import Mask
+
+        return Mask(self.config.mask.patterns)
+
+    @property
+    def state(self) -> Path:
+        """Where artifacts and the lock lie."""
+        return self.config.project.state
+
+    def close(self) -> None:
+        """End what was opened."""
+        for name in ("database", "alertmanagers"):
+            if (opened := self.__dict__.pop(name, None)) is not None:
+                opened.close()

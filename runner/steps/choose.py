@@ -1,0 +1,262 @@
+"""From an admitted alert to a judged decision: locate, gather, decide, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from runner import policy
+from runner.catalog.entry import Entry
+from runner.catalog.scan import scan
+from runner.decide import rules
+from runner.errors import NotFound, RemoteError
+from runner.evidence import gather as pieces
+from runner.evidence.health import health
+from runner.incident import Decision, Incident, Level, Result, Run, State, Verdict
+from runner.inventory import Inventory, locate as locate_host
+from runner.project import Project
+from runner.promql import fill
+from runner.steps.progress import advance, end, escalate, load, passed
+from runner.store import incidents, records, runs, switches
+from runner.text import visible
+
+#: How far back runs count for cooldowns, rates and the breaker.
+HISTORY = timedelta(days=7)
+#: Rules whose level somebody set on purpose: stopping there is no failure to handle it.
+CHOSEN = frozenset({"configuration", "command_line", "hosts", "entry", "pause", "earned"})
+
+
+def locate(project: Project, incident_id: int) -> bool:
+    """Labels to exact inventory hosts; none or several is for a person."""
+    incident = load(project, incident_id)
+    if passed(incident, State.LOCATED):
+        return not incident.state.ended
+    inventory = project.inventory()
+    if incident.requested_hosts:
+        return _locate_requested(project, incident, inventory)
+    labels = _target_labels(project, incident)
+    found = [(label, locate_host(incident.alert.labels, label, inventory)) for label in labels]
+    place = next((location for _, location in found if location.hosts), None)
+    if place is None:
+        reason = found[0][1].reason if found else "no label names a host"
+        return escalate(project, incident_id, f"not located: {reason}")
+    if not _join(project, incident, place.hosts):
+        return False
+    return advance(project, incident_id, State.LOCATED, place.reason, hosts=list(place.hosts))
+
+
+def _locate_requested(project: Project, incident: Incident, inventory: Inventory) -> bool:
+    unknown = [host for host in incident.requested_hosts if host not in inventory.hosts]
+    if unknown:
+        return escalate(project, incident.id, f"not in the inventory: {', '.join(unknown)}")
+    hosts = sorted(incident.requested_hosts)
+    reason = f"asked for {', '.join(hosts)}"
+    return advance(project, incident.id, State.LOCATED, reason, hosts=hosts)
+
+
+def _target_labels(project: Project, incident: Incident) -> list[str]:
+    """The labels that eligible entries name their host by, then the usual one."""
+    eligible = project.catalog.eligible(incident.alert.labels)
+    return list(dict.fromkeys([*(entry.target.label for entry in eligible), "instance"]))
+
+
+def _join(project: Project, incident: Incident, hosts: tuple[str, ...]) -> bool:
+    """False when another incident handles this one too: same host and service, or its cause."""
+    correlation = project.config.correlation
+    needs = _needed_hosts(project.inventory(), hosts, correlation.topology)
+    since = incident.created_at - correlation.window
+    with project.database.write() as tx:
+        for other in incidents.open_on(tx, [*hosts, *needs], incident.id):
+            if other.created_at < since or other.requested_by or incident.requested_by:
+                continue
+            if reason := _related(incident, other, hosts, needs, correlation.same_host):
+                incidents.move(tx, incident.id, State.SUPPRESSED, reason, joined=other.id)
+                return False
+    return True
+
+
+def _needed_hosts(inventory: Inventory, hosts: tuple[str, ...], variable: str) -> list[str]:
+    """Hosts that `hosts` depend on, as their inventory variable says."""
+    needed: list[str] = []
+    for host in hosts:
+        value = inventory.hosts[host].variables.get(variable, [])
+        needed += [value] if isinstance(value, str) else [str(name) for name in value or ()]
+    return [name for name in needed if name in inventory.hosts and name not in hosts]
+
+
+def _related(
+    incident: Incident, other: Incident, hosts: tuple[str, ...], needs: list[str], same_host: bool
+) -> str | None:
+    shared = sorted(set(hosts) & set(other.hosts))
+    service = incident.alert.labels.get("service")
+    if same_host and shared and service == other.alert.labels.get("service"):
+        what = f" and service {visible(service)}" if service else ""
+        return f"joined incident {other.id}: same host {shared[0]}{what}"
+    cause = sorted(set(needs) & set(other.hosts))
+    if cause:
+        return f"joined incident {other.id}: {hosts[0]} depends on {cause[0]}"
+    return None
+
+
+def gather(project: Project, incident_id: int) -> bool:
+    """Numbered, sourced evidence; a source that fails is evidence of that."""
+    incident = load(project, incident_id)
+    if passed(incident, State.GATHERED):
+        return not incident.state.ended
+    found = pieces.collect(
+        incident,
+        entries=project.catalog.eligible(incident.alert.labels),
+        inventory=project.inventory(),
+        prometheus=project.prometheus,
+        past=_similar(project, incident),
+        mask=project.mask,
+        now=datetime.now(UTC),
+    )
+    with project.database.write() as tx:
+        records.put_evidence(tx, incident_id, found)
+        reason = f"{len(found)} items of evidence"
+        return incidents.move(tx, incident_id, State.GATHERED, reason)
+
+
+def _similar(project: Project, incident: Incident) -> tuple[Incident, ...]:
+    """Earlier incidents of the same alert that have ended, newest first."""
+    with project.database.read() as tx:
+        return incidents.similar(tx, incident)
+
+
+def decide(project: Project, incident_id: int) -> bool:
+    """An entry, by a person's request or by the rules; none and a tie are for a person."""
+    incident = load(project, incident_id)
+    if passed(incident, State.DECIDED):
+        return not incident.state.ended
+    decision = _requested(incident) or rules.decide(
+        incident.alert.labels,
+        project.catalog.eligible(incident.alert.labels),
+        _condition(project, incident),
+        incident.hosts,
+    )
+    with project.database.write() as tx:
+        records.put_decision(tx, incident_id, decision)
+        if decision.entry is None:
+            incidents.move(tx, incident_id, State.ESCALATED, decision.reason)
+            return False
+        detail = {"entry": decision.entry, "decider": decision.decider}
+        return incidents.move(
+            tx, incident_id, State.DECIDED, decision.reason, detail=detail, entry=decision.entry
+        )
+
+
+def _requested(incident: Incident) -> Decision | None:
+    if incident.requested_entry is None or incident.requested_by is None:
+        return None
+    return Decision(
+        decider=incident.requested_by,
+        entry=incident.requested_entry,
+        reason=f"{incident.requested_by} asked for {incident.requested_entry}",
+        values=incident.requested_values,
+    )
+
+
+def _condition(project: Project, incident: Incident) -> Callable[[str], bool | None]:
+    """Whether a query gives a sample; None when nobody can tell."""
+    values = _values(incident)
+
+    def ask(promql: str) -> bool | None:
+        if project.prometheus is None:
+            return None
+        try:
+            return bool(project.prometheus.query(fill(promql, values)))
+        except (RemoteError, ValueError):
+            return None
+
+    return ask
+
+
+def _values(incident: Incident) -> dict[str, str]:
+    """What `$name` stands for in an entry's queries: every label, and the host."""
+    return {**incident.alert.labels, "host": incident.hosts[0] if incident.hosts else ""}
+
+
+def judge(project: Project, incident_id: int) -> bool:
+    """Policy's verdict; at `observe` the incident ends here."""
+    incident = load(project, incident_id)
+    if passed(incident, State.JUDGED):
+        return not incident.state.ended
+    try:
+        entry = project.catalog.get(incident.entry or "")
+    except NotFound as error:
+        return escalate(project, incident_id, str(error))
+    verdict = policy.judge(_case(project, incident, entry))
+    with project.database.write() as tx:
+        records.put_verdict(tx, incident_id, verdict)
+        moved = incidents.move(
+            tx, incident_id, State.JUDGED, _because(verdict), level=verdict.level
+        )
+    if not moved:
+        return False
+    return verdict.level is not Level.OBSERVE or stop_at(project, incident_id, verdict)
+
+
+def stop_at(project: Project, incident_id: int, verdict: Verdict) -> bool:
+    """End an incident whose level goes no further; False, so that a step can return it.
+
+    A level that somebody chose is a quiet end. When policy or a failed rehearsal holds back
+    what would otherwise have run, the alert still fires and nobody acts: a person must know.
+    """
+    chosen = any(reason.rule in CHOSEN for reason in verdict.limiting)
+    cooling = any(reason.rule == "cooldown" for reason in verdict.limiting)
+    because = _because(verdict)
+    if cooling and not chosen:
+        return end(project, incident_id, State.SUPPRESSED, because)
+    if not chosen:
+        return escalate(project, incident_id, because)
+    quiet = State.OBSERVED if verdict.level is Level.OBSERVE else State.DRY_RUN
+    return end(project, incident_id, quiet, because)
+
+
+def _because(verdict: Verdict) -> str:
+    limiting = "; ".join(reason.text for reason in verdict.limiting)
+    return f"level {verdict.level}: {limiting}" if limiting else f"level {verdict.level}"
+
+
+def _case(project: Project, incident: Incident, entry: Entry) -> policy.Case:
+    inventory, now = project.inventory(), datetime.now(UTC)
+    found = scan(entry, project.config.project.roles)
+    with project.database.read() as tx:
+        decisions = records.decisions_of(tx, incident.id)
+        numbers = frozenset(item.number for item in records.evidence_of(tx, incident.id))
+        paused = switches.paused(tx)
+        busy = runs.busy_hosts(tx)
+        past = runs.since(tx, now - HISTORY)
+        verified = records.verified(tx, [run.id for run in past])
+    return policy.Case(
+        entry=entry,
+        hosts=incident.hosts,
+        touched=tuple(sorted({*incident.hosts, *found.delegates})),
+        alert=incident.alert,
+        decisions=decisions,
+        evidence=numbers,
+        config=project.config,
+        ceiling=incident.ceiling,
+        paused=paused,
+        variables={name: host.variables for name, host in inventory.hosts.items()},
+        groups=inventory.groups,
+        healthy=health(project.prometheus, inventory),
+        busy=busy,
+        history=tuple(_past(run, verified.get(run.id)) for run in past),
+        incident=incident.id,
+        unknown_radius=found.unknown,
+        now=now,
+    )
+
+
+def _past(run: Run, verification: Result | None) -> policy.PastRun:
+    return policy.PastRun(
+        entry=run.entry,
+        hosts=run.hosts,
+        incident=run.incident,
+        purpose=run.purpose,
+        started_at=run.started_at,
+        outcome=run.outcome,
+        verification=verification,
+    )

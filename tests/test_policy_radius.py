@@ -1,0 +1,193 @@
+"""Blast radius and capacity: invariant 11 and what is not known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from runner.incident import Level
+from runner.policy import Case, judge, radius
+from runner.policy.capacity import capacity, needed
+from tests.policy_case import case, config, entry, only
+
+WEB = ("web1", "web2", "web3")
+
+
+def group(minimum: object, *, size: int = 3, **changes: Any) -> Case:
+    """web1 is to be touched; all `size` web hosts carry `runner_min_available`."""
+    hosts = tuple(f"web{number}" for number in range(1, size + 1))
+    variables = {host: {"runner_min_available": minimum} for host in hosts}
+    given: dict[str, Any] = {"variables": variables, "groups": {"web": hosts}}
+    return case(**(given | changes))
+
+
+def test_it_rehearses_a_plan_with_more_hosts_than_the_entry_allows() -> None:
+    reason = only(radius.max_hosts, case(hosts=("web1", "web2"), touched=("web1", "web2")))
+    assert reason.level is Level.REHEARSE
+    assert reason.text == "The plan has 2 hosts, entry service_restart allows 1."
+
+
+def test_it_rehearses_when_delegates_exceed_the_policy() -> None:
+    reason = only(
+        radius.max_hosts, case(config=config(max_hosts=2), touched=("web1", "web2", "web3"))
+    )
+    assert reason.level is Level.REHEARSE
+    assert "3 hosts, policy.max_hosts is 2" in reason.text
+
+
+def test_it_counts_a_host_once() -> None:
+    wide = entry(target={"max_hosts": 1})
+    assert list(radius.max_hosts(case(entry=wide, hosts=("web1", "web1")))) == []
+
+
+def test_it_never_acts_on_no_hosts() -> None:
+    """Invariant 6: an empty plan is nothing to run."""
+    assert judge(case(hosts=(), touched=())).level is Level.OBSERVE
+
+
+def test_it_rehearses_two_failure_domains_at_once() -> None:
+    """Invariant 11: two failure domains do not start, delegation included."""
+    variables = {"web1": {"runner_failure_domain": "a"}, "lb1": {"runner_failure_domain": "b"}}
+    reason = only(radius.failure_domains, case(touched=("web1", "lb1"), variables=variables))
+    assert reason.level is Level.REHEARSE
+    assert reason.text == "The run would touch 2 failure domains at once: a, b."
+
+
+def test_it_asks_when_one_failure_domain_is_missing() -> None:
+    """Invariant 10: a missing failure domain is unknown."""
+    variables: dict[str, dict[str, object]] = {"web1": {"runner_failure_domain": 1}, "web2": {}}
+    reason = only(radius.failure_domains, case(touched=("web1", "web2"), variables=variables))
+    assert reason.level is Level.APPROVE
+    assert "web2 set no runner_failure_domain" in reason.text
+
+
+@pytest.mark.parametrize("domains", [(1, 1), ("a", "a"), (None, None)])
+def test_it_lets_one_failure_domain_through(domains: tuple[object, object]) -> None:
+    names = zip(("web1", "web2"), domains, strict=True)
+    variables = {host: {"runner_failure_domain": domain} for host, domain in names}
+    assert list(radius.failure_domains(case(touched=("web1", "web2"), variables=variables))) == []
+
+
+def test_it_asks_when_the_radius_is_not_known() -> None:
+    sentences = ("delegate_to is a template in tasks/main.yml.", "add_host is used.")
+    reasons = list(radius.unknown_radius(case(unknown_radius=sentences)))
+    assert [reason.level for reason in reasons] == [Level.APPROVE] * 2
+    assert "add_host is used." in reasons[1].text
+
+
+@pytest.mark.parametrize(
+    ("value", "size", "hosts"),
+    [
+        (2, 3, 2),
+        ("2", 3, 2),
+        ("50%", 3, 2),
+        ("50 %", 4, 2),
+        ("100%", 3, 3),
+        ("0%", 3, 0),
+        ("1%", 3, 1),
+        (0, 3, 0),
+        (5, 3, 5),
+        ("101%", 3, None),
+        ("-1", 3, None),
+        ("half", 3, None),
+        (True, 3, None),
+        (None, 3, None),
+        ("", 3, None),
+        (1.5, 3, None),
+        ([2], 3, None),
+    ],
+)
+def test_it_reads_a_count_or_a_share(value: object, size: int, hosts: int | None) -> None:
+    assert needed(value, size) == hosts
+
+
+HEALTHY = dict.fromkeys(WEB, True)
+
+
+@pytest.mark.parametrize(
+    ("minimum", "changes", "starts"),
+    [
+        (2, {"healthy": HEALTHY}, True),
+        (3, {"healthy": HEALTHY}, False),
+        ("50%", {"healthy": HEALTHY}, True),
+        ("67%", {"healthy": HEALTHY}, False),
+        (2, {"healthy": HEALTHY | {"web2": False}}, False),
+        (2, {"healthy": HEALTHY | {"web2": None}}, False),
+        (2, {"healthy": {"web1": True, "web2": True}}, False),
+        (1, {"healthy": HEALTHY | {"web2": False}}, True),
+        (2, {"healthy": HEALTHY, "busy": frozenset({"web3"})}, False),
+        (2, {"healthy": HEALTHY, "busy": frozenset({"db1"})}, True),
+        (2, {"healthy": HEALTHY | {"web1": False}}, True),
+        (3, {"healthy": HEALTHY | {"web1": False}}, True),
+        (3, {"healthy": HEALTHY | {"web1": None}}, False),
+        (0, {"healthy": {}}, True),
+    ],
+)
+def test_it_keeps_enough_healthy_hosts(
+    minimum: object, changes: dict[str, Any], starts: bool
+) -> None:
+    """Invariant 11: fewer than runner_min_available healthy hosts does not start.
+
+    Invariant 10: health that a configured source does not know counts as gone.
+    """
+    reasons = list(capacity(group(minimum, **changes)))
+    assert [reason.level for reason in reasons] == ([] if starts else [Level.REHEARSE])
+
+
+def test_it_counts_greylisted_hosts_as_gone() -> None:
+    """Invariant 11: nodes with early signs do not count as capacity."""
+    groups = {"web": WEB, "greylisted": ("web3",)}
+    (reason,) = capacity(group(2, healthy=HEALTHY, groups=groups))
+    assert reason.level is Level.REHEARSE
+    assert reason.text == (
+        "Group web would keep 1 of 3 hosts, needs 2: 1 in this run, 0 in other runs, "
+        "0 unhealthy or of unknown health, 1 greylisted."
+    )
+
+
+def test_it_says_when_there_is_no_health_source() -> None:
+    """Invariant 10: without a source only known facts count, and that is said."""
+    (reason,) = capacity(group(2, healthy=None))
+    assert reason.level is Level.AUTO
+    assert "No health source is configured" in reason.text
+
+
+def test_a_mixed_plan_still_reduces_the_group() -> None:
+    """Invariant 11: one broken host in the plan does not excuse a healthy one."""
+    given = group(2, healthy=HEALTHY | {"web1": False}, hosts=("web1", "web2"))
+    assert [reason.level for reason in capacity(given)] == [Level.REHEARSE]
+
+
+def test_the_greatest_of_differing_values_counts() -> None:
+    variables = {host: {"runner_min_available": n} for n, host in enumerate(WEB, start=1)}
+    assert [r.level for r in capacity(group(1, healthy=HEALTHY, variables=variables))] == [
+        Level.REHEARSE
+    ]
+
+
+def test_a_mapping_names_its_group() -> None:
+    variables: dict[str, Any] = {host: {} for host in WEB}
+    variables["web2"] = {"runner_min_available": {"web": 3}}
+    groups = {"all": WEB, "web": WEB, "canary": ("web1",)}
+    reason = only(capacity, group(0, healthy=HEALTHY, variables=variables, groups=groups))
+    assert reason.text.startswith("Group web would keep 2 of 3 hosts, needs 3")
+
+
+def test_it_does_not_start_when_the_value_cannot_be_read() -> None:
+    reason = only(capacity, group("most", healthy=HEALTHY))
+    assert reason.level is Level.REHEARSE
+    assert "'most'" in reason.text
+
+
+def test_it_asks_when_only_one_host_of_a_group_sets_it() -> None:
+    """Invariant 10: a minimum that belongs to no group is not ignored."""
+    variables = {"web1": {"runner_min_available": 2}, "web2": {}, "web3": {}}
+    reason = only(capacity, group(2, healthy=HEALTHY, variables=variables))
+    assert reason.level is Level.APPROVE
+
+
+def test_groups_that_are_not_touched_do_not_matter() -> None:
+    groups = {"web": WEB, "db": ("db1",)}
+    variables = {host: {"runner_min_available": 9} for host in ("db1",)}
+    assert list(capacity(group(0, groups=groups, variables=variables))) == []
