@@ -44,9 +44,7 @@ Start = Callable[[sa.Connection, int], None]
 class Inbox:
     """Looks at deliveries as they come; `wake` after one was stored."""
 
-    def __init__(
-        self, database: Database, *, parse: Parse, start: Start, environment: str
-    ) -> None:
+    def __init__(self, database: Database, *, parse: Parse, start: Start, environment: str) -> None:
         self._database = database
         self._parse = parse
         self._start = start
@@ -157,5 +155,3 @@ def resolved(tx: sa.Connection, alert: Alert, latest: Incident | None) -> None:
         "the alert resolved by itself before anything ran",
         expected=BEFORE_RUN,
     )
-
-

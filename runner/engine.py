@@ -65,10 +65,17 @@ class Queue:
             system_database_engine=database.engine, lazy=True, retry_connection_errors=False
         )
 
-    def put(
+    def remediate(self, tx: sa.Connection, incident: int, *, delay: float = 0.0) -> None:
+        """Queue the path of an incident, to start in `delay` seconds at the earliest."""
+        self._put(tx, "remediate", f"incident-{incident}", incident, delay=delay)
+
+    def proceed(self, tx: sa.Connection, incident: int, approval: int) -> None:
+        """Queue the rest of the path, after a person said yes."""
+        self._put(tx, "proceed", f"incident-{incident}-approval-{approval}", incident)
+
+    def _put(
         self, tx: sa.Connection, workflow: str, key: str, *args: Any, delay: float = 0.0
     ) -> None:
-        """Queue `workflow(*args)` once per `key`, to start in `delay` seconds at the earliest."""
         options: dict[str, Any] = {
             "queue_name": QUEUE,
             "workflow_name": workflow,

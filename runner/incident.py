@@ -109,13 +109,14 @@ class Purpose(StrEnum):
     """Why a playbook is run."""
 
     REHEARSAL = "rehearsal"  #: `--check --diff`
+    RECHECK = "recheck"  #: the rehearsal once more, because an approval took time
     REMEDIATION = "remediation"  #: the real thing
     UNDO = "undo"  #: the entry's declared undo
     PROBE = "probe"  #: a read-only entry that gathers evidence
 
     @property
     def check(self) -> bool:
-        return self is Purpose.REHEARSAL
+        return self in (Purpose.REHEARSAL, Purpose.RECHECK)
 
 
 class Result(StrEnum):
@@ -292,6 +293,7 @@ class Run:
     stats: Mapping[str, Any] = field(default_factory=dict)
     results: Mapping[str, Any] = field(default_factory=dict)  #: `set_stats: remediation`
     diff: str = ""
+    diff_hash: str = ""  #: of the whole normalised diff; empty without any change
     fidelity: Fidelity = field(default_factory=Fidelity)
     artifacts: str = ""  #: directory with what was kept
 

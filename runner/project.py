@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +16,22 @@ from runner.inventory import Inventory, InventoryReader
 from runner.store.database import Database
 
 if TYPE_CHECKING:
+    from runner.engine import Queue
     from runner.evidence.mask import Mask
-    from runner.evidence.prometheus import Prometheus
+    from runner.evidence.prometheus import PrometheusClient
+    from runner.execute.request import TaskEvent
+    from runner.incident import Run
     from runner.intake.alertmanager import Alertmanagers
 
 #: Seconds after which the inventory is read again though no file of it changed.
 INVENTORY_AGE = 60.0
+
+
+Listener = Callable[["Run", "TaskEvent"], None]
+
+
+class Stopping(BaseException):
+    """The process ends. Not an Exception, so that nothing takes it for a failed step."""
 
 
 class Project:
@@ -27,6 +39,15 @@ class Project:
 
     def __init__(self, settings: Config) -> None:
         self.config = settings
+        #: Id of the worker that this process is, as in the store.
+        self.worker = "none"
+        #: Playbooks that run at once in this process.
+        self.slots = threading.BoundedSemaphore(settings.execution.concurrency)
+        #: Told of every task as it ends, for people who watch.
+        self.listeners: list[Listener] = []
+        #: Called after a delivery was stored, so that it is looked at without delay.
+        self.delivered: Callable[[], None] = lambda: None
+        self._stopping = threading.Event()
 
     @classmethod
     def load(cls, path: Path, **overrides: Any) -> Project:
@@ -41,6 +62,13 @@ class Project:
         database = Database(self.config.store.resolved(), root=self.config.root)
         engine.migrate(database)
         return database
+
+    @cached_property
+    def queue(self) -> Queue:
+        """Where incidents wait to be worked on."""
+        from runner.engine import Queue
+
+        return Queue(self.database)
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -65,13 +93,13 @@ class Project:
         return {"LANG": "C.UTF-8", **kept, **self.config.execution.environment}
 
     @cached_property
-    def prometheus(self) -> Prometheus | None:
+    def prometheus(self) -> PrometheusClient | None:
         """The Prometheus to ask; None when none is configured."""
         if self.config.prometheus is None:
             return None
-        from runner.evidence.prometheus import Prometheus
+        from runner.evidence.prometheus import PrometheusClient
 
-        return Prometheus(self.config.prometheus)
+        return PrometheusClient(self.config.prometheus)
 
     @cached_property
     def alertmanagers(self) -> Alertmanagers | None:
@@ -89,6 +117,20 @@ class Project:
 
         return Mask(self.config.mask.patterns)
 
+    def tell(self, run: Run, event: TaskEvent) -> None:
+        """Tell who watches of a task that ended."""
+        for listener in self.listeners:
+            listener(run, event)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait inside a step. Raises Stopping when the process is about to end."""
+        if self._stopping.wait(seconds):
+            raise Stopping
+
+    def stop(self) -> None:
+        """Wake every step that sleeps: it leaves, and is repeated at the next start."""
+        self._stopping.set()
+
     @property
     def state(self) -> Path:
         """Where artifacts and the lock lie."""
@@ -96,6 +138,6 @@ class Project:
 
     def close(self) -> None:
         """End what was opened."""
-        for name in ("database", "alertmanagers"):
+        for name in ("database", "alertmanagers", "prometheus"):
             if (opened := self.__dict__.pop(name, None)) is not None:
                 opened.close()

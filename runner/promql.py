@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from runner.errors import CatalogError, Refused
 
-_NAME = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
+#: An escape is taken first: a value must never follow a lone backslash.
+_NAME = re.compile(r"\\.|\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))", re.DOTALL)
 _TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
     r"""|(?P<raw>`[^`]*`)|(?P<comment>\#[^\n]*)|(?P<open>["'`].*)|(?P<other>[^"'`\#]+)""",
@@ -17,12 +18,24 @@ _MATCHES = re.compile(r"(=~|!~|!=|=)\s*$")
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
+def values(labels: Mapping[str, str], host: str | None = None) -> dict[str, str]:
+    """What a query may name: every label of the alert, and `$host`, the located host.
+
+    A label that is called host is left out, so that `$host` never comes from outside.
+    """
+    named = {name: value for name, value in labels.items() if name != "host"}
+    return named if host is None else named | {"host": host}
+
+
 def fill(promql: str, values: Mapping[str, str]) -> str:
     """`promql` with `$name` and `${name}` replaced by values that cannot leave their quotes.
 
     In `=~` and `!~` matchers they stand for themselves, never for a pattern. Raises
     CatalogError for a `$name` anywhere else, Refused when a value is missing.
     """
+    for name in sorted(names(promql)):
+        if name not in values:
+            raise Refused(f"{promql[:200]!r} needs a value for ${name}, and there is none")
     return "".join(_filled(promql, values))
 
 
@@ -30,27 +43,32 @@ def names(promql: str) -> frozenset[str]:
     """The names that `fill` needs. Raises CatalogError like `fill`."""
     found: set[str] = set()
     for kind, operator, text in _tokens(promql):
-        for name in _names_in(text):
-            _placed(promql, kind, operator, name)
-            found.add(name)
+        here = _names_in(text) if kind != "comment" else []
+        if here and not operator:
+            raise CatalogError(
+                f"{promql[:200]!r}: ${here[0]} may stand only in the quoted value of a matcher, "
+                f'such as instance="${here[0]}"'
+            )
+        found.update(here)
     return frozenset(found)
 
 
 def _filled(promql: str, values: Mapping[str, str]) -> Iterator[str]:
-    for kind, operator, text in _tokens(promql):
-        if kind == "comment":
+    for _, operator, text in _tokens(promql):
+        if not operator:
             yield text
             continue
-        for name in _names_in(text):
-            _placed(promql, kind, operator, name)
-            if name not in values:
-                raise Refused(f"{promql[:200]!r} needs a value for ${name}, and there is none")
-        pattern = operator in ("=~", "!~")
-        yield _NAME.sub(lambda m, p=pattern, q=text[:1]: _escaped(values[m[1] or m[2]], p, q), text)
+        position = 0
+        for match in _NAME.finditer(text):
+            name = match[1] or match[2]
+            yield text[position : match.start()]
+            yield _escaped(values[name], operator, quote=text[0]) if name else match[0]
+            position = match.end()
+        yield text[position:]
 
 
 def _names_in(text: str) -> list[str]:
-    return [braced or bare for braced, bare in _NAME.findall(text)]
+    return [braced or bare for braced, bare in _NAME.findall(text) if braced or bare]
 
 
 def _tokens(promql: str) -> Iterator[tuple[str, str, str]]:
@@ -66,22 +84,12 @@ def _tokens(promql: str) -> Iterator[tuple[str, str, str]]:
             before = text
 
 
-def _placed(promql: str, kind: str, operator: str, name: str) -> None:
-    """Refuse a name that is not in the quoted value of a matcher."""
-    if kind == "comment" or (kind == "string" and operator):
-        return
-    raise CatalogError(
-        f"{promql[:200]!r}: ${name} may stand only in the quoted value of a matcher, "
-        f'such as instance="${name}"'
-    )
-
-
-def _escaped(value: str, pattern: bool, quote: str) -> str:
+def _escaped(value: str, operator: str, *, quote: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
         raise Refused("a label holds what is not Unicode text, so it cannot be asked for") from None
-    if pattern:
+    if operator in ("=~", "!~"):
         value = _META.sub(r"\\\g<0>", value)
     value = value.replace("\\", "\\\\").replace(quote, "\\" + quote)
     return "".join(_plain(character) for character in value)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from runner import promql
 from runner.catalog import document, parameters
 from runner.catalog.entry import ENTRY_ID, Entry
 from runner.catalog.parameters import ParameterSpec, Specs
@@ -66,6 +67,7 @@ def load(playbooks: Path, roles: tuple[Path, ...]) -> Catalog:
         try:
             entry = _entry(folder)
             schemas[entry.id] = _schema(entry, roles)
+            problems += _queries(entry)
             entries[entry.id] = entry
         except CatalogError as error:
             problems += str(error).splitlines()
@@ -129,6 +131,17 @@ def _schema(entry: Entry, roles: tuple[Path, ...]) -> Specs:
     if problems := parameters.problems(entry, specs):
         raise CatalogError("\n".join(f"{place}: {problem}" for problem in problems))
     return MappingProxyType(specs)
+
+
+def _queries(entry: Entry) -> Iterator[str]:
+    """What keeps values from being filled into the entry's queries."""
+    queries = [condition.promql for condition in entry.when]
+    queries += [check.promql for check in entry.verify.checks if check.promql]
+    for query in [*queries, *entry.queries.values()]:
+        try:
+            promql.names(query)
+        except CatalogError as error:
+            yield f"{entry.folder / 'entry.yml'}: {error}"
 
 
 def _references(entry: Entry, entries: Mapping[str, Entry], known: set[str]) -> Iterator[str]:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner import promql
-from runner.catalog import Catalog, document, find_role
+from runner.catalog import Catalog, document
 from runner.catalog.entry import Entry
 from runner.catalog.lint_role import lint_role
 from runner.catalog.problem import Problem
 from runner.catalog.scan import role_folders, scan
-from runner.errors import CatalogError
 from runner.incident import Level
 
 __all__ = ["HEADINGS", "Problem", "lint"]
@@ -31,7 +28,7 @@ def lint(catalog: Catalog) -> list[Problem]:
     found: dict[Problem, None] = {}
     roles: dict[Path, None] = {}
     for entry in sorted(catalog.entries.values(), key=lambda entry: entry.id):
-        for check in (_readme, _queries, _folder):
+        for check in (_readme, _folder):
             found |= dict.fromkeys(check(entry))
         if entry.role is None:
             continue
@@ -60,19 +57,6 @@ def _readme(entry: Entry) -> Iterator[Problem]:
             yield Problem(entry.readme, f"has no heading {heading}")
     if entry.rehearsal == "none" and not re.search(r"rehears|check mode", text, re.IGNORECASE):
         yield Problem(entry.readme, "does not say why the entry has rehearsal: none")
-
-
-def _queries(entry: Entry) -> Iterator[Problem]:
-    """Whether values can be filled into every query of the entry."""
-    place = entry.folder / "entry.yml"
-    queries = [condition.promql for condition in entry.when]
-    queries += [check.promql for check in entry.verify.checks if check.promql]
-    queries += entry.queries.values()
-    for query in queries:
-        try:
-            promql.names(query)
-        except CatalogError as error:
-            yield Problem(place, str(error))
 
 
 def _folder(entry: Entry) -> Iterator[Problem]:

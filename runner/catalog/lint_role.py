@@ -21,9 +21,10 @@ _QUOTED = re.compile(r"\|\s*(ansible\.builtin\.)?quote\s*-?$")
 def lint_role(role: Path) -> Iterator[Problem]:
     """Every problem of the role in this folder."""
     yield from _variables(role)
+    own = frozenset(path.stem for path in (role / "library").glob("*.py"))
     for section in ("tasks", "handlers"):
         for path in sorted((role / section).rglob("*.y*ml")):
-            yield from _file(path)
+            yield from _file(path, own)
     if not (role / "molecule" / "default" / "molecule.yml").is_file():
         yield Problem(role, "has no molecule/default scenario: prepare breaks, converge heals")
 
@@ -65,7 +66,7 @@ def _names(role: Path, path: Path, specs: parameters.Specs) -> Iterator[Problem]
             yield Problem(defaults, f"sets {name}, which is required; leave a comment instead")
 
 
-def _file(path: Path) -> Iterator[Problem]:
+def _file(path: Path, own: frozenset[str]) -> Iterator[Problem]:
     try:
         items = document.read(path, ansible=True)
     except ValueError as error:
@@ -74,7 +75,7 @@ def _file(path: Path) -> Iterator[Problem]:
     for block in blocks_in(items):
         yield from _tolerance(path, "a block", block)
     for task in tasks_in(items):
-        for text in _task(task):
+        for text in _task(task, own):
             yield Problem(path, f"{task.name} {text}")
         yield from _tolerance(path, task.name, task.keywords)
 
@@ -85,11 +86,13 @@ def _tolerance(path: Path, name: str, keywords: Mapping[str, Any]) -> Iterator[P
             yield Problem(path, f"{name} has {key}, which hides what went wrong; use failed_when")
 
 
-def _task(task: Task) -> Iterator[str]:
+def _task(task: Task, own: frozenset[str]) -> Iterator[str]:
+    """Predicates of the task; `own` are the modules in the role's library/."""
     if not task.written:
         yield "names no module"
-    elif task.written.count(".") < 2:
-        yield f"uses {task.written}, which must be a full name such as ansible.builtin.{task.module}"
+    elif task.written.count(".") < 2 and task.written not in own:
+        full = f"ansible.builtin.{task.module}"
+        yield f"uses {task.written}, which must be a full name such as {full}"
     if "name" not in task.keywords:
         yield "needs a name"
     if task.module == "pause":

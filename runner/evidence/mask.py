@@ -17,7 +17,7 @@ from runner.errors import ConfigError
 
 MASKED = "[masked]"
 SECONDS = 1.0  #: for one pattern on one text
-MAX_TEXT = 256 * 1024  #: characters; the rest is cut off before anything is matched
+MAX_TEXT = 64 * 1024  #: characters; the rest is cut off before anything is matched
 
 _NAMES = (
     r"passw(?:or)?d|passphrase|passcode|pwd|\bpass(?==)|secret|token|credential"
@@ -32,6 +32,11 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
         r"(?s:.*?)(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+        MASKED,
+    ),
+    # the end of a block whose beginning was cut off
+    (
+        r"(?s)\A(?:(?!-----BEGIN).)*?-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
         MASKED,
     ),
     (r"\$ANSIBLE_VAULT;[^\n]*(?:\n\s*[0-9a-f]{2,})*", MASKED),

@@ -12,6 +12,8 @@ ITEM = 4 * 1024  #: bytes of one item
 TOTAL = 32 * 1024  #: bytes of all items, titles and sources included
 ITEMS = 50  #: items; what is beyond is counted, not kept
 _TITLE = 160  #: characters of a title or source
+#: Characters that are masked: far more than is kept, so that no secret is cut from its name.
+_NEAR = 64 * 1024
 _LEAST = 200  #: bytes below which the start of an item is not worth keeping
 
 
@@ -34,8 +36,10 @@ def number(pieces: Iterable[Evidence], mask: Callable[[str], str]) -> tuple[Evid
         if left < _LEAST:
             numbered.append(_rest(bare, len(given) - position))
             return tuple(numbered)
-        whole = visible(storable(mask(piece.text)), lines=True)
-        text = _cut(whole, min(ITEM, left), tail=piece.kind == "log")
+        tail = piece.kind == "log"
+        near = piece.text[-_NEAR:] if tail else piece.text[:_NEAR]
+        whole = visible(storable(mask(near)), lines=True)
+        text = _cut(whole, min(ITEM, left), tail=tail)
         left -= len(text.encode())
         numbered.append(replace(bare, text=text))
     if len(given) > ITEMS:

@@ -51,7 +51,7 @@ def compact(raw: Mapping[str, Any]) -> Event:
         "stdout": cut(str(raw.get("stdout") or ""), MAX_TEXT),
     }
     if isinstance(data.get("res"), dict):
-        event["res"] = _result(data["res"])
+        event["res"] = _result(data["res"]) or _lost(event["stdout"])
     if raw.get("event") == "playbook_on_stats":
         event |= {"stats": _stats(data), "results": _results(data.get("artifact_data"))}
     return {key: value for key, value in event.items() if value not in (None, "", False)}
@@ -101,8 +101,6 @@ def cut(text: str, most: int) -> str:
 
 def _result(result: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: _small(result[key]) for key in _KEPT if key in result}
-    if not result:
-        kept["lost"] = True  # ansible-runner empties what is too large
     if result.get("diff"):
         kept["diff"] = cut(unified(result["diff"]), MAX_DIFF)
     items = result.get("results")
@@ -111,6 +109,12 @@ def _result(result: Mapping[str, Any]) -> dict[str, Any]:
         kept["items"] = [_result(item) for item in dicts[:MAX_ITEMS]]
         kept["more_items"] = max(0, len(dicts) - MAX_ITEMS)
     return kept
+
+
+def _lost(shown: str) -> dict[str, Any]:
+    """For a result that ansible-runner emptied because of its size."""
+    changed = shown.lstrip().startswith("changed:")
+    return {"lost": True, "changed": changed, "msg": "(the result was too large to keep)"}
 
 
 def _small(value: Any) -> Any:

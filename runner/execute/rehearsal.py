@@ -106,15 +106,17 @@ def _ends(events: Iterable[Event]) -> dict[str, list[Event]]:
 def _kind(event: Event, task: _Task, fed: bool) -> str | None:
     """None when the task counts for nothing on that host."""
     fact = task.ends.get(event.get("host", ""), {})
-    if event["event"] == "runner_on_skipped":
-        if fact.get("skipped") != "when":
-            return "skipped"
-        return "fed_by_skipped" if fed else None
-    if not has_effect(event.get("action", "")):
+    effect = has_effect(event.get("action", ""))
+    if event["event"] == "runner_on_skipped" and fact.get("skipped") == "when":
+        hides = effect or ".include_" in f".{event.get('action')}"
+        return "fed_by_skipped" if fed and hides else None
+    if not effect:
         return None
+    if fact.get("skipped") == "check" or event["event"] != "runner_on_ok":
+        return "skipped"
     if fed:
         return "fed_by_skipped"
-    if event["event"] != "runner_on_ok" or (event.get("res") or {}).get("lost"):
+    if (event.get("res") or {}).get("lost"):
         return "skipped"
     return "simulated" if fact.get("check", True) else "really_ran"
 

@@ -172,7 +172,7 @@ def read_json(body: bytes) -> Any:
     if sum(body.count(mark) for mark in (b"{", b"[", b",")) > MAX_PARTS:
         raise BadDelivery(f"The body has more than {MAX_PARTS} parts.")
     try:
-        content = json.loads(body, object_pairs_hook=_object, parse_constant=_no_constant)
+        content = json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
         return _storable(content) if _HAS_UNSTORABLE.search(body) else content
     except BadDelivery:
         raise
@@ -212,7 +212,7 @@ def _check_version(content: Any) -> None:
         raise BadDelivery("The body is not a JSON object, as an Alertmanager message is.")
     version = content.get("version")
     if version != "4":
-        found = f"version is {brief(str(version), 20)!r}" if version else "it has no version"
+        found = f"version is {brief(repr(version), 20)}" if version else "it has no version"
         raise BadDelivery(
             f"The body is not an Alertmanager message of version 4: {found}; "
             "remove a custom `payload` from webhook_configs."

@@ -182,11 +182,14 @@ def _promql(watch: Watch, promql: str, query: Query) -> Look:
 
 def _http(watch: Watch, address: str, transport: httpx.BaseTransport | None) -> Look:
     url, login = split_credentials(address)
-    client = open_client(watch.timeout, transport)
 
     def look() -> list[Sighting]:
         try:
-            with client.stream("GET", url, auth=login) as response:
+            # A new connection each time: an old one may outlive a server that takes no new ones.
+            with (
+                open_client(watch.timeout, transport) as client,
+                client.stream("GET", url, auth=login) as response,
+            ):
                 status = response.status_code
         except httpx.TimeoutException:
             seen = f"no answer within {duration.write(watch.timeout)}"

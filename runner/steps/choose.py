@@ -1,4 +1,4 @@
-"""From an admitted alert to a judged decision: locate, gather, decide, judge."""
+"""From a stored alert to a judged decision: admit, locate, gather, decide, judge."""
 
 from __future__ import annotations
 
@@ -9,14 +9,30 @@ from runner import policy
 from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
 from runner.decide import rules
-from runner.errors import NotFound, RemoteError
+from runner.errors import NotFound, RemoteError, RunnerError
 from runner.evidence import gather as pieces
 from runner.evidence.health import health
-from runner.incident import Decision, Incident, Level, Result, Run, State, Verdict
-from runner.inventory import Inventory, locate as locate_host
+from runner.evidence.number import number
+from runner.incident import (
+    Decision,
+    Evidence,
+    Incident,
+    Level,
+    Purpose,
+    Result,
+    Run,
+    State,
+    Verdict,
+)
+from runner.intake.alertmanager import Standing
+from runner.inventory import Inventory
+from runner.inventory import locate as locate_host
+from runner.plan import draft
 from runner.project import Project
 from runner.promql import fill
+from runner.steps.perform import Job, perform
 from runner.steps.progress import advance, end, escalate, load, passed
+from runner.steps.waiting import for_hosts
 from runner.store import incidents, records, runs, switches
 from runner.text import visible
 
@@ -24,6 +40,31 @@ from runner.text import visible
 HISTORY = timedelta(days=7)
 #: Rules whose level somebody set on purpose: stopping there is no failure to handle it.
 CHOSEN = frozenset({"configuration", "command_line", "hosts", "entry", "pause", "earned"})
+
+
+#: How Alertmanager may hold an alert so that it is not ours to handle.
+QUIET = frozenset({Standing.SILENCED, Standing.INHIBITED})
+
+
+def admit(project: Project, incident_id: int) -> bool:
+    """Is it ours to handle now? Not what resolved meanwhile, nor what somebody wants quiet."""
+    incident = load(project, incident_id)
+    if incident.state is not State.ADMITTED or incident.requested_by:
+        return not incident.state.ended
+    with project.database.read() as tx:
+        firing = incidents.still_firing(tx, incident_id)
+    if not firing:
+        reason = "the alert resolved by itself before anything ran"
+        return end(project, incident_id, State.RESOLVED, reason)
+    if incident.alert.source == "watch" or project.alertmanagers is None:
+        return True
+    try:
+        alert = project.alertmanagers.state_of(incident.alert.fingerprint, incident.alert.labels)
+    except RemoteError:
+        return True  # the pre-flight asks again, and then silence is a no
+    if alert.standing in QUIET:
+        return end(project, incident_id, State.SUPPRESSED, f"{alert.standing}: {alert.reason}")
+    return True
 
 
 def locate(project: Project, incident_id: int) -> bool:
@@ -103,19 +144,43 @@ def gather(project: Project, incident_id: int) -> bool:
     incident = load(project, incident_id)
     if passed(incident, State.GATHERED):
         return not incident.state.ended
-    found = pieces.collect(
-        incident,
-        entries=project.catalog.eligible(incident.alert.labels),
-        inventory=project.inventory(),
-        prometheus=project.prometheus,
-        past=_similar(project, incident),
-        mask=project.mask,
-        now=datetime.now(UTC),
-    )
+    found = number(_pieces(project, incident), project.mask)
     with project.database.write() as tx:
         records.put_evidence(tx, incident_id, found)
         reason = f"{len(found)} items of evidence"
         return incidents.move(tx, incident_id, State.GATHERED, reason)
+
+
+def _pieces(project: Project, incident: Incident) -> list[Evidence]:
+    at, inventory = datetime.now(UTC), project.inventory()
+    eligible = project.catalog.eligible(incident.alert.labels)
+    found = pieces.alert(incident.alert, at=at)
+    if project.prometheus is not None:
+        found += pieces.rule(project.prometheus, incident.alert, at=at)
+        for entry in eligible:
+            found += pieces.queries(project.prometheus, entry.queries, values_of(incident), at=at)
+        for host in incident.hosts:
+            found += pieces.vitals(project.prometheus, host, at=at)
+    found += pieces.inventory([inventory.hosts[host] for host in incident.hosts], at=at)
+    found += pieces.history(_similar(project, incident), at=at)
+    for probe in dict.fromkeys(entry.probe for entry in eligible if entry.probe):
+        found += _probed(project, incident, probe, at)
+    for entry in eligible:
+        found += pieces.runbook(entry.readme, at=at)
+    return found
+
+
+def _probed(project: Project, incident: Incident, probe: str, at: datetime) -> list[Evidence]:
+    """What a read-only entry brought back; that it could not run is evidence too."""
+    entry = project.catalog.get(probe)
+    try:
+        plan = draft(incident, entry, project.catalog, project.inventory())
+        job = Job(incident=incident.id, purpose=Purpose.PROBE, attempt=1, entry=entry, plan=plan)
+        run = for_hosts(project, lambda: perform(project, job))
+    except RunnerError as error:
+        return pieces.logs(probe, entry.title, f"it could not run: {error}", at=at)
+    lines = [f"{name}:\n{value}" for name, value in run.results.items()]
+    return pieces.logs(probe, entry.title, "\n".join(lines) or None, at=at)
 
 
 def _similar(project: Project, incident: Incident) -> tuple[Incident, ...]:
@@ -159,7 +224,7 @@ def _requested(incident: Incident) -> Decision | None:
 
 def _condition(project: Project, incident: Incident) -> Callable[[str], bool | None]:
     """Whether a query gives a sample; None when nobody can tell."""
-    values = _values(incident)
+    values = values_of(incident)
 
     def ask(promql: str) -> bool | None:
         if project.prometheus is None:
@@ -172,7 +237,7 @@ def _condition(project: Project, incident: Incident) -> Callable[[str], bool | N
     return ask
 
 
-def _values(incident: Incident) -> dict[str, str]:
+def values_of(incident: Incident) -> dict[str, str]:
     """What `$name` stands for in an entry's queries: every label, and the host."""
     return {**incident.alert.labels, "host": incident.hosts[0] if incident.hosts else ""}
 
@@ -186,7 +251,7 @@ def judge(project: Project, incident_id: int) -> bool:
         entry = project.catalog.get(incident.entry or "")
     except NotFound as error:
         return escalate(project, incident_id, str(error))
-    verdict = policy.judge(_case(project, incident, entry))
+    verdict = policy.judge(case_of(project, incident, entry))
     with project.database.write() as tx:
         records.put_verdict(tx, incident_id, verdict)
         moved = incidents.move(
@@ -219,7 +284,7 @@ def _because(verdict: Verdict) -> str:
     return f"level {verdict.level}: {limiting}" if limiting else f"level {verdict.level}"
 
 
-def _case(project: Project, incident: Incident, entry: Entry) -> policy.Case:
+def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
     inventory, now = project.inventory(), datetime.now(UTC)
     found = scan(entry, project.config.project.roles)
     with project.database.read() as tx:

@@ -70,7 +70,5 @@ def open_approvals(tx: sa.Connection) -> tuple[Approval, ...]:
 
 def overdue(tx: sa.Connection, now: datetime) -> tuple[Approval, ...]:
     """Questions that nobody answered in time."""
-    query = sa.select(approvals).where(
-        approvals.c.answer.is_(None), approvals.c.expires_at <= now
-    )
+    query = sa.select(approvals).where(approvals.c.answer.is_(None), approvals.c.expires_at <= now)
     return tuple(Approval(**row) for row in tx.execute(query).mappings())

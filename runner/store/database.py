@@ -76,7 +76,11 @@ def _engine(url: str, root: Path) -> sa.Engine:
         if address.get_backend_name() == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
             return sa.create_engine(
-                address, pool_size=10, max_overflow=70, pool_pre_ping=True, pool_timeout=BUSY_SECONDS
+                address,
+                pool_size=10,
+                max_overflow=70,
+                pool_pre_ping=True,
+                pool_timeout=BUSY_SECONDS,
             )
     except (ArgumentError, NoSuchModuleError):
         pass
@@ -93,7 +97,10 @@ def _sqlite(address: sa.URL, root: Path) -> sa.Engine:
     if not address.database or address.database == ":memory:":
         raise ConfigError("store.url: sqlite needs a file, as in sqlite:///var/runner.db")
     engine = sa.create_engine(
-        address.set(database=str(root / address.database)), pool_size=10, max_overflow=70, pool_timeout=BUSY_SECONDS,
+        address.set(database=str(root / address.database)),
+        pool_size=10,
+        max_overflow=70,
+        pool_timeout=BUSY_SECONDS,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
     )
 
@@ -142,7 +149,9 @@ def _explained() -> Iterator[None]:
         if isinstance(error, sa.exc.IntegrityError | sa.exc.ProgrammingError | sa.exc.DataError):
             raise
         cause = getattr(error, "orig", None) or error
-        raise StoreError(f"the store cannot be used now: {' '.join(str(cause).split())[:200]}") from error
+        raise StoreError(
+            f"the store cannot be used now: {' '.join(str(cause).split())[:200]}"
+        ) from error
 
 
 __all__ = ["BUSY_SECONDS", "HEAD", "Database", "SQLAlchemyError", "metadata"]

@@ -67,6 +67,36 @@ def open_incident(
     return int(added)
 
 
+def reopen(tx: sa.Connection, incident: Incident, *, reason: str, actor: str = "runner") -> int:
+    """A new incident on the same alert as one that has ended; its id.
+
+    Its activation is now, so that the alert's own still belongs to the first one.
+    """
+    now = datetime.now(UTC)
+    row = tx.execute(sa.select(incidents).where(incidents.c.id == incident.id)).mappings().one()
+    kept = ("fingerprint", "alertname", "alert", "firing", "environment", "ceiling", "request")
+    values = {name: row[name] for name in kept} | {
+        "activation": now,
+        "state": State.ADMITTED,
+        "reason": reason,
+        "requested_by": row["requested_by"],
+        "hosts": [],
+        "created_at": now,
+        "updated_at": now,
+    }
+    added = tx.execute(incidents.insert().values(values).returning(incidents.c.id)).scalar_one()
+    trail.append(
+        tx,
+        incident=added,
+        action=State.ADMITTED,
+        reason=reason,
+        actor=actor,
+        detail={"again": incident.id},
+        at=now,
+    )
+    return int(added)
+
+
 def _insert(tx: sa.Connection) -> Any:
     from sqlalchemy.dialects import postgresql, sqlite
 
@@ -207,17 +237,35 @@ def still_firing(tx: sa.Connection, incident: int) -> bool:
 
 def request_cancel(tx: sa.Connection, incident: int) -> None:
     """Ask whoever works on the incident to stop."""
-    tx.execute(
-        incidents.update().where(incidents.c.id == incident).values(cancel_requested=True)
-    )
+    tx.execute(incidents.update().where(incidents.c.id == incident).values(cancel_requested=True))
 
 
-def joined_to(tx: sa.Connection, incident: int) -> tuple[int, ...]:
-    """Incidents that were suppressed because this one handles them too."""
-    query = sa.select(incidents.c.id).where(
-        incidents.c.joined == incident, incidents.c.state == State.SUPPRESSED, incidents.c.firing
+def left_joined(tx: sa.Connection, limit: int = 100) -> tuple[Incident, ...]:
+    """Incidents that joined another one which has ended, though their alert still fires."""
+    other = incidents.alias("other")
+    query = (
+        sa.select(incidents)
+        .join(other, other.c.id == incidents.c.joined)
+        .where(incidents.c.state == State.SUPPRESSED, incidents.c.firing, other.c.state.in_(_ENDED))
+        .limit(limit)
     )
-    return tuple(tx.execute(query).scalars())
+    return tuple(from_row(row) for row in tx.execute(query).mappings())
+
+
+def unjoin(tx: sa.Connection, incident: int) -> bool:
+    """Take the incident out of what it joined; False when somebody else just did."""
+    joined = (incidents.c.id == incident) & incidents.c.joined.is_not(None)
+    return tx.execute(incidents.update().where(joined).values(joined=None)).rowcount == 1
+
+
+def firing_of(tx: sa.Connection, source: str, limit: int = 10_000) -> tuple[Incident, ...]:
+    """The newest incident of each alert from `source` that no message said has resolved."""
+    query = sa.select(incidents).where(incidents.c.firing).order_by(incidents.c.id.desc())
+    found: dict[str, Incident] = {}
+    for row in tx.execute(query.limit(limit)).mappings():
+        if row["alert"]["source"] == source:
+            found.setdefault(row["fingerprint"], from_row(row))
+    return tuple(found.values())
 
 
 def of_delivery(tx: sa.Connection, delivery: int) -> tuple[int, ...]:

@@ -95,6 +95,4 @@ def failed(tx: sa.Connection, notification: int, reason: str) -> None:
 
 
 def _update(tx: sa.Connection, notification: int, **values: object) -> None:
-    tx.execute(
-        outbox.update().where(outbox.c.id == notification).values(**values)
-    )
+    tx.execute(outbox.update().where(outbox.c.id == notification).values(**values))

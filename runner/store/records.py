@@ -72,9 +72,7 @@ def put_verdict(tx: sa.Connection, incident: int, verdict: Verdict) -> None:
     """Keep the latest verdict."""
     tx.execute(verdicts.delete().where(verdicts.c.incident == incident))
     reasons = [asdict(reason) for reason in verdict.reasons]
-    tx.execute(
-        verdicts.insert().values(incident=incident, level=verdict.level, reasons=reasons)
-    )
+    tx.execute(verdicts.insert().values(incident=incident, level=verdict.level, reasons=reasons))
 
 
 def verdict_of(tx: sa.Connection, incident: int) -> Verdict | None:
@@ -138,9 +136,7 @@ def verified(tx: sa.Connection, runs: Sequence[str]) -> dict[str, Result]:
 
 
 def _verification(row: Any) -> Verification:
-    checks = tuple(
-        Check(**check | {"result": Result(check["result"])}) for check in row["checks"]
-    )
+    checks = tuple(Check(**check | {"result": Result(check["result"])}) for check in row["checks"])
     return Verification(
         result=Result(row["result"]), reason=row["reason"], checks=checks, at=row["at"]
     )

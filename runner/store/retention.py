@@ -20,7 +20,9 @@ _OF_INCIDENT = (
 )
 
 
-def sweep(tx: sa.Connection, retention: Retention, now: datetime, limit: int = 500) -> dict[str, int]:
+def sweep(
+    tx: sa.Connection, retention: Retention, now: datetime, limit: int = 500
+) -> dict[str, int]:
     """Remove what is older than it may be, at most `limit` incidents; returns counts by table."""
     gone = {
         "incidents": _incidents(tx, now - retention.incidents, limit),

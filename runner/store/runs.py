@@ -158,6 +158,7 @@ def from_row(row: Mapping[str, Any]) -> Run:
         stats=row["stats"] or {},
         results=row["results"] or {},
         diff=row["diff"],
+        diff_hash=row["diff_hash"],
         fidelity=Fidelity(tasks=tuple(TaskFidelity(**task) for task in tasks)),
         artifacts=row["artifacts"],
     )
@@ -165,9 +166,7 @@ def from_row(row: Mapping[str, Any]) -> Run:
 
 def fidelity_to_json(fidelity: Fidelity) -> list[dict[str, Any]]:
     """The fidelity as it is kept with its run."""
-    return [
-        {"task": task.task, "kind": task.kind, "hosts": task.hosts} for task in fidelity.tasks
-    ]
+    return [{"task": task.task, "kind": task.kind, "hosts": task.hosts} for task in fidelity.tasks]
 
 
 def plain(value: Any) -> Any:

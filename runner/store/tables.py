@@ -66,7 +66,9 @@ deliveries = Table(
     Column("alerts", Integer, nullable=False),
     Column("admitted", Integer, nullable=False, server_default="0"),
     Column("done", Boolean, nullable=False, server_default=text("false")),
-    Index("ix_deliveries_open", "id", sqlite_where=text("not done"), postgresql_where=text("not done")),
+    Index(
+        "ix_deliveries_open", "id", sqlite_where=text("not done"), postgresql_where=text("not done")
+    ),
 )
 
 #: One row per activation of an alert, whatever the number of deliveries.
@@ -96,6 +98,7 @@ incidents = Table(
     Column("updated_at", UtcTime, nullable=False),
     UniqueConstraint("fingerprint", "activation"),
     Index("ix_incidents_state", "state"),
+    Index("ix_incidents_joined", "joined"),
     Index("ix_incidents_alertname", "alertname"),
     Index("ix_incidents_updated_at", "updated_at"),
 )
@@ -196,6 +199,7 @@ runs = Table(
     Column("stats", JSON),
     Column("results", JSON),
     Column("diff", Text, nullable=False, server_default=""),
+    Column("diff_hash", String(64), nullable=False, server_default=""),
     Column("fidelity", JSON),
     UniqueConstraint("incident", "purpose", "attempt"),
     Index("ix_runs_started_at", "started_at"),

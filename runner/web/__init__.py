@@ -1,0 +1,1 @@
+"""The webhook, the API, live events and the dashboard."""

@@ -1,6 +1,6 @@
 """An Ansible callback: what ansible-runner's events do not say of a task.
 
-Whether check mode was off for it, which names it reads and sets, whether check
+Whether check mode was off for it, which names it sets and reads from others, whether check
 mode or a condition skipped it, and the host it was delegated to even under
 `no_log`. One JSON line each, names only, never a value. It runs inside
 ansible-playbook, so it imports nothing of the runner.
@@ -23,7 +23,6 @@ description: Writes names, never values, to the file that RUNNER_TASK_FACTS name
 """
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MAX_NAMES = 500
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]
@@ -38,6 +37,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         super().__init__()
         path = os.environ.get("RUNNER_TASK_FACTS")
         self.disabled = not path
+        self._set_before: set[str] = set()
         self._file = open(path, "a", buffering=1) if path else None
 
     def _write(self, **facts: Any) -> None:
@@ -56,41 +56,49 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         written = task.get_ds() if isinstance(task.get_ds(), dict) else {}
         texts = [text for key, text in written.items() if key not in ("name", "register")]
         texts += [task.args, task.when]  # a block's condition, an included task's arguments
-        names = sorted(set(_IDENTIFIER.findall(str(texts))))[:_MAX_NAMES]
-        names = [name for name in names if name != register]
-        self._write(
-            uuid=str(task._uuid),
-            task=task.get_name(),
-            reads=names,
-            sets=[name for name in (register, *sets) if name],
-        )
+        # Names of earlier results only: other words of a task may be a secret.
+        reads = self._set_before & set(_IDENTIFIER.findall(str(texts))) - {register}
+        named = [name for name in (register, *sets) if name]
+        self._set_before.update(named)
+        self._write(uuid=str(task._uuid), task=task.get_name(), reads=sorted(reads), sets=named)
 
-    def _ended(self, result: Any) -> None:
-        fields = result._task_fields
+    def _ended(self, result: Any, skipped: bool = False) -> None:
+        fields, ended = result._task_fields, result._result
+        delegate = fields.get("delegate_to") or None
+        if "results" in ended and "{{" in str(delegate):
+            delegate = None  # a loop's own delegate_to was never filled in; its items' were
         self._write(
             uuid=str(result._task._uuid),
             host=result._host.get_name(),
-            delegate=fields.get("delegate_to") or None,
+            delegate=delegate,
             check=bool(fields.get("check_mode")),
-            skipped=_skipped_by(result._result) if result.is_skipped() else None,
+            skipped=_skipped_by(ended, skipped),
         )
 
-    v2_runner_on_ok = _ended
-    v2_runner_on_skipped = _ended
     v2_runner_on_unreachable = _ended
     v2_runner_item_on_ok = _ended
     v2_runner_item_on_failed = _ended
-    v2_runner_item_on_skipped = _ended
+
+    def v2_runner_on_ok(self, result: Any) -> None:
+        self._ended(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._ended(result)
 
+    def v2_runner_on_skipped(self, result: Any) -> None:
+        self._ended(result, skipped=True)
 
-def _skipped_by(result: dict[str, Any]) -> str:
-    """`when` for a condition or an empty loop, `check` for check mode."""
+    def v2_runner_item_on_skipped(self, result: Any) -> None:
+        self._ended(result, skipped=True)
+
+
+def _skipped_by(result: dict[str, Any], skipped: bool) -> str | None:
+    """`when` for a condition or an empty loop, `check` for check mode, None when it ran."""
     items = [item for item in result.get("results") or () if isinstance(item, dict)]
-    reasons = [_skipped_by(item) for item in items]
-    if reasons:
-        return "check" if "check" in reasons else "when"
-    conditional = "false_condition" in result or "skip_reason" in result
-    return "when" if conditional or "skipped_reason" in result else "check"
+    reasons = {_skipped_by(item, bool(item.get("skipped"))) for item in items}
+    if "check" in reasons:
+        return "check"
+    if not skipped:
+        return None
+    known = ("false_condition", "skip_reason", "skipped_reason")
+    return "when" if "when" in reasons or any(key in result for key in known) else "check"

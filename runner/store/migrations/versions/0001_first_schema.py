@@ -117,6 +117,8 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("incidents", schema=None) as batch_op:
+        batch_op.create_index("ix_incidents_alertname", ["alertname"], unique=False)
+        batch_op.create_index("ix_incidents_joined", ["joined"], unique=False)
         batch_op.create_index("ix_incidents_state", ["state"], unique=False)
         batch_op.create_index("ix_incidents_updated_at", ["updated_at"], unique=False)
 
@@ -168,6 +170,7 @@ def upgrade() -> None:
         sa.Column("stats", sa.JSON(), nullable=True),
         sa.Column("results", sa.JSON(), nullable=True),
         sa.Column("diff", sa.Text(), server_default="", nullable=False),
+        sa.Column("diff_hash", sa.String(length=64), server_default="", nullable=False),
         sa.Column("fidelity", sa.JSON(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
         sa.UniqueConstraint(

@@ -1,0 +1,236 @@
+"""What people and other programs may do; the command line and the web both call these."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from runner import approve
+from runner.admit import BEFORE_RUN
+from runner.catalog import parameters
+from runner.catalog.entry import Entry
+from runner.errors import Refused, UsageError
+from runner.incident import Alert, AlertStatus, Approval, Incident, Labels, Level, State
+from runner.intake.payload import parse
+from runner.project import Project
+from runner.store import approvals, deliveries, incidents, records, switches, trail
+from runner.text import visible
+
+_NAME = re.compile(r"user:[^\x00-\x1f\x7f]{1,64}")
+#: How long a reason or comment of a person may be.
+MAX_TEXT = 2000
+
+
+def deliver(project: Project, body: bytes, *, source: str, ceiling: Level = Level.AUTO) -> int:
+    """Store a delivery; its id. Once this returns, it is never lost (invariant 1).
+
+    Raises BadDelivery for a body that is not one and StoreError when it cannot be stored.
+    """
+    found = parse(body, source=source)
+    with project.database.write() as tx:
+        delivery = deliveries.add(
+            tx,
+            body=body,
+            alerts=len(found.alerts),
+            source=source,
+            ceiling=ceiling,
+            at=datetime.now(UTC),
+        )
+    project.delivered()
+    return delivery
+
+
+def request_run(
+    project: Project,
+    *,
+    entry: str,
+    hosts: Sequence[str],
+    values: Mapping[str, Any],
+    by: str,
+    ceiling: Level = Level.AUTO,
+) -> int:
+    """Open an incident for a run that a person asks for, under the same rails; its id.
+
+    Raises NotFound for an unknown entry, UsageError for values it does not take, and
+    Refused for a host that is not an exact inventory name or a drill or probe that is not.
+    """
+    _check_actor(by)
+    chosen = project.catalog.get(entry)
+    if chosen.kind == "drill":
+        raise Refused(f"{entry} is a drill; drills are not run as remediations")
+    if not hosts:
+        raise UsageError("name at least one host with --host")
+    inventory = project.inventory()
+    for host in hosts:
+        if host not in inventory.hosts:
+            raise Refused(f"{visible(host)} is not a host of the inventory; give its exact name")
+    labels, choices = _split(chosen, values)
+    labels |= {"alertname": "ByHand", "entry": entry, "instance": hosts[0]}
+    parameters.resolve(  # refused here, while the person who typed it is still looking
+        chosen,
+        project.catalog.schema(entry),
+        labels=labels,
+        hostvars=parameters.agreed(chosen, (inventory.hosts[h].variables for h in hosts)),
+        chosen=choices,
+    )
+    request = {"entry": entry, "hosts": sorted(set(hosts)), "values": choices}
+    return _open(project, labels, request, by, ceiling)
+
+
+def _split(entry: Entry, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Labels that a person's values stand for, and values of `choice` parameters."""
+    labels, choices = {}, {}
+    for name, value in values.items():
+        parameter = entry.parameters.get(name)
+        if parameter is not None and parameter.kind == "label":
+            labels[parameter.name] = str(value)
+        else:
+            choices[name] = value
+    return labels, choices
+
+
+def _open(
+    project: Project, labels: Labels, request: Mapping[str, Any], by: str, ceiling: Level
+) -> int:
+    now = datetime.now(UTC)
+    mark = hashlib.sha256(f"{now.isoformat()} {by} {labels}".encode()).hexdigest()[:16]
+    alert = Alert(
+        fingerprint=f"hand-{mark}",
+        status=AlertStatus.FIRING,
+        labels=labels,
+        annotations={},
+        starts_at=now,
+        source="person",
+    )
+    with project.database.write() as tx:
+        opened = incidents.open_incident(
+            tx,
+            alert,
+            environment=project.config.environment,
+            ceiling=ceiling,
+            reason=f"{by} asked for {request['entry']} on {', '.join(request['hosts'])}",
+            requested_by=by,
+            request=request,
+            now=now,
+        )
+        assert opened is not None, "the fingerprint holds the time to the microsecond"
+        project.queue.remediate(tx, opened)
+    return opened
+
+
+def answer(
+    project: Project,
+    approval: int,
+    *,
+    answer: str,
+    by: str,
+    comment: str = "",
+    plan: str | None = None,
+) -> Approval:
+    """Write a person's answer and let the incident go on; the approval with its answer.
+
+    Raises Refused when it does not count: late, second, by the wrong person, other plan.
+    """
+    _check_actor(by)
+    if answer not in ("approved", "denied"):
+        raise UsageError(f"the answer is approved or denied, not {visible(answer)}")
+    now = datetime.now(UTC)
+    with project.database.write() as tx:
+        question = approvals.get(tx, approval)
+        incident = incidents.get(tx, question.incident)
+        _check_answer(project, question, incident, tx, answer, by, plan, now)
+        text = comment[:MAX_TEXT]
+        if not approvals.answer(tx, approval, answer=answer, by=by, at=now, comment=text):
+            raise Refused(f"approval {approval} was answered by somebody else just now")
+        _apply(project, tx, question, answer, by, text)
+        return approvals.get(tx, approval)
+
+
+def _check_answer(
+    project: Project,
+    question: Approval,
+    incident: Incident,
+    tx: Any,
+    answer: str,
+    by: str,
+    plan: str | None,
+    now: datetime,
+) -> None:
+    current = records.plan_of(tx, incident.id)
+    settings = project.config.approval
+    approve.check(
+        question,
+        by=by,
+        plan=plan,
+        current_plan=current.hash if current else "",
+        settings=settings,
+        now=now,
+    )
+    if answer == "approved":
+        approve.check_four_eyes(question, by=by, settings=settings)
+    if incident.state is not State.WAITING:
+        raise Refused(f"incident {incident.id} no longer waits: {incident.reason}")
+
+
+def _apply(
+    project: Project, tx: Any, question: Approval, answer: str, by: str, comment: str
+) -> None:
+    said = f"{answer} by {by}" + (f": {comment}" if comment else "")
+    state = State.APPROVED if answer == "approved" else State.DENIED
+    detail = {"approval": question.id, "plan": question.plan}
+    incidents.move(
+        tx, question.incident, state, said, expected={State.WAITING}, actor=by, detail=detail
+    )
+    if state is State.APPROVED:
+        project.queue.proceed(tx, question.incident, question.id)
+
+
+def cancel(project: Project, incident: int, *, by: str, reason: str) -> None:
+    """Stop an incident: at once when nothing runs, else as soon as the run has been ended."""
+    _check_actor(by)
+    with project.database.write() as tx:
+        found = incidents.get(tx, incident)
+        if found.state.ended:
+            raise Refused(f"incident {incident} has ended already: {found.state}")
+        incidents.request_cancel(tx, incident)
+        text = f"cancelled by {by}: {reason[:MAX_TEXT]}"
+        if not incidents.move(tx, incident, State.CANCELLED, text, expected=BEFORE_RUN, actor=by):
+            trail.append(tx, action="cancel", reason=text, incident=incident, actor=by)
+
+
+def retry(project: Project, incident: int, *, by: str, reason: str) -> int:
+    """Handle an ended incident again, as a new one on the same alert; its id."""
+    _check_actor(by)
+    with project.database.write() as tx:
+        found = incidents.get(tx, incident)
+        if not found.state.ended:
+            raise Refused(f"incident {incident} has not ended: {found.state}")
+        if not incidents.still_firing(tx, incident) and found.requested_by is None:
+            raise Refused(f"incident {incident}: its alert is no longer firing")
+        text = f"incident {incident} again, asked by {by}: {reason[:MAX_TEXT]}"
+        opened = incidents.reopen(tx, found, reason=text, actor=by)
+        project.queue.remediate(tx, opened)
+    return opened
+
+
+def pause(project: Project, *, by: str, reason: str) -> None:
+    """Make every incident `observe` until `resume`."""
+    _check_actor(by)
+    with project.database.write() as tx:
+        switches.pause(tx, actor=by, reason=reason[:MAX_TEXT] or "no reason given")
+
+
+def resume(project: Project, *, by: str, reason: str = "") -> None:
+    """End the pause. Raises Refused when nothing is paused."""
+    _check_actor(by)
+    with project.database.write() as tx:
+        if not switches.resume(tx, actor=by, reason=reason[:MAX_TEXT] or "no reason given"):
+            raise Refused("nothing is paused")
+
+
+def _check_actor(by: str) -> None:
+    if not _NAME.fullmatch(by):
+        raise UsageError("the actor must be user:NAME, with a name of 1 to 64 characters")

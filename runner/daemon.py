@@ -1,0 +1,164 @@
+"""A process that works: the inbox, the engine, watches, reconciliation and housekeeping."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from runner import acts, remediate
+from runner.admit import Inbox
+from runner.engine import Worker
+from runner.errors import RunnerError
+from runner.incident import State
+from runner.intake.payload import Delivery, compose, parse
+from runner.intake.reconcile import Known, missing
+from runner.intake.watching import WatchLoop
+from runner.notify import Notifier
+from runner.project import Project
+from runner.steps.perform import settle_unknown
+from runner.store import approvals, incidents, retention
+
+logger = logging.getLogger(__name__)
+
+#: Seconds after which an alert that joined an ended incident is looked at again.
+SYMPTOM_DELAY = 60.0
+#: Seconds between two sweeps of what is older than it may be.
+RETENTION_EVERY = 600.0
+
+
+class Daemon:
+    """What `serve`, `work` and `demo` run beside whatever else they do."""
+
+    def __init__(self, project: Project, *, intake: bool = True) -> None:
+        """`intake`: also watch, reconcile and notify, which one process of many may do."""
+        self.project = project
+        self._intake = intake
+        self._worker = Worker(project.database, project.state)
+        self._inbox = Inbox(
+            project.database,
+            parse=lambda body, source: parse(body, source=source).alerts,
+            start=project.queue.remediate,
+            environment=project.config.environment,
+        )
+        self._watches: WatchLoop | None = None
+        self._notifier = Notifier(project.config.notify, project.database, mask=project.mask)
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin to work. Raises Refused when another process works on this SQLite store."""
+        self.project.worker = self._worker.id
+        remediate.work_on(self.project)
+        self._worker.start()
+        self.project.delivered = self._inbox.wake
+        self._inbox.start()
+        self._every(1.0, self._keep_house, "housekeeping")
+        self._every(1.0, self._notify, "notifier")
+        self._every(RETENTION_EVERY, self._forget, "retention")
+        if self._intake:
+            self._start_intake()
+
+    def _start_intake(self) -> None:
+        config = self.project.config
+        if config.watches:
+            query = self.project.prometheus.query if self.project.prometheus else None
+            with self.project.database.read() as tx:
+                firing = [incident.alert for incident in incidents.firing_of(tx, "watch")]
+            self._watches = WatchLoop(config.watches, self._deliver, query=query, firing=firing)
+            self._watches.start()
+        if config.alertmanagers and config.intake.reconcile:
+            every = config.intake.reconcile.total_seconds()
+            self._every(every, self.reconcile, "reconcile")
+
+    def _deliver(self, delivery: Delivery) -> None:
+        acts.deliver(self.project, delivery.raw, source=delivery.source)
+
+    def stop(self) -> None:
+        """Stop working; what is under way resumes at the next start."""
+        self._stop.set()
+        if self._watches is not None:
+            self._watches.stop()
+        self.project.stop()
+        self._inbox.stop()
+        for thread in self._threads:
+            thread.join(timeout=5.0)
+        self._worker.stop()
+
+    def _every(self, seconds: float, work: Callable[[], object], name: str) -> None:
+        def loop() -> None:
+            while not self._stop.is_set():
+                try:
+                    work()
+                except RunnerError as error:
+                    logger.warning("%s: %s", name, error)
+                except Exception:
+                    logger.exception("%s failed; it is tried again", name)
+                self._stop.wait(seconds)
+
+        thread = threading.Thread(target=loop, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _keep_house(self) -> None:
+        expire_approvals(self.project)
+        settle_unknown(self.project)
+        release_joined(self.project)
+
+    def _notify(self) -> None:
+        while self._notifier.step(datetime.now(UTC)) and not self._stop.is_set():
+            time.sleep(0)
+
+    def _forget(self) -> None:
+        with self.project.database.write() as tx:
+            gone = retention.sweep(tx, self.project.config.store.retention, datetime.now(UTC))
+        if gone:
+            logger.info("retention removed %s", gone)
+
+    def reconcile(self) -> None:
+        """Ask Alertmanager for what no message told, and take note of what is gone."""
+        assert self.project.alertmanagers is not None
+        intake = self.project.config.intake
+        active = self.project.alertmanagers.active_alerts(intake.filters, intake.receiver)
+        with self.project.database.read() as tx:
+            newest = incidents.known(tx, [alert.fingerprint for alert in active])
+            known = {
+                fingerprint: Known(
+                    starts_at=incident.alert.starts_at,
+                    firing=incidents.still_firing(tx, incident.id),
+                )
+                for fingerprint, incident in newest.items()
+            }
+        found = missing(active, known)
+        if found.missing:
+            self._deliver(compose(found.missing, source="pull", receiver=intake.receiver or ""))
+
+
+def expire_approvals(project: Project) -> int:
+    """End incidents whose question nobody answered in time; how many."""
+    now = datetime.now(UTC)
+    with project.database.read() as tx:
+        late = approvals.overdue(tx, now)
+    for question in late:
+        with project.database.write() as tx:
+            if approvals.answer(tx, question.id, answer="expired", by="runner", at=now):
+                reason = f"nobody answered approval {question.id} in time"
+                incidents.move(
+                    tx, question.incident, State.EXPIRED, reason, expected={State.WAITING}
+                )
+    return len(late)
+
+
+def release_joined(project: Project) -> int:
+    """Handle alerts that joined an incident which has ended while they still fire; how many."""
+    with project.database.read() as tx:
+        left = incidents.left_joined(tx)
+    for incident in left:
+        with project.database.write() as tx:
+            reason = f"incident {incident.joined} has ended, and this alert may still fire"
+            if incidents.unjoin(tx, incident.id):
+                again = incidents.reopen(tx, incident, reason=reason)
+                project.queue.remediate(tx, again, delay=SYMPTOM_DELAY)
+    return len(left)

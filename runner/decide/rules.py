@@ -1,0 +1,109 @@
+"""The rules: the most specific entry whose conditions hold. They need no model and no key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from runner import promql
+from runner.catalog.entry import Entry
+from runner.catalog.matcher import specificity
+from runner.errors import Refused
+from runner.incident import Decision, Labels
+
+DECIDER = "rules"
+
+#: The truth of a PromQL condition: whether it gives a sample; None when that is not known.
+Ask = Callable[[str], bool | None]
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    entry: Entry
+    fits: bool
+    why: str  #: why not, when it does not fit
+
+
+def decide(
+    labels: Labels, eligible: Iterable[Entry], ask: Ask, *, hosts: Sequence[str] = ()
+) -> Decision:
+    """The decision of the rules. Its entry is None when nothing fits, or when two fit equally.
+
+    Among the entries whose conditions hold the most specific one wins: by the number of its
+    matchers, then by equalities before patterns before negations, then by the number of its
+    conditions (`_rank`). A tie is never broken by chance: it is for a person. A condition
+    that is false or not known leaves its entry out. `hosts` fill `$host`; a condition must
+    hold for each of them.
+    """
+    entries = sorted(eligible, key=lambda entry: entry.id)
+    if not entries:
+        return _nothing("No entry of the catalog is eligible for these labels.", [])
+    candidates = [_judge(entry, labels, ask, hosts) for entry in entries]
+    fitting = [candidate.entry for candidate in candidates if candidate.fits]
+    if not fitting:
+        return _nothing(f"None of {len(entries)} eligible entries fits.", candidates)
+    best = max(map(_rank, fitting))
+    winners = [entry for entry in fitting if _rank(entry) == best]
+    if len(winners) > 1:
+        return _tie(winners, candidates)
+    return _chosen(winners[0], candidates)
+
+
+def _rank(entry: Entry) -> tuple[int, tuple[int, ...], int]:
+    """Greater is more specific. A matcher that fits everything does not count."""
+    says = sorted(filter(None, map(specificity, entry.match)), reverse=True)
+    return len(says), tuple(says), len(entry.when)
+
+
+def _judge(entry: Entry, labels: Labels, ask: Ask, hosts: Sequence[str]) -> _Candidate:
+    for condition in entry.when:
+        try:
+            places = [promql.values(labels, host) for host in hosts or (None,)]
+            queries = dict.fromkeys(promql.fill(condition.promql, place) for place in places)
+        except Refused as error:
+            return _Candidate(entry, False, f"its condition is not known: {error}")
+        for query in queries:
+            truth = ask(query)
+            if truth is None:
+                return _Candidate(entry, False, f"it is not known whether {query} holds")
+            if not truth:
+                return _Candidate(entry, False, f"{query} does not hold")
+    return _Candidate(entry, True, "")
+
+
+def _chosen(winner: Entry, candidates: list[_Candidate]) -> Decision:
+    matched = ", ".join(map(str, winner.match))
+    conditions = "".join(f"; {condition.promql} holds" for condition in winner.when)
+    return Decision(
+        decider=DECIDER,
+        entry=winner.id,
+        reason=f"{winner.id} fits by {matched}{conditions}.",
+        alternatives=tuple(
+            (c.entry.id, c.why or f"it is less specific than {winner.id}")
+            for c in candidates
+            if c.entry is not winner
+        ),
+    )
+
+
+def _tie(winners: list[Entry], candidates: list[_Candidate]) -> Decision:
+    tied = " and ".join(entry.id for entry in winners)
+    ids = {entry.id for entry in winners}
+    return Decision(
+        decider=DECIDER,
+        entry=None,
+        reason=f"There is a tie between {tied}; a person must choose, or their match must differ.",
+        confidence=0.0,
+        alternatives=tuple(
+            (c.entry.id, c.why or _beaten(c.entry.id in ids, tied)) for c in candidates
+        ),
+    )
+
+
+def _beaten(tied: bool, winners: str) -> str:
+    return f"it ties: {winners}" if tied else f"it is less specific than {winners}"
+
+
+def _nothing(reason: str, candidates: list[_Candidate]) -> Decision:
+    others = tuple((candidate.entry.id, candidate.why) for candidate in candidates)
+    return Decision(decider=DECIDER, entry=None, reason=reason, alternatives=others)

@@ -1,0 +1,280 @@
+"""The Ansible inventory as data, and from labels to exact host names in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from runner.errors import InventoryError
+from runner.names import Names, host_of, written_plainly
+
+TIMEOUT = timedelta(seconds=60)
+_SECRET = re.compile(r"ansible_.*(pass|password|secret|token)", re.IGNORECASE)
+_VAULT = object()  #: stands for an encrypted value until it is dropped
+_MAX_LABEL = 512  #: characters; no host name or URL that names one is longer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """One host. Variables are merged as Ansible does, unevaluated, without secrets."""
+
+    name: str
+    groups: tuple[str, ...] = ()  #: every group it is in, parents included, `all` left out
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """All hosts and groups, as they were read once."""
+
+    hosts: Mapping[str, Host]
+    groups: Mapping[str, tuple[str, ...]]  #: hosts of the group and of its children
+
+    @classmethod
+    def load(cls, paths: tuple[Path, ...], *, environment: Mapping[str, str]) -> Inventory:
+        """Ask `ansible-inventory`, with this environment and nothing else of ours.
+
+        Raises InventoryError with a sentence.
+        """
+        if not paths:
+            raise InventoryError("no inventory is named; set project.inventory in runner.yml")
+        for path in paths:
+            if not path.exists() or "," in str(path):
+                why = "holds a comma, which Ansible splits" if path.exists() else "is not there"
+                raise InventoryError(f"{path}: the inventory {why}; see project.inventory")
+        return parse(_listed(paths, environment))
+
+    @cached_property
+    def names(self) -> Names:
+        """Every way in which a host may be called."""
+        return Names.of({name: host.variables for name, host in self.hosts.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Location:
+    """Where an alert is: one exact inventory host, or none and why not."""
+
+    hosts: tuple[str, ...]
+    reason: str  #: a sentence
+
+
+def locate(
+    labels: Mapping[str, str], target: str | Sequence[str], inventory: Inventory
+) -> Location:
+    """The host that the label `target` names; of several labels the first that names one.
+
+    Only equality with what the inventory says counts, so no text becomes a pattern. A text
+    that fits several hosts ends the search with none.
+    """
+    wanted = (target,) if isinstance(target, str) else tuple(target)
+    reasons = []
+    for label in wanted:
+        hosts, reason = _located(label, str(labels.get(label, "")), inventory)
+        if len(hosts) == 1:
+            return Location(hosts=hosts, reason=reason)
+        reasons.append(reason)
+        if hosts:
+            break
+    return Location(hosts=(), reason=" ".join(reasons) or "No label is named to find the host by.")
+
+
+def _located(label: str, text: str, inventory: Inventory) -> tuple[tuple[str, ...], str]:
+    """(hosts that the text may mean, a sentence)."""
+    if not text:
+        return (), f"The alert has no label {label}."
+    if len(text) > _MAX_LABEL:
+        return (), f"The label {label} is longer than any host name."
+    shown = f"{label}={json.dumps(text[:120])}"
+    hosts, way = inventory.names.find(text, host_of(text))
+    if not hosts:
+        return (), f"No inventory host is known as {shown}."
+    if len(hosts) > 1:
+        some = ", ".join(hosts[:5])
+        return hosts, f"Several inventory hosts are known as {shown} by {way}: {some}."
+    if hosts[0] in inventory.groups or not written_plainly(hosts[0]):
+        return (), f"The host {hosts[0]} has a name that Ansible may take for a group or a pattern."
+    return hosts, f"{hosts[0]} is the inventory host of {shown}, by {way}."
+
+
+class InventoryReader:
+    """Reads the inventory again only when a file of it changed, or when it is too old."""
+
+    def __init__(self, paths: tuple[Path, ...], environment: Mapping[str, str]) -> None:
+        self._paths = paths
+        self._environment = dict(environment)
+        self._lock = threading.Lock()
+        self._last: tuple[float, object, Inventory] | None = None
+
+    def read(self, max_age: timedelta) -> Inventory:
+        """The inventory, not older than `max_age`. Raises InventoryError."""
+        with self._lock:
+            state = self._state()
+            now = time.monotonic()
+            if self._last is not None:
+                at, seen, inventory = self._last
+                if seen == state and now - at <= max_age.total_seconds():
+                    return inventory
+            inventory = Inventory.load(self._paths, environment=self._environment)
+            self._last = (now, state, inventory)
+            return inventory
+
+    def _state(self) -> list[tuple[str, int, int]]:
+        """(path, time of change, size) of every file that the inventory is made of."""
+        config = self._environment.get("ANSIBLE_CONFIG")
+        files = [Path(config)] if config else []
+        for path in self._paths:
+            # Ansible reads the variables beside an inventory file too.
+            beside = [path.parent / "group_vars", path.parent / "host_vars"]
+            for top in [path] if path.is_dir() else [path, *beside]:
+                files += [Path(at) / n for at, _, names in os.walk(top) for n in names]
+                files += [top] if top.is_file() else []
+        return sorted({_stamp(path) for path in files})
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path), 0, -1
+    return str(path), found.st_mtime_ns, found.st_size
+
+
+def _listed(paths: tuple[Path, ...], environment: Mapping[str, str]) -> str:
+    """What `ansible-inventory --list` prints."""
+    command = [_program(), "--list"]
+    for path in paths:
+        command += ["--inventory", str(path.absolute())]
+    try:
+        done = subprocess.run(
+            command,
+            env=_closed(environment),
+            cwd="/",  # an ansible.cfg or group_vars where we happen to be must not count
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT.total_seconds(),
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise InventoryError(
+            f"{paths[0]}: ansible-inventory did not answer within {TIMEOUT.seconds} s"
+        ) from None
+    except OSError as error:
+        raise InventoryError(f"ansible-inventory cannot be started ({error.strerror})") from None
+    if done.returncode:
+        why = _useful(done.stderr.decode(errors="replace"))
+        raise InventoryError(f"{paths[0]}: the inventory cannot be read: {why}")
+    return done.stdout.decode(errors="replace")
+
+
+def _program() -> str:
+    beside = Path(sys.executable).with_name("ansible-inventory")
+    found = str(beside) if beside.is_file() else shutil.which("ansible-inventory")
+    if not found:
+        raise InventoryError("ansible-inventory is not installed; pip install ansible-core")
+    return found
+
+
+def _closed(environment: Mapping[str, str]) -> dict[str, str]:
+    """The child's whole environment. A source that cannot be read fails instead of being empty."""
+    own = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
+    }
+    return own | dict(environment)
+
+
+def _useful(errors: str) -> str:
+    """The line that says what, and the line that says why."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    picked = [line for line in lines if line.startswith("[ERROR]")][:1]
+    picked += [line for line in lines if line.startswith("[WARNING]")][:1]
+    picked += [line for line in lines if line.startswith("Origin:")][:1]
+    texts = [re.sub(r"^\[\w+\]:?\s*", "", line) for line in picked or lines[:1]]
+    return "; ".join(texts)[:600] or "it gave no reason"
+
+
+def parse(text: str) -> Inventory:
+    """The inventory that `ansible-inventory --list` printed. Raises InventoryError."""
+    try:
+        content = json.loads(text)
+        variables = content.pop("_meta")["hostvars"]
+        groups = _groups(content)
+        hosts = _hosts(groups, {name: _shown(of) for name, of in variables.items()})
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InventoryError(
+            f"ansible-inventory printed what is not an inventory ({type(error).__name__}); "
+            "run it by hand with --list"
+        ) from None
+    return Inventory(hosts=MappingProxyType(hosts), groups=MappingProxyType(groups))
+
+
+def _hosts(
+    groups: Mapping[str, tuple[str, ...]], variables: Mapping[str, dict[str, Any]]
+) -> dict[str, Host]:
+    memberships: dict[str, list[str]] = {name: [] for name in [*groups["all"], *variables]}
+    for group in sorted(groups.keys() - {"all"}):
+        for name in groups[group]:
+            memberships.setdefault(name, []).append(group)
+    return {
+        name: Host(
+            name=name,
+            groups=tuple(of),
+            variables=MappingProxyType(variables.get(name, {})),
+        )
+        for name, of in memberships.items()
+    }
+
+
+def _groups(content: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    known = {name for group in content.values() for name in group.get("children", ())}
+    return {name: _members(name, content) for name in sorted({*content, *known})}
+
+
+def _members(group: str, content: Mapping[str, Any]) -> tuple[str, ...]:
+    """The hosts of a group and of everything below it, each once."""
+    hosts: dict[str, None] = {}
+    seen: set[str] = set()
+    waiting = [group]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        hosts |= dict.fromkeys(content.get(name, {}).get("hosts", ()))
+        waiting += content.get(name, {}).get("children", ())
+    return tuple(hosts)
+
+
+def _shown(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables that may be seen: unsafe ones as plain text, secrets not at all."""
+    plain = {name: _plain(value) for name, value in variables.items() if not _SECRET.match(name)}
+    return {name: value for name, value in plain.items() if value is not _VAULT}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [item for item in map(_plain, value) if item is not _VAULT]
+    if not isinstance(value, dict):
+        return value
+    if "__ansible_vault" in value:
+        return _VAULT
+    if "__ansible_unsafe" in value:
+        return _plain(value["__ansible_unsafe"])
+    items = {name: _plain(item) for name, item in value.items()}
+    return {name: item for name, item in items.items() if item is not _VAULT}

@@ -1,0 +1,127 @@
+"""All the ways in which an inventory host is called, compared by equality only."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_BRACKETS = re.compile(r"\[([^\[\]]+)\](?::[0-9]{1,5})?")
+_PORT = re.compile(r"([^:]+):[0-9]{1,5}")
+_PLAIN = re.compile(r"[^\W_][\w.-]*|_[\w.-]+")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Table = dict[Any, set[str]]
+
+
+@dataclass
+class Names:
+    """Tables from a name, alias or address to the hosts that have it."""
+
+    exact: Table = field(default_factory=dict)
+    folded: Table = field(default_factory=dict)
+    aliases: Table = field(default_factory=dict)
+    connection: Table = field(default_factory=dict)  #: by ansible_host
+    addresses: Table = field(default_factory=dict)
+    short: Table = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, hosts: Mapping[str, Mapping[str, Any]]) -> Names:
+        """The tables of these hosts, each with its variables."""
+        names = cls()
+        for host, variables in hosts.items():
+            names._add(host, list(_aliases(variables)), _connection(variables))
+        return names
+
+    def _add(self, host: str, aliases: list[str], connection: list[str]) -> None:
+        _put(self.exact, host, host)
+        _put(self.folded, _folded(host), host)
+        for alias in aliases:
+            _put(self.aliases, _folded(alias), host)
+        for text in connection:
+            _put(self.connection, _folded(text), host)
+        for text in (host, *aliases, *connection):
+            if (address := address_of(text)) is not None:
+                _put(self.addresses, address, host)
+        for text in (host, *aliases):
+            if address_of(text) is None:
+                _put(self.short, _folded(text).partition(".")[0], host)
+
+    def find(self, text: str, host: str) -> tuple[tuple[str, ...], str]:
+        """(hosts, sorted; the way in which they were found) for a label and the host in it.
+
+        The first way that gives any host decides. Several hosts mean: not known which.
+        """
+        for way, table, key in self._ways(text, host):
+            if found := table.get(key):
+                return tuple(sorted(found)), way
+        found = self._by_short_name(host)
+        return tuple(sorted(found)), "its name without the domain"
+
+    def _ways(self, text: str, host: str) -> Iterator[tuple[str, Table, Any]]:
+        for part in (text, host):
+            yield "its name", self.exact, part
+            yield "its name", self.folded, _folded(part)
+            yield "an alias of it", self.aliases, _folded(part)
+        yield "its ansible_host", self.connection, _folded(host)
+        if (address := address_of(host)) is not None:
+            yield "its address", self.addresses, address
+
+    def _by_short_name(self, host: str) -> set[str]:
+        """Hosts that differ from `host` by a domain that only one of the two has."""
+        if address_of(host) is not None:
+            return set()
+        name, _, domain = _folded(host).partition(".")
+        if not name or (domain and name not in self.folded and name not in self.aliases):
+            return set()  # two different domains are two different hosts
+        return self.short.get(name, set())
+
+
+def host_of(text: str) -> str:
+    """The host in `host:9100`, `[::1]:9100`, a bare address, a URL or a name with a final dot."""
+    if scheme := _SCHEME.match(text):
+        authority = re.split(r"[/?#]", text[scheme.end() :], maxsplit=1)[0]
+        text = authority.rpartition("@")[2]
+    if brackets := _BRACKETS.fullmatch(text):
+        return brackets[1]
+    if address_of(text) is None and (port := _PORT.fullmatch(text)):
+        text = port[1]
+    return text.removesuffix(".") if len(text) > 1 else text
+
+
+def address_of(text: str) -> Address | None:
+    """The IP address that `text` is, with IPv4 in IPv6 as IPv4; None when it is none."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def written_plainly(name: str) -> bool:
+    """Whether Ansible can only read the name as one host, not as a pattern."""
+    return bool(_PLAIN.fullmatch(name)) or address_of(name) is not None
+
+
+def _aliases(variables: Mapping[str, Any]) -> Iterator[str]:
+    value = variables.get("runner_aliases")
+    for alias in value if isinstance(value, list) else [value]:
+        if isinstance(alias, str) and alias:
+            yield alias
+
+
+def _connection(variables: Mapping[str, Any]) -> list[str]:
+    values = (variables.get(name) for name in ("ansible_host", "ansible_ssh_host"))
+    return [value for value in values if isinstance(value, str) and value][:1]
+
+
+def _folded(text: str) -> str:
+    """Lower case; only ASCII, since letters of other scripts fold into look-alikes."""
+    return text.lower() if text.isascii() else text
+
+
+def _put(table: Table, key: Any, host: str) -> None:
+    table.setdefault(key, set()).add(host)

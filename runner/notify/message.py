@@ -1,0 +1,154 @@
+"""What a receiver is told: one message per transition, made from templates.
+
+Every value that a template prints passes `Cleaner.line`, without the template
+asking for it; `block` is the one exception, for diffs and evidence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from runner.bundle import Bundle
+from runner.incident import Approval, Incident, Purpose, Run, State, Transition
+from runner.notify.inert import Cleaner, Own
+from runner.text import cut, visible
+
+TEMPLATES = Path(__file__).parent / "templates"
+MAX_SUBJECT = 120  #: characters
+MAX_BODY = 30_000  #: characters
+MAX_EVIDENCE = 20  #: items
+#: Labels that name the place of an alert, the best first.
+_PLACES = ("instance", "host", "hostname", "node")
+_PORT = re.compile(r":\d{1,5}$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """One transition in words."""
+
+    subject: str  #: the same for every transition of one incident, so that mails thread
+    line: str  #: for the console
+    text: str
+    html: str
+
+
+class Writer:
+    """Makes messages; holds the compiled templates."""
+
+    def __init__(
+        self, *, mask: Callable[[str], str], environment: str, public_url: str | None
+    ) -> None:
+        self.clean = Cleaner(mask)
+        self.environment = environment
+        self.public_url = public_url.rstrip("/") if public_url else None
+        self._templates = _templates(self.clean)
+
+    def write(self, transition: Transition, bundle: Bundle | None) -> Message:
+        """The message of a transition; `bundle` is None for an act such as pause."""
+        values = self._values(transition, bundle)
+        return Message(
+            subject=_subject(transition, bundle, self.clean),
+            line=_line(transition, bundle, self.clean),
+            text=cut(self._templates.get_template("message.txt.j2").render(values), MAX_BODY),
+            html=self._templates.get_template("message.html.j2").render(values),
+        )
+
+    def _values(self, transition: Transition, bundle: Bundle | None) -> dict[str, Any]:
+        """What a template may print."""
+        values: dict[str, Any] = {"environment": self.environment, "transition": transition}
+        if bundle is None:
+            return values | {"incident": None, "link": None}
+        return values | {
+            "incident": bundle.incident,
+            "link": self._link(bundle.incident),
+            "moved_on": bundle.incident.state if _moved_on(transition, bundle) else None,
+            "verdict": bundle.verdict,
+            "diff": _diff(bundle),
+            "approval": _question(transition, bundle),
+            "runs": [run for run in bundle.runs if run.purpose is not Purpose.REHEARSAL],
+            "verifications": bundle.verifications,
+            "escalated": transition.action == State.ESCALATED,
+            "evidence": bundle.evidence[:MAX_EVIDENCE],
+            "evidence_left": max(0, len(bundle.evidence) - MAX_EVIDENCE),
+            "decisions": bundle.decisions,
+        }
+
+    def _link(self, incident: Incident) -> Own | None:
+        return Own(f"{self.public_url}/incidents/{incident.id}") if self.public_url else None
+
+
+def _templates(clean: Cleaner) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=lambda name: bool(name and ".html" in name),
+        finalize=lambda value: clean.line("" if value is None else value),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
+    environment.filters["block"] = clean.block
+    environment.filters["brief"] = clean.line
+    environment.filters["listed"] = lambda values: Own(", ".join(map(clean.line, values)))
+    return environment
+
+
+def _subject(transition: Transition, bundle: Bundle | None, clean: Cleaner) -> str:
+    if bundle is None:
+        return clean.line(f"[runner] {transition.action}", MAX_SUBJECT)
+    incident = bundle.incident
+    words = f"[runner] #{incident.id} {incident.alert.name} {_place(incident)}"
+    return clean.line(words.strip(), MAX_SUBJECT)
+
+
+def _place(incident: Incident) -> str:
+    """Where the alert is, by what never changes in the life of an incident."""
+    if incident.requested_hosts:
+        return ", ".join(incident.requested_hosts)
+    labels = incident.alert.labels
+    place = next((labels[name] for name in _PLACES if labels.get(name)), "")
+    return _PORT.sub("", place)
+
+
+def _line(transition: Transition, bundle: Bundle | None, clean: Cleaner) -> str:
+    """One line for a terminal: a chat's triggers mean nothing there and stay readable."""
+    reason = clean.mask(transition.reason)
+    if bundle is None:
+        return _terminal(f"{transition.action} by {transition.actor}: {reason}")
+    incident = bundle.incident
+    where = ", ".join(incident.hosts) or _place(incident)
+    what = f"#{incident.id} {transition.action}: {clean.mask(incident.alert.name)} {where}"
+    return _terminal(f"{what.strip()}: {reason}")
+
+
+def _terminal(text: str) -> str:
+    return visible(cut(text, 500))
+
+
+def _moved_on(transition: Transition, bundle: Bundle) -> bool:
+    """Whether the incident went further while this message waited to be sent."""
+    latest = [row for row in bundle.transitions if row.action in list(State)]
+    return bool(latest) and latest[-1].sequence > transition.sequence
+
+
+def _diff(bundle: Bundle) -> str:
+    """The newest rehearsal's diff: what a person approves."""
+    return next((run.diff for run in reversed(bundle.runs) if _shows(run)), "")
+
+
+def _shows(run: Run) -> bool:
+    return run.purpose is Purpose.REHEARSAL and bool(run.diff)
+
+
+def _question(transition: Transition, bundle: Bundle) -> Approval | None:
+    """The open question of a `waiting` message."""
+    if transition.action != State.WAITING:
+        return None
+    return next((item for item in reversed(bundle.approvals) if item.answer is None), None)

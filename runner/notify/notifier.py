@@ -1,0 +1,234 @@
+"""The worker of the outbox: fan out, claim, write, send, note what came of it.
+
+A message is sent at least once. It is claimed for `lease` before it is sent; a
+runner that dies between sending and noting it, and a receiver that takes the
+message but does not say so in time, both lead to a second one.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+from runner import bundle, config
+from runner.errors import ConfigError, NotFound, RemoteError, StoreError
+from runner.incident import ENDED, State
+from runner.notify.message import Message, Writer
+from runner.notify.receiver import Send, console, through_apprise
+from runner.store import outbox
+from runner.store.database import Database
+
+log = logging.getLogger(__name__)
+
+CONSOLE = "console"
+#: What the console tells: every end but the ones that nobody has to know of, and acts.
+CONSOLE_ON = (*sorted({State.WAITING, *ENDED} - {State.SUPPRESSED}), "pause", "resume")
+FIRST_WAIT = timedelta(seconds=30)  #: doubled by each further failure
+LONGEST_WAIT = timedelta(hours=1)
+PATIENCE = timedelta(seconds=45)  #: how long one step waits for its slowest receiver
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Letter:
+    """One claimed notification with its message."""
+
+    due: outbox.Due
+    message: Message
+
+
+@dataclass(kw_only=True)
+class _Lane:
+    """The letters of one receiver in one step, sent in order by one thread."""
+
+    letters: Sequence[_Letter]
+    send: Send
+    given_up: threading.Event = field(default_factory=threading.Event)
+
+
+_Answer = tuple[_Letter, RemoteError | None]
+
+
+class Notifier:
+    """Tells receivers of transitions. One instance per process; `step` is for one thread.
+
+    `mask` hides secrets. `senders` replaces the receivers' ways to send, by name, in tests.
+    Raises ConfigError when two receivers share a name.
+    """
+
+    def __init__(
+        self,
+        notify: config.Notify,
+        database: Database,
+        environment: str = "default",
+        *,
+        mask: Callable[[str], str],
+        senders: Mapping[str, Send] | None = None,
+        patience: timedelta = PATIENCE,
+    ) -> None:
+        self.database = database
+        self.retries = notify.retries
+        self.patience = patience
+        self.writer = Writer(mask=mask, environment=environment, public_url=notify.public_url)
+        self.subscriptions = _subscriptions(notify)
+        self._senders = _senders(notify) | dict(senders or {})
+        self._busy: dict[str, threading.Thread] = {}  # at most one thread per receiver
+
+    def step(self, now: datetime) -> int:
+        """Send what is due; returns how many were sent. Raises StoreError."""
+        # Twice the patience: nobody else may claim a letter while it can still be under way.
+        lease = 2 * self.patience + timedelta(minutes=1)
+        with self.database.write() as tx:
+            outbox.fan_out(tx, self.subscriptions, now)
+            claimed = outbox.claim(tx, now, lease)
+        lanes = self._lanes(claimed, now)
+        sent = 0
+        for letter, error in self._send(lanes):
+            sent += error is None
+            self._note(letter.due, error, now)
+        return sent
+
+    def _lanes(self, claimed: Sequence[outbox.Due], now: datetime) -> dict[str, _Lane]:
+        """The messages to send by receiver; those that cannot be sent at all are noted."""
+        letters: dict[str, list[_Letter]] = {}
+        for due in claimed:
+            if (error := self._obstacle(due)) is not None:
+                self._note(due, error, now)
+            elif (message := self._write(due, now)) is not None:
+                letters.setdefault(due.receiver, []).append(_Letter(due=due, message=message))
+        return {
+            name: _Lane(letters=of_one, send=self._senders[name])
+            for name, of_one in letters.items()
+        }
+
+    def _obstacle(self, due: outbox.Due) -> RemoteError | None:
+        if due.receiver not in self._senders:
+            return RemoteError(
+                f"receiver {due.receiver}: it is no longer in runner.yml", permanent=True
+            )
+        thread = self._busy.get(due.receiver)
+        if thread is not None and thread.is_alive():
+            return RemoteError(f"receiver {due.receiver}: it still hangs on an earlier message")
+        return None
+
+    def _write(self, due: outbox.Due, now: datetime) -> Message | None:
+        """The message, from what the store knows now; None when it cannot be written."""
+        transition = due.transition
+        try:
+            with self.database.read() as tx:
+                known = bundle.load(tx, transition.incident) if transition.incident else None
+            return self.writer.write(transition, known)
+        except NotFound:
+            gone = RemoteError(f"receiver {due.receiver}: the incident is gone", permanent=True)
+            self._note(due, gone, now)
+        except StoreError:
+            raise
+        except Exception as error:  # a row that cannot be printed must not stop the others
+            why = f"receiver {due.receiver}: it cannot be written ({type(error).__name__})"
+            self._note(due, RemoteError(why, permanent=True), now)
+        return None
+
+    def _send(self, lanes: Mapping[str, _Lane]) -> Iterator[_Answer]:
+        """Send every lane at once; a letter without an answer in time gets an error."""
+        answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        for name, lane in lanes.items():
+            thread = threading.Thread(
+                target=_work, args=(lane, answers), name=f"notify-{name}", daemon=True
+            )
+            self._busy[name] = thread
+            thread.start()
+        waiting = {letter.due.id: letter for lane in lanes.values() for letter in lane.letters}
+        deadline = time.monotonic() + self.patience.total_seconds()
+        try:
+            yield from _collect(answers, waiting, deadline)
+        finally:
+            for lane in lanes.values():
+                lane.given_up.set()
+        yield from [(letter, _too_slow(letter.due)) for letter in waiting.values()]
+
+    def _note(self, due: outbox.Due, error: RemoteError | None, now: datetime) -> None:
+        with self.database.write() as tx:
+            if error is None:
+                outbox.sent(tx, due.id, now)
+            elif error.permanent or due.attempts >= self.retries:
+                outbox.failed(tx, due.id, str(error))
+            else:
+                outbox.later(tx, due.id, now + wait_after(due.attempts))
+        if error is not None:
+            self._log(due, error)
+
+    def _log(self, due: outbox.Due, error: RemoteError) -> None:
+        final = error.permanent or due.attempts >= self.retries
+        log.log(
+            logging.ERROR if final else logging.DEBUG,
+            "%s; incident %s, %s, attempt %d%s",
+            error,
+            due.transition.incident or "none",
+            due.transition.action,
+            due.attempts + 1,
+            ": given up" if final else "",
+            extra={"action": "notification_failed" if final else "notification_delayed"},
+        )
+
+
+def wait_after(attempts: int) -> timedelta:
+    """How long to wait when one more try failed after `attempts` earlier ones."""
+    doublings = min(attempts, 20)  # more would be longer than LONGEST_WAIT anyway
+    return min(LONGEST_WAIT, FIRST_WAIT * (1 << doublings))
+
+
+def _subscriptions(notify: config.Notify) -> dict[str, tuple[str, ...]]:
+    """Receiver name → actions that it is told of."""
+    names = [receiver.name for receiver in notify.receivers]
+    if CONSOLE in names:
+        raise ConfigError("notify.receivers: the name console is taken; set notify.console instead")
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"notify.receivers: two receivers are called {name}; rename one")
+    by_name = {receiver.name: receiver.on for receiver in notify.receivers}
+    return by_name | ({CONSOLE: tuple(map(str, CONSOLE_ON))} if notify.console else {})
+
+
+def _senders(notify: config.Notify) -> dict[str, Send]:
+    senders: dict[str, Send] = {
+        receiver.name: partial(through_apprise, receiver) for receiver in notify.receivers
+    }
+    return senders | ({CONSOLE: console} if notify.console else {})
+
+
+def _work(lane: _Lane, answers: queue.SimpleQueue[_Answer]) -> None:
+    """A thread's life: send the lane's letters in order, until it is given up."""
+    for letter in lane.letters:
+        if lane.given_up.is_set():
+            return
+        try:
+            lane.send(letter.message)
+        except RemoteError as error:
+            answers.put((letter, error))
+        except Exception as error:
+            name = type(error).__name__
+            answers.put((letter, RemoteError(f"receiver {letter.due.receiver}: {name}")))
+        else:
+            answers.put((letter, None))
+
+
+def _collect(
+    answers: queue.SimpleQueue[_Answer], waiting: dict[int, _Letter], deadline: float
+) -> Iterator[_Answer]:
+    """Answers until `deadline` (monotonic seconds); takes what was answered out of `waiting`."""
+    while waiting:
+        try:
+            answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            return
+        waiting.pop(answer[0].due.id)
+        yield answer
+
+
+def _too_slow(due: outbox.Due) -> RemoteError:
+    return RemoteError(f"receiver {due.receiver}: it did not answer in time")

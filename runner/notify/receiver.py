@@ -1,0 +1,92 @@
+"""One message to one receiver: the console, or whatever an apprise URL stands for.
+
+An apprise URL may hold a password, and apprise writes URLs and answers into its
+own log. So that log is shut, and what goes wrong is told as RemoteError, which
+names the receiver and nothing else of it (invariant 13).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from runner import config
+from runner.errors import RemoteError, RunnerError
+from runner.notify.message import Message
+
+Send = Callable[[Message], None]
+
+#: Answers that the same message will get again. 408, 425 and 429 are worth another try.
+_PERMANENT = frozenset({400, 401, 403, 404, 405, 410, 413, 415, 422})
+_STATUS = re.compile(r"error\s*=\s*(\d{3})\b")
+
+
+def console(message: Message) -> None:
+    """One line on standard error."""
+    try:
+        click.echo(message.line, err=True)
+    except (OSError, ValueError) as error:
+        raise RemoteError("console: standard error cannot be written to") from error
+
+
+def through_apprise(receiver: config.Receiver, message: Message) -> None:
+    """Send by the receiver's URL. Raises RemoteError; its message holds no secret."""
+    apprise = _apprise()
+    service = apprise.Apprise()
+    if not service.add(_url(receiver)):
+        raise RemoteError(
+            f"receiver {receiver.name}: its url is not one that apprise can use; see its list "
+            "of services",
+            permanent=True,
+        )
+    html = receiver.format == "html"
+    try:
+        result = service.notify(
+            title=message.subject,
+            body=message.html if html else message.text,
+            # Named even for text: without it some services read mentions out of the body.
+            body_format=apprise.NotifyFormat.HTML if html else apprise.NotifyFormat.TEXT,
+            interpret_escapes=False,
+        )
+    except Exception as error:
+        # A plugin may raise anything, and its words may hold the URL.
+        raise RemoteError(
+            f"receiver {receiver.name}: sending failed ({type(error).__name__})"
+        ) from None
+    if not result:
+        raise _refused(receiver, (entry.message for entry in result.logs()))
+
+
+def _url(receiver: config.Receiver) -> str:
+    try:
+        return receiver.resolved()
+    except RunnerError:
+        # The file may come back, and its name is nobody else's business.
+        raise RemoteError(f"receiver {receiver.name}: its url_file cannot be read") from None
+
+
+def _refused(receiver: config.Receiver, log: Iterable[str]) -> RemoteError:
+    """What to say when apprise only says no: the HTTP status, if there was one."""
+    found = [match[1] for line in log if (match := _STATUS.search(line))]
+    if not found:
+        return RemoteError(f"receiver {receiver.name}: the message was not taken")
+    status = int(found[-1])
+    return RemoteError(
+        f"receiver {receiver.name}: the message was refused with HTTP status {status}",
+        permanent=status in _PERMANENT,
+    )
+
+
+def _apprise() -> Any:
+    """The library, imported late because it is large, with its log shut."""
+    import apprise
+
+    log = logging.getLogger("apprise")
+    log.propagate = False
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
+    return apprise

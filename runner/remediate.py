@@ -1,0 +1,117 @@
+"""The path of an incident, from top to bottom, as durable workflows.
+
+Every step's answer is stored before the next one starts, so that a crash repeats at most the
+step that was under way. A person who is asked is not waited for: the first workflow ends, and
+the answer starts the second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from dbos import DBOS
+
+from runner.errors import RunnerError, StoreError
+from runner.project import Project
+from runner.steps.ask import ask
+from runner.steps.carry_out import carry_out
+from runner.steps.choose import admit, decide, gather, judge, locate
+from runner.steps.confirm import confirm, undo
+from runner.steps.progress import escalate
+from runner.steps.rehearse import rehearse
+from runner.store.runs import WorkerDead
+
+logger = logging.getLogger(__name__)
+
+_R = TypeVar("_R")
+_project: Project | None = None
+
+#: Incidents whose workflow runs in this process right now.
+active: set[int] = set()
+
+
+def work_on(project: Project) -> None:
+    """The project whose incidents this process works on: workflows know only ids."""
+    global _project
+    _project = project
+
+
+@DBOS.workflow(name="remediate", max_recovery_attempts=None)
+def remediate(incident: int) -> None:
+    """From an admitted alert to an approved plan, and on where no person is asked."""
+    _tracked(incident, _remediate)
+
+
+@DBOS.workflow(name="proceed", max_recovery_attempts=None)
+def proceed(incident: int) -> None:
+    """From an approved plan to a verified fix, an undo or an escalation."""
+    _tracked(incident, _act)
+
+
+def _remediate(incident: int) -> None:
+    for step in (admit, locate, gather, decide, judge, rehearse, ask):
+        if not _step(step, incident):
+            return
+    _act(incident)
+
+
+def _act(incident: int) -> None:
+    attempt = 1
+    while _step(carry_out, incident, attempt):
+        result = _step(confirm, incident)
+        if result == "undo":
+            _step(undo, incident)
+        if result != "again":
+            return
+        attempt += 1
+
+
+def _tracked(incident: int, path: Callable[[int], None]) -> None:
+    active.add(incident)
+    try:
+        path(incident)
+    finally:
+        active.discard(incident)
+
+
+def _step(function: Callable[..., _R], incident: int, *args: int) -> _R:
+    return DBOS.run_step({"name": function.__name__}, lambda: _guarded(function, incident, *args))
+
+
+def _guarded(function: Callable[..., _R], incident: int, *args: int) -> _R:
+    """A step's answer. A store that is away is waited for; any other failure is a person's."""
+    project = _project
+    assert project is not None, "work_on comes before the engine starts"
+    while True:
+        try:
+            return function(project, incident, *args)
+        except StoreError as error:
+            logger.warning("incident %s waits in %s: %s", incident, function.__name__, error)
+            project.sleep(1.0)
+        except WorkerDead:
+            logger.critical("this worker was marked dead while it lived; it exits")
+            os._exit(75)
+        except RunnerError as error:
+            return _given_up(project, incident, function, str(error))
+        except Exception as error:
+            logger.exception("incident %s: %s failed", incident, function.__name__)
+            reason = f"internal error in {function.__name__}: {type(error).__name__}"
+            return _given_up(project, incident, function, reason)
+
+
+def _given_up(project: Project, incident: int, function: Callable[..., _R], reason: str) -> _R:
+    while True:
+        try:
+            escalate(project, incident, reason)
+            return _STOP.get(function.__name__, False)  # type: ignore[return-value]
+        except StoreError as error:
+            logger.warning("incident %s waits to be escalated: %s", incident, error)
+            time.sleep(1.0)
+
+
+#: What a step that failed answers, where that is not False.
+_STOP = {"confirm": "end"}

@@ -1,0 +1,138 @@
+"""The run itself: a last look at the world, then Ansible, once per attempt."""
+
+from __future__ import annotations
+
+from runner import plan as plans
+from runner.catalog.entry import Entry
+from runner.errors import RemoteError, RunnerError
+from runner.incident import Incident, Outcome, Plan, Purpose, Run, State
+from runner.intake.alertmanager import Standing
+from runner.project import Project
+from runner.steps.perform import Job, perform
+from runner.steps.progress import end, escalate, load
+from runner.steps.rehearse import check
+from runner.steps.waiting import for_hosts
+from runner.store import approvals, incidents, records, runs, switches
+
+#: An attempt that never started, because the runner went away, may be made again so often.
+STARTS = 3
+
+
+class Stale(Exception):
+    """What the pre-flight saw: why the run must not start, and how the incident ends."""
+
+    def __init__(self, state: State, reason: str) -> None:
+        super().__init__(reason)
+        self.state = state
+
+
+def carry_out(project: Project, incident_id: int, attempt: int) -> bool:
+    """Run the approved plan; True when it was started, whatever came of it."""
+    incident = load(project, incident_id)
+    if incident.state.ended:
+        return False
+    entry = project.catalog.get(incident.entry or "")
+    try:
+        for start in range(STARTS):
+            run = _once(project, incident, entry, (attempt - 1) * STARTS + start + 1)
+            if run.outcome is not Outcome.CANCELLED or run.stats:
+                break
+            if load(project, incident_id).cancel_requested:
+                return end(project, incident_id, State.CANCELLED, f"cancelled: {run.reason}")
+    except Stale as stale:
+        return end(project, incident_id, stale.state, str(stale))
+    except RunnerError as error:
+        return escalate(project, incident_id, f"nothing was run: {error}")
+    return _ended(project, incident_id, run)
+
+
+def _ended(project: Project, incident_id: int, run: Run) -> bool:
+    reason = f"{run.entry} ended {run.outcome}: {run.reason}"
+    detail = {"run": run.id, "outcome": run.outcome}
+    with project.database.write() as tx:
+        expected = {State.APPROVED, State.RUNNING}
+        incidents.move(tx, incident_id, State.VERIFYING, reason, expected=expected, detail=detail)
+        return not incidents.get(tx, incident_id).state.ended
+
+
+def _once(project: Project, incident: Incident, entry: Entry, attempt: int) -> Run:
+    with project.database.read() as tx:
+        plan = records.plan_of(tx, incident.id)
+        before = runs.find(tx, incident.id, Purpose.REMEDIATION, attempt)
+        asked = bool(approvals.of_incident(tx, incident.id))
+    assert plan is not None, "rehearse stores a plan before this step"
+    job = Job(
+        incident=incident.id,
+        purpose=Purpose.REMEDIATION,
+        attempt=attempt,
+        entry=entry,
+        plan=plan,
+    )
+    if before is not None:  # a crash cut this step short: what became of the run counts
+        return perform(project, job)
+    if asked and attempt == 1:
+        _recheck(project, incident, entry, plan)
+    return for_hosts(project, lambda: _start(project, job))
+
+
+def _start(project: Project, job: Job) -> Run:
+    """The pre-flight and the run, together: between the two nothing else happens."""
+    preflight(project, job.incident, job.entry, job.plan)
+    with project.database.write() as tx:
+        reason = f"{job.entry.id} on {', '.join(job.plan.hosts)}, attempt {job.attempt}"
+        expected = {State.APPROVED, State.VERIFYING}
+        incidents.move(tx, job.incident, State.RUNNING, reason, expected=expected)
+    return perform(project, job)
+
+
+def _recheck(project: Project, incident: Incident, entry: Entry, plan: Plan) -> None:
+    """Check mode once more: what a person approved must still be what would happen."""
+    if entry.rehearsal == "none":
+        return
+    run = check(project, incident, entry, plan, Purpose.RECHECK)
+    if not (run.outcome and run.outcome.completed):
+        raise Stale(State.ESCALATED, f"check mode now ends {run.outcome}: {run.reason}")
+    if run.diff_hash != plan.diff:
+        raise Stale(State.CANCELLED, "what check mode would change is no longer what was approved")
+
+
+def preflight(project: Project, incident_id: int, entry: Entry, plan: Plan) -> None:
+    """Raise Stale unless everything that let the plan through still holds."""
+    incident = load(project, incident_id)
+    if incident.cancel_requested:
+        raise Stale(State.CANCELLED, "a person cancelled it before it ran")
+    with project.database.read() as tx:
+        if reason := switches.paused(tx):
+            raise Stale(State.CANCELLED, reason)
+        firing = incidents.still_firing(tx, incident_id)
+    _same_plan(project, incident, entry, plan)
+    if incident.requested_by is None:
+        _still_firing(project, incident, firing)
+
+
+def _same_plan(project: Project, incident: Incident, entry: Entry, plan: Plan) -> None:
+    now = plans.draft(incident, entry, project.catalog, project.inventory())
+    now = plans.hashed(now, plan.diff)
+    if now.hash != plan.hash:
+        raise Stale(
+            State.CANCELLED, f"the plan changed since it was made: {plans.difference(plan, now)}"
+        )
+
+
+def _still_firing(project: Project, incident: Incident, firing: bool) -> None:
+    if not firing:
+        raise Stale(State.RESOLVED, "the alert resolved by itself before anything ran")
+    if incident.alert.source == "watch" or project.alertmanagers is None:
+        return  # the message is the newest word there is
+    try:
+        alert = project.alertmanagers.state_of(incident.alert.fingerprint, incident.alert.labels)
+    except RemoteError as error:
+        raise Stale(
+            State.ESCALATED, f"nobody can say whether it still fires, so nothing was run: {error}"
+        ) from None
+    if alert.standing is Standing.ABSENT:
+        raise Stale(State.RESOLVED, "Alertmanager no longer has the alert")
+    if not alert.firing:
+        raise Stale(State.CANCELLED, f"the alert is {alert.standing}: {alert.reason}")
+    if alert.starts_at is not None and alert.starts_at > incident.created_at:
+        raise Stale(State.CANCELLED, "the alert fires anew since then; that is another incident")

@@ -1,0 +1,195 @@
+"""After the run: is it fixed? If not, once more, undo, or a person with the bundle."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from runner import policy, verify
+from runner.catalog.entry import Entry, VerifyCheck
+from runner.errors import RemoteError, RunnerError
+from runner.incident import (
+    Incident,
+    Level,
+    Outcome,
+    Purpose,
+    Result,
+    Run,
+    State,
+    Verification,
+)
+from runner.intake.alertmanager import Standing
+from runner.inventory import Inventory
+from runner.plan import draft
+from runner.project import Project
+from runner.steps.choose import case_of, values_of
+from runner.steps.perform import Job, perform
+from runner.steps.progress import advance, end, escalate, load
+from runner.steps.waiting import for_hosts
+from runner.store import incidents, records, runs
+
+#: Outcomes that a person must look at even when the trouble is gone.
+_BROKEN = frozenset({Outcome.FAILED, Outcome.UNREACHABLE, Outcome.CANCELLED})
+#: Runs of one attempt whose effect is not verified: nothing can have come of them.
+_NOTHING_RAN = frozenset({Outcome.NO_HOSTS, Outcome.ALL_SKIPPED})
+
+
+def confirm(project: Project, incident_id: int) -> str:
+    """Verify the newest run: `fixed`, `again`, or `end` when the incident has ended."""
+    incident = load(project, incident_id)
+    if incident.state.ended:
+        return "end"
+    with project.database.read() as tx:
+        run = [r for r in runs.of_incident(tx, incident_id) if r.purpose is Purpose.REMEDIATION][-1]
+        known = records.verifications_of(tx, incident_id).get(run.id)
+    entry = project.catalog.get(run.entry)
+    verification = known or _verified(project, incident, entry, run)
+    with project.database.write() as tx:
+        records.put_verification(tx, incident_id, run.id, verification)
+    return _next(project, incident, entry, run, verification)
+
+
+def _next(
+    project: Project, incident: Incident, entry: Entry, run: Run, verification: Verification
+) -> str:
+    if verification.result is Result.FIXED:
+        if run.outcome in _BROKEN:
+            reason = f"the run ended {run.outcome}, though the checks hold: {verification.reason}"
+            escalate(project, incident.id, reason)
+        else:
+            end(project, incident.id, State.FIXED, verification.reason, run=run.id)
+        return "end"
+    if verification.result is Result.NOT_FIXED and _may_repeat(project, incident, run):
+        project.sleep(project.config.retry.wait.total_seconds())
+        return "again"
+    return "undo"
+
+
+def _may_repeat(project: Project, incident: Incident, run: Run) -> bool:
+    """Only a run that ended cleanly is repeated: what became of another is not known."""
+    from runner.steps.carry_out import STARTS
+
+    attempts = (run.attempt - 1) // STARTS + 1
+    clean = run.outcome is not None and run.outcome.completed
+    return clean and attempts < project.config.retry.attempts
+
+
+def _verified(project: Project, incident: Incident, entry: Entry, run: Run) -> Verification:
+    if run.outcome in _NOTHING_RAN:
+        return Verification(
+            result=Result.NOT_FIXED,
+            reason=f"nothing was done: {run.reason}",
+            checks=(),
+            at=datetime.now(UTC),
+        )
+    defaults = project.config.verification
+    checks = _applicable(incident, entry)
+    return verify.verify(
+        checks,
+        _sources(project, incident, run),
+        within=entry.verify.within or defaults.within,
+        hold=defaults.hold if entry.verify.hold is None else entry.verify.hold,
+        poll=defaults.poll,
+        now=lambda: datetime.now(UTC),
+        sleep=project.sleep,
+        lookback=_lookback(project, incident),
+        cancelled=lambda: load(project, incident.id).cancel_requested,
+    )
+
+
+def _applicable(incident: Incident, entry: Entry) -> tuple[VerifyCheck, ...]:
+    """The entry's checks; a run by hand has no alert that could clear."""
+    if incident.requested_by is None:
+        return entry.verify.checks
+    return tuple(check for check in entry.verify.checks if check.alert is None)
+
+
+def _sources(project: Project, incident: Incident, run: Run) -> verify.Sources:
+    prometheus = project.prometheus
+    return verify.Sources(
+        alert_cleared=lambda: cleared(project, incident),
+        query=prometheus.query if prometheus is not None else None,
+        http=verify.http_status,
+        values=values_of(incident),
+        addresses=_addresses(project.inventory(), run.hosts),
+        results=run.results,
+    )
+
+
+def _addresses(inventory: Inventory, hosts: tuple[str, ...]) -> frozenset[str]:
+    known = [inventory.hosts[host] for host in hosts if host in inventory.hosts]
+    addresses = {str(host.variables.get("ansible_host", host.name)) for host in known}
+    return frozenset(addresses | {host.name for host in known})
+
+
+def cleared(project: Project, incident: Incident) -> Result:
+    """Whether the alert is gone, asked of who decides it; a message alone is no proof."""
+    with project.database.read() as tx:
+        firing = incidents.still_firing(tx, incident.id)
+    if incident.alert.source == "watch":
+        return Result.NOT_FIXED if firing else Result.FIXED
+    if project.alertmanagers is None:
+        return _cleared_in_prometheus(project, incident)
+    try:
+        alert = project.alertmanagers.state_of(incident.alert.fingerprint, incident.alert.labels)
+    except RemoteError:
+        return Result.UNKNOWN
+    if alert.standing is Standing.ABSENT:
+        return Result.FIXED
+    return Result.NOT_FIXED if alert.firing else Result.UNKNOWN
+
+
+def _cleared_in_prometheus(project: Project, incident: Incident) -> Result:
+    if project.prometheus is None:
+        return Result.UNKNOWN
+    try:
+        rule = project.prometheus.rule_of(incident.alert.name, incident.alert.labels)
+        active = project.prometheus.alerts()
+    except RemoteError:
+        return Result.UNKNOWN
+    if rule is None:
+        return Result.UNKNOWN
+    labels = incident.alert.labels
+    same = [a for a in active if dict(a.labels).items() <= dict(labels).items()]
+    return Result.NOT_FIXED if same else Result.FIXED
+
+
+def _lookback(project: Project, incident: Incident) -> timedelta:
+    """How long the past may still keep the alert firing, read from its rule."""
+    if project.prometheus is None or incident.requested_by is not None:
+        return timedelta()
+    try:
+        rule = project.prometheus.rule_of(incident.alert.name, incident.alert.labels)
+    except RemoteError:
+        return timedelta()
+    return rule.lookback if rule is not None else timedelta()
+
+
+def undo(project: Project, incident_id: int) -> bool:
+    """Run the entry's declared undo, if it has one, then hand the incident to a person."""
+    incident = load(project, incident_id)
+    if incident.state.ended:
+        return False
+    with project.database.read() as tx:
+        verification = list(records.verifications_of(tx, incident_id).values())[-1]
+    entry = project.catalog.get(incident.entry or "")
+    if entry.undo is None:
+        return escalate(project, incident_id, verification.reason)
+    said = _undo(project, incident, project.catalog.get(entry.undo))
+    return escalate(project, incident_id, f"{verification.reason} {said}")
+
+
+def _undo(project: Project, incident: Incident, entry: Entry) -> str:
+    """What came of the undo, as a sentence. It passes policy like any other entry."""
+    verdict = policy.judge(case_of(project, incident, entry))
+    needed = Level.AUTO if incident.level is Level.AUTO else Level.APPROVE
+    if verdict.level.rank < needed.rank:
+        because = "; ".join(reason.text for reason in verdict.limiting)
+        return f"The undo {entry.id} was not run: {because}"
+    advance(project, incident.id, State.UNDOING, f"undoing with {entry.id}")
+    try:
+        plan = draft(incident, entry, project.catalog, project.inventory())
+        job = Job(incident=incident.id, purpose=Purpose.UNDO, attempt=1, entry=entry, plan=plan)
+        run = for_hosts(project, lambda: perform(project, job))
+    except RunnerError as error:
+        return f"The undo {entry.id} could not run: {error}"
+    return f"The undo {entry.id} ended {run.outcome}: {run.reason}"

@@ -1,0 +1,368 @@
+"""Verify: did the run have its effect? Fixed, not fixed, or unknown; never guessed.
+
+`observe_once` looks, `settle` judges what was seen so far, and `verify` is the loop
+of both for callers that need no durable steps in between.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from runner.catalog.entry import VerifyCheck
+from runner.duration import write
+from runner.errors import Refused
+from runner.incident import Check, Result, Verification
+from runner.promql import fill
+from runner.text import brief
+
+#: No verification waits longer, whatever the alert's look-back window is.
+LONGEST = timedelta(hours=2)
+_SHORTEST_POLL = timedelta(milliseconds=100)
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
+_PORT = re.compile(r"[0-9]{1,5}")
+
+Observation = tuple[datetime, Result]
+
+
+class Point(Protocol):
+    """What a query gives: a sample with a value, NaN when it is not known."""
+
+    @property
+    def value(self) -> float: ...
+
+
+def _nothing() -> Result:
+    return Result.UNKNOWN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Where the checks look. A source that is None leaves its checks unknown."""
+
+    #: fixed: absent from Alertmanager; not_fixed: firing; silenced or inhibited: unknown
+    alert_cleared: Callable[[], Result] = _nothing
+    query: Callable[[str], Sequence[Point]] | None = None
+    http: Callable[[str], int] | None = None  #: URL → status; `http_status` is one
+    values: Mapping[str, str] = field(default_factory=dict)  #: host, instance, for `$name`
+    addresses: frozenset[str] = frozenset()  #: of the plan's hosts; others are not called
+    results: Mapping[str, Any] = field(default_factory=dict)  #: what `set_stats` reported
+
+
+def observe_once(checks: Sequence[VerifyCheck], sources: Sources) -> tuple[Check, ...]:
+    """What each check sees right now. Never raises: a source that fails is unknown."""
+    return tuple(_observed(check, sources) for check in checks)
+
+
+def combine(checks: Sequence[Check]) -> Result:
+    """Fixed only if every check is; not_fixed if any is; no checks prove nothing."""
+    results = {check.result for check in checks}
+    if Result.NOT_FIXED in results:
+        return Result.NOT_FIXED
+    return Result.FIXED if results == {Result.FIXED} else Result.UNKNOWN
+
+
+def deadline(
+    started: datetime, *, within: timedelta, hold: timedelta, lookback: timedelta = timedelta()
+) -> datetime:
+    """When to stop looking: after `within`, but not before the alert's past has left its window."""
+    return started + min(max(within, lookback + hold), LONGEST)
+
+
+def largest_gap(poll: timedelta) -> timedelta:
+    """The longest time between two looks that still counts as having looked all along."""
+    return 3 * poll + timedelta(minutes=1)
+
+
+def settle(
+    observations: Sequence[Observation],
+    now: datetime,
+    deadline: datetime,
+    hold: timedelta,
+    *,
+    gap: timedelta | None = None,
+) -> Result | None:
+    """The answer that `observations` (oldest first) allow at `now`; None to look again.
+
+    Fixed as soon as the last of them were all fixed over at least `hold`, without a
+    gap longer than `gap` between two. At the deadline: not_fixed if the last `hold`
+    saw any not_fixed, else unknown.
+    """
+    if observations and _held(observations, gap) >= hold:
+        return Result.FIXED
+    if now < deadline:
+        return None
+    recent = [seen for at, seen in observations if observations[-1][0] - at <= hold]
+    return Result.NOT_FIXED if Result.NOT_FIXED in recent else Result.UNKNOWN
+
+
+def _held(observations: Sequence[Observation], gap: timedelta | None) -> timedelta:
+    """How long the last observations were all fixed; negative if the last was not."""
+    last, seen = observations[-1]
+    if seen is not Result.FIXED:
+        return timedelta(-1)
+    since = last
+    for at, result in reversed(observations[:-1]):
+        between = since - at
+        if result is not Result.FIXED or between < timedelta() or (gap and between > gap):
+            break
+        since = at
+    return last - since
+
+
+def verify(
+    checks: Sequence[VerifyCheck],
+    sources: Sources,
+    *,
+    within: timedelta,
+    hold: timedelta,
+    poll: timedelta,
+    now: Callable[[], datetime],
+    sleep: Callable[[float], None],
+    lookback: timedelta = timedelta(),
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Verification:
+    """Looks each `poll` until the answer is settled, the deadline is over, or it is cancelled."""
+    started, poll = now(), max(poll, _SHORTEST_POLL)
+    end = deadline(started, within=within, hold=hold, lookback=lookback)
+    seen: list[Observation] = []
+    for _ in range(math.ceil((end - started) / poll) + 2):  # ends even if the clock stands still
+        checked = observe_once(checks, sources)
+        at = now()
+        seen.append((at, combine(checked)))
+        result = settle(seen, at, end, hold, gap=largest_gap(poll))
+        if result is not None:
+            return conclude(result, checked, started=started, at=at, hold=hold)
+        if cancelled():
+            break
+        left = max((end - at).total_seconds(), 0.0)
+        sleep(min(poll.total_seconds(), left))
+    at, why = now(), "verification was cancelled" if cancelled() else "the clock did not move on"
+    return Verification(result=Result.UNKNOWN, reason=f"Unknown: {why}.", checks=checked, at=at)
+
+
+def conclude(
+    result: Result, checks: Sequence[Check], *, started: datetime, at: datetime, hold: timedelta
+) -> Verification:
+    """The verification of a settled `result`, with a sentence that names what stood against it."""
+    took = write(timedelta(seconds=max(0, round((at - started).total_seconds()))))
+    if result is Result.FIXED:
+        reason = f"Fixed: every check held for {write(hold)}, {took} after the run."
+    elif open_ := [check for check in checks if check.result is not Result.FIXED]:
+        said = "; ".join(f"{check.kind} {check.target}: {check.seen}" for check in open_)
+        reason = f"{_WORDS[result]} after {took}: {said}."
+    elif checks:
+        reason = f"{_WORDS[result]} after {took}: the checks did not hold for {write(hold)}."
+    else:
+        reason = "Unknown: the entry has no checks."
+    return Verification(result=result, reason=reason, checks=tuple(checks), at=at)
+
+
+_WORDS = {Result.NOT_FIXED: "Not fixed", Result.UNKNOWN: "Unknown", Result.FIXED: "Fixed"}
+
+
+def _observed(check: VerifyCheck, sources: Sources) -> Check:
+    kind, target, look = _look(check)
+    try:
+        result, seen = look(check, sources)
+    # a bug in a source must leave the effect unknown, not lose the verification of a run
+    except Exception as error:
+        result, seen = Result.UNKNOWN, f"it cannot be checked: {brief(str(error), 200)}"
+    return Check(kind=kind, target=target, result=result, seen=seen)
+
+
+_Look = Callable[[VerifyCheck, Sources], tuple[Result, str]]
+
+
+def _look(check: VerifyCheck) -> tuple[str, str, _Look]:
+    if check.alert is not None:
+        return "alert", "cleared", _alert
+    if check.promql is not None:
+        return "promql", check.promql, _promql
+    if check.http is not None:
+        return "http", check.http, _http
+    return "result", ", ".join(check.result or ()), _reported
+
+
+def _alert(check: VerifyCheck, sources: Sources) -> tuple[Result, str]:
+    result = sources.alert_cleared()
+    seen = {
+        Result.FIXED: "it is gone from Alertmanager",
+        Result.NOT_FIXED: "it still fires",
+        Result.UNKNOWN: "Alertmanager does not tell, or it is silenced or inhibited",
+    }
+    return result, seen[result]
+
+
+def _promql(check: VerifyCheck, sources: Sources) -> tuple[Result, str]:
+    if sources.query is None:
+        return Result.UNKNOWN, "no Prometheus is configured"
+    promql = fill(check.promql or "", sources.values)
+    samples = sources.query(promql)
+    if any(math.isnan(sample.value) for sample in samples):
+        return Result.UNKNOWN, "it gives NaN, which is no value"
+    if samples and returns_bool(promql) and any(sample.value == 0 for sample in samples):
+        return Result.NOT_FIXED, "it gives 0"
+    if samples:
+        return Result.FIXED, f"it gives {len(samples)} samples, the first is {samples[0].value:g}"
+    parts = subjects(promql)
+    if parts and all(sources.query(part) for part in parts):
+        return Result.NOT_FIXED, "it gives nothing, though there is data"
+    return Result.UNKNOWN, "it gives nothing, and neither does what it compares"
+
+
+def _http(check: VerifyCheck, sources: Sources) -> tuple[Result, str]:
+    if sources.http is None:
+        return Result.UNKNOWN, "no HTTP client is given"
+    status = sources.http(fill_url(check.http or "", sources.values, sources.addresses))
+    result = Result.FIXED if status == check.status else Result.NOT_FIXED
+    return result, f"it answers {status}, wanted is {check.status}"
+
+
+def _reported(check: VerifyCheck, sources: Sources) -> tuple[Result, str]:
+    wanted = check.result or {}
+    missing = [name for name in wanted if name not in sources.results]
+    if missing or not wanted:
+        return Result.UNKNOWN, f"the play did not report {', '.join(missing) or 'anything'}"
+    wrong = [name for name, value in wanted.items() if sources.results[name] != value]
+    if wrong:
+        shown = ", ".join(f"{name}={brief(str(sources.results[name]))}" for name in wrong)
+        return Result.NOT_FIXED, f"the play reported {shown}"
+    return Result.FIXED, "the play reported it"
+
+
+def fill_url(template: str, values: Mapping[str, str], addresses: frozenset[str]) -> str:
+    """The URL with `$host` and `$instance` filled, each an address of the plan's hosts.
+
+    Raises Refused for any other scheme than http and https, for a name without a
+    value, and for a value that is not a host of the plan with or without a port.
+    """
+    parts = urlsplit(template)
+    if parts.scheme not in ("http", "https"):
+        raise Refused(f"{brief(template)} is not an http or https URL")
+    rest = template.split("://", 1)[1][len(parts.netloc) :]
+    if _VARIABLE.search(rest):
+        raise Refused(f"{brief(template)}: a variable may stand only for the host")
+
+    def address(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if name not in values:
+            raise Refused(f"{brief(template)} needs a value for ${name}, and there is none")
+        return _address(values[name], addresses)
+
+    return f"{parts.scheme}://{_VARIABLE.sub(address, parts.netloc)}{rest}"
+
+
+def _address(value: str, addresses: frozenset[str]) -> str:
+    """`value`, a host or host:port whose host is in `addresses`, as it stands in a URL."""
+    host, port = _split(value, addresses)
+    if host not in addresses:
+        raise Refused(f"{brief(value)} is not an address of the plan's hosts")
+    if not _HOST.fullmatch(host):
+        try:
+            host = f"[{ipaddress.IPv6Address(host).compressed}]"
+        except ValueError:
+            raise Refused(f"{brief(value)} is not a host name or an address") from None
+    return f"{host}:{port}" if port else host
+
+
+def _split(value: str, addresses: frozenset[str]) -> tuple[str, str]:
+    if value in addresses:
+        return value, ""
+    host, _, port = value.rpartition(":")
+    if host and _PORT.fullmatch(port):
+        return host.removeprefix("[").removesuffix("]"), port
+    return value.removeprefix("[").removesuffix("]"), ""
+
+
+def http_status(url: str, *, timeout: timedelta = timedelta(seconds=5)) -> int:
+    """The status that `url` answers to GET. Redirects are not followed, no body is read.
+
+    Raises httpx.HTTPError when there is no answer. Ends after two timeouts, also
+    when the other side sends a byte now and then.
+    """
+    seconds = timeout.total_seconds()
+    with httpx.Client(timeout=seconds, trust_env=False, follow_redirects=False) as client:
+        alarm = threading.Timer(seconds, client.close)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            with client.stream("GET", url) as response:
+                return response.status_code
+        finally:
+            alarm.cancel()
+
+
+_TOKEN = re.compile(
+    r'"(?:\\.|[^"\\])*"'
+    r"|'(?:\\.|[^'\\])*'"
+    r"|`[^`]*`|#[^\n]*"
+    r"|[()\[\]{}]|[=!<>]=|=~|!~|[<>]|\b(?:and|or|unless|bool)\b",
+    re.IGNORECASE,
+)
+_OPERATORS = frozenset({"==", "!=", "<", ">", "<=", ">="})
+_SIGNED_NUMBER = re.compile(r"\s*[+-]?\s*(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?\s*", re.IGNORECASE)
+
+
+_MATCHING = re.compile(r"^\s*(?:on|ignoring)\s*\([^()]*\)")
+_ABSENT = re.compile(r"\s*(absent(?:_over_time)?)\s*\((.*)\)\s*", re.DOTALL)
+
+
+def returns_bool(promql: str) -> bool:
+    """Whether a comparison in `promql` answers 0 or 1 instead of dropping samples."""
+    return any(match[0].lower() == "bool" for match, _ in _tokens(promql))
+
+
+def subjects(promql: str) -> tuple[str, ...]:
+    """The queries that must have data for an empty answer of `promql` to mean no.
+
+    They are its sides of `and`, each without its trailing comparison with a number.
+    Empty when that cannot be told: an empty answer then stays unknown.
+    """
+    words = [match for match, depth in _tokens(promql) if depth == 0]
+    if any(word[0].lower() == "or" for word in words):
+        return ()
+    end = next((word.start() for word in words if word[0].lower() == "unless"), len(promql))
+    edges = [0]
+    for word in words:
+        if word[0].lower() == "and" and word.end() <= end:
+            edges += word.span()
+    edges.append(end)
+    sides = [promql[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    found = [_subject(_MATCHING.sub("", side)) for side in sides]
+    return tuple(found) if all(found) else ()
+
+
+def _subject(promql: str) -> str:
+    """What is compared with a number, or must be absent; empty when it is neither."""
+    if absent := _ABSENT.fullmatch(promql):
+        inside = absent[2].strip()
+        return inside if absent[1] == "absent" else f"present_over_time({inside})"
+    words = [match for match, depth in _tokens(promql) if depth == 0]
+    comparisons = [word for word in words if word[0] in _OPERATORS]
+    if not comparisons or not _SIGNED_NUMBER.fullmatch(promql[comparisons[-1].end() :]):
+        return ""
+    return promql[: comparisons[-1].start()].strip()
+
+
+def _tokens(promql: str) -> Iterator[tuple[re.Match[str], int]]:
+    """Operator words and comparisons outside strings, each with its depth in brackets."""
+    depth = 0
+    for match in _TOKEN.finditer(promql):
+        token = match[0]
+        if token in "([{":
+            depth += 1
+        elif token in ")]}":
+            depth -= 1
+        elif token[0] not in "\"'`#":
+            yield match, depth

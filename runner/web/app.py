@@ -1,0 +1,70 @@
+"""The web application: the guard, the routes, and what an error is answered with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from runner import __version__
+from runner.errors import RunnerError
+from runner.project import Project
+from runner.text import brief
+from runner.web import api, events, pages, webhook
+from runner.web.guard import Guard, Metrics
+from runner.web.replies import Refusal, as_refusal, refuse
+
+STATIC = Path(__file__).parent / "static"
+
+
+def create_app(project: Project, metrics: Metrics) -> FastAPI:
+    """The application on this project. Raises ConfigError when a secret file is missing."""
+    app = FastAPI(
+        title="Remediation runner",
+        version=__version__,
+        docs_url=None,  # they would load scripts from elsewhere
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        redirect_slashes=False,
+    )
+    app.state.project = project
+    app.state.metrics = metrics
+    app.state.feed = events.Feed(project.database)
+    for router in (webhook.router, events.router, api.router, api.watch, pages.router):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_exception_handler(RunnerError, _explained)
+    app.add_exception_handler(Refusal, _explained)
+    app.add_exception_handler(RequestValidationError, _explained)
+    app.add_exception_handler(HTTPException, _explained)
+    app.add_middleware(Guard, config=project.config, metrics=metrics)
+    return app
+
+
+def _explained(request: Request, error: Exception) -> Response:
+    """Any refusal: a page for people, JSON for programs."""
+    refusal = _refusal(request, error)
+    return pages.problem(request, refusal) if pages.is_page(request) else refuse(refusal)
+
+
+def _refusal(request: Request, error: Exception) -> Refusal:
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, RunnerError):
+        return as_refusal(error)
+    if isinstance(error, RequestValidationError):
+        # The webhook's own refusals are all 400, which Alertmanager does not repeat at once.
+        status = 400 if request.url.path == "/api/v1/alerts" else 422
+        return Refusal(status, _problem(error.errors()[0]))
+    assert isinstance(error, HTTPException)
+    return Refusal(error.status_code, f"{error.detail}.", dict(error.headers or {}))
+
+
+def _problem(found: dict[str, Any]) -> str:
+    place = ".".join(str(part) for part in found["loc"])
+    return brief(f"{place}: {found['msg']}.", 190)

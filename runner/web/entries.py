@@ -1,0 +1,58 @@
+"""Entries of the catalog as people and programs are shown them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from runner.catalog import Catalog, Entry
+from runner.catalog.content import content_hash
+from runner.catalog.parameters import schema_json
+from runner.incident import Level
+
+
+class EntrySummary(BaseModel):
+    """What an entry is for and how far it may go."""
+
+    id: str
+    title: str
+    description: str
+    not_for: list[str]
+    kind: str
+    match: list[str]
+    role: str | None
+    steps: list[str]
+    level: Level
+    risk: str
+    rehearsal: str
+    undo: str | None
+
+
+class EntryDetail(EntrySummary):
+    """And what it takes, what it checks and what exactly would run."""
+
+    parameters: dict[str, str]  #: name → where its value comes from
+    choices: dict[str, Any]  #: JSON schema of what may be chosen
+    limits: dict[str, Any]
+    target: dict[str, Any]
+    verify: dict[str, Any]
+    content: str  #: hash of playbook, role and entry files
+
+
+def summary(entry: Entry) -> dict[str, Any]:
+    """An EntrySummary as plain data."""
+    plain = entry.model_dump(mode="json", include=set(EntrySummary.model_fields) - {"match"})
+    return plain | {"match": [str(matcher) for matcher in entry.match]}
+
+
+def detail(catalog: Catalog, entry: Entry) -> dict[str, Any]:
+    """An EntryDetail as plain data."""
+    plain = entry.model_dump(mode="json", include={"limits", "target", "verify"})
+    return {
+        **summary(entry),
+        **plain,
+        "parameters": {name: parameter.from_ for name, parameter in entry.parameters.items()},
+        "choices": schema_json(entry, catalog.schema(entry.id)),
+        "content": content_hash(catalog, entry),
+    }

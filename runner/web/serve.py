@@ -1,0 +1,113 @@
+"""uvicorn, started and stopped by the program instead of the other way round."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+import time
+
+import uvicorn
+from fastapi import FastAPI
+
+from runner.config import Listen
+from runner.errors import ConfigError, RunnerError
+
+START_SECONDS = 30.0
+GRACE_SECONDS = 10  #: for requests that are being answered at the stop
+KEEP_ALIVE_SECONDS = 75
+MAX_HEADERS = 32 * 1024  #: bytes
+BACKLOG = 2048
+
+
+class Server:
+    """The web on one socket, in a thread of its own; no signal handler is touched."""
+
+    def __init__(self, app: FastAPI, listen: Listen) -> None:
+        """Takes the port. Raises ConfigError, a sentence, when it cannot be had."""
+        self._app = app
+        self._socket = bound(listen.host, listen.port)
+        self._uvicorn = uvicorn.Server(_settings(app))
+        self._thread = threading.Thread(target=self._run, name="web")
+
+    @property
+    def port(self) -> int:
+        """The port that was taken, which matters when 0 was asked for."""
+        return int(self._socket.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        host = self._socket.getsockname()[0]
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def start(self) -> None:
+        """Returns once requests are answered. Raises RunnerError when they will not be."""
+        self._thread.start()
+        ends = time.monotonic() + START_SECONDS
+        while not self._uvicorn.started:
+            if not self._thread.is_alive() or time.monotonic() > ends:
+                self.stop()
+                raise RunnerError("The web server did not start; the log says why.")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Takes no new request, finishes those under way, and returns."""
+        self._app.state.feed.close()
+        self._uvicorn.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join()
+        self._socket.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is still answering."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        self._uvicorn.run(sockets=[self._socket])
+
+
+def _settings(app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        h11_max_incomplete_event_size=MAX_HEADERS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket's beginning. Raises ConfigError with a sentence."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except socket.gaierror as error:
+        raise ConfigError(f"listen.host: {host} is no address ({error.strerror})") from None
+    taken = socket.socket(family, kind)
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(address)
+        taken.listen(BACKLOG)
+    except OSError as error:
+        taken.close()
+        raise ConfigError(_explain(host, port, error)) from None
+    return taken
+
+
+def _explain(host: str, port: int, error: OSError) -> str:
+    place = f"listen: {host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{place} is taken by another program; stop it or set another listen.port"
+    if error.errno == errno.EACCES:
+        return f"{place} needs more rights; set a listen.port above 1023"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{place} is not an address of this machine; set listen.host"
+    return f"{place} cannot be used ({error.strerror})"

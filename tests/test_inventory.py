@@ -1,0 +1,286 @@
+"""The inventory as data, and from labels to exact host names."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner import inventory as module
+from runner.errors import InventoryError
+from runner.inventory import Inventory, InventoryReader, locate, parse
+
+BESIDE = Path(sys.executable).with_name("ansible-inventory")
+real = pytest.mark.real
+DAY = timedelta(days=1)
+
+
+def _parsed(hosts: Mapping[str, Mapping[str, Any]], **groups: Any) -> Inventory:
+    listing = {"_meta": {"hostvars": hosts}, "all": {"hosts": list(hosts)}} | groups
+    return parse(json.dumps(listing))
+
+
+WEB = _parsed(
+    {
+        "web1": {"ansible_host": "192.0.2.1"},
+        "web2": {"ansible_host": "192.0.2.2", "runner_aliases": ["shop", "127.0.0.1:9102"]},
+        "db1.example.com": {"ansible_host": "2001:db8::1"},
+        "twin-a": {"ansible_host": "192.0.2.9"},
+        "twin-b": {"ansible_host": "192.0.2.9"},
+        "app.example.com": {},
+        "app.example.org": {},
+        "database": {"ansible_host": "192.0.2.50"},
+        "we*": {"ansible_host": "192.0.2.51"},
+    },
+    web={"hosts": ["web1", "web2"]},
+    database={"hosts": ["db1.example.com"]},
+)
+
+
+def _locate(text: str, inventory: Inventory = WEB) -> tuple[str, ...]:
+    return locate({"instance": text}, "instance", inventory).hosts
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("web1", "web1"),
+        ("web1:9100", "web1"),
+        ("WEB1:9100", "web1"),
+        ("web1.example.com:9100", "web1"),
+        ("web1.example.com.", "web1"),
+        ("http://web1:80/x?y=1#z", "web1"),
+        ("https://user:word@web1/", "web1"),
+        ("192.0.2.1:9100", "web1"),
+        ("::ffff:192.0.2.1", "web1"),
+        ("shop:443", "web2"),
+        ("127.0.0.1:9102", "web2"),
+        ("db1", "db1.example.com"),
+        ("2001:db8::1", "db1.example.com"),
+        ("[2001:db8:0:0::1]:9100", "db1.example.com"),
+        ("http://[2001:db8::1]:9100/metrics", "db1.example.com"),
+        ("app.example.org:80", "app.example.org"),
+    ],
+)
+def test_it_locates_a_host(text: str, host: str) -> None:
+    assert _locate(text) == (host,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "web", "web*", "web?", "web[1:2]", "web1,web2", "web1:web2", "web1:!web2", "web1 web2",
+     "all", "*", "~web.*", "@web1", "@/etc/passwd", "!web1", "ungrouped", "localhost",
+     "localhost:9100", "127.0.0.1", "127.0.0.1:9100", "::1", "database", "we*", "192.0.2.50",
+     "db1.example.org", "web1/../web2", "web1\n", "web1:99999999", "http://", "http://[::1",
+     "://web1", "a" * 100_000, "\x00", "\uff57\uff45\uff421", "{{ web1 }}"],
+)  # fmt: skip
+def test_it_locates_nothing_else(text: str) -> None:
+    """Invariant 5: no text is a pattern, a group, a list or a file."""
+    location = locate({"instance": text}, "instance", WEB)
+    assert location.hosts == ()
+    assert location.reason.endswith(".")
+
+
+@pytest.mark.parametrize("text", ["192.0.2.9:9100", "app", "app:80"])
+def test_a_text_that_fits_several_hosts_locates_none(text: str) -> None:
+    """Invariant 6: an ambiguous label is for a person."""
+    location = locate({"instance": text}, "instance", WEB)
+    assert location.hosts == ()
+    assert "Several inventory hosts are known as" in location.reason
+
+
+def test_two_domains_are_two_hosts() -> None:
+    assert _locate("app.example.net") == ()
+
+
+def test_an_exact_name_wins_over_an_alias_of_another_host() -> None:
+    inventory = _parsed({"a": {"runner_aliases": ["b"]}, "b": {}})
+    assert _locate("b", inventory) == ("b",)
+
+
+def test_localhost_is_located_only_when_the_inventory_has_it() -> None:
+    """Invariant 6: Ansible's implicit localhost is not a host of ours."""
+    assert _locate("localhost", _parsed({"localhost": {}})) == ("localhost",)
+    assert _locate("localhost", _parsed({"web1": {}})) == ()
+
+
+def test_it_says_how_it_found_the_host() -> None:
+    location = locate({"instance": "192.0.2.1:9100"}, "instance", WEB)
+    assert location.reason == (
+        'web1 is the inventory host of instance="192.0.2.1:9100", by its ansible_host.'
+    )
+
+
+def test_of_several_labels_the_first_that_names_a_host_counts() -> None:
+    labels = {"instance": "10.9.9.9:80", "node": "web1", "host": "web2"}
+    assert locate(labels, ["instance", "node", "host"], WEB).hosts == ("web1",)
+    assert locate(labels | {"instance": "app"}, ["instance", "node"], WEB).hosts == ()
+    assert "no label pod" in locate(labels, ["pod"], WEB).reason
+    assert locate(labels, [], WEB).hosts == ()
+
+
+@given(st.text() | st.text("web12*?[]:,!&~@. \n/", max_size=12) | st.sampled_from(list(WEB.groups)))
+def test_whatever_the_text_only_a_host_of_the_inventory_comes_out(text: str) -> None:
+    """Invariant 6: the result is one exact inventory name that is no group, or nothing."""
+    hosts = _locate(text)
+    assert len(hosts) <= 1
+    for host in hosts:
+        assert host in WEB.hosts
+        assert host not in WEB.groups
+        assert not set(host) & set("*?[],!&~@ ")
+
+
+@given(st.dictionaries(st.text(max_size=8), st.dictionaries(
+    st.sampled_from(["ansible_host", "runner_aliases"]),
+    st.text(max_size=8) | st.integers() | st.none() | st.lists(st.text(max_size=4)))),
+    st.text(max_size=8))  # fmt: skip
+def test_whatever_the_inventory_it_does_not_break(hosts: dict[str, Any], text: str) -> None:
+    inventory = _parsed(hosts)
+    assert set(_locate(text, inventory)) <= set(inventory.hosts)
+
+
+def test_groups_hold_the_hosts_of_their_children() -> None:
+    inventory = _parsed(
+        {"a": {}},
+        site={"children": ["web", "site"], "hosts": ["c"]},
+        web={"hosts": ["b"], "children": ["site"]},
+    )
+    assert sorted(inventory.groups["site"]) == ["b", "c"]
+    assert inventory.hosts["b"].groups == ("site", "web")
+    assert inventory.hosts["a"].groups == ()
+    assert inventory.groups["all"] == ("a",)
+
+
+def test_unsafe_values_are_plain_and_secrets_are_gone() -> None:
+    """Invariant 13: nothing encrypted, and no password of a login, is ever there to be shown."""
+    host = {
+        "unsafe": {"__ansible_unsafe": "{{ x }}"},
+        "vault": {"__ansible_vault": "$ANSIBLE_VAULT"},
+        "deep": {"a": [{"__ansible_vault": "x"}, 1], "b": {"__ansible_vault": "x"}},
+        "ansible_become_password": "s",
+        "ansible_ssh_pass": "s",
+        "text": "{{ y }}",
+    }
+    variables = _parsed({"a": host}).hosts["a"].variables
+    assert variables == {"unsafe": "{{ x }}", "deep": {"a": [1]}, "text": "{{ y }}"}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"_meta": 1}', '{"_meta": {"hostvars": []}}', "[" * 100_000,
+             '{"_meta": {"hostvars": {}}, "all": 3}', '{"_meta": {"hostvars": {"a": [1]}}}']
+)  # fmt: skip
+def test_a_listing_that_is_none_is_told(text: str) -> None:
+    with pytest.raises(InventoryError, match="what is not an inventory"):
+        parse(text)
+
+
+def test_an_inventory_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match=r"is not there; see project\.inventory"):
+        Inventory.load((tmp_path / "nowhere",), environment={})
+    with pytest.raises(InventoryError, match=r"set project\.inventory"):
+        Inventory.load((), environment={})
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    found = BESIDE.is_file() or shutil.which("ansible-inventory")
+    if not found and not os.environ.get("CI"):
+        pytest.skip("ansible-inventory is not installed")
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "hosts.yml").write_text("all: {children: {web: {hosts: {web1: , web2: }}}}\n")
+    (tmp_path / "group_vars" / "web.yml").write_text(
+        "runner_level: approve\nunsafe: !unsafe '{{ x }}'\ntemplate: '{{ y }}'\n"
+        "secret: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  6162\n"
+    )
+    return tmp_path
+
+
+@real
+def test_it_reads_a_real_inventory(project: Path) -> None:
+    inventory = Inventory.load((project / "hosts.yml",), environment={})
+    assert list(inventory.hosts) == ["web1", "web2"]
+    assert inventory.hosts["web1"].groups == ("web",)
+    assert inventory.hosts["web1"].variables == {
+        "runner_level": "approve",
+        "unsafe": "{{ x }}",
+        "template": "{{ y }}",
+    }
+
+
+@real
+def test_it_says_why_a_real_inventory_cannot_be_read(project: Path) -> None:
+    (project / "hosts.yml").write_text("all: [\n")
+    with pytest.raises(InventoryError, match=r"hosts\.yml: .*YAML parsing failed") as caught:
+        Inventory.load((project / "hosts.yml",), environment={})
+    assert "\n" not in str(caught.value)
+
+
+@real
+def test_nothing_of_our_environment_reaches_it(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 13: the child sees what the caller gives, and nothing else."""
+    script = project / "dynamic.sh"
+    script.write_text('#!/bin/sh\necho "{\\"all\\": {\\"hosts\\": [\\"h${SECRET}${GIVEN}\\"]}}"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("SECRET", "s")
+    monkeypatch.setenv("ANSIBLE_INVENTORY_ENABLED", "nothing")
+    assert list(Inventory.load((script,), environment={"GIVEN": "1"}).hosts) == ["h1"]
+
+
+@real
+def test_an_inventory_that_hangs_is_given_up(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 14: everything that waits has a deadline."""
+    monkeypatch.setattr(module, "TIMEOUT", timedelta(microseconds=1))
+    with pytest.raises(InventoryError, match="did not answer within"):
+        Inventory.load((project / "hosts.yml",), environment={})
+
+
+def _counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    calls: list[int] = []
+
+    def listed(*_: Any) -> str:
+        calls.append(1)
+        return '{"_meta": {"hostvars": {}}, "all": {}}'
+
+    monkeypatch.setattr(module, "_listed", listed)
+    return calls
+
+
+def test_it_is_read_again_only_after_a_change_or_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = _counted(monkeypatch)
+    (tmp_path / "hosts.yml").write_text("all:\n")
+    reader = InventoryReader((tmp_path,), {})
+    assert reader.read(DAY) is reader.read(DAY)
+    (tmp_path / "host_vars").mkdir()
+    (tmp_path / "host_vars" / "web1.yml").write_text("a: 1\n")
+    reader.read(DAY)
+    assert len(calls) == 2
+    reader.read(timedelta(seconds=-1))
+    assert len(calls) == 3
+
+
+def test_variables_beside_an_inventory_file_count_as_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = _counted(monkeypatch)
+    (tmp_path / "hosts.yml").write_text("all:\n")
+    reader = InventoryReader((tmp_path / "hosts.yml",), {})
+    reader.read(DAY)
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars" / "all.yml").write_text("a: 1\n")
+    reader.read(DAY)
+    assert len(calls) == 2

@@ -1,0 +1,425 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.errors import BadDelivery
+from runner.incident import Alert, AlertStatus
+from runner.intake import payload
+from runner.intake.fingerprint import fingerprint
+from runner.intake.payload import compose, moment, parse, quote, unquote
+from tests.real_alertmanager import RealAlertmanager, Sink
+
+pytest_plugins = ["tests.real_alertmanager"]
+
+FIRING: dict[str, Any] = {
+    "status": "firing",
+    "labels": {"alertname": "HttpDown", "instance": "web1"},
+    "annotations": {"summary": "web1 is down"},
+    "startsAt": "2026-11-21T00:11:14.842Z",
+    "endsAt": "0001-01-01T00:00:00Z",
+    "generatorURL": "http://prometheus.example.com/graph",
+    "fingerprint": "d47af3ce138ce42c",
+}
+
+
+def body(*alerts: dict[str, Any], **fields: Any) -> bytes:
+    content = {
+        "version": "4",
+        "receiver": "runner",
+        "status": "firing",
+        "groupKey": '{}:{alertname="HttpDown"}',
+        "groupLabels": {"alertname": "HttpDown"},
+        "externalURL": "http://alertmanager.example.com",
+        "truncatedAlerts": 0,
+        "alerts": list(alerts or [FIRING]),
+    }
+    return json.dumps(content | fields).encode()
+
+
+def refusal(content: bytes) -> str:
+    with pytest.raises(BadDelivery) as caught:
+        parse(content)
+    return str(caught.value)
+
+
+# The twelve rules of a receiver, as far as the body decides them.
+
+
+def test_rule_1_the_raw_body_is_kept_byte_for_byte_to_be_stored_before_anything_else():
+    """Invariant 1: store the raw body first (rule 1); it reads back as the same delivery."""
+    content = body().replace(b": ", b" :  ")
+    assert parse(content).raw == content
+    assert parse(parse(content).raw) == parse(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"text": "my own payload"}', "no version"),
+        (body(version="3"), "version is '3'"),
+        (body(version=4), "version is 4;"),
+        (b"[]", "not a JSON object"),
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not UTF-8"),
+        (body().decode().encode("utf-16"), "not UTF-8"),
+        (b"\xef\xbb\xbf" + body(), "not JSON"),
+    ],
+)
+def test_rule_2_a_body_that_is_not_version_4_is_refused_with_a_short_text(content, words):
+    """Rule 2: 400 (short text) for non-v4 bodies."""
+    said = refusal(content)
+    assert words in said
+    assert len(said) <= payload.MAX_MESSAGE and said.isprintable()
+
+
+def test_rule_3_alerts_are_read_one_by_one_and_the_status_of_the_group_is_ignored():
+    """Rule 3: iterate `alerts[]`; decide per alert; ignore group `status`."""
+    ended = FIRING | {"status": "resolved", "endsAt": "2026-11-21T00:12:00Z"}
+    delivery = parse(body(FIRING, ended, status="nonsense"))
+    assert [alert.status for alert in delivery.alerts] == [
+        AlertStatus.FIRING,
+        AlertStatus.RESOLVED,
+    ]
+
+
+def test_rule_4_the_key_is_fingerprint_and_activation_whichever_way_the_time_is_written():
+    """Rule 4: key = (fingerprint, activation); activation = `startsAt`."""
+    nanoseconds = parse(body(FIRING | {"startsAt": "2026-11-21T02:11:14.842999999+02:00"}))
+    milliseconds = parse(body())
+    assert nanoseconds.alerts[0].starts_at == milliseconds.alerts[0].starts_at
+    assert nanoseconds.alerts[0].fingerprint == milliseconds.alerts[0].fingerprint
+
+
+def test_rule_5_the_number_of_truncated_alerts_and_the_group_labels_are_told():
+    """Rule 5: `truncatedAlerts > 0`: fetch the rest from the API by groupLabels."""
+    delivery = parse(body(truncatedAlerts=3))
+    assert delivery.truncated == 3
+    assert delivery.group_labels == {"alertname": "HttpDown"}
+
+
+def test_rule_8_the_notification_reason_is_only_a_hint_of_any_form():
+    """Rule 8: treat `notification_reason` as a hint."""
+    assert parse(body(notification_reason="repeat interval elapsed")).hint.startswith("repeat")
+    assert parse(body(notification_reason={"new": ["form"]})).hint == ""
+    assert parse(body()).hint == ""
+
+
+def test_rule_9_the_receiver_is_un_escaped():
+    """Rule 9: un-escape `receiver` before comparing."""
+    assert parse(body(receiver=r"ok\.rcv \(eu\)")).receiver == "ok.rcv (eu)"
+
+
+def test_rule_10_an_old_starts_at_is_not_refused():
+    """Rule 10: do not reject old `startsAt`."""
+    old = parse(body(FIRING | {"startsAt": "1999-12-31T23:59:59Z"}))
+    assert old.alerts[0].starts_at == datetime(1999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+# Fields.
+
+
+def test_it_reads_every_field_of_an_alert():
+    assert parse(body()).alerts == (
+        Alert(
+            fingerprint="d47af3ce138ce42c",
+            status=AlertStatus.FIRING,
+            labels={"alertname": "HttpDown", "instance": "web1"},
+            annotations={"summary": "web1 is down"},
+            starts_at=datetime(2026, 11, 21, 0, 11, 14, 842000, tzinfo=UTC),
+            generator_url="http://prometheus.example.com/graph",
+            receiver="runner",
+        ),
+    )
+
+
+def test_it_ignores_fields_that_newer_versions_add():
+    assert len(parse(body(FIRING | {"new": 1}, routeLabels={"a": "b"}, new=[{}])).alerts) == 1
+
+
+def test_it_takes_null_for_absent_maps():
+    alert = FIRING | {"annotations": None, "endsAt": None, "generatorURL": None}
+    delivery = parse(body(alert, groupLabels=None, truncatedAlerts=None, groupKey=None))
+    assert delivery.alerts[0].annotations == {} and delivery.group_labels == {}
+
+
+def test_it_computes_a_fingerprint_that_a_script_left_out():
+    alert = {key: value for key, value in FIRING.items() if key != "fingerprint"}
+    expected = fingerprint(FIRING["labels"])
+    assert parse(body(alert)).alerts[0].fingerprint == expected
+    assert parse(body(alert | {"fingerprint": ""})).alerts[0].fingerprint == expected
+
+
+def test_the_fingerprint_is_that_of_a_captured_body():
+    labels = {
+        "alertname": "HttpDown",
+        "host": "h1",
+        "instance": "127.0.0.1:9115",
+        "job": "http",
+        "service": "nginx",
+        "severity": "critical",
+        "url": "http://10.77.0.11:80/",
+        "empty": "",
+    }
+    assert fingerprint(labels) == "d47af3ce138ce42c"
+    assert fingerprint({}) == "cbf29ce484222325"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fingerprint": "not hex"},
+        {"fingerprint": "d47af3ce138ce42c\n"},
+        {"fingerprint": 7},
+        {"status": "suppressed"},
+        {"status": None},
+        {"labels": None},
+        {"labels": []},
+        {"labels": {"a": 1}},
+        {"labels": {"a": None}},
+        {"labels": {"": "empty name"}},
+        {"labels": {"n" * 2000: "v"}},
+        {"labels": {f"n{i}": "v" for i in range(501)}},
+        {"annotations": {"a": ["list"]}},
+        {"startsAt": None},
+        {"startsAt": 1700000000},
+        {"startsAt": "1700000000"},
+        {"startsAt": "2026-11-21"},
+        {"startsAt": "2026-11-21T00:11:14"},
+        {"startsAt": "2026-13-21T00:11:14Z"},
+        {"startsAt": "12026-11-21T00:11:14Z"},
+        {"startsAt": "9999-12-31T23:59:59-05:00"},
+        {"startsAt": "0001-01-01T00:00:00Z"},
+        {"startsAt": "\u0662026-11-21T00:11:14Z"},
+        {"endsAt": "9999-12-31T23:59:59-05:00"},
+        {"endsAt": 5},
+        {"generatorURL": {}},
+    ],
+    ids=str,
+)
+def test_it_refuses_an_alert_of_the_wrong_form(change):
+    said = refusal(body(FIRING | change))
+    assert said.startswith("The body is not version 4 at alerts.0.")
+    assert len(said) <= payload.MAX_MESSAGE and said.isprintable()
+
+
+@pytest.mark.parametrize("name", ["status", "labels", "startsAt"])
+def test_it_refuses_an_alert_with_a_missing_field(name):
+    assert name in refusal(body({key: value for key, value in FIRING.items() if key != name}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"alerts": None},
+        {"alerts": {}},
+        {"alerts": [None]},
+        {"truncatedAlerts": -1},
+        {"truncatedAlerts": True},
+        {"truncatedAlerts": 1.5},
+        {"truncatedAlerts": 10**20},
+        {"receiver": 5},
+        {"groupLabels": {"a": {}}},
+    ],
+    ids=str,
+)
+def test_it_refuses_a_body_of_the_wrong_form(change):
+    assert refusal(body(**change)).startswith("The body is not version 4 at ")
+
+
+# Hostile JSON.
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("NaN", "NaN"),
+        ("-Infinity", "Infinity"),
+        ("9" * 5000, "number that is too long"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 100_000, "nested too deeply"),
+        ('{"a": 1, "a": 2}', "same key twice"),
+        ('"\x1b"', "not JSON"),
+        ("01", "not JSON"),
+    ],
+    ids=lambda text: text[:12],
+)
+def test_it_refuses_what_is_not_plain_json(value, words):
+    assert words in refusal(body()[:-1] + f', "more": {value}}}'.encode())
+
+
+def test_it_refuses_a_body_of_too_many_parts_before_it_takes_their_memory(monkeypatch):
+    """Invariant 14: a small body cannot become a large object."""
+    monkeypatch.setattr(payload, "MAX_PARTS", 100)
+    assert "more than 100 parts" in refusal(body(more=[{}] * 100))
+
+
+@pytest.mark.parametrize("odd", ["\x00", "\ud800", "\udfff"])
+def test_it_replaces_what_no_database_can_hold(odd):
+    alert = FIRING | {"labels": {"alertname": f"a{odd}b"}, "annotations": {f"n{odd}": odd}}
+    delivery = parse(body(alert, groupKey=odd))
+    assert delivery.alerts[0].labels == {"alertname": "a\ufffdb"}
+    assert delivery.alerts[0].annotations == {"n\ufffd": "\ufffd"}
+    assert delivery.group_key == "\ufffd"
+
+
+def test_it_refuses_names_that_become_the_same():
+    alert = FIRING | {"labels": {"a\x00": "1", "a\ud800": "2"}}
+    assert "same key twice" in refusal(body(alert))
+
+
+def test_it_keeps_control_characters_as_data():
+    """Invariant 5: a label stays what it was; it is made harmless where it is shown."""
+    alert = FIRING | {"labels": {"alertname": "\x1b[2J\u202e{{ x }}"}}
+    assert parse(body(alert)).alerts[0].labels["alertname"] == "\x1b[2J\u202e{{ x }}"
+
+
+def test_it_cuts_values_that_are_too_long_instead_of_losing_the_alert():
+    alert = FIRING | {"labels": {"log": "x" * 10_000}, "annotations": {"log": "y" * 100_000}}
+    read = parse(body(alert)).alerts[0]
+    assert len(read.labels["log"]) == payload.MAX_LABEL and read.labels["log"].endswith("…")
+    assert len(read.annotations["log"]) == payload.MAX_ANNOTATION
+
+
+def test_ten_thousand_alerts_are_one_delivery():
+    alerts = [FIRING | {"fingerprint": f"{number:016x}"} for number in range(10_000)]
+    assert len(parse(body(*alerts)).alerts) == 10_000
+
+
+# Times.
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("2026-11-21T00:11:14Z", datetime(2026, 11, 21, 0, 11, 14, tzinfo=UTC)),
+        ("2026-11-21t00:11:14.5z", datetime(2026, 11, 21, 0, 11, 14, 500000, tzinfo=UTC)),
+        (
+            "2026-11-21T00:11:14.123456789-01:30",
+            datetime(2026, 11, 21, 1, 41, 14, 123000, tzinfo=UTC),
+        ),
+        ("9999-12-31T23:59:59Z", datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        ("0001-01-01T00:00:00Z", None),
+        ("0001-01-01T00:00:00+05:00", None),
+    ],
+)
+def test_it_reads_times_to_the_millisecond(written, read):
+    assert moment(written) == read
+
+
+def test_a_firing_alert_has_no_end_even_when_one_is_foretold():
+    assert parse(body(FIRING | {"endsAt": "2090-01-01T00:00:00Z"})).alerts[0].ends_at is None
+
+
+# Only BadDelivery is ever raised.
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+def read_or_refused(content: bytes) -> None:
+    try:
+        delivery = parse(content)
+    except BadDelivery as error:
+        assert len(str(error)) <= payload.MAX_MESSAGE and str(error).isprintable()
+    else:
+        for alert in delivery.alerts:
+            for text in (*alert.labels, *alert.labels.values(), *alert.annotations.values()):
+                assert "\x00" not in text and text.encode()
+
+
+@given(st.binary())
+def test_any_bytes_are_read_or_refused(content):
+    read_or_refused(content)
+
+
+@given(json_values)
+def test_any_json_is_read_or_refused(value):
+    read_or_refused(json.dumps(value).encode())
+
+
+@given(st.sampled_from([*json.loads(body()), *FIRING]), json_values)
+def test_any_value_in_any_field_is_read_or_refused(name, value):
+    read_or_refused(body(FIRING | {name: value}))
+    read_or_refused(body(**{name: value}))
+
+
+@given(st.integers(0, 600), st.binary(min_size=1, max_size=3))
+def test_any_damaged_body_is_read_or_refused(place, damage):
+    whole = body()
+    read_or_refused(whole[:place] + damage + whole[place + len(damage) :])
+
+
+labels = st.dictionaries(st.text(min_size=1, max_size=20), st.text(max_size=20), max_size=4)
+times = st.datetimes(datetime(1970, 1, 2), datetime(9999, 1, 1), timezones=st.just(UTC))
+
+
+@given(labels, labels, times, times | st.none(), st.text(max_size=20))
+def test_a_composed_delivery_reads_back_the_same(pairs, notes, starts_at, ends_at, receiver):
+    alert = Alert(
+        fingerprint=fingerprint(pairs),
+        status=AlertStatus.RESOLVED if ends_at else AlertStatus.FIRING,
+        labels=pairs,
+        annotations=notes,
+        starts_at=starts_at.replace(microsecond=0),
+        ends_at=ends_at and ends_at.replace(microsecond=0),
+        receiver=receiver,
+        source="pull",
+    )
+    if "\x00" in "".join([*pairs, *pairs.values(), *notes, *notes.values(), receiver]):
+        return
+    delivery = compose([alert], source="pull", receiver=receiver, group_labels=pairs)
+    assert parse(delivery.raw, source="pull") == delivery
+
+
+@given(st.text())
+def test_a_quoted_receiver_is_un_escaped_to_itself(name):
+    assert unquote(quote(name)) == name
+
+
+# Real bodies.
+
+HOOK_CONFIG = """
+route:
+  {{receiver: ok.rcv, group_by: [alertname], group_wait: 0s, group_interval: 1s}}
+receivers:
+- name: ok.rcv
+  webhook_configs: [{{url: "{url}", max_alerts: {limit}}}]
+"""
+
+
+@pytest.mark.real
+def test_a_real_alertmanager_s_bodies_are_read(
+    start_alertmanager: Callable[..., RealAlertmanager], sink: Sink
+):
+    real = start_alertmanager(HOOK_CONFIG.format(url=sink.url, limit=0))
+    real.fire(alertname="HttpDown", instance='we"b\\1', annotations={"summary": "é\x1b\x00"})
+    fired = parse(sink.wait()).alerts[0]
+    real.resolve(alertname="HttpDown", instance='we"b\\1')
+    ended = parse(sink.wait(lambda content: content["status"] == "resolved")).alerts[0]
+
+    assert fired.fingerprint == ended.fingerprint == fingerprint(fired.labels)
+    assert fired.starts_at == ended.starts_at
+    assert (fired.receiver, fired.ends_at) == ("ok.rcv", None)
+    assert fired.annotations == {"summary": "é\x1b\ufffd"}
+    assert ended.status is AlertStatus.RESOLVED and ended.ends_at is not None
+
+
+@pytest.mark.real
+def test_a_real_alertmanager_truncates_and_says_so(
+    start_alertmanager: Callable[..., RealAlertmanager], sink: Sink
+):
+    real = start_alertmanager(HOOK_CONFIG.format(url=sink.url, limit=2))
+    times = {"endsAt": "2090-01-01T00:00:00Z"}
+    real.post([{"labels": {"alertname": "A", "n": str(n)}, **times} for n in range(5)])
+    delivery = parse(sink.wait(lambda content: content["truncatedAlerts"] == 3))
+    assert delivery.truncated == 3 and len(delivery.alerts) == 2

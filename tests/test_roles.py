@@ -1,0 +1,314 @@
+"""The catalog's Ansible side: what must stay true of every role, entry and inventory."""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+ENTRIES = sorted(path.parent for path in (ROOT / "playbooks").glob("*/entry.yml"))
+PYTHON_TYPES = {
+    "str": str,
+    "path": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+}
+
+each_role = pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+each_entry = pytest.mark.parametrize("entry", ENTRIES, ids=lambda path: path.name)
+
+
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def options(role: Path) -> dict[str, Any]:
+    specs: dict[str, Any] = read(role / "meta/argument_specs.yml")["argument_specs"]
+    assert list(specs) == ["main"]
+    return dict(specs["main"]["options"])
+
+
+def headings(path: Path) -> list[str]:
+    return re.findall(r"^## (.+)$", path.read_text(), re.MULTILINE)
+
+
+def ansible(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program of this environment's ansible-core, with the project's ansible.cfg."""
+    path = Path(sys.executable).parent / program
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LC_ALL": "C.UTF-8"}
+    environment["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
+    command = [str(path), *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def module_of(path: str) -> ModuleType:
+    """A module or filter of a role, imported by its path."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / "roles" / path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@each_role
+def test_defaults_and_specs_name_the_same_variables(role: Path) -> None:
+    text = (role / "defaults/main.yml").read_text()
+    without_default = set(re.findall(rf"^# ({role.name}_\w+): comes from", text, re.MULTILINE))
+    required = {name for name, option in options(role).items() if option.get("required")}
+
+    assert set(read(role / "defaults/main.yml")) | without_default == set(options(role))
+    assert without_default == required
+
+
+@each_role
+def test_defaults_have_the_types_that_the_specs_state(role: Path) -> None:
+    for name, value in read(role / "defaults/main.yml").items():
+        option = options(role)[name]
+        assert isinstance(value, PYTHON_TYPES[option["type"]]), name
+        assert option["type"] == "bool" or not isinstance(value, bool), name
+        assert value in option.get("choices", [value]), name
+        for item in value if option["type"] == "list" else []:
+            assert isinstance(item, PYTHON_TYPES[option["elements"]]), name
+
+
+@each_role
+def test_specs_say_everything_but_defaults(role: Path) -> None:
+    for name, option in options(role).items():
+        assert name.startswith(f"{role.name}_")
+        assert option["type"] in PYTHON_TYPES
+        assert option["description"].endswith(".")
+        assert "default" not in option
+
+
+@each_role
+def test_main_is_a_list_of_files(role: Path) -> None:
+    for task in read(role / "tasks/main.yml"):
+        kinds = {"ansible.builtin.import_tasks", "ansible.builtin.include_tasks"}
+        (kind,) = kinds & set(task)
+        assert (role / "tasks" / task[kind]).is_file()
+
+
+@each_role
+def test_role_readme_has_its_headings_in_order(role: Path) -> None:
+    wanted = ["What it touches", "Example", "Variables", "Check mode", "Idempotent", "Rollback"]
+
+    assert [name for name in headings(role / "README.md") if name in wanted] == wanted
+
+
+@each_role
+def test_role_has_both_scenarios(role: Path) -> None:
+    for file in ("default/converge.yml", "default/verify.yml", "refuses/verify.yml"):
+        assert (role / "molecule" / file).is_file(), file
+
+
+@each_role
+def test_only_modules_of_ansible_core_and_the_role_are_used(role: Path) -> None:
+    own = {path.stem for path in role.glob("library/*.py")}
+    words = {"name", "register", "when", "loop", "loop_control", "become", "vars", "until"}
+    words |= {"retries", "delay", "changed_when", "failed_when", "check_mode", "notify"}
+    for path in role.glob("tasks/*.yml"):
+        for task in read(path):
+            (module,) = set(task) - words
+            assert module in own or module.startswith("ansible.builtin."), f"{path}: {module}"
+
+
+@each_entry
+def test_playbook_is_one_play_of_one_role(entry: Path) -> None:
+    (play,) = read(entry / "playbook.yml")
+
+    assert play.keys() == {"name", "hosts", "gather_facts", "serial", "any_errors_fatal", "roles"}
+    assert play["roles"] == [{"role": read(entry / "entry.yml")["role"]}]
+    assert (play["hosts"], play["serial"], play["any_errors_fatal"]) == ("all", 1, True)
+
+
+@each_entry
+def test_entry_passes_only_variables_of_its_role(entry: Path) -> None:
+    content = read(entry / "entry.yml")
+    known = options(ROOT / "roles" / content["role"])
+    required = {name for name, option in known.items() if option.get("required")}
+
+    assert required <= set(content["parameters"]) <= set(known)
+
+
+@each_entry
+def test_playbook_readme_has_the_five_headings(entry: Path) -> None:
+    wanted = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Rollback"]
+
+    assert headings(entry / "README.md") == wanted
+
+
+@each_entry
+def test_entry_without_rehearsal_says_why(entry: Path) -> None:
+    if read(entry / "entry.yml").get("rehearsal") == "none":
+        assert "no rehearsal" in (entry / "README.md").read_text()
+
+
+@pytest.mark.real
+def test_playbooks_pass_the_syntax_check() -> None:
+    playbooks = [str(entry / "playbook.yml") for entry in ENTRIES]
+
+    result = ansible("ansible-playbook", "--syntax-check", *playbooks)
+
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("name", ["demo", "example"])
+def test_hosts_file_has_no_variables(name: str) -> None:
+    text = (ROOT / "inventories" / name / "hosts.yml").read_text()
+
+    assert "vars" not in text
+    assert all(line.rstrip().endswith(":") for line in text.splitlines()[1:] if line[:1] != "#")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["demo", "example"])
+def test_inventory_is_readable_and_plain_where_the_runner_reads_it(name: str) -> None:
+    result = ansible("ansible-inventory", "-i", f"inventories/{name}", "--list")
+
+    assert result.returncode == 0, result.stderr
+    hosts = yaml.safe_load(result.stdout)["_meta"]["hostvars"]
+    for host, variables in hosts.items():
+        own = {key: value for key, value in variables.items() if key.startswith("runner_")}
+        assert own.get("runner_level") in {"observe", "rehearse", "approve", "auto"}, host
+        assert "{{" not in str(own), host
+
+
+def test_example_addresses_are_documentation_addresses() -> None:
+    text = "".join(path.read_text() for path in (ROOT / "inventories/example").rglob("*.yml"))
+    addresses = {ipaddress.ip_address(a) for a in re.findall(r"\b\d+\.\d+\.\d+\.\d+\b", text)}
+
+    documentation = ipaddress.ip_network("192.0.2.0/24")
+    assert addresses
+    assert all(address in documentation or address.is_loopback for address in addresses)
+
+
+@pytest.mark.parametrize(
+    ("names", "current", "older"),
+    [
+        (["v1.9.0", "v1.10.0", "v1.8.0"], "v1.10.0", ["v1.8.0", "v1.9.0"]),
+        (["20260102", "20251231", "20260103"], "20260102", ["20251231"]),
+        (["a", "1", "1a", "a1"], "a1", ["a"]),
+        ([], "v1", []),
+    ],
+)
+def test_releases_are_in_natural_order(names: list[str], current: str, older: list[str]) -> None:
+    order = module_of("release_rollback/filter_plugins/releases.py")
+
+    found = order.releases_before(names, current)
+
+    assert [name for name in found if name in older] == older
+    assert current not in found + order.releases_after(names, current)
+
+
+@pytest.mark.parametrize(
+    ("line", "state", "pid"),
+    [
+        ("app      RUNNING   pid 8202, uptime 0:00:01", "RUNNING", 8202),
+        ("app:app  RUNNING   pid 7, uptime 2 days, 0:00:01", "RUNNING", 7),
+        ("app      FATAL     Exited too quickly (process log may have details)", "FATAL", 0),
+        ("app: ERROR (no such process)", "UNKNOWN", 0),
+        ("application RUNNING pid 9, uptime 0:00:01", "UNKNOWN", 0),
+        ("unix:///run/supervisor.sock no such file", "UNKNOWN", 0),
+    ],
+)
+def test_status_of_a_supervised_program_is_parsed(line: str, state: str, pid: int) -> None:
+    program = module_of("service_restart/library/supervised_program.py")
+
+    status = program.parse_status("app", line)
+
+    assert (status["state"], status["pid"]) == (state, pid)
+    assert status["active"] == (state == "RUNNING")
+    assert status["known"] == (state != "UNKNOWN")
+
+
+@pytest.mark.parametrize("path", ["/logs/../etc/x", "/logsx/a", "/logs", "/logs//a", "logs/a"])
+def test_deletion_refuses_a_path_outside_its_roots(path: str) -> None:
+    remove_aged = module_of("disk_space/library/remove_aged.py")
+
+    with pytest.raises(remove_aged.Outside):
+        remove_aged.split(path, ["/logs"])
+
+
+def test_deletion_does_not_follow_a_directory_that_became_a_link(tmp_path: Path) -> None:
+    remove_aged = module_of("disk_space/library/remove_aged.py")
+    victim = tmp_path / "outside" / "file"
+    victim.parent.mkdir()
+    victim.write_text("data")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/below").symlink_to(victim.parent)
+
+    mtime = victim.stat().st_mtime
+    assert remove_aged.remove(str(tmp_path / "logs"), ["below", "file"], mtime, False) is None
+    assert victim.exists()
+
+
+def test_deletion_keeps_a_file_that_was_written_since_the_listing(tmp_path: Path) -> None:
+    remove_aged = module_of("disk_space/library/remove_aged.py")
+    file = tmp_path / "file"
+    file.write_text("data")
+
+    written = file.stat().st_mtime
+    assert remove_aged.remove(str(tmp_path), ["file"], written - 60, False) is None
+    assert file.exists()
+    assert remove_aged.remove(str(tmp_path), ["file"], written, False) is not None
+    assert not file.exists()
+
+
+def test_rotation_that_cannot_write_its_copy_leaves_the_log_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oversize_log = module_of("log_rotation/library/oversize_log.py")
+    log = tmp_path / "app.log"
+    log.write_text("line\n" * 1000)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(oversize_log.shutil, "copyfileobj", full)
+    with pytest.raises(OSError, match="No space"):
+        oversize_log.copytruncate(str(log), 5)
+
+    assert log.read_text() == "line\n" * 1000
+    assert [path.name for path in tmp_path.iterdir()] == ["app.log"]
+
+
+def test_rotation_refuses_a_link(tmp_path: Path) -> None:
+    oversize_log = module_of("log_rotation/library/oversize_log.py")
+    (tmp_path / "data").write_text("data")
+    (tmp_path / "app.log").symlink_to(tmp_path / "data")
+
+    with pytest.raises(OSError, match="symbolic link"):
+        oversize_log.copytruncate(str(tmp_path / "app.log"), 5)
+    assert (tmp_path / "data").read_text() == "data"
+
+
+@pytest.mark.real
+@pytest.mark.skipif(
+    not shutil.which("ps") and not os.environ.get("CI"), reason="the program ps is missing"
+)
+def test_diagnostics_read_without_any_variable(tmp_path: Path) -> None:
+    playbook = str(ROOT / "playbooks/collect_diagnostics/playbook.yml")
+    (tmp_path / "hosts").write_text(
+        f"here ansible_connection=local ansible_become=false "
+        f"ansible_python_interpreter={sys.executable}\n"
+    )
+
+    result = ansible("ansible-playbook", "-i", str(tmp_path / "hosts"), playbook, "--check")
+
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "changed=0" in result.stdout

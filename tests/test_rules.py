@@ -1,0 +1,133 @@
+"""The rules: the most specific entry whose conditions hold, and never a guess."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.catalog.entry import Entry
+from runner.decide.rules import decide
+from runner.incident import Decision
+
+LABELS = {"alertname": "Down", "severity": "page", "instance": "web1:9100"}
+
+
+def _entry(id: str, *match: str, when: tuple[str, ...] = ()) -> Entry:
+    content: dict[str, Any] = {"title": "T", "description": "D", "role": "r", "match": list(match)}
+    content["when"] = [{"promql": query} for query in when]
+    return Entry.model_validate(content | {"id": id, "folder": Path(id)})
+
+
+def _decide(*entries: Entry, truth: bool | None = True, hosts: tuple[str, ...] = ()) -> Decision:
+    return decide(LABELS, entries, lambda _: truth, hosts=hosts)
+
+
+def test_the_only_entry_is_chosen_with_its_reason() -> None:
+    decision = _decide(_entry("a", 'alertname="Down"'))
+    assert (decision.decider, decision.entry) == ("rules", "a")
+    assert decision.reason == 'a fits by alertname="Down".'
+    assert decision.alternatives == ()
+
+
+@pytest.mark.parametrize(
+    ("winner", "loser"),
+    [
+        (_entry("a", 'x="1"', 'y="2"'), _entry("b", 'x="1"')),
+        (_entry("a", 'x="1"', 'y=~"2|3"'), _entry("b", 'x="1"')),
+        (_entry("a", 'x="1"'), _entry("b", 'x=~"1|2"')),
+        (_entry("a", 'x=~"1|2"'), _entry("b", 'x!="3"')),
+        (_entry("a", 'x="1"', 'y!="2"'), _entry("b", 'x="1"', 'y=~".*"')),
+        (_entry("a", 'x="1"', when=("up",)), _entry("b", 'x="1"')),
+        (_entry("a", 'x="1"', 'y="2"'), _entry("b", 'x="1"', when=("up",))),
+    ],
+)
+def test_the_more_specific_entry_wins(winner: Entry, loser: Entry) -> None:
+    decision = _decide(loser, winner)
+    assert decision.entry == "a"
+    assert decision.alternatives == (("b", "it is less specific than a"),)
+
+
+def test_a_tie_is_for_a_person() -> None:
+    decision = _decide(_entry("b", 'x="1"'), _entry("a", 'y="1"'), _entry("c", 'z!="1"'))
+    assert decision.entry is None
+    assert decision.confidence == 0
+    assert "There is a tie between a and b" in decision.reason
+    assert dict(decision.alternatives)["c"] == "it is less specific than a and b"
+
+
+def test_an_entry_whose_condition_is_false_does_not_fit() -> None:
+    decision = _decide(_entry("a", 'x="1"', when=("up == 0",)), _entry("b", 'x!="1"'), truth=False)
+    assert decision.entry == "b"
+    assert decision.alternatives == (("a", "up == 0 does not hold"),)
+
+
+def test_an_entry_whose_condition_is_not_known_does_not_fit() -> None:
+    """Invariant 10: missing data is unknown, not good."""
+    decision = _decide(_entry("a", 'x="1"', when=("up == 0",)), truth=None)
+    assert decision.entry is None
+    assert decision.alternatives == (("a", "it is not known whether up == 0 holds"),)
+
+
+def test_that_nothing_fits_is_a_result_of_its_own() -> None:
+    assert _decide().reason == "No entry of the catalog is eligible for these labels."
+    decision = _decide(_entry("a", 'x="1"', when=("up",)), truth=False)
+    assert (decision.entry, decision.reason) == (None, "None of 1 eligible entries fits.")
+
+
+def _asked(query: str, hosts: tuple[str, ...], labels: dict[str, str]) -> list[str]:
+    asked: list[str] = []
+    entry = _entry("a", 'x="1"', when=(query,))
+    decide(labels, [entry], lambda text: asked.append(text) or True, hosts=hosts)
+    return asked
+
+
+def test_labels_and_hosts_are_filled_into_conditions() -> None:
+    query = 'up{instance="$instance",node="$host"}'
+    assert _asked(query, ("w1", "w2"), LABELS) == [
+        'up{instance="web1:9100",node="w1"}',
+        'up{instance="web1:9100",node="w2"}',
+    ]
+    assert _asked("up", ("w1", "w2"), LABELS) == ["up"]
+
+
+def test_a_hostile_label_stays_inside_its_quotes() -> None:
+    """Invariant 8: no label can make a condition true that is not."""
+    labels = {"instance": '"} or vector(1) # '}
+    assert _asked('up{i="$instance"} == 0', (), labels) == [
+        'up{i="\\"} or vector(1) # "} == 0',
+    ]
+
+
+def test_a_condition_on_a_missing_label_or_host_is_not_known() -> None:
+    for query in ('up{a="$nothing"}', 'up{a="$host"}'):
+        assert _asked(query, (), {"host": "from-outside"}) == []
+        decision = _decide(_entry("a", 'x="1"', when=(query,)))
+        assert "its condition is not known" in decision.alternatives[0][1]
+
+
+MATCHERS = ['a="1"', 'b="1"', 'a=~"1|2"', 'b!="2"', 'c=~".*"']
+ROWS = st.tuples(
+    st.lists(st.sampled_from(MATCHERS), max_size=3),
+    st.sampled_from([(), ("t",), ("f",), ("u",)]),
+)
+ENTRIES = st.lists(ROWS, max_size=6).map(
+    lambda rows: [_entry(f"e{n}", *match, when=when) for n, (match, when) in enumerate(rows)]
+)
+
+
+@given(ENTRIES.flatmap(lambda entries: st.tuples(st.just(entries), st.permutations(entries))))
+def test_the_order_of_the_catalog_does_not_matter(pair: tuple[list[Entry], list[Entry]]) -> None:
+    truth = {"t": True, "f": False, "u": None}
+    first, second = (decide(LABELS, entries, truth.__getitem__) for entries in pair)
+    assert first == second
+
+
+@given(ENTRIES)
+def test_every_other_entry_is_told_with_its_reason(entries: list[Entry]) -> None:
+    decision = decide(LABELS, entries, {"t": True, "f": False, "u": None}.__getitem__)
+    told = {id for id, why in decision.alternatives if why}
+    assert told == {entry.id for entry in entries} - {decision.entry}
