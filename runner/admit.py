@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from runner.errors import BadDelivery, StoreError
 from runner.incident import Alert, AlertStatus, Incident, Level, State
+from runner.intake.payload import Delivery
 from runner.store import deliveries, incidents
 from runner.store.database import Database
 
@@ -37,7 +38,7 @@ BEFORE_RUN = frozenset(
     }
 )
 
-Parse = Callable[[bytes, str], tuple[Alert, ...]]
+Parse = Callable[[bytes, str], Delivery]
 Start = Callable[[sa.Connection, int], None]
 
 
@@ -48,8 +49,9 @@ class Inbox:
         self._database = database
         self._parse = parse
         self._start = start
+        self._complete = complete
         self._environment = environment
-        self._parsed: tuple[int, tuple[Alert, ...]] = (0, ())
+        self._parsed: tuple[int, Delivery | None] = (0, None)
         self._wake = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -87,21 +89,25 @@ class Inbox:
             stored = deliveries.next_open(tx)
             if stored is None:
                 return False
-            alerts = self._alerts(stored)
+            delivery = self._read(stored)
+            alerts = delivery.alerts if delivery else ()
             upto = min(stored.admitted + PIECE, len(alerts))
             for alert in alerts[stored.admitted : upto]:
                 self._admit(tx, alert, stored)
-            deliveries.advance(tx, stored.id, upto, done=upto >= len(alerts))
+            done = upto >= len(alerts)
+            deliveries.advance(tx, stored.id, upto, done=done)
+        if done and delivery and delivery.truncated:
+            self._complete(delivery)
         return True
 
-    def _alerts(self, stored: deliveries.Stored) -> tuple[Alert, ...]:
+    def _read(self, stored: deliveries.Stored) -> Delivery | None:
         if self._parsed[0] != stored.id:
             try:
                 self._parsed = (stored.id, self._parse(stored.body, stored.source))
             except BadDelivery:
                 # It was parsed before it was stored, so this release parses more strictly.
                 logger.exception("delivery %s can no longer be read", stored.id)
-                self._parsed = (stored.id, ())
+                self._parsed = (stored.id, None)
         return self._parsed[1]
 
     def _admit(self, tx: sa.Connection, alert: Alert, stored: deliveries.Stored) -> None:

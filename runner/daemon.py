@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from runner import acts, remediate
 from runner.admit import Inbox
-from runner.engine import Worker
+from runner.engine import Worker, incident_of
 from runner.errors import RunnerError
 from runner.incident import State
 from runner.intake.payload import Delivery, compose, parse
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds after which an alert that joined an ended incident is looked at again.
 SYMPTOM_DELAY = 60.0
+#: Seconds between two looks for incidents that nobody works on any more.
+REVIVE_EVERY = 5.0
 #: Seconds between two sweeps of what is older than it may be.
 RETENTION_EVERY = 600.0
 
@@ -39,8 +41,9 @@ class Daemon:
         self._worker = Worker(project.database, project.state)
         self._inbox = Inbox(
             project.database,
-            parse=lambda body, source: parse(body, source=source).alerts,
+            parse=lambda body, source: parse(body, source=source),
             start=project.queue.remediate,
+            complete=self._complete,
             environment=project.config.environment,
         )
         self._watches: WatchLoop | None = None
@@ -49,7 +52,14 @@ class Daemon:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin to work. Raises Refused when another process works on this SQLite store."""
+        """Begin to work.
+
+        Raises Refused when another process works on this SQLite store, CatalogError and
+        InventoryError when there would be nothing to work with.
+        """
+        # Read before the first alert, so that its decision does not wait for them.
+        self.project.catalog  # noqa: B018
+        self.project.inventory()
         self.project.worker = self._worker.id
         remediate.work_on(self.project)
         self._worker.start()
@@ -57,6 +67,7 @@ class Daemon:
         self._inbox.start()
         self._every(1.0, self._keep_house, "housekeeping")
         self._every(1.0, self._notify, "notifier")
+        self._every(REVIVE_EVERY, self._revive, "revive")
         self._every(RETENTION_EVERY, self._forget, "retention")
         if self._intake:
             self._start_intake()
@@ -75,6 +86,25 @@ class Daemon:
 
     def _deliver(self, delivery: Delivery) -> None:
         acts.deliver(self.project, delivery.raw, source=delivery.source)
+
+    def _complete(self, delivery: Delivery) -> None:
+        """Fetch the alerts of a group that `max_alerts` cut off; the next reconciliation would."""
+        if self.project.alertmanagers is None:
+            logger.warning(
+                "Alertmanager left %s alerts out of a group: set max_alerts: 0 there, "
+                "or alertmanagers in runner.yml, so that they can be fetched",
+                delivery.truncated,
+            )
+            return
+        here = {alert.fingerprint for alert in delivery.alerts}
+        try:
+            group = self.project.alertmanagers.complete(delivery.group_labels, delivery.receiver)
+        except RemoteError as error:
+            logger.warning("the rest of a truncated group waits to be reconciled: %s", error)
+            return
+        rest = [alert for alert in group if alert.fingerprint not in here]
+        if rest:
+            self._deliver(compose(rest, source="pull", receiver=delivery.receiver))
 
     def stop(self) -> None:
         """Stop working; what is under way resumes at the next start."""
@@ -111,9 +141,20 @@ class Daemon:
         while self._notifier.step(datetime.now(UTC)) and not self._stop.is_set():
             time.sleep(0)
 
+    def _revive(self) -> None:
+        self._worker.revive(remediate.active)
+        for workflow in self._worker.broken():
+            with self.project.database.write() as tx:
+                incident = incidents.find_one(tx, incident_of(workflow))
+                if incident and not incident.state.ended and incident.state is not State.WAITING:
+                    self.project.queue.again(tx, incident.id, workflow)
+
     def _forget(self) -> None:
+        keep = self.project.config.store.retention
+        now = datetime.now(UTC)
+        self._worker.forget(now - keep.incidents)
         with self.project.database.write() as tx:
-            gone = retention.sweep(tx, self.project.config.store.retention, datetime.now(UTC))
+            gone = retention.sweep(tx, keep, now)
         if gone:
             logger.info("retention removed %s", gone)
 

@@ -14,7 +14,8 @@ import socket
 import threading
 import time
 import uuid
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -67,7 +68,11 @@ class Queue:
 
     def remediate(self, tx: sa.Connection, incident: int, *, delay: float = 0.0) -> None:
         """Queue the path of an incident, to start in `delay` seconds at the earliest."""
-        self._put(tx, "remediate", f"incident-{incident}", incident, delay=delay)
+        self._put(tx, "remediate", f"incident-{incident}-remediate", incident, delay=delay)
+
+    def again(self, tx: sa.Connection, incident: int, after: str) -> None:
+        """Queue the path once more, after the workflow `after` broke; steps already done pass."""
+        self._put(tx, "remediate", f"incident-{incident}-after-{after[-40:]}", incident)
 
     def proceed(self, tx: sa.Connection, incident: int, approval: int) -> None:
         """Queue the rest of the path, after a person said yes."""
@@ -100,6 +105,7 @@ class Worker:
         self._lock_file = state / "runner.lock"
         self._lock: IO[str] | None = None
         self._stop = threading.Event()
+        self._lost: set[str] = set()
         self._beating: threading.Thread | None = None
         self.id = _SINGLE if database.sqlite else uuid.uuid4().hex
 
@@ -125,7 +131,7 @@ class Worker:
             "executor_id": self.id,
             "log_level": "ERROR",
             "use_listen_notify": False,
-            "notification_listener_polling_interval_sec": 60.0,
+            "notification_listener_polling_interval_sec": 1.0,
             "scheduler_polling_interval_sec": 3600.0,
         }
         DBOS(config=config)
@@ -153,6 +159,40 @@ class Worker:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def revive(self, active: Collection[str]) -> None:
+        """Requeue workflows of this worker that no thread of it runs: a full disk ends threads.
+
+        Only those that were seen so twice: in between, a thread may just be starting.
+        """
+        mine = DBOS.list_workflows(
+            status="PENDING", executor_id=self.id, load_input=False, load_output=False
+        )
+        lost = {workflow.workflow_id for workflow in mine} - set(active)
+        for workflow in sorted(lost & self._lost):
+            logger.warning("%s was left behind; it is taken up again", workflow)
+            DBOS.resume_workflow(workflow, queue_name=QUEUE)
+        self._lost = lost
+
+    def broken(self) -> tuple[str, ...]:
+        """Workflows that ended in an error of the engine's own, of the last hour."""
+        since = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+        found = DBOS.list_workflows(
+            status="ERROR", completed_after=since, load_input=False, load_output=False
+        )
+        return tuple(workflow.workflow_id for workflow in found)
+
+    def forget(self, before: datetime, limit: int = 1000) -> int:
+        """Remove finished workflows that are older than `before`; how many."""
+        found = DBOS.list_workflows(
+            status=["SUCCESS", "ERROR", "CANCELLED"],
+            completed_before=before.isoformat(),
+            limit=limit,
+            load_input=False,
+            load_output=False,
+        )
+        DBOS.delete_workflows([workflow.workflow_id for workflow in found])
+        return len(found)
 
     def _beat(self) -> None:
         last = time.monotonic()
@@ -193,7 +233,7 @@ def _take(path: Path) -> IO[str]:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = path.open("a+")
     # Whoever only asks `is_worked_on` holds the lock for a moment too.
-    if not any(_locked(handle, fcntl.LOCK_EX) or time.sleep(0.1) for _ in range(5)):
+    if not _locked(handle, fcntl.LOCK_EX, patience=0.5):
         handle.seek(0)
         holder = handle.read().strip() or "another process"
         handle.close()
@@ -207,12 +247,21 @@ def _take(path: Path) -> IO[str]:
     return handle
 
 
-def _locked(handle: IO[str], how: int) -> bool:
-    try:
-        fcntl.flock(handle, how | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+def _locked(handle: IO[str], how: int, *, patience: float = 0.0) -> bool:
+    until = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, how | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.1)
+
+
+def incident_of(workflow: str) -> int:
+    """The incident that a workflow is about, by the workflow's id."""
+    return int(workflow.split("-")[1])
 
 
 def is_worked_on(database: Database, state: Path) -> bool:

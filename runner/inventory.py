@@ -62,6 +62,10 @@ class Inventory:
         """Every way in which a host may be called."""
         return Names.of({name: host.variables for name, host in self.hosts.items()})
 
+    def exact(self, name: str) -> bool:
+        """Whether the name is a host's, and Ansible can take it for nothing else."""
+        return name in self.hosts and name not in self.groups and written_plainly(name)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Location:
@@ -104,7 +108,7 @@ def _located(label: str, text: str, inventory: Inventory) -> tuple[tuple[str, ..
     if len(hosts) > 1:
         some = ", ".join(hosts[:5])
         return hosts, f"Several inventory hosts are known as {shown} by {way}: {some}."
-    if hosts[0] in inventory.groups or not written_plainly(hosts[0]):
+    if not inventory.exact(hosts[0]):
         return (), f"The host {hosts[0]} has a name that Ansible may take for a group or a pattern."
     return hosts, f"{hosts[0]} is the inventory host of {shown}, by {way}."
 

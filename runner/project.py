@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from runner.incident import Run
     from runner.intake.alertmanager import Alertmanagers
 
-#: Seconds after which the inventory is read again though no file of it changed.
-INVENTORY_AGE = 60.0
+#: When the inventory is read again though no file of it changed: it may be a script.
+INVENTORY_AGE = timedelta(minutes=1)
 
 
 Listener = Callable[["Run", "TaskEvent"], None]

@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from dbos import DBOS
 
@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 _R = TypeVar("_R")
 _project: Project | None = None
 
-#: Incidents whose workflow runs in this process right now.
-active: set[int] = set()
+#: Workflows that run in this process right now, by id.
+active: set[str] = set()
 
 
 def work_on(project: Project) -> None:
@@ -71,11 +71,12 @@ def _act(incident: int) -> None:
 
 
 def _tracked(incident: int, path: Callable[[int], None]) -> None:
-    active.add(incident)
+    workflow = DBOS.workflow_id or ""
+    active.add(workflow)
     try:
         path(incident)
     finally:
-        active.discard(incident)
+        active.discard(workflow)
 
 
 def _step(function: Callable[..., _R], incident: int, *args: int) -> _R:
@@ -107,11 +108,7 @@ def _given_up(project: Project, incident: int, function: Callable[..., _R], reas
     while True:
         try:
             escalate(project, incident, reason)
-            return _STOP.get(function.__name__, False)  # type: ignore[return-value]
+            return cast(_R, "end" if function is confirm else False)
         except StoreError as error:
             logger.warning("incident %s waits to be escalated: %s", incident, error)
             time.sleep(1.0)
-
-
-#: What a step that failed answers, where that is not False.
-_STOP = {"confirm": "end"}

@@ -113,6 +113,13 @@ def test_localhost_is_located_only_when_the_inventory_has_it() -> None:
     assert _locate("localhost", _parsed({"web1": {}})) == ()
 
 
+@pytest.mark.parametrize("name", ["database", "we*", "all", "web", "nowhere", ""])
+def test_a_name_that_ansible_could_take_for_more_is_not_exact(name: str) -> None:
+    """Invariant 6: a host that is called like a group would select the group."""
+    assert WEB.exact("web1")
+    assert not WEB.exact(name)
+
+
 def test_it_says_how_it_found_the_host() -> None:
     location = locate({"instance": "192.0.2.1:9100"}, "instance", WEB)
     assert location.reason == (

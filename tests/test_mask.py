@@ -89,7 +89,7 @@ def test_it_masks_what_is_known_to_be_secret(text: str) -> None:
         'node_filesystem_avail_bytes{mountpoint="/data"} < 0.1',
         "disk full on web1, design=2 signal 9 assigned: ann",
         "Failed password for invalid user ann from 192.0.2.1 port 22",
-        "GET http://web1:8080/health?x=1@y 200",
+        "GET http://web1:8080/health?x=1 200, tell ann@example.com",
         "https://example.com/runbooks/disk",
         "basic authentication is off, bearer of news",
         'rate(http_requests_total{code=~"5.."}[5m]) > 0.05',

@@ -94,6 +94,14 @@ def test_labels_and_hosts_are_filled_into_conditions() -> None:
     assert _asked("up", ("w1", "w2"), LABELS) == ["up"]
 
 
+def test_further_values_are_filled_but_never_the_host() -> None:
+    asked: list[str] = []
+    entry = _entry("a", 'x="1"', when=('up{a="$extra"}', 'up{a="$host"}'))
+    values = {"extra": "e", "host": "from-outside"}
+    decide({}, [entry], lambda text: asked.append(text) or True, values=values)
+    assert asked == ['up{a="e"}']
+
+
 def test_a_hostile_label_stays_inside_its_quotes() -> None:
     """Invariant 8: no label can make a condition true that is not."""
     labels = {"instance": '"} or vector(1) # '}

@@ -119,7 +119,9 @@ class Entry(Section):
     @field_validator("match", mode="before")
     @classmethod
     def _parsed(cls, value: Any) -> Any:
-        texts = [value] if isinstance(value, str) else value or ()
+        if not isinstance(value, str | list | tuple):
+            raise ValueError("match is a list of Alertmanager matchers, each a text")
+        texts = [value] if isinstance(value, str) else value
         return tuple(parse_matcher(t) if isinstance(t, str) else t for t in texts)
 
     @field_validator("parameters")

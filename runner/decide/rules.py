@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner import promql
@@ -25,20 +25,26 @@ class _Candidate:
 
 
 def decide(
-    labels: Labels, eligible: Iterable[Entry], ask: Ask, *, hosts: Sequence[str] = ()
+    labels: Labels,
+    eligible: Iterable[Entry],
+    ask: Ask,
+    *,
+    values: Mapping[str, str] | None = None,
+    hosts: Sequence[str] = (),
 ) -> Decision:
     """The decision of the rules. Its entry is None when nothing fits, or when two fit equally.
 
     Among the entries whose conditions hold the most specific one wins: by the number of its
     matchers, then by equalities before patterns before negations, then by the number of its
     conditions (`_rank`). A tie is never broken by chance: it is for a person. A condition
-    that is false or not known leaves its entry out. `hosts` fill `$host`; a condition must
-    hold for each of them.
+    that is false or not known leaves its entry out. `labels` and `values` fill the names in
+    a condition, except `$host`, which is each of `hosts` in turn: it must hold for all.
     """
     entries = sorted(eligible, key=lambda entry: entry.id)
     if not entries:
         return _nothing("No entry of the catalog is eligible for these labels.", [])
-    candidates = [_judge(entry, labels, ask, hosts) for entry in entries]
+    named = {**labels, **(values or {})}
+    candidates = [_judge(entry, named, ask, hosts) for entry in entries]
     fitting = [candidate.entry for candidate in candidates if candidate.fits]
     if not fitting:
         return _nothing(f"None of {len(entries)} eligible entries fits.", candidates)

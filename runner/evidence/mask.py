@@ -41,7 +41,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (r"\$ANSIBLE_VAULT;[^\n]*(?:\n\s*[0-9a-f]{2,})*", MASKED),
     (r"(?i)((?:authorization|cookie)\\*[\"']?\s*[:=]\s*)[^\n]+", rf"\1{MASKED}"),
-    (r"(://[^\s:/@\"'<>]*:)(?!\d{1,5}(?:[/?#\s]|$))[^\s\"'<>]+(@)", rf"\1{MASKED}\2"),
+    (r"(://[^\s:/@\"'<>]*:)[^\s\"'<>]+(@)", rf"\1{MASKED}\2"),
     (r"(://)[^\s:/@\"'<>]{16,}(@)", rf"\1{MASKED}\2"),
     (r"(?i)(\bbearer\s+)[^\s\"',;]{6,}", rf"\1{MASKED}"),
     (r"((?i:\bbasic)\s+)(?=[^\s]*[A-Z0-9=])[A-Za-z0-9+/_-]{6,}=*", rf"\1{MASKED}"),

@@ -55,7 +55,7 @@ class PrometheusClient:
 
     def query(self, promql: str, at: datetime | None = None) -> tuple[Sample, ...]:
         """The samples of `promql` at `at` (now when None); a scalar is one sample."""
-        params = {"timeout": f"{self._timeout}s"}
+        params = {"timeout": write(self._settings.timeout)}
         if at is not None:
             params["time"] = f"{at.timestamp():.3f}"
         answer = self._ask(lambda: self._connect.custom_query(promql, params=params))

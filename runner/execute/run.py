@@ -63,8 +63,10 @@ def run(
             if on_started:
                 on_started(supervisor.pid, supervisor.pid)
             stopped = _wait(supervisor, request, cancelled)
+            _sweep(request)
         except BaseException:
             _stop(supervisor, request)
+            _sweep(request)
             finish(request.folder, intent, mask, "cancelled")
             raise
     return finish(request.folder, intent, mask, stopped)
@@ -212,10 +214,17 @@ def _stop(supervisor: subprocess.Popen[bytes], request: RunRequest) -> None:
         supervisor.wait(request.grace.total_seconds() + _SLACK / 2)
     except subprocess.TimeoutExpired:
         pass
-    grace = request.grace.total_seconds()
-    root = supervisor.pid if supervisor.poll() is None else None
-    processes.end(lambda: processes.of_run(request.id, root=root), grace=grace)
-    supervisor.wait()
+    if supervisor.poll() is None:
+        root, grace = supervisor.pid, request.grace.total_seconds()
+        processes.end(lambda: processes.of_run(request.id, root=root), grace=grace)
+        supervisor.wait()
+
+
+def _sweep(request: RunRequest) -> None:
+    """A supervisor that was killed leaves Ansible without a terminal: end what is left."""
+    if not (request.folder / "ending.json").exists():
+        grace = request.grace.total_seconds()
+        processes.end(lambda: processes.of_run(request.id), grace=grace)
 
 
 def _living(folder: Path, run_id: str) -> list[Any]:

@@ -139,7 +139,6 @@ def main(path: Path) -> None:
     spec = json.loads(path.read_bytes())
     path.unlink()
     private, folder = Path(spec["private"]), Path(spec["folder"])
-    os.umask(0o077)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stopper = Stopper(spec["id"], spec["timeout"], spec["grace"])

@@ -1,8 +1,8 @@
 """One message to one receiver: the console, or whatever an apprise URL stands for.
 
 An apprise URL may hold a password, and apprise writes URLs and answers into its
-own log. So that log is shut, and what goes wrong is told as RemoteError, which
-names the receiver and nothing else of it (invariant 13).
+own log. So nothing but HTTP statuses leaves that log, and what goes wrong is told
+as RemoteError, which names the receiver and nothing else of it (invariant 13).
 """
 
 from __future__ import annotations
@@ -35,30 +35,38 @@ def console(message: Message) -> None:
 
 def through_apprise(receiver: config.Receiver, message: Message) -> None:
     """Send by the receiver's URL. Raises RemoteError; its message holds no secret."""
-    apprise = _apprise()
-    service = apprise.Apprise()
-    if not service.add(_url(receiver)):
-        raise RemoteError(
-            f"receiver {receiver.name}: its url is not one that apprise can use; see its list "
-            "of services",
-            permanent=True,
-        )
-    html = receiver.format == "html"
+    url = _url(receiver)
     try:
-        result = service.notify(
-            title=message.subject,
-            body=message.html if html else message.text,
-            # Named even for text: without it some services read mentions out of the body.
-            body_format=apprise.NotifyFormat.HTML if html else apprise.NotifyFormat.TEXT,
-            interpret_escapes=False,
-        )
+        result = _notify(url, message, html=receiver.format == "html")
     except Exception as error:
         # A plugin may raise anything, and its words may hold the URL.
         raise RemoteError(
             f"receiver {receiver.name}: sending failed ({type(error).__name__})"
         ) from None
+    if result is None:
+        raise RemoteError(
+            f"receiver {receiver.name}: its url is not one that apprise can use; see its list "
+            "of services",
+            permanent=True,
+        )
     if not result:
         raise _refused(receiver, (entry.message for entry in result.logs()))
+
+
+def _notify(url: str, message: Message, *, html: bool) -> Any:
+    """apprise's result, false when it was not taken; None when it cannot use the URL."""
+    apprise = _apprise()
+    asset = apprise.AppriseAsset(app_id="runner", app_desc="Remediation runner")
+    service = apprise.Apprise(asset=asset)
+    if not service.add(url):
+        return None
+    return service.notify(
+        title=message.subject,
+        body=message.html if html else message.text,
+        # Named even for text: without it some services read mentions out of the body.
+        body_format=apprise.NotifyFormat.HTML if html else apprise.NotifyFormat.TEXT,
+        interpret_escapes=False,
+    )
 
 
 def _url(receiver: config.Receiver) -> str:
@@ -81,12 +89,30 @@ def _refused(receiver: config.Receiver, log: Iterable[str]) -> RemoteError:
     )
 
 
+class _OnlyStatus(logging.Filter):
+    """Leaves of a record of apprise nothing but the HTTP status."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        try:
+            found = _STATUS.search(record.getMessage())
+        except (TypeError, ValueError):
+            found = None
+        record.msg = found[0] if found else "(not shown: it may hold the receiver's URL)"
+        record.args = ()
+        record.exc_info = record.exc_text = record.stack_info = None
+        return True
+
+
+_ONLY_STATUS = _OnlyStatus()
+
+
 def _apprise() -> Any:
     """The library, imported late because it is large, with its log shut."""
+    log = logging.getLogger("apprise")
+    log.addFilter(_ONLY_STATUS)
+    log.propagate = False
+    # At DEBUG, urllib3 writes the path of each request: for chats, that is the secret.
+    logging.getLogger("urllib3").setLevel(logging.INFO)
     import apprise
 
-    log = logging.getLogger("apprise")
-    log.propagate = False
-    if not log.handlers:
-        log.addHandler(logging.NullHandler())
     return apprise

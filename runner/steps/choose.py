@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from runner import policy
+from runner import policy, promql
 from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
 from runner.decide import rules
@@ -29,7 +29,6 @@ from runner.inventory import Inventory
 from runner.inventory import locate as locate_host
 from runner.plan import draft
 from runner.project import Project
-from runner.promql import fill
 from runner.steps.perform import Job, perform
 from runner.steps.progress import advance, end, escalate, load, passed
 from runner.steps.waiting import for_hosts
@@ -76,18 +75,16 @@ def locate(project: Project, incident_id: int) -> bool:
     if incident.requested_hosts:
         return _locate_requested(project, incident, inventory)
     labels = _target_labels(project, incident)
-    found = [(label, locate_host(incident.alert.labels, label, inventory)) for label in labels]
-    place = next((location for _, location in found if location.hosts), None)
-    if place is None:
-        reason = found[0][1].reason if found else "no label names a host"
-        return escalate(project, incident_id, f"not located: {reason}")
+    place = locate_host(incident.alert.labels, labels, inventory)
+    if not place.hosts:
+        return escalate(project, incident_id, f"not located: {place.reason}")
     if not _join(project, incident, place.hosts):
         return False
     return advance(project, incident_id, State.LOCATED, place.reason, hosts=list(place.hosts))
 
 
 def _locate_requested(project: Project, incident: Incident, inventory: Inventory) -> bool:
-    unknown = [host for host in incident.requested_hosts if host not in inventory.hosts]
+    unknown = [host for host in incident.requested_hosts if not inventory.exact(host)]
     if unknown:
         return escalate(project, incident.id, f"not in the inventory: {', '.join(unknown)}")
     hosts = sorted(incident.requested_hosts)
@@ -197,8 +194,8 @@ def decide(project: Project, incident_id: int) -> bool:
     decision = _requested(incident) or rules.decide(
         incident.alert.labels,
         project.catalog.eligible(incident.alert.labels),
-        _condition(project, incident),
-        incident.hosts,
+        _condition(project),
+        hosts=incident.hosts,
     )
     with project.database.write() as tx:
         records.put_decision(tx, incident_id, decision)
@@ -222,24 +219,24 @@ def _requested(incident: Incident) -> Decision | None:
     )
 
 
-def _condition(project: Project, incident: Incident) -> Callable[[str], bool | None]:
-    """Whether a query gives a sample; None when nobody can tell."""
-    values = values_of(incident)
+def _condition(project: Project) -> Callable[[str], bool | None]:
+    """Whether a filled query gives a sample; None when nobody can tell."""
 
-    def ask(promql: str) -> bool | None:
+    def ask(query: str) -> bool | None:
         if project.prometheus is None:
             return None
         try:
-            return bool(project.prometheus.query(fill(promql, values)))
-        except (RemoteError, ValueError):
+            return bool(project.prometheus.query(query))
+        except RemoteError:
             return None
 
     return ask
 
 
 def values_of(incident: Incident) -> dict[str, str]:
-    """What `$name` stands for in an entry's queries: every label, and the host."""
-    return {**incident.alert.labels, "host": incident.hosts[0] if incident.hosts else ""}
+    """What `$name` stands for in an entry's queries: every label, and the located host."""
+    host = incident.hosts[0] if incident.hosts else None
+    return promql.values(incident.alert.labels, host)
 
 
 def judge(project: Project, incident_id: int) -> bool:

@@ -148,10 +148,16 @@ def _allowed(state: State, expected: Collection[State] | None) -> bool:
 
 def get(tx: sa.Connection, incident: int) -> Incident:
     """The incident; NotFound when there is none."""
-    row = tx.execute(sa.select(incidents).where(incidents.c.id == incident)).mappings().first()
-    if row is None:
+    found = find_one(tx, incident)
+    if found is None:
         raise NotFound(f"there is no incident {incident}; see `runner incident list`")
-    return from_row(row)
+    return found
+
+
+def find_one(tx: sa.Connection, incident: int) -> Incident | None:
+    """The incident, or None."""
+    row = tx.execute(sa.select(incidents).where(incidents.c.id == incident)).mappings().first()
+    return from_row(row) if row else None
 
 
 def latest_of(tx: sa.Connection, fingerprint: str) -> Incident | None:
@@ -309,7 +315,7 @@ def alert_from_json(content: Mapping[str, Any]) -> Alert:
     return Alert(**{**content, **times, "status": AlertStatus(content["status"])})
 
 
-def from_row(row: Mapping[str, Any]) -> Incident:
+def from_row(row: Any) -> Incident:
     """The incident of a row."""
     request = row["request"] or {}
     return Incident(

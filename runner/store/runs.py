@@ -139,7 +139,7 @@ def _to_row(run: Run) -> dict[str, Any]:
     }
 
 
-def from_row(row: Mapping[str, Any]) -> Run:
+def from_row(row: Any) -> Run:
     """The run of a row."""
     tasks = row["fidelity"] or []
     return Run(

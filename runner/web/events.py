@@ -11,6 +11,7 @@ import asyncio
 import logging
 import re
 import threading
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -19,7 +20,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
-from runner.errors import StoreError
 from runner.incident import Transition
 from runner.store import incidents, trail
 from runner.store.database import Database
@@ -44,6 +44,7 @@ class Listener:
     """One open connection. `None` in the queue ends it."""
 
     loop: asyncio.AbstractEventLoop
+    since: float = field(default_factory=time.monotonic)
     queue: asyncio.Queue[Transition | None] = field(
         default_factory=lambda: asyncio.Queue(MAX_WAITING + 1)
     )
@@ -71,13 +72,19 @@ class Feed:
     def join(self, listener: Listener) -> None:
         """Add a listener. Raises Refusal 429 when there are too many."""
         with self._lock:
+            self._forget_lost()
             if self._closed.is_set() or len(self._listeners) >= MAX_LISTENERS:
-                raise Refusal(429, "Too many people listen; try again later.", {"Retry-After": "30"})
+                raise Refusal(429, "Too many listen; try again later.", {"Retry-After": "30"})
             self._listeners.add(listener)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="web-events", daemon=True)
                 self._thread.start()
         self._wanted.set()
+
+    def _forget_lost(self) -> None:
+        """A connection that broke before its first byte never says goodbye."""
+        oldest = time.monotonic() - 2 * LIFETIME_SECONDS
+        self._listeners = {item for item in self._listeners if item.since > oldest}
 
     def leave(self, listener: Listener) -> None:
         """Remove a listener."""
@@ -104,7 +111,7 @@ class Feed:
                 continue
             try:
                 last = self._look(last)
-            except StoreError as error:
+            except Exception as error:  # the thread has to outlive whatever the store does
                 log.warning("live events wait for the store: %s", error)
 
     def _look(self, last: int | None) -> int:

@@ -41,7 +41,7 @@ EXAMPLES = """
 
 RETURN = """
 removed: {description: The files that were deleted., type: list, returned: always}
-kept: {description: The listed files that are gone or were written since., type: list, returned: always}
+kept: {description: The listed files that are gone or written since., type: list, returned: always}
 freed_bytes: {description: Space that the deleted files took., type: int, returned: always}
 """
 
@@ -61,7 +61,7 @@ def split(path: str, roots: list[str]) -> tuple[str, list[str]]:
 
 
 def open_parent(root: str, names: list[str]) -> int:
-    """A descriptor of the directory that holds the last name; OSError where a link is in the way."""
+    """A descriptor of the directory of the last name; OSError where a link is in the way."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     here = os.open(root, flags)
     for name in names[:-1]:
@@ -111,9 +111,9 @@ def main() -> None:
             else:
                 freed[path] = bytes_
     except Outside as error:
-        module.fail_json(msg=f"{error} does not lie below {module.params['roots']}; nothing was deleted.")
+        module.fail_json(msg=f"{error} lies below none of the roots; nothing was deleted.")
     except OSError as error:
-        module.fail_json(msg=f"{error}; deleted before: {sorted(freed)}", freed_bytes=sum(freed.values()))
+        module.fail_json(msg=f"{error}; deleted before: {sorted(freed)}")
     module.exit_json(
         changed=bool(freed),
         removed=list(freed),

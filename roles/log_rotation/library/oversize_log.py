@@ -14,10 +14,11 @@ DOCUMENTATION = """
 module: oversize_log
 short_description: Rotates a log that is larger than it may be
 description:
-  - With V(logrotate), forces logrotate on one of its files; in check mode it runs C(logrotate --debug), which only says
-    what it would do.
-  - With V(copytruncate), writes a compressed copy beside the log and then truncates the log, for services that keep it
-    open. Lines that are written between the two are lost, as with logrotate's own copytruncate.
+  - With V(logrotate), forces logrotate on one of its files; in check mode it runs
+    C(logrotate --debug), which only says what it would do.
+  - With V(copytruncate), writes a compressed copy beside the log and then truncates the log, for
+    services that keep it open. Lines that are written between the two are lost, as with logrotate's
+    own copytruncate.
   - A log that is not too large is left alone.
 options:
   path:
@@ -59,7 +60,7 @@ EXAMPLES = """
 
 RETURN = """
 bytes_before: {description: Size of the log before., type: int, returned: always}
-bytes_after: {description: Size of the log after; what it would be in check mode., type: int, returned: always}
+bytes_after: {description: Size of the log after; in check mode 0., type: int, returned: always}
 output: {description: What logrotate said., type: str, returned: when logrotate ran}
 """
 
@@ -69,8 +70,8 @@ def logrotate(module: AnsibleModule) -> str:
     params = module.params
     if not params["config"]:
         module.fail_json(msg=f"{params['path']}: the method logrotate needs the file of logrotate.")
-    how = ["--debug"] if module.check_mode else ["--verbose"]
-    command = [module.get_bin_path("logrotate", required=True, opt_dirs=["/usr/sbin"]), *how, "--force"]
+    program = module.get_bin_path("logrotate", required=True, opt_dirs=["/usr/sbin"])
+    command = [program, "--debug" if module.check_mode else "--verbose", "--force"]
     if params["state_file"]:
         command += ["--state", params["state_file"]]
     status, out, err = module.run_command([*command, params["config"]])
@@ -90,7 +91,7 @@ def open_log(path: str) -> int:
 
 
 def compress(log: int, path: str) -> None:
-    """Writes a whole compressed copy to `path`, with the log's owner and mode, or no file at all."""
+    """Writes a whole compressed copy, with the log's owner and mode, or leaves no file at all."""
     like = os.fstat(log)
     copy = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
@@ -144,7 +145,9 @@ def main() -> None:
             result["output"] = logrotate(module)
         elif not module.check_mode:
             copytruncate(path, module.params["keep"])
-        result["bytes_after"] = 0 if module.check_mode or not os.path.lexists(path) else os.lstat(path).st_size
+        # After logrotate's `nocreate` there may be no log at all.
+        there = not module.check_mode and os.path.lexists(path)
+        result["bytes_after"] = os.lstat(path).st_size if there else 0
     except (OSError, ValueError) as error:
         module.fail_json(msg=f"{path} was not rotated: {error}")
     diff = {"before": f"{path}: too large\n", "after": f"{path}: rotated by {method}\n"}

@@ -50,7 +50,10 @@ EXAMPLES = """
 RETURN = """
 known: {description: Whether supervisord has the program., type: bool, returned: always}
 active: {description: Whether it is RUNNING., type: bool, returned: always}
-state: {description: The state in supervisord's words; UNKNOWN without such a program; NO ANSWER without a supervisord., type: str, returned: always}
+state:
+  description: In supervisord's words, and UNKNOWN (no such program), NO ANSWER (no supervisord).
+  type: str
+  returned: always
 pid: {description: Of the process; 0 without one., type: int, returned: always}
 """
 
@@ -86,7 +89,7 @@ def call(module: AnsibleModule, executable: str, verb: str) -> tuple[int, str]:
 
 
 def read(module: AnsibleModule, executable: str) -> dict[str, object]:
-    """The program's state; UNKNOWN where there is no such program, NO ANSWER without a supervisord."""
+    """The program's state; UNKNOWN without such a program, NO ANSWER without supervisord."""
     status, text = call(module, executable, "status")
     found = parse_status(module.params["name"], text)
     if status == MISSING_PROGRAM and NO_SUCH not in text:
