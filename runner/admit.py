@@ -45,7 +45,16 @@ Start = Callable[[sa.Connection, int], None]
 class Inbox:
     """Looks at deliveries as they come; `wake` after one was stored."""
 
-    def __init__(self, database: Database, *, parse: Parse, start: Start, environment: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        parse: Parse,
+        start: Start,
+        complete: Callable[[Delivery], None],
+        environment: str,
+    ) -> None:
+        """`complete` fetches the rest of a group that Alertmanager truncated."""
         self._database = database
         self._parse = parse
         self._start = start

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from runner import acts, remediate
 from runner.admit import Inbox
 from runner.engine import Worker, incident_of
-from runner.errors import RunnerError
+from runner.errors import RemoteError, RunnerError
 from runner.incident import State
 from runner.intake.payload import Delivery, compose, parse
 from runner.intake.reconcile import Known, missing
