@@ -16,7 +16,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, TextIO
 
 import sqlalchemy as sa
@@ -28,7 +27,7 @@ from runner.store.trail import GENESIS, Finding, digest
 from runner.text import brief
 
 FORMAT = "runner-audit/1"
-_HEADER = {"format", "incident", "first", "before", "last", "head", "rows", "digest"}
+_HEADER = {"format", "incident", "first", "before", "last", "head", "rows", "digest", "check"}
 _ROW = {"sequence", "incident", "at", "actor", "action", "previous", "reason", "detail", "hash"}
 
 
@@ -47,11 +46,11 @@ def export(
         return _export_incident(tx, out, incident, since)
     end = tx.execute(sa.select(chain)).first()
     if end is None:
-        out.write(_dump(_header(None, 1, GENESIS, 0, GENESIS)))
+        out.write(_sealed(_header(None, 1, GENESIS, 0, GENESIS)))
         return 0
     first = end.first if since is None else _first_since(tx, since, end.last + 1)
     before = end.before if first == end.first else _hash_of(tx, first - 1)
-    out.write(_dump(_header(None, first, before, end.last, end.head)))
+    out.write(_sealed(_header(None, first, before, end.last, end.head)))
     written = 0
     for row in _between(tx, first, end.last):
         out.write(_dump(_fields(row)))
@@ -66,7 +65,7 @@ def _export_incident(tx: sa.Connection, out: TextIO, incident: int, since: datet
     before = str(lines[0]["before"]) if lines else GENESIS
     header = _header(incident, ends[0], before, ends[1], rows[-1].hash if rows else GENESIS)
     header |= {"rows": len(rows), "digest": _digest(row.hash for row in rows)}
-    out.write(_dump(header))
+    out.write(_sealed(header))
     out.writelines(map(_dump, lines))
     return len(rows)
 
@@ -115,8 +114,13 @@ def _dump(content: Mapping[str, Any]) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":")) + "\n"
 
 
-def _digest(hashes: Iterable[str]) -> str:
-    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+def _sealed(header: dict[str, Any]) -> str:
+    """The header's line, with a hash of itself: it is in no chain."""
+    return _dump(header | {"check": _digest([_dump(header)])})
+
+
+def _digest(texts: Iterable[str]) -> str:
+    return hashlib.sha256("".join(texts).encode()).hexdigest()
 
 
 class _Broken(Exception):
@@ -140,8 +144,10 @@ def verify_export(lines: Iterable[str], *, head: str | None = None) -> Finding:
 
 def _read_header(line: str) -> dict[str, Any]:
     header = _parse(1, line, _HEADER)
+    if header.pop("check") != _digest([_dump(header)]):
+        raise _Broken("the header was changed after it was written")
     if header["format"] != FORMAT:
-        raise _Broken("line 1 is not the header of an audit export of this version")
+        raise _Broken(f"the export is not of the format {FORMAT}; use the version that wrote it")
     return header
 
 
@@ -155,17 +161,20 @@ def _checked(
         row = _parse(number, line, _ROW if whole else _ROW | {"before"})
         if whole and row["sequence"] != expected:
             raise _Broken(f"transition {expected} is missing: line {number} has {row['sequence']}")
-        if not whole:
-            before = row["before"]
-            if row["incident"] != header["incident"] or row["sequence"] < expected:
-                raise _Broken(f"line {number} does not belong where it is")
-        if digest(before, row | {"at": datetime.fromisoformat(row["at"])}) != row["hash"]:
-            raise _Broken(f"transition {row['sequence']} was changed after it was written")
+        _check_row(row, before if whole else row["before"])
         before, expected = row["hash"], row["sequence"] + 1
         hashes.append(before)
         yield len(hashes), before
+    # The rows of one incident have gaps, so that only together they show that none is missing.
     if not whole and _digest(hashes) != header["digest"]:
-        raise _Broken("the rows are not those that the header counted")
+        raise _Broken("a row of the incident was removed, added or moved")
+
+
+def _check_row(row: dict[str, Any], before: str) -> None:
+    at = datetime.fromisoformat(row["at"])
+    same_time = at.astimezone(UTC).isoformat(timespec="microseconds") == row["at"]
+    if not same_time or digest(before, row | {"at": at}) != row["hash"]:
+        raise _Broken(f"transition {row['sequence']} was changed after it was written")
 
 
 def _compare_ends(header: Mapping[str, Any], rows: int, last: str, head: str | None) -> None:

@@ -11,7 +11,7 @@ import math
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -55,13 +55,27 @@ class Sources:
     query: Callable[[str], Sequence[Point]] | None = None
     http: Callable[[str], int] | None = None  #: URL → status; `http_status` is one
     values: Mapping[str, str] = field(default_factory=dict)  #: host, instance, for `$name`
+    #: (inventory name, address) of every host of the run: a check that names `$host` looks
+    #: at each, a query by name and a URL by address; when empty, `values` has the host
+    hosts: tuple[tuple[str, str], ...] = ()
     addresses: frozenset[str] = frozenset()  #: of the plan's hosts; others are not called
     results: Mapping[str, Any] = field(default_factory=dict)  #: what `set_stats` reported
 
 
 def observe_once(checks: Sequence[VerifyCheck], sources: Sources) -> tuple[Check, ...]:
     """What each check sees right now. Never raises: a source that fails is unknown."""
-    return tuple(_observed(check, sources) for check in checks)
+    return tuple(_observed(check, one) for check in checks for one in _each(check, sources))
+
+
+def _each(check: VerifyCheck, sources: Sources) -> Iterator[Sources]:
+    """`sources` once for each host, if `check` asks about hosts."""
+    text = check.promql or check.http or ""
+    if not sources.hosts or not re.search(r"\$(?:host\b|\{host\})", text):
+        yield sources
+        return
+    for name, address in sources.hosts:
+        host = address if check.http is not None else name
+        yield replace(sources, values={**sources.values, "host": host}, hosts=((name, address),))
 
 
 def combine(checks: Sequence[Check]) -> Result:
@@ -178,6 +192,8 @@ def _observed(check: VerifyCheck, sources: Sources) -> Check:
     # a bug in a source must leave the effect unknown, not lose the verification of a run
     except Exception as error:
         result, seen = Result.UNKNOWN, f"it cannot be checked: {brief(str(error), 200)}"
+    if "$" in target and len(sources.hosts) == 1:
+        seen = f"{sources.hosts[0][0]}: {seen}"
     return Check(kind=kind, target=target, result=result, seen=seen)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import socket
 import subprocess
 import sys
 import threading
@@ -180,6 +181,19 @@ def test_it_logs_in_with_what_the_file_says_now(fake: Fake, tmp_path: Path) -> N
         client.rules()
     client.close()
     assert fake.authorization == ["Bearer one"] * 2 + ["Bearer two"] * 2
+
+
+def test_a_server_that_does_not_answer_is_named() -> None:
+    """Invariant 14: a question ends at its timeout."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        client = PrometheusClient(
+            Prometheus.model_validate({"url": f"http://{address}", "timeout": "100ms"})
+        )
+        with pytest.raises(RemoteError) as caught:
+            client.query("x")
+        client.close()
+    assert str(caught.value) == f"Prometheus at {address} did not answer within 100ms"
 
 
 def test_a_password_in_the_url_is_not_in_the_message() -> None:

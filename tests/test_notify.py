@@ -325,3 +325,12 @@ def test_the_wait_doubles_up_to_an_hour() -> None:
     waits = [wait_after(attempts) for attempts in range(100)]
     assert waits[:3] == [timedelta(seconds=30), timedelta(minutes=1), timedelta(minutes=2)]
     assert waits[-1] == LONGEST_WAIT
+
+
+def test_a_receiver_that_answered_is_free_for_the_next_step(store: Database) -> None:
+    sent: list[Message] = []
+    told = notifier(store, CHAT, senders={"chat": sent.append})
+    for number in range(30):
+        waiting(store, fingerprint=f"f{number}")
+        assert told.step(NOW) == 1
+    assert len(sent) == 30

@@ -1,144 +1,224 @@
+"""A rehearsal says what its run then does: each entry on a host of the demo inventory, for real."""
+
 from __future__ import annotations
 
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import yaml
 
-from runner.execute import diff
-from runner.execute.events import MAX_DIFF, compact, cut
-from runner.execute.rehearsal import diff_of
-from runner.execute.request import RunResult
-from runner.execute.run import run
-from runner.incident import Outcome
-from tests.execute_lab import Lab, needs_ansible
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
 
-real, with_ansible = needs_ansible
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (BIN / "supervisord").exists() and not os.environ.get("CI"),
+        reason="supervisord is not installed beside Python",
+    ),
+]
 
+APP = """\
+import http.server
 
-def event(host: str, uuid: str, **result: Any) -> dict[str, Any]:
-    return {
-        "event": "runner_on_ok", "host": host, "uuid": uuid, "task": f"task {uuid}",
-        "action": "ansible.builtin.copy", "res": result,
-    }  # fmt: skip
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
 
-
-def test_before_and_after_become_a_unified_diff() -> None:
-    text = diff.unified([{"before": "a\nb\n", "after": "a\nc\n", "before_header": "/etc/x"}])
-    assert text.splitlines()[:2] == ["--- /etc/x", "+++ after"]
-    assert "-b" in text and "+c" in text
-
-
-def test_a_mapping_is_compared_key_by_key() -> None:
-    text = diff.unified({"before": {"mode": "0644", "path": "/x"}, "after": {"mode": "0600"}})
-    assert '- "mode": "0644",' in text
-
-
-def test_prepared_text_is_taken_as_it_is() -> None:
-    assert diff.unified({"prepared": "-old\n+new\n"}) == "-old\n+new"
-
-
-@pytest.mark.parametrize("reported", [{}, [], None, {"before": "x", "after": "x"}, "", [{}]])
-def test_no_difference_gives_no_text(reported: Any) -> None:
-    assert diff.unified(reported) in ("", "None")
-
-
-def test_two_huge_sides_are_told_by_their_hashes() -> None:
-    """Invariant 14: comparing has a bound."""
-    text = diff.unified({"before": "a" * 600_000, "after": "b" * 600_000})
-    assert "too large to show; sha256" in text
+http.server.ThreadingHTTPServer(("127.0.0.1", {port}), Handler).serve_forever()
+"""
+SUPERVISORD = """\
+[unix_http_server]
+file=%(here)s/supervisor.sock
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+[supervisord]
+pidfile=%(here)s/supervisord.pid
+logfile=%(here)s/supervisord.log
+[supervisorctl]
+serverurl=unix://%(here)s/supervisor.sock
+[program:app]
+command={python} app.py
+directory=%(here)s/app/current
+autorestart=false
+stopwaitsecs=1
+stdout_logfile=%(here)s/log/app.log
+stdout_logfile_maxbytes=0
+"""
 
 
-def test_the_hash_is_the_same_whoever_answered_first() -> None:
-    one, two = event("web1", "t1", diff="+a"), event("web2", "t1", diff="+b")
-    assert diff_of([one, two], check=True) == diff_of([two, one], check=True)
+@dataclass(frozen=True)
+class Host:
+    """The host web1 of the demo inventory, as a directory with a supervisord of its own."""
+
+    path: Path
+    inventory: Path
+
+    def control(self, *words: str) -> str:
+        config = str(self.path / "supervisord.conf")
+        command = [str(BIN / "supervisorctl"), "-c", config, *words]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+    def play(
+        self, entry: str, *options: str, **variables: object
+    ) -> subprocess.CompletedProcess[str]:
+        playbook = str(ROOT / "playbooks" / entry / "playbook.yml")
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ["HOME"],
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_SHOW_CUSTOM_STATS": "1",
+        }
+        command = [str(BIN / "ansible-playbook"), "-i", str(self.inventory), "--limit", "web1"]
+        return subprocess.run(
+            [*command, "--diff", *options, "-e", json.dumps(variables), playbook],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+
+    def files(self) -> dict[str, tuple[int, int]]:
+        """Size and modification time (ns) of what is there, except what supervisord writes."""
+        found = {}
+        for path in self.path.rglob("*"):
+            if not path.name.startswith("supervisord."):
+                state = path.lstat()
+                found[str(path)] = (state.st_size, state.st_mtime_ns)
+        return found
 
 
-def test_the_hash_ignores_temporary_paths_and_times() -> None:
-    first = "+++ /root/.ansible/tmp/ansible-local-12ab/tmpa1b2c3d4/x.j2\n+made 2026-01-02 03:04:05"
-    second = "+++ /root/.ansible/tmp/ansible-local-99zz/tmpz9y8x7w6/x.j2\n+made 2027-11-12 13:14:15"
-    assert diff.hash_of(first) == diff.hash_of(second)
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
-def test_the_hash_sees_every_other_change() -> None:
-    assert diff.hash_of("+a") != diff.hash_of("+b")
-    assert diff.hash_of("") == ""
+def lay_out(host: Path, port: int) -> None:
+    for name in ("log", "cache", "data"):
+        (host / name).mkdir(parents=True)
+    for release in ("v1.8.0", "v1.9.0", "v1.10.0"):
+        (host / "app/releases" / release).mkdir(parents=True)
+        (host / "app/releases" / release / "app.py").write_text(APP.format(port=port))
+    (host / "app/current").symlink_to("releases/v1.10.0")
+    (host / "supervisord.conf").write_text(SUPERVISORD.format(python=sys.executable))
+    (host / "log/app.log").write_text("line\n" * 300_000)
+    for name in ("log/app.log.1.gz", "cache/page.tmp", "data/page.tmp"):
+        (host / name).write_text("old")
+        os.utime(host / name, (0, 0))
 
 
-def test_a_change_without_a_diff_is_still_told() -> None:
-    text = diff_of([event("web1", "t1", changed=True)], check=True)
-    assert "would change; ansible.builtin.copy gives no diff" in text
+@pytest.fixture
+def host() -> Iterator[Host]:
+    # Its path is short, because that of a socket in it has about 100 characters at most.
+    fleet = Path(tempfile.mkdtemp(prefix="fleet"))
+    port = free_port()
+    made = Host(fleet / "web1", fleet / "inventory")
+    lay_out(made.path, port)
+    shutil.copytree(ROOT / "inventories/demo", made.inventory)
+    variables = {"demo_fleet": str(fleet), "demo_ports": {"web1": port}}
+    (made.inventory / "group_vars/all/fleet.yml").write_text(yaml.safe_dump(variables))
+    subprocess.run([BIN / "supervisord", "-c", made.path / "supervisord.conf"], check=True)
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    yield made
+    made.control("shutdown")
+    shutil.rmtree(fleet, ignore_errors=True)
 
 
-@given(st.text(max_size=50), st.integers(0, 40))
-def test_a_cut_text_tells_its_length_and_differs_with_its_whole(text: str, most: int) -> None:
-    short = cut(text, most)
-    assert short == text if len(text) <= most else f"{len(text)} characters" in short
-    assert len(text) <= most or cut(text, most) != cut(text + "x", most)
+def changes(result: subprocess.CompletedProcess[str]) -> list[str]:
+    """The changed tasks and the lines of their diffs."""
+    assert result.returncode == 0, result.stdout + result.stderr
+    play, _, _ = result.stdout.partition("PLAY RECAP")
+    return re.findall(r"^(?:[+-](?![+-]{2}).*|changed: .*)$", play, re.MULTILINE)
 
 
-def test_a_large_diff_is_cut_but_its_hash_covers_all_of_it() -> None:
-    """Invariant 14: an event is bounded; a change past the cut still changes the hash."""
+@pytest.mark.parametrize(
+    ("entry", "variables"),
+    [
+        ("rollback_release", {"release_rollback_bad": "v1.10.0"}),
+        ("clean_disk", {"disk_space_places": ["rotated_logs", "app_cache"]}),
+        ("rotate_logs", {"log_rotation_log": "app"}),
+    ],
+)
+def test_rehearsal_changes_nothing_and_foretells_the_run(
+    host: Host, entry: str, variables: dict[str, object]
+) -> None:
+    before, process = host.files(), host.control("pid", "app")
 
-    def line(last: str) -> dict[str, Any]:
-        prepared = "+line\n" * 60_000 + last
-        data = {"host": "web1", "task_uuid": "t", "res": {"diff": {"prepared": prepared}}}
-        return compact({"event": "runner_on_ok", "event_data": data})
+    rehearsal = changes(host.play(entry, "--check", **variables))
+    assert (host.files(), host.control("pid", "app")) == (before, process)
+    run = changes(host.play(entry, **variables))
 
-    texts = [diff_of([line(last)], check=True) for last in ("+a", "+b")]
-    assert all(len(text) < MAX_DIFF + 500 for text in texts)
-    assert diff.hash_of(texts[0]) != diff.hash_of(texts[1])
-
-
-@pytest.mark.parametrize("raw", [{}, {"event_data": {"res": {"results": [1, None]}}},
-                                 {"event_data": {"res": {"msg": ["a", {"b": 1}]}}},
-                                 {"event": "playbook_on_stats", "event_data": {}}])  # fmt: skip
-def test_an_odd_event_is_kept_as_far_as_it_goes(raw: dict[str, Any]) -> None:
-    assert isinstance(compact(raw), dict)
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    return Lab(tmp_path_factory.mktemp("rehearsal"))
+    assert rehearsal == run != []
+    assert changes(host.play(entry, **variables)) == []
+    assert (host.path / "data/page.tmp").exists()
 
 
-@pytest.fixture(scope="module")
-def twice(lab: Lab) -> list[RunResult]:
-    target = lab.write("target.conf", "old password=hunter2\n")
-    play = lab.play(f"""
-        - name: Change the file
-          ansible.builtin.copy: {{content: "new password=hunter3\\n", dest: {target}}}
-        - name: Make it private
-          ansible.builtin.file: {{path: {target}, mode: "0600"}}
-        - name: Write from a template
-          ansible.builtin.template: {{src: {lab.write("x.j2", "hello")}, dest: {target}}}
-        """)
-    hide = lambda text: text.replace("hunter", "******")  # noqa: E731
-    both = {"hosts": ("web1", "web2"), "check": True}
-    return [run(lab.request(play, **both), mask=hide) for _ in range(2)]
+def test_hung_service_is_restarted(host: Host) -> None:
+    hung = int(host.control("pid", "app"))
+    os.kill(hung, signal.SIGSTOP)
+
+    rehearsal = changes(host.play("restart_service", "--check", service_restart_unit="app"))
+    assert int(host.control("pid", "app")) == hung
+    run = host.play("restart_service", service_restart_unit="app")
+
+    assert rehearsal == changes(run) != []
+    assert int(host.control("pid", "app")) != hung
+    assert "healthy: true" in run.stdout
 
 
-@real
-@with_ansible
-def test_it_shows_what_would_change_and_changes_nothing(twice: list[RunResult], lab: Lab) -> None:
-    assert twice[0].outcome is Outcome.CHANGED, twice[0].reason
-    assert "# web1 · Change the file" in twice[0].diff
-    assert "# web2 · Change the file" in twice[0].diff
-    assert (lab.folder / "target.conf").read_text() == "old password=hunter2\n"
+def test_service_that_never_answers_again_is_reported_as_unhealthy(host: Host) -> None:
+    for app in host.path.glob("app/releases/*/app.py"):
+        app.write_text("import time; time.sleep(600)")
+    host.control("signal", "KILL", "app")
+
+    result = host.play(
+        "restart_service", service_restart_unit="app", service_restart_settle_retries=1
+    )
+
+    assert result.returncode == 2
+    assert "does not answer" in result.stdout + result.stderr
+    assert "healthy: false" in result.stdout
 
 
-@real
-@with_ansible
-def test_the_same_plan_has_the_same_hash(twice: list[RunResult]) -> None:
-    assert twice[0].diff_hash == twice[1].diff_hash != ""
+@pytest.mark.parametrize("unit", ["sshd", "nosuch", "--all", "app\n"])
+def test_only_an_allowed_unit_is_restarted(host: Host, unit: str) -> None:
+    result = host.play("restart_service", service_restart_unit=unit)
+
+    assert result.returncode == 2
+    assert "is not a unit that may be restarted here" in result.stdout + result.stderr
 
 
-@real
-@with_ansible
-def test_secrets_in_the_diff_are_masked(twice: list[RunResult]) -> None:
-    """Invariant 13: a diff shows file contents."""
-    assert "-old password=******2" in twice[0].diff
-    assert "hunter" not in twice[0].diff
-    assert "hunter" not in (Path(twice[0].artifacts) / "events.jsonl").read_text()
+def test_rollback_refuses_a_release_that_is_not_served(host: Host) -> None:
+    result = host.play("rollback_release", release_rollback_bad="v2.0.0")
+
+    assert result.returncode == 2
+    assert "v2.0.0 is blamed" in result.stdout + result.stderr
+    assert os.readlink(host.path / "app/current") == "releases/v1.10.0"
+
+
+def test_diagnostics_hand_back_the_unit_and_its_log(host: Host) -> None:
+    result = host.play("collect_diagnostics", diagnostics_unit="app")
+
+    assert changes(result) == []
+    assert "name: RUNNING" in result.stdout
+    assert result.stdout.count("- line") == 50

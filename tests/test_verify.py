@@ -437,6 +437,24 @@ def test_no_value_reaches_another_host(value: str) -> None:
     assert httpx.URL(url).host in ADDRESSES
 
 
+def test_every_host_of_the_run_is_checked() -> None:
+    """Invariant 10: one healthy host of three is not a fix."""
+    asked: list[str] = []
+    sources = Sources(
+        http=lambda url: asked.append(url) or (200 if "7" in url else 503),  # type: ignore[func-returns-value]
+        query=lambda promql: asked.append(promql) or [Point(1)],  # type: ignore[func-returns-value]
+        hosts=(("web1", "192.0.2.7"), ("web2", "2001:db8::8")),
+        addresses=frozenset({"192.0.2.7", "2001:db8::8"}),
+    )
+    checks = [VerifyCheck(http="http://$host/"), VerifyCheck(promql='up{host="${host}"} == 1')]
+    looks = observe_once(checks, sources)
+    assert asked[:2] == ["http://192.0.2.7/", "http://[2001:db8::8]/"]
+    assert asked[2:] == ['up{host="web1"} == 1', 'up{host="web2"} == 1']
+    assert [look.result for look in looks] == [FIXED, NOT_FIXED, FIXED, FIXED]
+    assert looks[1].seen == "web2: it answers 503, wanted is 200"
+    assert combine(looks) is NOT_FIXED
+
+
 @pytest.fixture
 def server() -> Iterator[str]:
     """A server that answers 200 to /health, 302 to /moved, else 503."""

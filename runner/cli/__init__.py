@@ -1,0 +1,226 @@
+"""The command line: `runner NOUN VERB`. What a command needs is imported when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from runner import __version__
+
+#: Name → (module that has a command of this name, its help in a line). The order is that of help.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("runner.cli.init", "Make a project folder with the shipped catalog."),
+    "check": ("runner.cli.check", "Say what is wrong with the project; change nothing."),
+    "serve": ("runner.cli.serve", "Receive alerts, work on them, and show the dashboard."),
+    "work": ("runner.cli.serve", "Work on incidents without a web server."),
+    "alert": ("runner.cli.alert", "Hand in alerts, or ask why one did or did not run."),
+    "incident": ("runner.cli.incident", "Look at incidents, cancel them, try them again."),
+    "approval": ("runner.cli.approval", "Answer what the runner asks."),
+    "run": ("runner.cli.run", "Run an entry by hand, under the same rails."),
+    "catalog": ("runner.cli.catalog", "Look at the entries, check them, make a new one."),
+    "pause": ("runner.cli.pause", "Let nothing run anywhere until `resume`."),
+    "resume": ("runner.cli.pause", "End the pause."),
+    "audit": ("runner.cli.audit", "Prove or export the audit trail."),
+    "demo": ("runner.cli.demo", "Watch it heal a broken service on this machine."),
+}
+
+#: Exit codes as `runner --help` and docs/cli.md say them; a test compares them with errors.py.
+EXIT_CODES: dict[int, str] = {
+    0: "done; every incident ended well or waits for a person",
+    1: "failed; an incident was escalated, denied, cancelled or expired",
+    2: "the command was not understood, or the body is no delivery",
+    3: "runner.yml, the catalog or the inventory is wrong",
+    4: "the store cannot be used now",
+    5: "there is no such incident, approval or entry",
+    6: "refused: policy, a lock or another process says no",
+    7: "Prometheus or Alertmanager did not answer as it should",
+    130: "interrupted by Ctrl-C",
+}
+
+LEVELS = ("observe", "rehearse", "approve", "auto")
+
+#: An option that says its environment variable in `--help`.
+option = partial(click.option, show_envvar=True)
+
+output_option = partial(
+    click.option,
+    "--output",
+    "-o",
+    type=click.Choice(["table", "json"]),
+    envvar="RUNNER_OUTPUT",
+    show_envvar=True,
+    help="For people or for programs.",
+)
+
+
+def _set_output(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None and ctx.obj is not None:
+        ctx.obj.output = value
+
+
+class Verb(click.Command):
+    """A command that takes `--output` too, so that it may stand behind the verb."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        output_option(expose_value=False, is_eager=True, callback=_set_output)(self)
+
+
+class Noun(click.Group):
+    """The verbs of one noun."""
+
+    command_class = Verb
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the module."""
+        return list(self.commands)
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, and not to be listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, from its module."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table, without importing a command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What the exit codes mean."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), text) for code, text in EXIT_CODES.items()])
+
+
+class Root(LazyGroup):
+    """Turns whatever a command raises into one sentence and an exit code."""
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
+        """Run one command line and exit."""
+        argv = list(sys.argv[1:] if args is None else args)
+        extra.pop("prog_name", None)
+        extra["standalone_mode"] = False
+        sys.exit(_ended(argv, partial(super().main, argv, "runner", **extra)))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """The command's answer. Nobody reading on is no error that needs words."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 141
+
+
+def _ended(argv: list[str], run: Callable[[], Any]) -> int:
+    """The exit code of `run`; whatever it raises is told on standard error."""
+    from runner.errors import RunnerError
+
+    try:
+        code = run()
+        return code if isinstance(code, int) else 0
+    except click.Abort:
+        return 130
+    except click.UsageError as error:
+        place = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
+        _tell(argv, error.format_message().rstrip(".") + place)
+        return 2
+    except click.ClickException as error:
+        _tell(argv, error.format_message())
+        return error.exit_code
+    except RunnerError as error:
+        _tell(argv, str(error))
+        return error.exit_code
+    except Exception as error:
+        return _unexpected(argv, error)
+
+
+def _unexpected(argv: list[str], error: Exception) -> int:
+    name = f"{type(error).__name__}: {error}".rstrip(": ")
+    if _asked(argv, "RUNNER_VERBOSE", "-v", "--verbose"):
+        import traceback
+
+        click.echo("".join(traceback.format_exception(error)), err=True)
+        _tell(argv, f"internal error: {name}")
+    else:
+        _tell(argv, f"internal error: {name}; `runner -v …` shows where it happened")
+    return 1
+
+
+def _tell(argv: list[str], sentence: str) -> None:
+    """Say on standard error why it ended, in the form that was asked for."""
+    from runner.text import visible
+
+    if "json" in _outputs(argv):
+        import json
+
+        click.echo(json.dumps({"error": sentence}), err=True)
+    else:
+        click.echo("runner: " + visible(sentence, lines=True).replace("\n", "\n  "), err=True)
+
+
+def _asked(argv: list[str], variable: str, *flags: str) -> bool:
+    return bool(os.environ.get(variable)) or any(word in flags for word in argv)
+
+
+def _outputs(argv: list[str]) -> set[str]:
+    """What was asked for, even by a command line that could not be understood."""
+    after = dict(zip(argv, [*argv[1:], ""], strict=True))
+    words = {after.get("--output", ""), after.get("-o", ""), os.environ.get("RUNNER_OUTPUT", "")}
+    return words | {word.partition("=")[2] for word in argv if word.startswith("--output=")}
+
+
+@click.group(
+    cls=Root,
+    context_settings={"auto_envvar_prefix": "RUNNER", "help_option_names": ["-h", "--help"]},
+)
+@option("--config", "-c", type=click.Path(), default="runner.yml", show_default=True,
+        help="The project's configuration.")  # fmt: skip
+@option("--level", type=click.Choice(LEVELS), help="How far to go at most. It never raises a level.")
+@output_option(default="table", show_default=True)
+@option("--no-color", is_flag=True, help="No colours. NO_COLOR does the same.")
+@option("--verbose", "-v", is_flag=True, help="Log more, and show where errors happened.")
+@click.version_option(__version__, prog_name="runner", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, config: str, level: str | None, output: str, no_color: bool,
+        verbose: bool) -> None:  # fmt: skip
+    """From an alert to a rehearsed, approved and verified Ansible playbook.
+
+    Every option may be given as the environment variable that its help names.
+    """
+    from runner.cli.session import Session
+
+    ctx.obj = Session.of(config, level, output, color=not no_color, verbose=verbose)
+    ctx.call_on_close(ctx.obj.close)
+
+
+def main() -> NoReturn:
+    """The program. It ends even when a thread is still in the middle of a step."""
+    try:
+        cli.main()
+    except SystemExit as end:
+        import threading
+
+        if threading.active_count() == 1:
+            raise
+        # What is under way in the other threads resumes at the next start.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else 1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from runner.errors import RemoteError
 from runner.evidence.samples import Sample
-from runner.inventory import Inventory, locate
+from runner.incident import Labels
 
 
 class Metrics(Protocol):
@@ -16,21 +16,23 @@ class Metrics(Protocol):
     def query(self, promql: str) -> Sequence[Sample]: ...
 
 
-def health(prometheus: Metrics | None, inventory: Inventory) -> Mapping[str, bool | None] | None:
+def health(
+    prometheus: Metrics | None, hosts: Iterable[str], locate: Callable[[Labels], tuple[str, ...]]
+) -> Mapping[str, bool | None] | None:
     """Host → whether every one of its targets is up; None for a host that no target names.
 
     None altogether without a Prometheus; with one that does not answer, every host is None,
-    because missing data is unknown, not good (invariant 10).
+    because missing data is unknown, not good (invariant 10). `locate` gives a target's host.
     """
     if prometheus is None:
         return None
-    healthy: dict[str, bool | None] = dict.fromkeys(inventory.hosts)
+    healthy: dict[str, bool | None] = dict.fromkeys(hosts)
     try:
         samples = prometheus.query("up")
     except RemoteError:
         return healthy
     for sample in samples:
         if sample.known:
-            for host in locate(sample.labels, "instance", inventory).hosts:
+            for host in locate(sample.labels):
                 healthy[host] = sample.value == 1 and healthy[host] is not False
     return healthy

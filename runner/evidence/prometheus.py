@@ -46,8 +46,7 @@ class PrometheusClient:
             url=self._url,
             session=self._session,
             timeout=self._timeout,
-            # one more try for a kept connection that the other side had closed
-            retry=Retry(total=1, status=0, redirect=3, backoff_factor=0.1),
+            retry=Retry(0, read=False),  # who asks again knows when; a try must end in time
         )
 
     def close(self) -> None:

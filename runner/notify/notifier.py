@@ -149,6 +149,9 @@ class Notifier:
         finally:
             for lane in lanes.values():
                 lane.given_up.set()
+        hanging = {letter.due.receiver for letter in waiting.values()}
+        for name in lanes.keys() - hanging:
+            del self._busy[name]  # it answered for its last letter: it only has to end
         yield from [(letter, _too_slow(letter.due)) for letter in waiting.values()]
 
     def _note(self, due: outbox.Due, error: RemoteError | None, now: datetime) -> None:

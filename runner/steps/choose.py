@@ -277,8 +277,9 @@ def stop_at(project: Project, incident_id: int, verdict: Verdict) -> bool:
 
 
 def _because(verdict: Verdict) -> str:
-    limiting = "; ".join(reason.text for reason in verdict.limiting)
-    return f"level {verdict.level}: {limiting}" if limiting else f"level {verdict.level}"
+    if verdict.level is Level.AUTO:
+        return "level auto: nothing holds it back"
+    return f"level {verdict.level}: " + "; ".join(reason.text for reason in verdict.limiting)
 
 
 def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
@@ -303,7 +304,11 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
         paused=paused,
         variables={name: host.variables for name, host in inventory.hosts.items()},
         groups=inventory.groups,
-        healthy=health(project.prometheus, inventory),
+        healthy=health(
+            project.prometheus,
+            inventory.hosts,
+            lambda labels: locate_host(labels, "instance", inventory).hosts,
+        ),
         busy=busy,
         history=tuple(_past(run, verified.get(run.id)) for run in past),
         incident=incident.id,

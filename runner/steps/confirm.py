@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from runner import policy, verify
 from runner.catalog.entry import Entry, VerifyCheck
 from runner.errors import RemoteError, RunnerError
+from runner.evidence.lookback import expr_of, lookback
+from runner.evidence.prometheus import PrometheusClient
+from runner.evidence.samples import AlertingRule
 from runner.incident import (
+    Decision,
     Incident,
     Level,
     Outcome,
@@ -105,20 +110,22 @@ def _applicable(incident: Incident, entry: Entry) -> tuple[VerifyCheck, ...]:
 
 def _sources(project: Project, incident: Incident, run: Run) -> verify.Sources:
     prometheus = project.prometheus
+    hosts = _addresses(project.inventory(), run.hosts)
     return verify.Sources(
         alert_cleared=lambda: cleared(project, incident),
         query=prometheus.query if prometheus is not None else None,
         http=verify.http_status,
         values=values_of(incident),
-        addresses=_addresses(project.inventory(), run.hosts),
+        hosts=hosts,
+        addresses=frozenset(text for pair in hosts for text in pair),
         results=run.results,
     )
 
 
-def _addresses(inventory: Inventory, hosts: tuple[str, ...]) -> frozenset[str]:
+def _addresses(inventory: Inventory, hosts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """(inventory name, address) of each host, as the inventory tells."""
     known = [inventory.hosts[host] for host in hosts if host in inventory.hosts]
-    addresses = {str(host.variables.get("ansible_host", host.name)) for host in known}
-    return frozenset(addresses | {host.name for host in known})
+    return tuple((host.name, str(host.variables.get("ansible_host", host.name))) for host in known)
 
 
 def cleared(project: Project, incident: Incident) -> Result:
@@ -142,7 +149,7 @@ def _cleared_in_prometheus(project: Project, incident: Incident) -> Result:
     if project.prometheus is None:
         return Result.UNKNOWN
     try:
-        rule = project.prometheus.rule_of(incident.alert.name, incident.alert.labels)
+        rule = _rule(project.prometheus, incident)
         active = project.prometheus.alerts()
     except RemoteError:
         return Result.UNKNOWN
@@ -155,13 +162,19 @@ def _cleared_in_prometheus(project: Project, incident: Incident) -> Result:
 
 def _lookback(project: Project, incident: Incident) -> timedelta:
     """How long the past may still keep the alert firing, read from its rule."""
+    told = lookback(expr_of(incident.alert.generator_url) or "")
     if project.prometheus is None or incident.requested_by is not None:
-        return timedelta()
+        return told
     try:
-        rule = project.prometheus.rule_of(incident.alert.name, incident.alert.labels)
+        rule = _rule(project.prometheus, incident)
     except RemoteError:
-        return timedelta()
-    return rule.lookback if rule is not None else timedelta()
+        return told
+    return rule.lookback if rule is not None else told
+
+
+def _rule(prometheus: PrometheusClient, incident: Incident) -> AlertingRule | None:
+    told = expr_of(incident.alert.generator_url)
+    return prometheus.rule_of(incident.alert.name, incident.alert.labels, told)
 
 
 def undo(project: Project, incident_id: int) -> bool:
@@ -180,7 +193,11 @@ def undo(project: Project, incident_id: int) -> bool:
 
 def _undo(project: Project, incident: Incident, entry: Entry) -> str:
     """What came of the undo, as a sentence. It passes policy like any other entry."""
-    verdict = policy.judge(case_of(project, incident, entry))
+    declared = Decision(
+        decider="runner", entry=entry.id, reason=f"{incident.entry} declares it as its undo"
+    )
+    case = replace(case_of(project, incident, entry), decisions=(declared,))
+    verdict = policy.judge(case)
     needed = Level.AUTO if incident.level is Level.AUTO else Level.APPROVE
     if verdict.level.rank < needed.rank:
         because = "; ".join(reason.text for reason in verdict.limiting)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runner.catalog.entry import Entry
-from runner.errors import StoreError
+from runner.errors import RunnerError, StoreError
 from runner.execute import run as ansible
 from runner.execute.request import RunRequest, RunResult
 from runner.incident import Outcome, Plan, Purpose, Run
@@ -75,12 +75,17 @@ def _start(project: Project, job: Job) -> Run:
         if not runs.intend(tx, run, worker=project.worker, lock=job.plan.touched):
             # A worker that was taken for dead has been overtaken here; its run counts.
             return _existing(project, job)
-    result = ansible.run(
-        request,
-        on_event=lambda event: project.tell(run, event),
-        cancelled=_cancelled(project, job.incident),
-        mask=project.mask,
-    )
+    try:
+        result = ansible.run(
+            request,
+            on_event=lambda event: project.tell(run, event),
+            cancelled=_cancelled(project, job.incident),
+            mask=project.mask,
+        )
+    except RunnerError as error:  # nothing was started, so the hosts are free
+        ended = {"outcome": Outcome.FAILED, "reason": str(error), "ended_at": datetime.now(UTC)}
+        _write(project, run, release=True, **ended)
+        return run
     _store(project, run, result)
     return run
 

@@ -150,6 +150,8 @@ def main() -> None:
         result["bytes_after"] = os.lstat(path).st_size if there else 0
     except (OSError, ValueError) as error:
         module.fail_json(msg=f"{path} was not rotated: {error}")
+    if not module.check_mode and result["bytes_after"] >= before:
+        module.fail_json(msg=f"{method} left {path} as it was; does its file cover it?", **result)
     diff = {"before": f"{path}: too large\n", "after": f"{path}: rotated by {method}\n"}
     module.exit_json(changed=True, diff=diff, **result)
 

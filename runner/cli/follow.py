@@ -1,0 +1,130 @@
+"""Incidents as they go on, printed line by line until a person or nobody has to act."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from runner import bundle
+from runner.bundle import Bundle
+from runner.cli.report import next_commands, short, title
+from runner.cli.screen import STYLES
+from runner.cli.session import Session
+from runner.cli.stand_in import StandIn
+from runner.execute.request import TaskEvent
+from runner.incident import Incident, Run, State, Transition
+from runner.store import incidents, trail
+from runner.text import brief, visible
+
+POLL = 0.1  #: seconds
+
+#: Ends with which nothing is wrong, and the question to a person, which is no failure either.
+GOOD = frozenset(
+    {
+        State.FIXED,
+        State.RESOLVED,
+        State.SUPPRESSED,
+        State.OBSERVED,
+        State.DRY_RUN,
+        State.WAITING,
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """How far one incident has been printed."""
+
+    incident: int
+    rows: tuple[Transition, ...]
+
+
+def follow(session: Session, numbers: Sequence[int], standing_in: StandIn) -> int:
+    """Print what happens to these incidents until each has ended or waits; the exit code."""
+    printed: dict[int, int] = dict.fromkeys(numbers, 0)
+    last = -1
+    with _status(session) as say:
+        while True:
+            with session.project.database.read() as tx:
+                change = incidents.last_change(tx)
+                if change != last:
+                    found = [_Seen(incident=n, rows=trail.of_incident(tx, n)) for n in numbers]
+                    current = [incidents.get(tx, number) for number in numbers]
+            if change != last:
+                last = change
+                _print(session, found, printed)
+                say(_standing(current))
+            if all(each.state.ended or each.state is State.WAITING for each in current):
+                break
+            standing_in.step()
+            time.sleep(POLL)
+    return conclude(session, numbers)
+
+
+def conclude(session: Session, numbers: Sequence[int]) -> int:
+    """Print what became of the incidents; the exit code."""
+    with session.project.database.read() as tx:
+        bundles = [bundle.load(tx, number) for number in numbers]
+    if session.json:
+        session.answer({"incidents": bundles})
+    else:
+        for each in bundles:
+            _result(session, each)
+    return exit_code([each.incident for each in bundles])
+
+
+def exit_code(found: Sequence[Incident]) -> int:
+    """0 when every incident ended well or waits for a person, else 1."""
+    return 0 if all(incident.state in GOOD for incident in found) else 1
+
+
+def _result(session: Session, found: Bundle) -> None:
+    incident = found.incident
+    text = f"incident {incident.id}: {title(incident)}: {incident.state}"
+    session.screen.line(text, STYLES.get(incident.state, ""))
+    if incident.state is State.FIXED:
+        return
+    session.screen.line(f"  runner incident show {incident.id}")
+    for command in next_commands(incident, found.approvals):
+        session.screen.line(f"  {command}")
+
+
+def _print(session: Session, found: Sequence[_Seen], printed: dict[int, int]) -> None:
+    """The transitions that have not been printed, of all incidents in their order."""
+    new = [row for seen in found for row in seen.rows[printed[seen.incident] :]]
+    starts = {seen.incident: seen.rows[0].at for seen in found if seen.rows}
+    for seen in found:
+        printed[seen.incident] = len(seen.rows)
+    if session.json:
+        return
+    for row in sorted(new, key=lambda row: row.sequence):
+        assert row.incident is not None
+        after = short(row.at - starts[row.incident])
+        line = f"#{row.incident:<4} {after:>7}  {row.action:<10}  {row.reason}"
+        session.screen.line(line, STYLES.get(row.action, ""))
+
+
+def _standing(current: Sequence[Incident]) -> str:
+    going = [each for each in current if not each.state.ended and each.state is not State.WAITING]
+    return ", ".join(f"#{each.id} {each.state}" for each in going[:5])
+
+
+@contextmanager
+def _status(session: Session) -> Iterator[Callable[[str], None]]:
+    """A line at the end of a terminal that says what is being done; nothing elsewhere."""
+    if session.json or not session.screen.terminal:
+        yield lambda text: None
+        return
+    with session.screen.console.status("") as status:
+
+        def task(run: Run, event: TaskEvent) -> None:
+            what = f"#{run.incident} {run.purpose} {event.host}: {brief(event.task)} {event.status}"
+            status.update(visible(what).replace("[", r"\["))
+
+        session.project.listeners.append(task)
+        try:
+            yield status.update
+        finally:
+            session.project.listeners.remove(task)

@@ -1,0 +1,107 @@
+"""`runner incident`: what happened, and the two things a person may do about it."""
+
+from __future__ import annotations
+
+import click
+
+from runner import acts, bundle
+from runner.cli import Noun, option
+from runner.cli.report import age, place, show_incident
+from runner.cli.session import Session, as_option, person
+from runner.incident import Incident, State
+from runner.store import incidents
+
+NUMBER = click.IntRange(min=1)
+
+
+@click.group(cls=Noun)
+def incident() -> None:
+    """Look at incidents, cancel them, try them again."""
+
+
+@incident.command("list")
+@option("--state", "states", multiple=True, type=click.Choice([str(state) for state in State]),
+        help="Only those in this state; may be given several times.")  # fmt: skip
+@option("--open", "is_open", is_flag=True, help="Only those that have not ended.")
+@option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True,
+        help="How many, the newest first.")  # fmt: skip
+@click.pass_obj
+def list_(session: Session, states: tuple[str, ...], is_open: bool, limit: int) -> None:
+    """Incidents, the newest first."""
+    with session.project.database.read() as tx:
+        found = incidents.find(
+            tx,
+            states=[State(state) for state in states],
+            ended=False if is_open else None,
+            limit=limit,
+        )
+    if session.json:
+        session.answer(found)
+    elif not found:
+        session.note("There are no such incidents.")
+    else:
+        columns = ("id", "changed", "state", "alert", "host", "entry", "reason")
+        session.screen.table(columns, [_row(each) for each in found])
+
+
+def _row(found: Incident) -> tuple[object, ...]:
+    return (
+        found.id,
+        age(found.updated_at),
+        found.state,
+        found.alert.name,
+        place(found),
+        found.entry or found.requested_entry or "-",
+        found.reason,
+    )
+
+
+@incident.command()
+@click.argument("number", type=NUMBER)
+@option("--evidence", is_flag=True, help="The text of the evidence, too.")
+@option("--diff", is_flag=True, help="The whole diff of the rehearsal.")
+@option("--all", "everything", is_flag=True, help="Both.")
+@click.pass_obj
+def show(session: Session, number: int, evidence: bool, diff: bool, everything: bool) -> None:
+    """Everything that is known of one incident."""
+    with session.project.database.read() as tx:
+        found = bundle.load(tx, number)
+    if session.json:
+        session.answer(found)
+    else:
+        show_incident(
+            session.screen, found, evidence=evidence or everything, diff=diff or everything
+        )
+
+
+@incident.command()
+@click.argument("number", type=NUMBER)
+@option("--reason", required=True, help="Why; the trail keeps it.")
+@as_option
+@click.pass_obj
+def cancel(session: Session, number: int, reason: str, name: str | None) -> None:
+    """Stop an incident; a run under way is ended."""
+    acts.cancel(session.project, number, by=person(name), reason=reason)
+    with session.project.database.read() as tx:
+        found = incidents.get(tx, number)
+    if session.json:
+        session.answer(found)
+    elif found.state.ended:
+        session.screen.line(f"incident {number} is cancelled")
+    else:
+        session.screen.line(f"incident {number} is told to stop; it is {found.state} now")
+
+
+@incident.command()
+@click.argument("number", type=NUMBER)
+@option("--reason", required=True, help="Why; the trail keeps it.")
+@as_option
+@click.pass_obj
+def retry(session: Session, number: int, reason: str, name: str | None) -> None:
+    """Handle an ended incident again, as a new one."""
+    opened = acts.retry(session.project, number, by=person(name), reason=reason)
+    if session.json:
+        session.answer({"incident": opened})
+    else:
+        session.screen.line(f"incident {opened} handles it again: runner incident show {opened}")
+    session.note_if_idle()

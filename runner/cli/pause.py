@@ -1,0 +1,47 @@
+"""`runner pause` and `runner resume`: one switch for everything."""
+
+from __future__ import annotations
+
+import click
+
+from runner.cli import Verb, option
+from runner.cli.session import Session, as_option, person
+
+
+@click.command(cls=Verb)
+@option("--reason", required=True, help="Why; the trail and the dashboard show it.")
+@as_option
+@click.pass_obj
+def pause(session: Session, reason: str, name: str | None) -> None:
+    """Let nothing run anywhere until `resume`.
+
+    Alerts are still received, decided on and recorded, as at level observe. A run that has
+    been started is not stopped; `runner incident cancel` does that.
+    """
+    from runner import acts
+
+    acts.pause(session.project, by=person(name), reason=reason)
+    _said(session)
+
+
+@click.command(cls=Verb)
+@option("--reason", default="", help="Why.")
+@as_option
+@click.pass_obj
+def resume(session: Session, reason: str, name: str | None) -> None:
+    """End the pause."""
+    from runner import acts
+
+    acts.resume(session.project, by=person(name), reason=reason)
+    _said(session)
+
+
+def _said(session: Session) -> None:
+    from runner.store import switches
+
+    with session.project.database.read() as tx:
+        why = switches.paused(tx)
+    if session.json:
+        session.answer({"paused": why})
+    else:
+        session.screen.line(why or "not paused: incidents go as far as their level lets them")

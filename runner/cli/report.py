@@ -1,0 +1,237 @@
+"""An incident in words: what a person reads before they approve, and afterwards."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from runner import duration
+from runner.bundle import Bundle
+from runner.cli.screen import STYLES, Screen
+from runner.incident import Approval, Fidelity, Incident, Purpose, Run, State, Transition
+from runner.text import brief
+
+#: Lines of a diff that are shown unless all of it is asked for.
+DIFF_LINES = 40
+EVIDENCE_LINES = 12
+
+
+def age(at: datetime, now: datetime | None = None) -> str:
+    """How long ago, in its two largest units: `3m20s ago`."""
+    return f"{short((now or datetime.now(UTC)) - at)} ago"
+
+
+def short(span: timedelta) -> str:
+    """A duration for people: `0.4s`, `12s`, `3m20s`, `2d4h`."""
+    seconds = span.total_seconds()
+    if 0 <= seconds < 10:
+        return f"{seconds:.1f}s"
+    for unit in (86400, 3600):
+        if seconds >= unit:
+            below = unit // 24 if unit == 86400 else 60
+            return duration.write(timedelta(seconds=seconds // below * below))
+    return duration.write(timedelta(seconds=int(seconds)))
+
+
+def moment(at: datetime) -> str:
+    """A time, in UTC."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def until(at: datetime) -> str:
+    """When something ends, as seen from now."""
+    left = at - datetime.now(UTC)
+    return f"in {short(left)}" if left > timedelta() else f"{short(-left)} ago"
+
+
+def place(incident: Incident) -> str:
+    """Where the incident is: hosts when they are known, else what the alert says."""
+    hosts = incident.hosts or incident.requested_hosts
+    return ", ".join(hosts) or incident.alert.labels.get("instance", "")
+
+
+def title(incident: Incident) -> str:
+    """What the incident is about, in a few words."""
+    where = place(incident)
+    return f"{incident.alert.name} on {where}" if where else incident.alert.name
+
+
+def show_incident(screen: Screen, bundle: Bundle, *, evidence: bool, diff: bool) -> None:
+    """Everything that is known, in the order in which it became known."""
+    _head(screen, bundle.incident)
+    _evidence(screen, bundle, whole=evidence)
+    _decisions(screen, bundle)
+    show_verdict(screen, bundle)
+    show_plan(screen, bundle, whole=diff)
+    _approvals(screen, bundle.approvals)
+    _runs(screen, bundle)
+    _timeline(screen, bundle.transitions)
+    _next(screen, bundle)
+
+
+def _head(screen: Screen, incident: Incident) -> None:
+    screen.line(f"Incident {incident.id}: {title(incident)}", "bold")
+    screen.line(f"{incident.state}: {incident.reason}", STYLES.get(incident.state, ""))
+    labels = " ".join(f"{k}={brief(v)}" for k, v in sorted(incident.alert.labels.items()))
+    notes = (f"{k}: {brief(v, 200)}" for k, v in sorted(incident.alert.annotations.items()))
+    screen.heading("Alert")
+    screen.pairs(
+        [
+            ("labels", labels),
+            *(("note", text) for text in notes),
+            ("firing since", moment(incident.alert.starts_at)),
+            ("fingerprint", incident.alert.fingerprint),
+            ("told by", f"{incident.alert.source}, {incident.deliveries} times"),
+            ("asked for by", incident.requested_by or ""),
+            ("hosts", ", ".join(incident.hosts)),
+            ("handled by", f"incident {incident.joined}" if incident.joined else ""),
+        ]
+    )
+
+
+def _evidence(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
+    if not bundle.evidence:
+        return
+    screen.heading("Evidence")
+    for item in bundle.evidence:
+        screen.line(f"  [{item.number}] {item.title} ({item.kind}: {brief(item.source)})")
+        if whole:
+            screen.block(item.text, "      ")
+    if not whole:
+        screen.line("  --evidence shows what they say", "dim")
+
+
+def _decisions(screen: Screen, bundle: Bundle) -> None:
+    for decision in bundle.decisions:
+        screen.heading(f"Decision of {decision.decider}")
+        cited = ", ".join(f"[{number}]" for number in decision.cited)
+        values = " ".join(f"{name}={value}" for name, value in decision.values.items())
+        screen.pairs(
+            [
+                ("entry", decision.entry or "none"),
+                ("because", decision.reason),
+                ("values", values),
+                ("evidence", cited),
+                ("confidence", f"{decision.confidence:.0%}"),
+            ]
+        )
+        screen.pairs((f"not {entry}", why) for entry, why in decision.alternatives)
+
+
+def show_verdict(screen: Screen, bundle: Bundle) -> None:
+    """How far policy lets it go; what holds it there is marked."""
+    if bundle.verdict is None:
+        return
+    screen.heading(f"Verdict: {bundle.verdict.level}")
+    for reason in bundle.verdict.reasons:
+        limits = reason in bundle.verdict.limiting
+        mark = ">" if limits else " "
+        line = f"{mark} {reason.level:<8}  {reason.rule}: {reason.text}"
+        screen.line(line, "" if limits else "dim")
+
+
+def show_plan(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
+    """What would run, and what check mode showed of it."""
+    if (plan := bundle.plan) is not None:
+        screen.heading("Plan")
+        variables = " ".join(f"{name}={value}" for name, value in plan.variables.items())
+        screen.pairs(
+            [
+                ("entry", plan.entry),
+                ("hosts", ", ".join(plan.hosts)),
+                ("touches also", ", ".join(plan.delegates)),
+                ("variables", variables),
+                ("hash", plan.hash),
+            ]
+        )
+    if (run := rehearsal(bundle)) is not None:
+        _rehearsal(screen, run, whole=whole)
+
+
+def rehearsal(bundle: Bundle) -> Run | None:
+    """The newest run in check mode."""
+    return next((run for run in reversed(bundle.runs) if run.purpose.check), None)
+
+
+def _rehearsal(screen: Screen, run: Run, *, whole: bool) -> None:
+    screen.heading(f"Rehearsal: {run.outcome or 'under way'}")
+    screen.pairs([("showed", run.reason), ("fidelity", _fidelity(run.fidelity))])
+    screen.diff(run.diff, "  ", None if whole else DIFF_LINES)
+
+
+def _fidelity(fidelity: Fidelity) -> str:
+    hidden = [t for t in fidelity.tasks if t.kind not in ("simulated", "really_ran")]
+    share = f"{fidelity.share:.0%} of the changing tasks were really shown"
+    return share + "".join(f"; {brief(task.task)}: {task.kind}" for task in hidden)
+
+
+def _approvals(screen: Screen, approvals: tuple[Approval, ...]) -> None:
+    for approval in approvals:
+        screen.heading(f"Approval {approval.id}")
+        screen.line(f"  {answer_of(approval)}")
+
+
+def answer_of(approval: Approval) -> str:
+    """How a question stands, as a sentence."""
+    if approval.answer is None:
+        return f"open; it expires {until(approval.expires_at)}"
+    said = f"{approval.answer} by {approval.answered_by}"
+    at = f" at {moment(approval.answered_at)}" if approval.answered_at else ""
+    return said + at + (f": {approval.comment}" if approval.comment else "")
+
+
+def _runs(screen: Screen, bundle: Bundle) -> None:
+    for run in bundle.runs:
+        if run.purpose.check or run.purpose is Purpose.PROBE:
+            continue
+        screen.heading(f"{run.purpose.capitalize()}, attempt {run.attempt}: {_outcome(run)}")
+        took = short(run.ended_at - run.started_at) if run.ended_at else ""
+        results = " ".join(f"{name}={brief(str(value))}" for name, value in run.results.items())
+        screen.pairs(
+            [("came to", run.reason), ("took", took), ("reported", results),
+             ("kept in", run.artifacts)]
+        )  # fmt: skip
+        if (found := bundle.verifications.get(run.id)) is not None:
+            screen.line(f"  verified: {found.result}: {found.reason}", STYLES.get(found.result, ""))
+            for check in found.checks:
+                line = f"    {check.result:<9}  {check.kind} {check.target}: {check.seen}"
+                screen.line(line, STYLES.get(check.result, ""))
+
+
+def _outcome(run: Run) -> str:
+    return str(run.outcome or "under way")
+
+
+def _timeline(screen: Screen, transitions: tuple[Transition, ...]) -> None:
+    screen.heading("Timeline")
+    following = [row.at for row in transitions[1:]]
+    ends = [*following, None]
+    for row, end in zip(transitions, ends, strict=True):
+        lasted = short(end - row.at) if end else ""
+        who = "" if row.actor == "runner" else f" ({row.actor})"
+        at = f"{row.at.astimezone(UTC):%H:%M:%S}"
+        line = f"  {at}  {lasted:>6}  {row.action:<10}  {row.reason}{who}"
+        screen.line(line, STYLES.get(row.action, ""))
+
+
+def _next(screen: Screen, bundle: Bundle) -> None:
+    if commands := next_commands(bundle.incident, bundle.approvals):
+        screen.heading("Next")
+        for command in commands:
+            screen.line(f"  {command}")
+
+
+def next_commands(incident: Incident, approvals: tuple[Approval, ...] = ()) -> list[str]:
+    """What a person may want to type now."""
+    number = incident.id
+    if incident.state is State.WAITING:
+        question = next((a.id for a in approvals if a.answer is None), None)
+        if question is None:
+            return []
+        return [f"runner approval approve {question}", f"runner approval deny {question}"]
+    if not incident.state.ended:
+        return [f"runner incident cancel {number} --reason TEXT"]
+    if incident.state in (State.FIXED, State.RESOLVED):
+        return []
+    if incident.joined:
+        return [f"runner incident show {incident.joined}"]
+    return [f"runner incident retry {number} --reason TEXT"]

@@ -1,0 +1,112 @@
+"""What one call of the program has in hand: its options, and the project when it is needed."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runner.cli import option
+from runner.cli.screen import Screen
+from runner.incident import Level
+from runner.project import Project
+from runner.text import visible
+
+as_option = option("--as", "name", metavar="NAME", help="Who does it; your login name if not said.")
+yes_option = option("--yes", "-y", is_flag=True, help="Do not ask whether to go on.")
+
+
+class Session:
+    """Made by the root command, handed to every verb."""
+
+    def __init__(
+        self, config: Path, level: Level | None, output: str, *, color: bool, verbose: bool
+    ) -> None:
+        self.config_path = config
+        self.level = level
+        self.output = output
+        self.color = color and "NO_COLOR" not in os.environ
+        self.verbose = verbose
+
+    @classmethod
+    def of(
+        cls, config: str, level: str | None, output: str, *, color: bool, verbose: bool
+    ) -> Session:
+        """The session of these options as they were typed."""
+        logging.basicConfig(
+            level=logging.INFO if verbose else logging.WARNING, format="runner: %(message)s"
+        )
+        cap = Level(level) if level else None
+        return cls(Path(config), cap, output, color=color, verbose=verbose)
+
+    @property
+    def ceiling(self) -> Level:
+        """What `--level` allows."""
+        return self.level or Level.AUTO
+
+    def lower(self, level: Level | None) -> Level:
+        """The least of what the global option and a verb's own one allow."""
+        return Level.lowest(self.ceiling, level or Level.AUTO)
+
+    @property
+    def json(self) -> bool:
+        """Whether a program reads."""
+        return self.output == "json"
+
+    @cached_property
+    def project(self) -> Project:
+        """The project of `--config`. Raises ConfigError."""
+        return Project.load(self.config_path)
+
+    @cached_property
+    def screen(self) -> Screen:
+        """Where answers go."""
+        return Screen(color=self.color)
+
+    def answer(self, value: Any) -> None:
+        """Print `value` as JSON."""
+        self.screen.json(value)
+
+    def note(self, text: str) -> None:
+        """A line beside the answer, which a pipe does not get."""
+        click.echo(visible(text), err=True)
+
+    def is_worked_on(self) -> bool:
+        """Whether some process works on the incidents."""
+        from runner.engine import is_worked_on
+
+        return is_worked_on(self.project.database, self.project.state)
+
+    def note_if_idle(self) -> None:
+        """Say so when what was asked for waits for nobody."""
+        if not self.is_worked_on():
+            self.note("Nobody works on incidents now: start `runner serve` or `runner work`.")
+
+    def close(self) -> None:
+        """End what was opened."""
+        if "project" in self.__dict__:
+            self.project.close()
+
+
+def person(name: str | None) -> str:
+    """The actor that a person is, as the trail keeps it."""
+    if name is None:
+        try:
+            name = getpass.getuser()
+        except (OSError, KeyError):
+            name = f"uid-{os.getuid()}"
+    return f"user:{name}"
+
+
+def confirm(session: Session, question: str, *, yes: bool) -> None:
+    """Ask before something is let happen. Raises UsageError where nobody can be asked."""
+    if yes:
+        return
+    if session.json or not click.get_text_stream("stdin").isatty():
+        raise click.UsageError(f"{question} Nobody can be asked here; say --yes")
+    click.confirm(question, abort=True, err=True)

@@ -1,0 +1,294 @@
+"""What the runner tells Prometheus of itself: `/metrics`. Every name is in docs/metrics.md.
+
+Two kinds. What is stored (incidents, queues, workers) is read from the store at each
+scrape, so that it is right with several processes and after a restart. What happens
+(deliveries, refusals, runs) is counted in this process.
+
+Labels only ever take values from closed sets, or names of runner.yml: nothing that
+an alert says becomes a label (invariant 14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from runner import __version__
+from runner.errors import StoreError
+from runner.incident import ENDED, Outcome, Purpose, Result, State
+from runner.store import deliveries, incidents, switches, tables, workers
+from runner.store.database import Database
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+SOURCES = ("webhook", "stdin", "pull", "watch", "person")
+#: Why a delivery was refused: not version 4, too large, who are you, the store is down.
+REFUSALS = ("bad_delivery", "too_large", "unauthorized", "store")
+STATUSES = ("firing", "resolved")
+OTHER = "other"  #: stands for a value that is in no closed set
+#: Acknowledgement is one insert; Alertmanager gives up after ten seconds.
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_FAILED_WITHIN = timedelta(hours=1)
+
+
+class Metrics:
+    """The runner's metrics in a registry of their own.
+
+    `database` None leaves out what is stored. `worker_ttl` is how long a worker counts as
+    alive after its last beat.
+    """
+
+    def __init__(
+        self,
+        database: Database | None = None,
+        registry: CollectorRegistry | None = None,
+        *,
+        worker_ttl: timedelta = timedelta(minutes=1),
+    ) -> None:
+        # A second series for each counter, which only OpenMetrics has a use for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry or CollectorRegistry()
+        self._make_counters()
+        self._start_at_zero()
+        if database is not None:
+            self.registry.register(Stored(database, worker_ttl))
+
+    def _make_counters(self) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"runner_{name}", text, labels, registry=self.registry)
+
+        build = Gauge("runner_build_info", "1.", ["version"], registry=self.registry)
+        build.labels(__version__).set(1)
+        self._deliveries = counter("deliveries", "Deliveries stored and acknowledged.", "source")
+        self._refused = counter("deliveries_refused", "Deliveries refused.", "reason")
+        self._alerts = counter("alerts_received", "Alerts in deliveries.", "status")
+        self._runs = counter("runs", "Runs that ended.", "purpose", "outcome")
+        self._verifications = counter("verifications", "Verifications that ended.", "result")
+        self._watch_errors = counter("watch_errors", "Looks of a watch that failed.", "watch")
+        self._acknowledged = Histogram(
+            "runner_acknowledgement_seconds",
+            "From the request to its acknowledgement.",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+
+    def _start_at_zero(self) -> None:
+        """A counter that appears with its first event hides that event from `increase`."""
+        for metric, values in (
+            (self._deliveries, SOURCES),
+            (self._refused, REFUSALS),
+            (self._alerts, STATUSES),
+            (self._verifications, Result),
+        ):
+            for value in values:
+                metric.labels(str(value))
+        for purpose in Purpose:
+            for outcome in Outcome:
+                self._runs.labels(str(purpose), str(outcome))
+
+    def delivered(self, source: str, *, firing: int, resolved: int, seconds: float) -> None:
+        """A delivery with so many alerts was acknowledged after `seconds`."""
+        self._deliveries.labels(_known(source, SOURCES)).inc()
+        self._alerts.labels("firing").inc(firing)
+        self._alerts.labels("resolved").inc(resolved)
+        self._acknowledged.observe(seconds)
+
+    def refused(self, reason: str) -> None:
+        """A delivery was refused; `reason` is one of REFUSALS."""
+        self._refused.labels(_known(reason, REFUSALS)).inc()
+
+    def ran(self, purpose: Purpose, outcome: Outcome) -> None:
+        """A run ended."""
+        self._runs.labels(str(purpose), str(outcome)).inc()
+
+    def verified(self, result: Result) -> None:
+        """A verification ended."""
+        self._verifications.labels(str(result)).inc()
+
+    def watches(self, names: Iterable[str]) -> None:
+        """The watches of runner.yml, so that each is counted from 0."""
+        for name in names:
+            self._watch_errors.labels(name)
+
+    def watch_failed(self, watch: str) -> None:
+        """A watch of runner.yml could not look."""
+        self._watch_errors.labels(watch).inc()
+
+    def render(self) -> bytes:
+        """Everything, as Prometheus reads it; `CONTENT_TYPE` says in which format."""
+        return generate_latest(self.registry)
+
+
+def _known(value: str, values: Iterable[str]) -> str:
+    return value if value in values else OTHER
+
+
+class Stored(Collector):
+    """What the store knows, read at each scrape."""
+
+    def __init__(self, database: Database, worker_ttl: timedelta) -> None:
+        self.database = database
+        self.worker_ttl = worker_ttl
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: without it, registering would read the store."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauges; when the store cannot be used, only that."""
+        up = "1 if the store could be read for this scrape."
+        try:
+            with self.database.read() as tx:
+                found = list(self._read(tx, workers.clock(tx)))
+        except (StoreError, sa.exc.SQLAlchemyError):
+            yield GaugeMetricFamily("runner_store_up", up, 0)
+            return
+        yield GaugeMetricFamily("runner_store_up", up, 1)
+        yield from found
+
+    def _read(self, tx: sa.Connection, now: datetime) -> Iterator[Metric]:
+        yield _incident_states(tx)
+        for name, text, read in _GAUGES:
+            value = read(tx, now)
+            if value is not None:
+                yield GaugeMetricFamily(f"runner_{name}", text, value)
+        alive = workers.count_alive(tx, self.worker_ttl)
+        yield GaugeMetricFamily("runner_workers_alive", "Workers heard of lately.", alive)
+
+
+def _incident_states(tx: sa.Connection) -> Metric:
+    family = GaugeMetricFamily("runner_incidents", "Stored incidents by state.", labels=["state"])
+    counts = incidents.counts(tx)
+    for state in State:
+        family.add_metric([str(state)], counts.get(state, 0))
+    return family
+
+
+def _ask(tx: sa.Connection, what: Any, *where: Any) -> Any:
+    return tx.execute(sa.select(what).where(*where)).scalar()
+
+
+def _age(at: datetime | None, now: datetime) -> float:
+    """Seconds since `at`; 0 when there is nothing or the clocks disagree."""
+    return max(0.0, (now - at).total_seconds()) if at is not None else 0.0
+
+
+def _stamp(at: datetime | None) -> float | None:
+    return at.timestamp() if at is not None else None
+
+
+def _oldest_delivery(tx: sa.Connection, now: datetime) -> float:
+    rows = tables.deliveries.c
+    return _age(_ask(tx, sa.func.min(rows.received_at), sa.not_(rows.done)), now)
+
+
+def _last_delivery(tx: sa.Connection, now: datetime) -> float | None:
+    return _stamp(_ask(tx, sa.func.max(tables.deliveries.c.received_at)))
+
+
+def _unchanged(tx: sa.Connection, now: datetime) -> float:
+    """Of open incidents; those that wait for a person have a deadline of their own."""
+    rows = tables.incidents.c
+    resting = [str(state) for state in (*ENDED, State.WAITING)]
+    return _age(_ask(tx, sa.func.min(rows.updated_at), rows.state.not_in(resting)), now)
+
+
+def _approvals_open(tx: sa.Connection, now: datetime) -> int:
+    return int(_ask(tx, sa.func.count(tables.approvals.c.id), tables.approvals.c.answer.is_(None)))
+
+
+def _runs_in_flight(tx: sa.Connection, now: datetime) -> int:
+    return int(_ask(tx, sa.func.count(tables.runs.c.id), tables.runs.c.outcome.is_(None)))
+
+
+def _runs_overdue(tx: sa.Connection, now: datetime) -> int:
+    rows = tables.runs.c
+    return int(_ask(tx, sa.func.count(rows.id), rows.outcome.is_(None), rows.deadline < now))
+
+
+def _hosts_locked(tx: sa.Connection, now: datetime) -> int:
+    return int(_ask(tx, sa.func.count(tables.host_locks.c.host)))
+
+
+def _unsent() -> tuple[Any, Any]:
+    return tables.outbox.c.sent_at.is_(None), tables.outbox.c.failed.is_(None)
+
+
+def _notifications_waiting(tx: sa.Connection, now: datetime) -> int:
+    return int(_ask(tx, sa.func.count(tables.outbox.c.id), *_unsent()))
+
+
+def _oldest_notification(tx: sa.Connection, now: datetime) -> float:
+    joined = tables.outbox.c.transition == tables.transitions.c.sequence
+    return _age(_ask(tx, sa.func.min(tables.transitions.c.at), joined, *_unsent()), now)
+
+
+def _notifications_failed(tx: sa.Connection, now: datetime) -> int:
+    rows = tables.outbox.c
+    # due_at is when the last try would have been repeated: minutes after it failed.
+    lately = rows.due_at >= now - _FAILED_WITHIN
+    return int(_ask(tx, sa.func.count(rows.id), rows.failed.is_not(None), lately))
+
+
+def _heartbeat(tx: sa.Connection, now: datetime) -> float | None:
+    rows = tables.workers.c
+    return _stamp(_ask(tx, sa.func.max(rows.beat_at), rows.dead_at.is_(None)))
+
+
+#: Name without `runner_`, text, and how it is read; None is left out.
+_GAUGES: tuple[tuple[str, str, Callable[[sa.Connection, datetime], float | None]], ...] = (
+    (
+        "incident_unchanged_seconds",
+        "Longest time that an open incident has stood still, but for waiting ones.",
+        _unchanged,
+    ),
+    (
+        "deliveries_waiting",
+        "Deliveries that were not looked at yet.",
+        lambda tx, now: deliveries.waiting(tx),
+    ),
+    ("deliveries_waiting_seconds", "Age of the oldest of them.", _oldest_delivery),
+    (
+        "last_delivery_timestamp_seconds",
+        "When the newest stored delivery came; absent without one.",
+        _last_delivery,
+    ),
+    ("approvals_open", "Questions without an answer.", _approvals_open),
+    ("runs_in_flight", "Runs without an outcome.", _runs_in_flight),
+    ("runs_overdue", "Runs without an outcome, past their deadline.", _runs_overdue),
+    ("hosts_locked", "Hosts that a run may be touching.", _hosts_locked),
+    ("notifications_waiting", "Notifications not sent yet.", _notifications_waiting),
+    (
+        "notifications_waiting_seconds",
+        "Age of the oldest transition that a receiver was not told of.",
+        _oldest_notification,
+    ),
+    (
+        "notifications_failed",
+        "Notifications given up in the last hour or so.",
+        _notifications_failed,
+    ),
+    (
+        "heartbeat_timestamp_seconds",
+        "Last beat of a worker on the database's clock; absent without a worker.",
+        _heartbeat,
+    ),
+    (
+        "paused",
+        "1 while `runner pause` holds.",
+        lambda tx, now: int(switches.paused(tx) is not None),
+    ),
+)

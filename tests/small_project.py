@@ -1,0 +1,196 @@
+"""A small real project for tests: one play that appends a line to a file, two local hosts."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runner import acts, bundle, config
+from runner.bundle import Bundle
+from runner.incident import State
+from runner.project import Project
+
+PLAYBOOK = """\
+- name: Mark a host
+  hosts: all
+  gather_facts: false
+  roles: [mark]
+"""
+
+ENTRY: dict[str, Any] = {
+    "title": "Mark a host",
+    "description": "Appends a line to a file.",
+    "match": ['alertname="Down"'],
+    "role": "mark",
+    "level": "auto",
+    "risk": "low",
+    "parameters": {"mark_text": {"from": "label service"}},
+    "limits": {"cooldown": "0s", "timeout": "60s"},
+    "verify": {"within": "5s", "hold": "0s", "checks": [{"result": {"marked": True}}]},
+}
+
+SPECS = """\
+argument_specs:
+  main:
+    options:
+      mark_text:
+        type: str
+        required: true
+        description: What is written.
+"""
+
+#: `lineinfile` shows a diff in check mode; the shell task counts real runs, and only those.
+TASKS = """\
+- name: Write the text
+  ansible.builtin.copy:
+    dest: "{root}/marked-{{{{ inventory_hostname }}}}"
+    content: "{{{{ mark_text }}}} "
+    mode: "0600"
+- name: Count the run
+  ansible.builtin.shell: "echo run >> {root}/count-{{{{ inventory_hostname }}}}; {extra}"
+  changed_when: true
+- name: Report
+  ansible.builtin.set_stats:
+    data: {{remediation: {{marked: true}}}}
+    per_host: false
+    aggregate: false
+"""
+
+INVENTORY = {
+    "all": {
+        "vars": {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        },
+        "hosts": {"web1": {}, "web2": {"runner_depends_on": ["db1"]}, "db1": {}},
+    }
+}
+
+
+def make(
+    root: Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    entry: Mapping[str, Any] | None = None,
+    extra: str = "true",
+    inventory: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the project below `root`; returns its runner.yml."""
+    files = {
+        "playbooks/mark/playbook.yml": PLAYBOOK,
+        "playbooks/mark/entry.yml": json.dumps({**ENTRY, **(entry or {})}),
+        "playbooks/mark/README.md": "# Mark\n\n## Meaning\n\nA line is written.\n",
+        "roles/mark/meta/argument_specs.yml": SPECS,
+        "roles/mark/tasks/main.yml": TASKS.format(root=root, extra=extra),
+        "inventory/hosts.yml": json.dumps(inventory or INVENTORY),
+        "runner.yml": json.dumps(default_settings() | dict(settings or {})),
+    }
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root / "runner.yml"
+
+
+def default_settings() -> dict[str, Any]:
+    return {
+        "level": "auto",
+        "environment": "test",
+        "project": {"inventory": ["inventory"], "ansible_config": None},
+        "listen": {"allow_anonymous": True, "port": 0},
+        "notify": {"console": False},
+        "policy": {"min_fidelity": 0.3},
+        "verification": {"poll": "200ms"},
+    }
+
+
+def project(path: Path, store: str | None = None) -> Project:
+    """The project of a runner.yml; `store` replaces its store's URL."""
+    overrides = {"store": {"url": store}} if store else {}
+    return Project(config.load(path, **overrides))
+
+
+def alert(
+    name: str = "Down",
+    host: str = "web1",
+    *,
+    status: str = "firing",
+    starts_at: datetime | None = None,
+    fingerprint: str | None = None,
+    **labels: str,
+) -> dict[str, Any]:
+    """One alert of a webhook body."""
+    everything = {"alertname": name, "instance": f"{host}:9100", "service": "shop", **labels}
+    return {
+        "status": status,
+        "labels": everything,
+        "annotations": {},
+        "startsAt": (starts_at or datetime.now(UTC)).isoformat(),
+        "endsAt": "0001-01-01T00:00:00Z" if status == "firing" else datetime.now(UTC).isoformat(),
+        "generatorURL": "",
+        "fingerprint": fingerprint or "",
+    }
+
+
+def body(*alerts: Mapping[str, Any], **fields: Any) -> bytes:
+    """A webhook body of version 4."""
+    content = {
+        "version": "4",
+        "groupKey": "{}:{}",
+        "receiver": "runner",
+        "status": "firing",
+        "groupLabels": {},
+        "commonLabels": {},
+        "commonAnnotations": {},
+        "externalURL": "",
+        "truncatedAlerts": 0,
+        "alerts": list(alerts),
+    }
+    return json.dumps(content | fields).encode()
+
+
+def deliver(project: Project, *alerts: Mapping[str, Any]) -> int:
+    """Store one delivery."""
+    return acts.deliver(project, body(*alerts), source="webhook")
+
+
+def look(project: Project, incident: int = 1) -> Bundle:
+    """Everything of an incident."""
+    with project.database.read() as tx:
+        return bundle.load(tx, incident)
+
+
+def wait(
+    project: Project,
+    incident: int = 1,
+    until: Callable[[Bundle], bool] = lambda found: found.incident.state.ended,
+    seconds: float = 90.0,
+) -> Bundle:
+    """The bundle once `until` holds; fails with its trail when it never does."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            found = look(project, incident)
+        except Exception as error:
+            found = None
+            problem = str(error)
+        if found is not None and until(found):
+            return found
+        time.sleep(0.05)
+    trail = [(t.action, t.reason) for t in found.transitions] if found else problem
+    raise AssertionError(f"incident {incident} did not get there: {trail}")
+
+
+def waiting(found: Bundle) -> bool:
+    """Whether a person has been asked."""
+    return found.incident.state is State.WAITING
+
+
+def runs(root: Path, host: str = "web1") -> int:
+    """How often the play really ran on a host."""
+    path = root / f"count-{host}"
+    return len(path.read_text().splitlines()) if path.exists() else 0
