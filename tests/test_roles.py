@@ -19,7 +19,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
 ENTRIES = sorted(path.parent for path in (ROOT / "playbooks").glob("*/entry.yml"))
-PYTHON_TYPES = {
+PYTHON_TYPES: dict[str, Any] = {
     "str": str,
     "path": str,
     "int": int,

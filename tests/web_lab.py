@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from starlette.testclient import TestClient
+import httpx
 
 from runner import config
 from runner.incident import (
@@ -31,6 +33,7 @@ from runner.incident import (
 from runner.project import Project
 from runner.store import approvals, incidents, records, runs, trail, workers
 from runner.web.app import create_app
+from runner.web.serve import Server
 
 REPOSITORY = Path(__file__).parent.parent
 PLAN = "5" * 64
@@ -65,7 +68,7 @@ class Counted:
 def project(folder: Path, listen: dict[str, Any] | None = None, **settings: Any) -> Project:
     """A project whose store lies in `folder` and whose catalog is the repository's."""
     content = {
-        "listen": {"allow_anonymous": True} if listen is None else listen,
+        "listen": {"port": 0} | ({"allow_anonymous": True} if listen is None else listen),
         "store": {"url": f"sqlite:///{folder / 'runner.db'}"},
         "project": {
             "playbooks": str(REPOSITORY / "playbooks"),
@@ -77,10 +80,17 @@ def project(folder: Path, listen: dict[str, Any] | None = None, **settings: Any)
     return Project(config.build(content | settings, root=folder))
 
 
-def client(opened: Project, **headers: str) -> TestClient:
-    """A browserless client; what the server raises would be raised here."""
-    app = create_app(opened, Counted())
-    return TestClient(app, base_url="http://127.0.0.1:9095", headers=headers)
+@contextmanager
+def site(opened: Project, headers: dict[str, str] | None = None) -> Iterator[httpx.Client]:
+    """The real server on this project, and a client that is no browser."""
+    server = Server(create_app(opened, Counted()), opened.config.listen)
+    server.start()
+    try:
+        with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+            yield client
+    finally:
+        server.stop()
+        opened.close()
 
 
 def body(count: int = 1, **labels: str) -> bytes:

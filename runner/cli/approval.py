@@ -64,7 +64,7 @@ def show(session: Session, number: int, diff: bool) -> None:
 @click.pass_obj
 def approve(
     session: Session, number: int, comment: str, name: str | None, yes: bool, work: bool
-) -> None:
+) -> int:
     """Let the plan run that is shown."""
     question, about = _load(session, number)
     if not session.json:
@@ -76,12 +76,7 @@ def approve(
     answered = acts.answer(
         session.project, number, answer="approved", by=person(name), comment=comment, plan=plan
     )
-    code = _see_through(session, answered) if work else _said(session, answered)
-    if not work and not session.is_worked_on():
-        session.note("Nobody works on incidents now: start `runner serve` or `runner work`.")
-        session.note("It is carried out then. `--work` would have done it here.")
-    if code:
-        click.get_current_context().exit(code)
+    return _see_through(session, answered) if work else _left_to_others(session, answered)
 
 
 @approval.command()
@@ -116,12 +111,19 @@ def _show(session: Session, question: Approval, about: Bundle, *, whole: bool) -
         screen.line(f"  runner approval deny {question.id} --comment TEXT")
 
 
-def _said(session: Session, answered: Approval) -> int:
+def _said(session: Session, answered: Approval) -> None:
     if session.json:
         session.answer(answered)
     else:
         text = f"approval {answered.id}: {answer_of(answered)}; incident {answered.incident}"
         session.screen.line(text)
+
+
+def _left_to_others(session: Session, answered: Approval) -> int:
+    _said(session, answered)
+    if not session.is_worked_on():
+        session.note_if_idle()
+        session.note("It is carried out then; with --work it would have been done here.")
     return 0
 
 

@@ -11,7 +11,8 @@ from runner.cli.session import Session, as_option, person
 from runner.incident import Incident, State
 from runner.store import incidents
 
-NUMBER = click.IntRange(min=1)
+NUMBER = click.IntRange(1, 2**63 - 1)
+STATES = [str(state) for state in State]
 
 
 @click.group(cls=Noun)
@@ -20,18 +21,19 @@ def incident() -> None:
 
 
 @incident.command("list")
-@option("--state", "states", multiple=True, type=click.Choice([str(state) for state in State]),
+@option("--state", multiple=True, metavar="STATE", type=click.Choice(STATES),
         help="Only those in this state; may be given several times.")  # fmt: skip
-@option("--open", "is_open", is_flag=True, help="Only those that have not ended.")
+@option("--open", "is_open", is_flag=True, envvar="RUNNER_INCIDENT_LIST_OPEN",
+        help="Only those that have not ended.")  # fmt: skip
 @option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True,
         help="How many, the newest first.")  # fmt: skip
 @click.pass_obj
-def list_(session: Session, states: tuple[str, ...], is_open: bool, limit: int) -> None:
+def list_(session: Session, state: tuple[str, ...], is_open: bool, limit: int) -> None:
     """Incidents, the newest first."""
     with session.project.database.read() as tx:
         found = incidents.find(
             tx,
-            states=[State(state) for state in states],
+            states=[State(each) for each in state],
             ended=False if is_open else None,
             limit=limit,
         )
@@ -60,7 +62,7 @@ def _row(found: Incident) -> tuple[object, ...]:
 @click.argument("number", type=NUMBER)
 @option("--evidence", is_flag=True, help="The text of the evidence, too.")
 @option("--diff", is_flag=True, help="The whole diff of the rehearsal.")
-@option("--all", "everything", is_flag=True, help="Both.")
+@option("--all", "everything", is_flag=True, envvar="RUNNER_INCIDENT_SHOW_ALL", help="Both.")
 @click.pass_obj
 def show(session: Session, number: int, evidence: bool, diff: bool, everything: bool) -> None:
     """Everything that is known of one incident."""

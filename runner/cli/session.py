@@ -17,7 +17,13 @@ from runner.incident import Level
 from runner.project import Project
 from runner.text import visible
 
-as_option = option("--as", "name", metavar="NAME", help="Who does it; your login name if not said.")
+as_option = option(
+    "--as",
+    "name",
+    metavar="NAME",
+    envvar="RUNNER_AS",
+    help="Who does it; your login name if not said.",
+)
 yes_option = option("--yes", "-y", is_flag=True, help="Do not ask whether to go on.")
 
 

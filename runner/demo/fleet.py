@@ -121,6 +121,7 @@ class Fleet:
     def __init__(self, folder: Path, ports: Sequence[int]) -> None:
         """`ports`: two for each of HOSTS."""
         pairs = zip(ports[::2], ports[1::2], strict=True)
+        self._folder = folder
         self._sockets: Path | None = None
         self.nodes = {
             name: Node(
@@ -179,8 +180,8 @@ class Fleet:
         for process in self._processes.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, until - time.monotonic()))
+        end_processes(self._folder)
         for host in self.nodes.values():
-            end_processes(host.folder)
             host.socket.unlink(missing_ok=True)
         for process in self._processes.values():
             process.wait(STOP_SECONDS)
@@ -200,7 +201,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def end_processes(folder: Path) -> None:
-    """Kill what still runs in a host's folder: left by a supervisord that was killed itself."""
+    """Kill what still runs in a fleet's folder: left by a supervisord that was killed itself."""
     for process in list(_processes_in(folder)):
         with contextlib.suppress(psutil.Error):
             process.kill()
@@ -214,14 +215,13 @@ def _processes_in(folder: Path) -> Iterator[psutil.Process]:
             if process.pid == os.getpid() or process.uids().real != ours:
                 continue
             words = process.cmdline()
-            served = len(words) > 2 and words[2] in ("app.py", "agent.py")
-            supervised = any("supervisord" in word for word in words)
-            if (served or supervised) and _is_within(Path(process.cwd()), words, folder):
+            serves = words[2:3] in (["app.py"], ["agent.py"])
+            if (serves and Path(process.cwd()).is_relative_to(folder)) or _supervises(words, folder):
                 yield process
 
 
-def _is_within(place: Path, words: Sequence[str], folder: Path) -> bool:
-    return place.is_relative_to(folder) or str(folder / "supervisord.conf") in words
+def _supervises(words: Sequence[str], folder: Path) -> bool:
+    return words[-2:-1] == ["-c"] and Path(words[-1]).is_relative_to(folder)
 
 
 def _make(host: Node) -> None:

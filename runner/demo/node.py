@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer, and log what is not well."""
-        answer = getattr(self.program, self.path.strip("/") or "page", None)
+        answer = self.program.answers.get(self.path)
         try:
             status, content = answer() if answer else (404, {"status": "no such page"})
         except Exception:
@@ -57,6 +57,7 @@ class App:
 
     def __init__(self, release: str, prices: dict[str, float]) -> None:
         self.release = release
+        self.answers = {"/health": self.health, "/": self.page}
         self._prices = prices
 
     def health(self) -> Answer:
@@ -74,6 +75,7 @@ class Agent:
     release = "agent"
 
     def __init__(self, host: Path, app: int) -> None:
+        self.answers = {"/disk": self.disk, "/errors": self.errors, "/queue": self.queue}
         self._host = host
         self._app = app
 

@@ -172,6 +172,17 @@ def latest_of(tx: sa.Connection, fingerprint: str) -> Incident | None:
     return from_row(row) if row else None
 
 
+def of_fingerprint(tx: sa.Connection, beginning: str, limit: int = 50) -> tuple[Incident, ...]:
+    """Incidents whose fingerprint begins so, newest first."""
+    query = (
+        sa.select(incidents)
+        .where(incidents.c.fingerprint.startswith(beginning, autoescape=True))
+        .order_by(incidents.c.id.desc())
+        .limit(limit)
+    )
+    return tuple(from_row(row) for row in tx.execute(query).mappings())
+
+
 def known(tx: sa.Connection, fingerprints: Collection[str]) -> dict[str, Incident]:
     """The newest incident of each of these fingerprints."""
     query = (

@@ -1,0 +1,60 @@
+"""`runner audit`: that nobody edited, removed or reordered what the trail says (invariant 12)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import IO
+
+import click
+
+from runner import audit as trail_file
+from runner.cli import Noun, option
+from runner.cli.session import Session
+from runner.store import trail
+
+
+@click.group(cls=Noun)
+def audit() -> None:
+    """Prove or export the audit trail."""
+
+
+@audit.command()
+@click.argument("file", type=click.File("r", encoding="utf-8"), required=False)
+@option("--head", metavar="HASH", help="The head that was written down elsewhere.")
+@click.pass_obj
+def verify(session: Session, file: IO[str] | None, head: str | None) -> int:
+    """Prove the trail in the store, or an export of it in FILE; the exit code is 1 if it broke.
+
+    A store can be rewritten as a whole. Only a head that was kept elsewhere shows that: it is
+    still in the chain, or it is not.
+    """
+    if file is not None:
+        found = trail_file.verify_export(file, head=head)
+    else:
+        with session.project.database.read() as tx:
+            found = trail.verify(tx)
+            kept = head in (None, found.head) or any(row.hash == head for row in trail.walk(tx))
+        if head is not None and not kept and found.broken is None:
+            broken = f"{head[:12]}, which was kept, is not in the chain, unless retention cut it"
+            found = replace(found, broken=broken)
+    if session.json:
+        session.answer(found)
+    else:
+        session.screen.line(trail_file.explain(found), "" if found.broken is None else "red")
+    return 0 if found.broken is None else 1
+
+
+@audit.command()
+@click.argument("file", type=click.File("w", encoding="utf-8", atomic=True), default="-")
+@option("--incident", type=click.IntRange(min=1), help="Only what concerns this incident.")
+@option("--since", type=click.DateTime(), help="Only what happened from this time (UTC) on.")
+@click.pass_obj
+def export(
+    session: Session, file: IO[str], incident: int | None, since: datetime | None
+) -> None:
+    """Write the trail to FILE, or to standard output, one JSON object a line."""
+    start = since.replace(tzinfo=UTC) if since else None
+    with session.project.database.read() as tx:
+        rows = trail_file.export(tx, file, since=start, incident=incident)
+    session.note(f"{rows} transitions were exported.")

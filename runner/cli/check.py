@@ -1,0 +1,213 @@
+"""`runner check`: what is wrong with the project, before an alert finds out. Changes nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from runner.cli import Verb, option
+from runner.cli.screen import STYLES
+from runner.cli.session import Session
+from runner.config import Credentials
+from runner.errors import RunnerError
+from runner.project import Project
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    level: str  #: ok, warn or error
+    topic: str
+    text: str
+
+
+Check = Callable[[Project], Iterator[Finding]]
+
+
+@click.command(cls=Verb)
+@option("--online", is_flag=True, help="Also ask Prometheus and Alertmanager.")
+@click.pass_obj
+def check(session: Session, online: bool) -> int:
+    """Say what is wrong with the project; change nothing.
+
+    Looks at runner.yml, the files it names, catalog, inventory, prompts and receivers. The
+    exit code is 3 when something is an error.
+    """
+    found = []
+    for topic, look in [*OFFLINE.items(), *(ONLINE.items() if online else ())]:
+        for finding in _looked(topic, look, session.project):
+            found.append(finding)
+            if not session.json:
+                line = f"{finding.level:<5}  {finding.topic:<12}  {finding.text}"
+                session.screen.line(line, STYLES[finding.level])
+    if session.json:
+        session.answer(found)
+    return 3 if any(finding.level == "error" for finding in found) else 0
+
+
+def _looked(topic: str, look: Check, project: Project) -> Iterator[Finding]:
+    """What the check found; what it raises is a finding for each line of it."""
+    try:
+        yield from look(project)
+    except RunnerError as error:
+        for line in str(error).splitlines():
+            yield Finding(level="error", topic=topic, text=line)
+
+
+def _configuration(project: Project) -> Iterator[Finding]:
+    config = project.config
+    yield _ok("configuration", f"level {config.level}, environment {config.environment}")
+    _ = project.mask  # its patterns
+    peers = [config.prometheus] if config.prometheus else []
+    for peer in [*peers, *config.alertmanagers]:
+        _read(peer.auth)
+    config.store.resolved()
+    vault = config.execution.vault_password_file
+    if vault is not None and not vault.is_file():
+        yield _error("configuration", f"execution.vault_password_file: {vault} is not there")
+
+
+def _read(credentials: Credentials) -> None:
+    """Raises ConfigError when a secret file cannot be read."""
+    credentials.headers()
+
+
+def _catalog(project: Project) -> Iterator[Finding]:
+    from runner.catalog.lint import lint
+
+    found = project.catalog
+    if not found.entries:
+        yield _warn("catalog", f"{found.playbooks} has no entry, so nothing can be done")
+        return
+    for problem in lint(found):
+        yield _warn("catalog", str(problem))
+    yield _ok("catalog", f"{len(found.entries)} entries: {', '.join(sorted(found.entries))}")
+
+
+def _roles(project: Project) -> Iterator[Finding]:
+    for folder in project.config.project.roles:
+        if not folder.is_dir():
+            yield _error("roles", f"{folder}: there is no such folder; see project.roles")
+        else:
+            count = sum(1 for path in folder.iterdir() if (path / "tasks").is_dir())
+            yield _ok("roles", f"{folder}: {count} roles")
+
+
+def _inventory(project: Project) -> Iterator[Finding]:
+    settings = project.config.project.ansible_config
+    if settings is not None and not settings.is_file():
+        yield _warn("inventory", f"{settings} is not there, so Ansible uses its own defaults")
+    hosts = project.inventory().hosts
+    if not hosts:
+        yield _warn("inventory", "it has no hosts, so no alert can be located")
+        return
+    yield _ok("inventory", f"{len(hosts)} hosts")
+
+
+def _prompts(project: Project) -> Iterator[Finding]:
+    from jinja2 import TemplateSyntaxError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    folder = project.config.project.prompts
+    if folder is None:
+        return
+    if not folder.is_dir():
+        yield _error("prompts", f"{folder}: there is no such folder; see project.prompts")
+        return
+    files = sorted(folder.rglob("*.j2"))
+    for path in files:
+        try:
+            ImmutableSandboxedEnvironment().parse(path.read_text(encoding="utf-8"))
+        except (TemplateSyntaxError, OSError, UnicodeDecodeError) as error:
+            yield _error("prompts", f"{path}: {error}")
+    yield _ok("prompts", f"{len(files)} files")
+
+
+def _access(project: Project) -> Iterator[Finding]:
+    from runner.web import auth
+
+    problems = auth.problems(project.config)
+    for text in problems:
+        yield _warn("access", text)
+    if not problems:
+        listen = project.config.listen
+        yield _ok("access", f"{listen.host}:{listen.port}, {len(listen.users)} users")
+
+
+def _receivers(project: Project) -> Iterator[Finding]:
+    from runner.notify import Notifier
+    from runner.store.database import Database
+
+    config = project.config
+    Notifier(config.notify, Database("sqlite://"), mask=project.mask)  # refuses names given twice
+    for receiver in config.notify.receivers:
+        if _apprise().add(receiver.resolved()):
+            yield _ok("receivers", f"{receiver.name}: told of {', '.join(receiver.on)}")
+        else:
+            text = f"{receiver.name}: its url is not one that apprise can use"
+            yield _error("receivers", text)
+
+
+def _apprise() -> Any:
+    """An empty list of services. Its own log would show URLs, which hold secrets."""
+    import apprise
+
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+    return apprise.Apprise()
+
+
+def _prometheus(project: Project) -> Iterator[Finding]:
+    if project.prometheus is None:
+        yield _warn("prometheus", "none is configured: evidence and verification are poorer")
+        return
+    rules = project.prometheus.rules()
+    yield _ok("prometheus", f"answers; {len(rules)} alerting rules")
+
+
+def _alertmanager(project: Project) -> Iterator[Finding]:
+    from runner.intake.advice import advise
+
+    if project.alertmanagers is None:
+        yield _warn("alertmanager", "none is configured: silences cannot be seen before a run")
+        return
+    receiver = project.config.intake.receiver
+    for peer in project.alertmanagers.status():
+        if peer.error:
+            yield _error("alertmanager", peer.error)
+            continue
+        yield _ok("alertmanager", f"{peer.url}: version {peer.version}, cluster {peer.cluster}")
+        if receiver is None:
+            yield _warn("alertmanager", "set intake.receiver, and its part of the file is checked")
+            continue
+        for text in advise(peer.config, receiver):
+            yield _warn("alertmanager", f"{peer.url}: {text}")
+
+
+def _ok(topic: str, text: str) -> Finding:
+    return Finding(level="ok", topic=topic, text=text)
+
+
+def _warn(topic: str, text: str) -> Finding:
+    return Finding(level="warn", topic=topic, text=text)
+
+
+def _error(topic: str, text: str) -> Finding:
+    return Finding(level="error", topic=topic, text=text)
+
+
+#: Topic → check, in the order in which one problem may cause the next.
+OFFLINE: dict[str, Check] = {
+    "configuration": _configuration,
+    "roles": _roles,
+    "catalog": _catalog,
+    "inventory": _inventory,
+    "prompts": _prompts,
+    "access": _access,
+    "receivers": _receivers,
+}
+ONLINE: dict[str, Check] = {"prometheus": _prometheus, "alertmanager": _alertmanager}

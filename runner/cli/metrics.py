@@ -1,0 +1,28 @@
+"""The runner's own metrics as the web wants them: an answer of the webhook is what it knows."""
+
+from __future__ import annotations
+
+from runner.store.database import Database
+from runner.telemetry import Metrics
+
+#: HTTP status → why a delivery was refused.
+REFUSED = {400: "bad_delivery", 401: "unauthorized", 403: "unauthorized", 413: "too_large",
+           415: "bad_delivery", 503: "store"}  # fmt: skip
+
+
+class WebMetrics:
+    """Metrics of a process with a web server."""
+
+    def __init__(self, database: Database) -> None:
+        self.metrics = Metrics(database)
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return self.metrics.render()
+
+    def answered(self, status: int, seconds: float) -> None:
+        """Count one answer of the webhook."""
+        if status < 300:
+            self.metrics.delivered("webhook", firing=0, resolved=0, seconds=seconds)
+        else:
+            self.metrics.refused(REFUSED.get(status, "other"))

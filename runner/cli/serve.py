@@ -1,0 +1,149 @@
+"""`runner serve` and `runner work`: the processes that stay."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli import Verb, option
+from runner.cli.log import TrailLog, set_format
+from runner.cli.session import Session
+from runner.errors import RunnerError
+from runner.incident import Level
+
+if TYPE_CHECKING:
+    from runner.web.serve import Server
+
+#: Seconds after which a process that was told to stop ends, whatever its threads do.
+STOP_WITHIN = 8.0
+
+log_format_option = option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Lines for people, or one JSON object a line.",
+)
+
+
+@click.command(cls=Verb)
+@log_format_option
+@click.pass_obj
+def serve(session: Session, log_format: str) -> int:
+    """Receive alerts, work on them, and show the dashboard.
+
+    On SQLite it is the one process that works. It stops on SIGTERM and Ctrl-C; what is under
+    way then goes on at the next start.
+    """
+    from runner.cli.metrics import WebMetrics
+    from runner.web.app import create_app
+    from runner.web.serve import Server
+
+    _prepare(session, log_format)
+    project = session.project
+    with _working(session, log_format) as stop:
+        app = create_app(project, WebMetrics(project.database))
+        server = Server(app, project.config.listen)
+        server.start()
+        _say(session, server.url)
+        alive = _wait(stop, server)
+        server.stop()
+    if not alive:
+        raise RunnerError("the web server has stopped; the log says why")
+    return 0
+
+
+@click.command(cls=Verb)
+@log_format_option
+@click.pass_obj
+def work(session: Session, log_format: str) -> int:
+    """Work on incidents without a web server.
+
+    With PostgreSQL any number of these share the work. Alerts come in by `runner serve`,
+    `runner alert handle`, or what `watches` and `alertmanagers` of this process find.
+    """
+    _prepare(session, log_format)
+    with _working(session, log_format) as stop:
+        _say(session, None)
+        _wait(stop, None)
+    return 0
+
+
+def _prepare(session: Session, log_format: str) -> None:
+    set_format(log_format, verbose=session.verbose)
+    project, config = session.project, session.project.config
+    project.config = config = config.model_copy(
+        update={"level": Level.lowest(config.level, session.ceiling)}
+    )
+    if log_format == "json":
+        # The console's lines are for people; every transition is logged instead.
+        quiet = config.notify.model_copy(update={"console": False})
+        project.config = config.model_copy(update={"notify": quiet})
+
+
+@contextmanager
+def _working(session: Session, log_format: str) -> Iterator[threading.Event]:
+    """Work until the block ends; the event is set when the process is told to stop."""
+    from runner.daemon import Daemon
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(130) if stop.is_set() else stop.set())
+    daemon = Daemon(session.project)
+    log = TrailLog(session.project.database)
+    daemon.start()
+    try:
+        if log_format == "json" or session.verbose:
+            log.start()
+        yield stop
+    finally:
+        daemon.stop()
+        log.stop()
+
+
+def _end_soon() -> None:
+    """End the process after STOP_WITHIN, even when a step or a request takes its time."""
+
+    def end() -> None:
+        time.sleep(STOP_WITHIN)
+        os._exit(0)
+
+    threading.Thread(target=end, name="deadline", daemon=True).start()
+
+
+def _wait(stop: threading.Event, server: Server | None) -> bool:
+    """Until the process is told to stop; False when the web server ended before that."""
+    while not stop.wait(0.5):
+        if server is not None and not server.alive:
+            return False
+    _end_soon()
+    return True
+
+
+def _say(session: Session, url: str | None) -> None:
+    """What somebody who starts it wants to know."""
+    from runner.web import auth
+
+    project, config = session.project, session.project.config
+    about = {
+        "address": url or "none: no web server",
+        "level": f"{config.level}, at most",
+        "store": project.database.engine.url.render_as_string(hide_password=True),
+        "entries": str(len(project.catalog.entries)),
+        "hosts": str(len(project.inventory().hosts)),
+    }
+    warnings = auth.problems(config) if url else []
+    if session.json:
+        session.answer(about | {"warnings": warnings})
+        return
+    session.screen.line("runner works on incidents; Ctrl-C stops it", "bold")
+    session.screen.pairs(about.items())
+    for warning in warnings:
+        session.note(f"warning: {warning}")

@@ -1,0 +1,122 @@
+"""A runner that ends itself with SIGKILL at a named point: `crash_worker.py RUNNER_YML POINT`.
+
+Point `never` works until the first incident has ended and prints it as JSON. The points are
+between any two things that must both survive; production code knows nothing of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from runner import acts, admit, remediate
+from runner.bundle import load, to_json
+from runner.daemon import Daemon
+from runner.incident import State
+from runner.project import Project
+from runner.steps import perform
+from runner.store import deliveries
+from tests import small_project as small
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)  # the signal may take a moment; nothing may happen in it
+
+
+def at(point: str, name: str) -> None:
+    if point == name:
+        kill()
+
+
+def around_steps(point: str) -> None:
+    """before:STEP and after:STEP, the latter before the engine has recorded the answer."""
+    guarded = remediate._guarded
+
+    def wrapped(function: Callable[..., Any], incident: int, *args: int) -> Any:
+        at(point, f"before:{function.__name__}")
+        answer = guarded(function, incident, *args)
+        at(point, f"after:{function.__name__}")
+        return answer
+
+    remediate._guarded = wrapped
+
+
+def around_runs(point: str) -> None:
+    """intent, midway, ended and recorded of the rehearsal and of the run."""
+    run, write = perform.ansible.run, perform._write
+    purpose = "none"
+
+    def wrapped(request: Any, **options: Any) -> Any:
+        nonlocal purpose
+        purpose = "rehearsal" if request.check else "run"
+        at(point, f"{purpose}:intent")
+        if point == f"{purpose}:midway":
+            options["on_started"] = lambda pid, group: threading.Timer(0.7, kill).start()
+        result = run(request, **options)
+        at(point, f"{purpose}:ended")
+        return result
+
+    def recorded(*args: Any, **options: Any) -> None:
+        write(*args, **options)
+        at(point, f"{purpose}:recorded")
+
+    perform.ansible.run, perform._write = wrapped, recorded  # type: ignore[assignment]
+
+
+def around_admission(point: str) -> None:
+    """admitting, inside the transaction, and admitted, after it."""
+    advance, step = deliveries.advance, admit.Inbox.step
+
+    def within(*args: Any, **options: Any) -> None:
+        advance(*args, **options)
+        at(point, "admitting")
+
+    def stepped(self: admit.Inbox) -> bool:
+        more = step(self)
+        if more:
+            at(point, "admitted")
+        return more
+
+    deliveries.advance, admit.Inbox.step = within, stepped  # type: ignore[method-assign]
+
+
+def main(config: Path, point: str) -> None:
+    around_steps(point)
+    around_runs(point)
+    around_admission(point)
+    project = Project.load(config)
+    daemon = Daemon(project)
+    alert = json.loads((config.parent / "alert.json").read_text())
+    if not (config.parent / "acknowledged").exists():
+        acts.deliver(project, small.body(alert), source="webhook")
+        (config.parent / "acknowledged").touch()
+        at(point, "stored")
+    daemon.start()
+    ended = wait(project)
+    print(json.dumps(to_json(ended)))
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def wait(project: Project) -> Any:
+    while True:
+        with project.database.read() as tx:
+            try:
+                found = load(tx, 1)
+            except Exception:
+                found = None
+        if found and (found.incident.state.ended or found.incident.state is State.WAITING):
+            return found
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
