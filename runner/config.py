@@ -9,15 +9,17 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from runner.duration import Duration, RateField, parse, parse_rate
 from runner.errors import ConfigError
 from runner.incident import Level
+from runner.plain import read_yaml
 
 ENVIRONMENT_PREFIX = "RUNNER_"
 
@@ -26,6 +28,18 @@ class Section(BaseModel):
     """A mapping of runner.yml: closed, frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _headings(cls, content: Any) -> Any:
+        """A heading with nothing below it, as `listen:`, is what it would be without it."""
+        if not isinstance(content, dict):
+            return content
+        bare = {key for key, value in content.items() if value is None}
+        for name, field in cls.model_fields.items():
+            if isinstance(field.default, Section | tuple) and name in bare:
+                content = {key: value for key, value in content.items() if key != name}
+        return content
 
 
 def _text(value: object) -> object:
@@ -365,14 +379,38 @@ def load(path: Path, **overrides: Any) -> Config:
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8 text") from None
     try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{path}: is not YAML: {_one_line(error)}") from None
+        content = read_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
     if content is None:
         content = {}
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: must be a mapping of keys, as in runner.example.yml")
+    if inline := list(_inline_secrets(content, Config)):
+        raise ConfigError("\n".join(f"{path}: {sentence}" for sentence in inline))
     return build(content | overrides, root=path.resolve().parent, where=str(path))
+
+
+_PASSWORD_IN_URL = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
+
+
+def _inline_secrets(content: Any, model: type[Section], place: str = "") -> Iterator[str]:
+    """A sentence for each secret that stands in runner.yml itself (invariant 13)."""
+    if not isinstance(content, dict):
+        return
+    for key, value in content.items():
+        where = f"{place}{key}"
+        if key in ("bearer_token", "password") and issubclass(model, Credentials) and value:
+            yield f"{where} does not belong here; put it into a file and give {where}_file"
+        elif key == "url" and _PASSWORD_IN_URL.search(str(value)):
+            file = "url_file" in model.model_fields
+            way = "put it into a file and give url_file" if file else "give auth.password_file"
+            yield f"{where} holds a password, which does not belong here; {way}"
+        elif (below := _section_in(_annotation(model.model_fields, key))) is not None:
+            many = enumerate(value) if isinstance(value, list) else [(None, value)]
+            for number, item in many:
+                deeper = f"{where}." if number is None else f"{where}.{number}."
+                yield from _inline_secrets(item, below, deeper)
 
 
 def build(content: dict[str, Any], *, root: Path, where: str = "configuration") -> Config:
@@ -487,6 +525,3 @@ def _section_in(annotation: Any) -> type[Section] | None:
             return found
     return None
 
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]

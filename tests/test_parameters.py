@@ -76,9 +76,10 @@ def test_a_label_that_is_something_else_is_refused(kind: str, text: str) -> None
         _resolve(LABEL, labels={"a": text}, type=kind)
 
 
-def test_a_missing_label_is_refused_with_its_name() -> None:
+def test_a_missing_label_is_refused_when_the_role_requires_it() -> None:
     with pytest.raises(Refused, match="the alert has no label a"):
-        _resolve(LABEL)
+        _resolve(LABEL, required=True)
+    assert _resolve(LABEL) == "left out", "the role's default stands"
 
 
 def test_a_template_in_a_label_stays_plain_text() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from runner.incident import Level, Outcome, Purpose, Result, State
 from runner.project import Project
 from tests import small_project as small
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.store]
 
 Start = Callable[..., Project]
 
@@ -296,7 +297,7 @@ def test_two_incidents_on_one_host_never_run_at_once(start: Start, tmp_path: Pat
         assert found.incident.state is State.FIXED
         real += found.runs
     real.sort(key=lambda run: run.started_at)
-    for first, second in zip(real, real[1:], strict=False):
+    for first, second in itertools.pairwise(real):
         assert first.ended_at is not None and first.ended_at <= second.started_at
     assert small.runs(tmp_path) == 3
 

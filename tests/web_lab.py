@@ -83,10 +83,12 @@ def project(folder: Path, listen: dict[str, Any] | None = None, **settings: Any)
 @contextmanager
 def site(opened: Project, headers: dict[str, str] | None = None) -> Iterator[httpx.Client]:
     """The real server on this project, and a client that is no browser."""
-    server = Server(create_app(opened, Counted()), opened.config.listen)
+    app = create_app(opened, Counted())
+    server = Server(app, opened.config.listen)
     server.start()
     try:
         with httpx.Client(base_url=server.url, headers=headers, timeout=30) as client:
+            client.app = app  # type: ignore[attr-defined]
             yield client
     finally:
         server.stop()
@@ -107,8 +109,14 @@ def body(count: int = 1, **labels: str) -> bytes:
         }
         for n in range(count)
     ]
-    message = {"version": "4", "groupKey": "{}:{}", "status": "firing", "receiver": "runner",
-               "groupLabels": {}, "alerts": alerts}
+    message = {
+        "version": "4",
+        "groupKey": "{}:{}",
+        "status": "firing",
+        "receiver": "runner",
+        "groupLabels": {},
+        "alerts": alerts,
+    }
     return json.dumps(message).encode()
 
 
@@ -149,7 +157,11 @@ def waiting(
         _run(tx, made, Purpose.REHEARSAL, now, Outcome.CHANGED)
         incidents.move(tx, made, State.REHEARSED, "one task would change web-1")
         question = approvals.ask(
-            tx, incident=made, plan=PLAN, requested_by=by, requested_at=now,
+            tx,
+            incident=made,
+            plan=PLAN,
+            requested_by=by,
+            requested_at=now,
             expires_at=now + timedelta(minutes=30),
         )
         incidents.move(tx, made, State.WAITING, "a person has been asked")
@@ -168,11 +180,16 @@ def fixed(opened: Project, about: Alert | None = None) -> int:
         incidents.move(tx, made, State.VERIFYING, "the run changed 1 task")
         checks = (
             Check(kind="alert", target="cleared", result=Result.FIXED, seen="not firing for 30s"),
-            Check(kind="promql", target='up{instance="web-1:9100"} == 1', result=Result.FIXED,
-                  seen="1 sample"),
+            Check(
+                kind="promql",
+                target='up{instance="web-1:9100"} == 1',
+                result=Result.FIXED,
+                seen="1 sample",
+            ),
         )
-        seen = Verification(result=Result.FIXED, reason="every check held for 30s",
-                            checks=checks, at=now)
+        seen = Verification(
+            result=Result.FIXED, reason="every check held for 30s", checks=checks, at=now
+        )
         records.put_verification(tx, made, run, seen)
         incidents.move(tx, made, State.FIXED, "every check held for 30s")
     return made
@@ -181,34 +198,80 @@ def fixed(opened: Project, about: Alert | None = None) -> int:
 def _decided(tx: Any, made: int, text: str) -> None:
     now = datetime.now(UTC)
     incidents.move(tx, made, State.LOCATED, "instance web-1:9100 is web-1", hosts=["web-1"])
-    records.put_evidence(tx, made, [
-        Evidence(number=1, kind="metric", source='up{instance="web-1:9100"}', title="up over 30m",
-                 text="1 1 1 1 0 0 0", at=now),
-        Evidence(number=2, kind="log", source="collect_diagnostics", title="Last log lines",
-                 text=f"systemd[1]: app.service: Failed\n{text}", at=now),
-    ])
+    records.put_evidence(
+        tx,
+        made,
+        [
+            Evidence(
+                number=1,
+                kind="metric",
+                source='up{instance="web-1:9100"}',
+                title="up over 30m",
+                text="1 1 1 1 0 0 0",
+                at=now,
+            ),
+            Evidence(
+                number=2,
+                kind="log",
+                source="collect_diagnostics",
+                title="Last log lines",
+                text=f"systemd[1]: app.service: Failed\n{text}",
+                at=now,
+            ),
+        ],
+    )
     incidents.move(tx, made, State.GATHERED, "2 pieces of evidence")
-    records.put_decision(tx, made, Decision(
-        decider="rules", entry="restart_service", reason="The service is down and has logged why.",
-        cited=(1, 2), confidence=0.9, alternatives=(("clean_disk", "no disk is full"),),
-    ))
+    records.put_decision(
+        tx,
+        made,
+        Decision(
+            decider="rules",
+            entry="restart_service",
+            reason="The service is down and has logged why.",
+            cited=(1, 2),
+            confidence=0.9,
+            alternatives=(("clean_disk", "no disk is full"),),
+        ),
+    )
     incidents.move(tx, made, State.DECIDED, "rules chose restart_service", entry="restart_service")
-    records.put_verdict(tx, made, Verdict(level=Level.APPROVE, reasons=(
-        Reason(rule="configuration", level=Level.AUTO, text="level: auto"),
-        Reason(rule="earned", level=Level.APPROVE, text="fixed 2 of 2 times; 5 are needed"),
-    )))
+    records.put_verdict(
+        tx,
+        made,
+        Verdict(
+            level=Level.APPROVE,
+            reasons=(
+                Reason(rule="configuration", level=Level.AUTO, text="level: auto"),
+                Reason(rule="earned", level=Level.APPROVE, text="fixed 2 of 2 times; 5 are needed"),
+            ),
+        ),
+    )
     incidents.move(tx, made, State.JUDGED, "approve: earned", level=Level.APPROVE)
-    records.put_plan(tx, made, Plan(
-        entry="restart_service", hosts=("web-1",), delegates=(),
-        variables={"service_restart_unit": "app"}, content="c" * 64, diff="d" * 64, hash=PLAN,
-    ))
+    records.put_plan(
+        tx,
+        made,
+        Plan(
+            entry="restart_service",
+            hosts=("web-1",),
+            delegates=(),
+            variables={"service_restart_unit": "app"},
+            content="c" * 64,
+            diff="d" * 64,
+            hash=PLAN,
+        ),
+    )
 
 
 def _run(tx: Any, made: int, purpose: Purpose, now: datetime, outcome: Outcome) -> str:
     workers.join(tx, "lab", "lab")
     run = Run(
-        id=f"{made:08x}{purpose}"[:32], incident=made, purpose=purpose, attempt=1,
-        entry="restart_service", hosts=("web-1",), plan=PLAN, started_at=now,
+        id=f"{made:08x}{purpose}"[:32],
+        incident=made,
+        purpose=purpose,
+        attempt=1,
+        entry="restart_service",
+        hosts=("web-1",),
+        plan=PLAN,
+        started_at=now,
         deadline=now + timedelta(minutes=5),
     )
     assert runs.intend(tx, run, worker="lab", lock=())
@@ -217,8 +280,13 @@ def _run(tx: Any, made: int, purpose: Purpose, now: datetime, outcome: Outcome) 
         {"task": "service_restart : Remediate | Restart the unit", "kind": "simulated", "hosts": 1},
     ]
     runs.conclude(
-        tx, run.id, outcome=outcome, ended_at=now + timedelta(seconds=4), diff=DIFF,
-        reason="1 of 2 tasks changed something", fidelity=tasks,
+        tx,
+        run.id,
+        outcome=outcome,
+        ended_at=now + timedelta(seconds=4),
+        diff=DIFF,
+        reason="1 of 2 tasks changed something",
+        fidelity=tasks,
         stats={"web-1": {"ok": 2, "changed": 1}},
     )
     return run.id

@@ -177,7 +177,8 @@ def resolve(
     """The values of the entry's variables, and of nothing else.
 
     `chosen` holds what a person or the model picked, for `choice` parameters only. A choice
-    that nobody made and that has no value is left to the role's default. Raises UsageError
+    that nobody made, and a label that is not there, are left to the role's default unless the
+    role requires them. Raises UsageError
     for what was chosen, Refused for what a label or the inventory gave, a sentence each.
     """
     _only_choices(entry, chosen)
@@ -190,6 +191,8 @@ def resolve(
             if spec.required:
                 raise UsageError(f"{entry.id} needs a value for {name}: {spec.description}")
             continue
+        if parameter.kind == "label" and not labels.get(parameter.name) and not spec.required:
+            continue  # the role's default stands
         values[name] = _value(entry, parameter, spec, labels, hostvars, chosen)
     return values
 

@@ -193,7 +193,7 @@ def _outputs(argv: list[str]) -> set[str]:
 )
 @option("--config", "-c", type=click.Path(), default="runner.yml", show_default=True,
         help="The project's configuration.")  # fmt: skip
-@option("--level", type=click.Choice(LEVELS), help="How far to go at most. It never raises a level.")
+@option("--level", type=click.Choice(LEVELS), help="How far to go at most; it raises nothing.")
 @output_option(default="table", show_default=True)
 @option("--no-color", is_flag=True, help="No colours. NO_COLOR does the same.")
 @option("--verbose", "-v", is_flag=True, help="Log more, and show where errors happened.")

@@ -11,6 +11,7 @@ from runner import acts
 from runner.cli import LEVELS, Noun, option
 from runner.cli.explain import explain_alert
 from runner.cli.follow import conclude, follow
+from runner.cli.report import counted
 from runner.cli.session import Session
 from runner.cli.stand_in import StandIn
 from runner.errors import ConfigError, UsageError
@@ -139,7 +140,7 @@ def _is_admitted(session: Session, number: int) -> bool:
 
 def _nothing_new(session: Session, found: Delivery) -> None:
     """Say of each alert why it opened no incident."""
-    session.screen.line(f"nothing new was opened for {len(found.alerts)} alerts")
+    session.screen.line(f"{counted(len(found.alerts), 'alert')}, nothing new")
     with session.project.database.read() as tx:
         for each in found.alerts[:20]:
             known = incidents.latest_of(tx, each.fingerprint)

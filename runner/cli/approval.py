@@ -9,7 +9,7 @@ from runner.bundle import Bundle
 from runner.cli import Noun, option
 from runner.cli.incident import NUMBER
 from runner.cli.report import age, answer_of, show_plan, show_verdict, title, until
-from runner.cli.session import Session, as_option, confirm, person, yes_option
+from runner.cli.session import IDLE, Session, as_option, confirm, person, yes_option
 from runner.incident import Approval, State
 from runner.store import approvals, incidents
 
@@ -76,7 +76,9 @@ def approve(
     answered = acts.answer(
         session.project, number, answer="approved", by=person(name), comment=comment, plan=plan
     )
-    return _see_through(session, answered) if work else _left_to_others(session, answered)
+    if work:
+        return _see_through(session, answered, seen=len(about.transitions))
+    return _left_to_others(session, answered)
 
 
 @approval.command()
@@ -122,14 +124,13 @@ def _said(session: Session, answered: Approval) -> None:
 def _left_to_others(session: Session, answered: Approval) -> int:
     _said(session, answered)
     if not session.is_worked_on():
-        session.note_if_idle()
-        session.note("It is carried out then; with --work it would have been done here.")
+        session.note(f"{IDLE} With --work it would have been carried out here.")
     return 0
 
 
-def _see_through(session: Session, answered: Approval) -> int:
+def _see_through(session: Session, answered: Approval, seen: int) -> int:
     from runner.cli.follow import follow
     from runner.cli.stand_in import StandIn
 
     with StandIn(session) as standing_in:
-        return follow(session, [answered.incident], standing_in)
+        return follow(session, [answered.incident], standing_in, seen=seen)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import IO
+from typing import TextIO
 
 import click
 
 from runner import audit as trail_file
 from runner.cli import Noun, option
+from runner.cli.report import counted
 from runner.cli.session import Session
 from runner.store import trail
 
@@ -23,7 +24,7 @@ def audit() -> None:
 @click.argument("file", type=click.File("r", encoding="utf-8"), required=False)
 @option("--head", metavar="HASH", help="The head that was written down elsewhere.")
 @click.pass_obj
-def verify(session: Session, file: IO[str] | None, head: str | None) -> int:
+def verify(session: Session, file: TextIO | None, head: str | None) -> int:
     """Prove the trail in the store, or an export of it in FILE; the exit code is 1 if it broke.
 
     A store can be rewritten as a whole. Only a head that was kept elsewhere shows that: it is
@@ -50,11 +51,9 @@ def verify(session: Session, file: IO[str] | None, head: str | None) -> int:
 @option("--incident", type=click.IntRange(min=1), help="Only what concerns this incident.")
 @option("--since", type=click.DateTime(), help="Only what happened from this time (UTC) on.")
 @click.pass_obj
-def export(
-    session: Session, file: IO[str], incident: int | None, since: datetime | None
-) -> None:
+def export(session: Session, file: TextIO, incident: int | None, since: datetime | None) -> None:
     """Write the trail to FILE, or to standard output, one JSON object a line."""
     start = since.replace(tzinfo=UTC) if since else None
     with session.project.database.read() as tx:
         rows = trail_file.export(tx, file, since=start, incident=incident)
-    session.note(f"{rows} transitions were exported.")
+    session.note(f"Exported {counted(rows, 'transition')}.")

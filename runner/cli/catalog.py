@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from runner.catalog import Catalog, Entry, lint as linting, scaffold
+from runner.catalog import Catalog, Entry, scaffold
+from runner.catalog import lint as linting
 from runner.catalog.matcher import Matcher
 from runner.catalog.parameters import ParameterSpec
 from runner.cli import Noun, option
@@ -105,7 +106,7 @@ def lint(session: Session) -> int:
     for each in [] if session.json else found:
         session.screen.line(str(each))
     if not found:
-        session.note(f"{len(session.project.catalog.entries)} entries are as they should be.")
+        session.note("Every entry and role is as it should be.")
     return 3 if found else 0
 
 

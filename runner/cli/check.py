@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from runner.cli import Verb, option
+from runner.cli.report import counted
 from runner.cli.screen import STYLES
 from runner.cli.session import Session
-from runner.config import Credentials
 from runner.errors import RunnerError
 from runner.project import Project
 
@@ -63,18 +63,14 @@ def _configuration(project: Project) -> Iterator[Finding]:
     config = project.config
     yield _ok("configuration", f"level {config.level}, environment {config.environment}")
     _ = project.mask  # its patterns
-    peers = [config.prometheus] if config.prometheus else []
-    for peer in [*peers, *config.alertmanagers]:
-        _read(peer.auth)
+    for peer in config.alertmanagers:
+        peer.auth.headers()  # reads its secret
+    if config.prometheus is not None:
+        config.prometheus.auth.headers()
     config.store.resolved()
     vault = config.execution.vault_password_file
     if vault is not None and not vault.is_file():
         yield _error("configuration", f"execution.vault_password_file: {vault} is not there")
-
-
-def _read(credentials: Credentials) -> None:
-    """Raises ConfigError when a secret file cannot be read."""
-    credentials.headers()
 
 
 def _catalog(project: Project) -> Iterator[Finding]:
@@ -86,7 +82,8 @@ def _catalog(project: Project) -> Iterator[Finding]:
         return
     for problem in lint(found):
         yield _warn("catalog", str(problem))
-    yield _ok("catalog", f"{len(found.entries)} entries: {', '.join(sorted(found.entries))}")
+    names = ", ".join(sorted(found.entries))
+    yield _ok("catalog", f"{counted(len(found.entries), 'entry', 'entries')}: {names}")
 
 
 def _roles(project: Project) -> Iterator[Finding]:
@@ -95,7 +92,7 @@ def _roles(project: Project) -> Iterator[Finding]:
             yield _error("roles", f"{folder}: there is no such folder; see project.roles")
         else:
             count = sum(1 for path in folder.iterdir() if (path / "tasks").is_dir())
-            yield _ok("roles", f"{folder}: {count} roles")
+            yield _ok("roles", f"{folder}: {counted(count, 'role')}")
 
 
 def _inventory(project: Project) -> Iterator[Finding]:
@@ -106,7 +103,7 @@ def _inventory(project: Project) -> Iterator[Finding]:
     if not hosts:
         yield _warn("inventory", "it has no hosts, so no alert can be located")
         return
-    yield _ok("inventory", f"{len(hosts)} hosts")
+    yield _ok("inventory", counted(len(hosts), "host"))
 
 
 def _prompts(project: Project) -> Iterator[Finding]:
@@ -125,7 +122,7 @@ def _prompts(project: Project) -> Iterator[Finding]:
             ImmutableSandboxedEnvironment().parse(path.read_text(encoding="utf-8"))
         except (TemplateSyntaxError, OSError, UnicodeDecodeError) as error:
             yield _error("prompts", f"{path}: {error}")
-    yield _ok("prompts", f"{len(files)} files")
+    yield _ok("prompts", counted(len(files), "file"))
 
 
 def _access(project: Project) -> Iterator[Finding]:
@@ -136,7 +133,7 @@ def _access(project: Project) -> Iterator[Finding]:
         yield _warn("access", text)
     if not problems:
         listen = project.config.listen
-        yield _ok("access", f"{listen.host}:{listen.port}, {len(listen.users)} users")
+        yield _ok("access", f"{listen.host}:{listen.port}, {counted(len(listen.users), 'user')}")
 
 
 def _receivers(project: Project) -> Iterator[Finding]:
@@ -144,7 +141,9 @@ def _receivers(project: Project) -> Iterator[Finding]:
     from runner.store.database import Database
 
     config = project.config
-    Notifier(config.notify, Database("sqlite://"), mask=project.mask)  # refuses names given twice
+    Notifier(
+        config.notify, Database(config.store.resolved(), root=config.root), mask=project.mask
+    )  # refuses names given twice
     for receiver in config.notify.receivers:
         if _apprise().add(receiver.resolved()):
             yield _ok("receivers", f"{receiver.name}: told of {', '.join(receiver.on)}")
@@ -166,7 +165,7 @@ def _prometheus(project: Project) -> Iterator[Finding]:
         yield _warn("prometheus", "none is configured: evidence and verification are poorer")
         return
     rules = project.prometheus.rules()
-    yield _ok("prometheus", f"answers; {len(rules)} alerting rules")
+    yield _ok("prometheus", f"answers; {counted(len(rules), 'alerting rule')}")
 
 
 def _alertmanager(project: Project) -> Iterator[Finding]:

@@ -62,27 +62,27 @@ def _reasons(session: Session, newest: Bundle) -> None:
     """What was chosen, what was not, and what held it back, each in a line."""
     screen = session.screen
     for decision in newest.decisions:
-        screen.line(f"  chosen    {decision.entry or 'no entry'}: {decision.reason}")
+        screen.line(f"  chosen       {decision.entry or 'no entry'}: {decision.reason}")
         for entry, why in decision.alternatives:
-            screen.line(f"  not       {entry}: {why}")
+            screen.line(f"  not          {entry}: {why}")
     if newest.verdict is not None:
         for reason in newest.verdict.limiting:
-            screen.line(f"  level     {reason.level}, by {reason.rule}: {reason.text}")
+            screen.line(f"  level        {reason.level}, by {reason.rule}: {reason.text}")
     for approval in newest.approvals:
-        screen.line(f"  approval  {approval.id}: {answer_of(approval)}")
+        screen.line(f"  approval     {approval.id}: {answer_of(approval)}")
     for run in newest.runs:
         outcome = run.outcome or "under way"
         screen.line(f"  {run.purpose:<11}  {outcome}: {brief(run.reason, 200)}")
         if (found := newest.verifications.get(run.id)) is not None:
-            screen.line(f"  verified  {found.result}: {found.reason}")
+            screen.line(f"  verified     {found.result}: {found.reason}")
 
 
 def _earlier(session: Session, earlier: tuple[Incident, ...]) -> None:
     for each in earlier[:EARLIER]:
         when = age(each.updated_at)
-        session.screen.line(f"  before    incident {each.id} {each.state} {when}: {each.reason}")
+        session.screen.line(f"  before       incident {each.id} {each.state} {when}: {each.reason}")
     if len(earlier) > EARLIER:
-        session.screen.line(f"  before    and {len(earlier) - EARLIER} more")
+        session.screen.line(f"  before       and {len(earlier) - EARLIER} more")
     session.screen.line()
 
 

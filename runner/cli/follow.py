@@ -41,26 +41,41 @@ class _Seen:
     rows: tuple[Transition, ...]
 
 
-def follow(session: Session, numbers: Sequence[int], standing_in: StandIn) -> int:
-    """Print what happens to these incidents until each has ended or waits; the exit code."""
-    printed: dict[int, int] = dict.fromkeys(numbers, 0)
-    last = -1
+def follow(session: Session, numbers: Sequence[int], standing_in: StandIn, *, seen: int = 0) -> int:
+    """Print what happens to these incidents until each has ended or waits; the exit code.
+
+    `seen` transitions of each are known already.
+    """
+    printed = dict.fromkeys(numbers, seen)
     with _status(session) as say:
-        while True:
-            with session.project.database.read() as tx:
-                change = incidents.last_change(tx)
-                if change != last:
-                    found = [_Seen(incident=n, rows=trail.of_incident(tx, n)) for n in numbers]
-                    current = [incidents.get(tx, number) for number in numbers]
-            if change != last:
-                last = change
-                _print(session, found, printed)
-                say(_standing(current))
-            if all(each.state.ended or each.state is State.WAITING for each in current):
+        for current, found in _changes(session, numbers, standing_in):
+            _print(session, found, printed)
+            say(_standing(current))
+            if all(_rests(each) for each in current):
                 break
-            standing_in.step()
-            time.sleep(POLL)
     return conclude(session, numbers)
+
+
+def _rests(incident: Incident) -> bool:
+    return incident.state.ended or incident.state is State.WAITING
+
+
+def _changes(
+    session: Session, numbers: Sequence[int], standing_in: StandIn
+) -> Iterator[tuple[list[Incident], list[_Seen]]]:
+    """The incidents and their transitions: now, and again whenever something happened."""
+    last = -1
+    while True:
+        with session.project.database.read() as tx:
+            change = incidents.last_change(tx)
+            if change != last:
+                found = [_Seen(incident=n, rows=trail.of_incident(tx, n)) for n in numbers]
+                current = [incidents.get(tx, number) for number in numbers]
+        if change != last:
+            last = change
+            yield current, found
+        standing_in.step()
+        time.sleep(POLL)
 
 
 def conclude(session: Session, numbers: Sequence[int]) -> int:
@@ -107,7 +122,7 @@ def _print(session: Session, found: Sequence[_Seen], printed: dict[int, int]) ->
 
 
 def _standing(current: Sequence[Incident]) -> str:
-    going = [each for each in current if not each.state.ended and each.state is not State.WAITING]
+    going = [each for each in current if not _rests(each)]
     return ", ".join(f"#{each.id} {each.state}" for each in going[:5])
 
 

@@ -11,6 +11,7 @@ import click
 
 import runner
 from runner.cli import Verb, option
+from runner.cli.report import counted
 from runner.cli.session import Session
 from runner.errors import RunnerError
 
@@ -74,13 +75,16 @@ def init(session: Session, folder: Path, force: bool) -> None:
 
     Files that exist are kept.
     """
-    written, kept = [], []
+    written: list[Path] = []
+    kept: list[Path] = []
     for target, content in sorted(_contents(shipped())):
         (written if _put(folder / target, content, force=force) else kept).append(target)
     if session.json:
         session.answer({"folder": folder, "written": written, "kept": kept})
         return
-    session.screen.line(f"{folder}: {len(written)} files written, {len(kept)} kept as they were")
+    session.screen.line(
+        f"{folder}: {counted(len(written), 'file')} written, {len(kept)} kept as they were"
+    )
     if kept:
         session.note("--force replaces what is kept.")
     session.screen.line(f"  cd {folder} && runner check")

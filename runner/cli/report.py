@@ -43,6 +43,11 @@ def until(at: datetime) -> str:
     return f"in {short(left)}" if left > timedelta() else f"{short(-left)} ago"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 alert`, `2 alerts`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def place(incident: Incident) -> str:
     """Where the incident is: hosts when they are known, else what the alert says."""
     hosts = incident.hosts or incident.requested_hosts
@@ -80,7 +85,7 @@ def _head(screen: Screen, incident: Incident) -> None:
             *(("note", text) for text in notes),
             ("firing since", moment(incident.alert.starts_at)),
             ("fingerprint", incident.alert.fingerprint),
-            ("told by", f"{incident.alert.source}, {incident.deliveries} times"),
+            ("told by", f"{incident.alert.source}, {counted(incident.deliveries, 'time')}"),
             ("asked for by", incident.requested_by or ""),
             ("hosts", ", ".join(incident.hosts)),
             ("handled by", f"incident {incident.joined}" if incident.joined else ""),

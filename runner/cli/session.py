@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import logging
 import os
+import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ as_option = option(
 yes_option = option("--yes", "-y", is_flag=True, help="Do not ask whether to go on.")
 
 
+#: What is said when something was asked for that nobody will do yet.
+IDLE = "Nobody works on incidents now: start `runner serve` or `runner work`."
+
+
 class Session:
     """Made by the root command, handed to every verb."""
 
@@ -38,6 +43,7 @@ class Session:
         self.output = output
         self.color = color and "NO_COLOR" not in os.environ
         self.verbose = verbose
+        self._project: Project | None = None
 
     @classmethod
     def of(
@@ -64,10 +70,12 @@ class Session:
         """Whether a program reads."""
         return self.output == "json"
 
-    @cached_property
+    @property
     def project(self) -> Project:
         """The project of `--config`. Raises ConfigError."""
-        return Project.load(self.config_path)
+        if self._project is None:
+            self._project = Project.load(self.config_path)
+        return self._project
 
     @cached_property
     def screen(self) -> Screen:
@@ -91,12 +99,12 @@ class Session:
     def note_if_idle(self) -> None:
         """Say so when what was asked for waits for nobody."""
         if not self.is_worked_on():
-            self.note("Nobody works on incidents now: start `runner serve` or `runner work`.")
+            self.note(IDLE)
 
     def close(self) -> None:
         """End what was opened."""
-        if "project" in self.__dict__:
-            self.project.close()
+        if self._project is not None:
+            self._project.close()
 
 
 def person(name: str | None) -> str:
@@ -113,6 +121,6 @@ def confirm(session: Session, question: str, *, yes: bool) -> None:
     """Ask before something is let happen. Raises UsageError where nobody can be asked."""
     if yes:
         return
-    if session.json or not click.get_text_stream("stdin").isatty():
+    if session.json or not sys.stdin.isatty():
         raise click.UsageError(f"{question} Nobody can be asked here; say --yes")
     click.confirm(question, abort=True, err=True)

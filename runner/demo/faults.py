@@ -12,6 +12,7 @@ from runner.demo import node
 from runner.demo.fleet import BAD, Node
 
 HOST = "web2"  #: the host that is broken
+SERVICE_DOWN = "ServiceDown"
 _OLD = 2 * 60 * 60  #: seconds; what the catalog deletes must be old
 _FILES = 8
 _JOBS = 40
@@ -70,7 +71,7 @@ FAULTS = (
     Fault(
         name="crash",
         title="a service crashes",
-        alert="ServiceDown",
+        alert=SERVICE_DOWN,
         entry="restart_service",
         path="/health",
         agent=False,
@@ -80,7 +81,7 @@ FAULTS = (
     Fault(
         name="hang",
         title="a service hangs",
-        alert="ServiceDown",
+        alert=SERVICE_DOWN,
         entry="restart_service",
         path="/health",
         agent=False,

@@ -1,12 +1,12 @@
 """The demo's fleet: each host a folder with a supervisord of its own, on loopback, no root.
 
-    web2/
-      supervisord.conf   supervisor.sock
-      agent.py           tells of the host: /disk, /errors, /queue
-      app/current -> releases/v1.0.0
-      app/releases/v1.0.0/{app.py,release.json}   v1.1.0/…
-      cache/  log/       together at most `node.QUOTA` bytes
-      data/queue/
+web2/
+  supervisord.conf   supervisor.sock
+  agent.py           tells of the host: /disk, /errors, /queue
+  app/current -> releases/v1.0.0
+  app/releases/v1.0.0/{app.py,release.json}   v1.1.0/…
+  cache/  log/       together at most `node.QUOTA` bytes
+  data/queue/
 """
 
 from __future__ import annotations
@@ -215,9 +215,13 @@ def _processes_in(folder: Path) -> Iterator[psutil.Process]:
             if process.pid == os.getpid() or process.uids().real != ours:
                 continue
             words = process.cmdline()
-            serves = words[2:3] in (["app.py"], ["agent.py"])
-            if (serves and Path(process.cwd()).is_relative_to(folder)) or _supervises(words, folder):
+            if _serves(process, words, folder) or _supervises(words, folder):
                 yield process
+
+
+def _serves(process: psutil.Process, words: Sequence[str], folder: Path) -> bool:
+    named = words[2:3] in (["app.py"], ["agent.py"])
+    return named and Path(process.cwd()).is_relative_to(folder)
 
 
 def _supervises(words: Sequence[str], folder: Path) -> bool:
@@ -225,8 +229,8 @@ def _supervises(words: Sequence[str], folder: Path) -> bool:
 
 
 def _make(host: Node) -> None:
-    for place in ("cache", "log", "data/queue"):
-        (host.folder / place).mkdir(parents=True)
+    for name in ("cache", "log", "data/queue"):
+        (host.folder / name).mkdir(parents=True)
     for release, prices in PRICES.items():
         place = host.folder / "app" / "releases" / release
         place.mkdir(parents=True)
@@ -259,7 +263,7 @@ def _supervise(program: str, host: Node) -> subprocess.Popen[bytes]:
         cwd=host.folder,
         start_new_session=True,
         # No other thread runs yet, so that this is safe; it ends a fleet whose demo was killed.
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+        preexec_fn=_die_with_parent if sys.platform == "linux" else None,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 import runner
-from runner.demo.faults import FAULTS
+from runner.demo.faults import FAULTS, SERVICE_DOWN
 from runner.demo.fleet import BAD, HOSTS, Fleet, Node
 from runner.errors import Refused, RunnerError, UsageError
 
@@ -150,6 +150,8 @@ def _watches(node: Node) -> list[dict[str, Any]]:
             "name": fault.alert,
             "http": fault.url(node),
             "every": "1s",
+            # A restart, too, takes the service away for a moment.
+            "for": "2s" if fault.alert == SERVICE_DOWN else "0s",
             "timeout": "2s",
             "labels": _labels(node, fault.alert),
             "annotations": {"summary": f"{fault.title} on {node.name}"},

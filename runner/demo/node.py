@@ -83,7 +83,7 @@ class Agent:
         """507 when less than MIN_FREE of the quota is free."""
         files = [file for place in AREA for file in (self._host / place).rglob("*")]
         used = sum(file.stat().st_size for file in files if file.is_file())
-        free = max(0.0, 1 - used / QUOTA)
+        free = round(max(0.0, 1 - used / QUOTA), 3)
         return 200 if free >= MIN_FREE else 507, {"used": used, "quota": QUOTA, "free": free}
 
     def errors(self) -> Answer:

@@ -1,9 +1,9 @@
-"""Runs: the intent is written before Ansible starts, with a lock on every host (invariants 2, 3)."""
+"""Runs: the intent comes before Ansible, with a lock on every host (invariants 2, 3)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 

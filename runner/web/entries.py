@@ -48,7 +48,7 @@ def summary(entry: Entry) -> dict[str, Any]:
 
 def detail(catalog: Catalog, entry: Entry) -> dict[str, Any]:
     """An EntryDetail as plain data."""
-    plain = entry.model_dump(mode="json", include={"limits", "target", "verify"})
+    plain = entry.model_dump(mode="json", include={"limits", "target", "verify"}, exclude_none=True)
     return {
         **summary(entry),
         **plain,

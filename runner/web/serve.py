@@ -27,19 +27,15 @@ class Server:
         """Takes the port. Raises ConfigError, a sentence, when it cannot be had."""
         self._app = app
         self._socket = bound(listen.host, listen.port)
+        self._address = self._socket.getsockname()
         self._uvicorn = uvicorn.Server(_settings(app))
         self._thread = threading.Thread(target=self._run, name="web")
 
     @property
-    def port(self) -> int:
-        """The port that was taken, which matters when 0 was asked for."""
-        return int(self._socket.getsockname()[1])
-
-    @property
     def url(self) -> str:
-        """Where it answers."""
-        host = self._socket.getsockname()[0]
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        """Where it answers, with the port that was taken when 0 was asked for."""
+        host, port = self._address[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self) -> None:
         """Returns once requests are answered. Raises RunnerError when they will not be."""

@@ -72,17 +72,20 @@ def tone(state: object) -> str:
 
 def brief_duration(length: timedelta) -> str:
     """`length` as people say it: two units at most."""
-    seconds = length.total_seconds()
-    if seconds < 0:
-        return "0s"
-    step = 0.01 if seconds < 1 else 0.1 if seconds < 10 else 1 if seconds < 3600 else 60
-    step = 3600 if seconds >= 172_800 else step
+    seconds = max(0.0, length.total_seconds())
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    step = 1 if seconds < 3600 else 60 if seconds < 172_800 else 3600
     return duration.write(timedelta(seconds=round(seconds / step) * step))
 
 
 def ago(at: datetime, now: datetime | None = None) -> str:
-    """How long ago `at` was."""
-    return brief_duration((now or datetime.now(UTC)) - at)
+    """How long ago `at` was, to the second."""
+    passed = (now or datetime.now(UTC)) - at
+    seconds = max(0, int(passed.total_seconds()))
+    return brief_duration(passed) if seconds >= 10 else f"{seconds}s"
 
 
 def stamp(at: datetime) -> str:

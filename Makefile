@@ -1,0 +1,53 @@
+# The same targets for people and for CI. Everything lands in .venv; nothing else is touched.
+PYTHON ?= python3
+BIN := .venv/bin
+JOBS ?= 2
+
+.PHONY: demo test lint fix bench docs lock system clean
+.DEFAULT_GOAL := help
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'make: needs Python 3.11 or newer with venv: apt install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: .venv/ready ## Break one node of a small fleet and watch it being healed: no root, no server, no key
+	$(BIN)/runner demo $(ARGS)
+
+test: .venv/ready ## Run every test; those whose programs are missing are skipped with the reason
+	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
+	RUNNER_TEST_STORE=postgresql $(BIN)/pytest -n $(JOBS) --dist worksteal -m store $(ARGS)
+
+lint: .venv/ready ## Check style, types, YAML and playbooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline
+
+fix: .venv/ready ## Mend what lint can mend by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/ready ## Measure: intake, and Ansible runs as a multiple of bare ansible-playbook
+	$(BIN)/python -m bench.intake
+	$(BIN)/python -m bench.runs
+
+docs: .venv/ready ## Write the generated pages again
+	$(BIN)/python -m runner.cli.reference docs
+
+lock: ## Resolve requirements.lock anew (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --all-extras --group dev pyproject.toml -o requirements.lock
+
+system: ## Install the real parts that the tests run against (Debian, as root)
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive .ci/system
+
+clean: ## Remove what the targets made
+	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible

@@ -1,0 +1,55 @@
+"""`runner demo`: break one of three real services on this machine, and watch it being healed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from runner.cli import Verb, option
+from runner.cli.session import Session, person
+from runner.demo.faults import FAULTS
+from runner.incident import Level
+
+_FAULTS = "; ".join(f"{fault.name}: {fault.title}" for fault in FAULTS)
+
+
+@click.command(cls=Verb)
+@option("--fault", type=click.Choice([fault.name for fault in FAULTS]), default="crash",
+        show_default=True, help=f"What breaks. {_FAULTS}.")  # fmt: skip
+@option("--level", type=click.Choice([str(level) for level in Level]), default="auto",
+        envvar="RUNNER_DEMO_LEVEL", show_default=True,
+        help="How far it may go; approve asks you.")  # fmt: skip
+@option("--keep", is_flag=True, help="Leave the fleet and the dashboard up until Ctrl-C.")
+@option("--port", type=click.IntRange(1, 65535), help="Of the dashboard; else a free one.")
+@option("--folder", type=click.Path(path_type=Path), default=Path("var/demo"), show_default=True,
+        help="Where its files go; they stay for you to look at.")  # fmt: skip
+@click.pass_obj
+def demo(
+    session: Session, fault: str, level: str, keep: bool, port: int | None, folder: Path
+) -> int:
+    """Break a real service on this machine and watch the runner heal it.
+
+    It needs no root, no server and no key, takes under a minute, and stops everything that it
+    started. Exit code 0 says that it ended as it should.
+    """
+    from runner.demo.answer import Asker
+    from runner.demo.faults import BY_NAME
+    from runner.demo.play import Ended, Wish, play
+    from runner.demo.show import JsonLines, Show, Words
+
+    wish = Wish(
+        fault=BY_NAME[fault],
+        level=session.lower(Level(level)),
+        folder=folder,
+        port=port,
+        keep=keep,
+    )
+    show: Show = JsonLines() if session.json else Words(session.screen)
+    try:
+        return play(wish, show, Asker.here(person(None), allowed=not session.json))
+    except Ended as ended:
+        session.note("The demo was ended; nothing of it runs any more.")
+        return ended.exit_code
+    finally:
+        show.close()

@@ -1,0 +1,322 @@
+"""The demo from its first process to its last: set up, break, follow, and leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from runner import acts, bundle, config
+from runner.bundle import Bundle
+from runner.demo import folder as project_folder
+from runner.demo.answer import Asker
+from runner.demo.faults import HOST, Fault
+from runner.demo.fleet import Fleet, Node, free_ports
+from runner.demo.show import Show
+from runner.demo.story import Event, Story, Task, event
+from runner.errors import ConfigError, RunnerError, UsageError
+from runner.incident import Level, State
+from runner.project import Project
+from runner.store import incidents
+from runner.text import brief
+
+if TYPE_CHECKING:
+    from runner.web.serve import Server
+
+NOTICE_SECONDS = 30.0
+END_SECONDS = 300.0  #: for everything but waiting for a person
+CANCEL_SECONDS = 10.0
+POLL = 0.1
+NOTE = (
+    f"in this copy of the catalog a fix must hold for {project_folder.HOLD} only, "
+    "and entries that ship with level approve allow auto"
+)
+
+
+class Ended(BaseException):
+    """Somebody ends the demo: Ctrl-C, SIGTERM, or the terminal was closed."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the person asked the demo for."""
+
+    fault: Fault
+    level: Level
+    folder: Path
+    port: int | None  #: of the web; None takes a free one
+    keep: bool
+
+
+def play(wish: Wish, show: Show, asker: Asker) -> int:
+    """Show it all; the exit code. Raises RunnerError, and Ended when somebody ends it."""
+    # What is set for a real runner must not lead the demo to its store or its Prometheus.
+    for name in config.ENVIRONMENT:
+        os.environ.pop(name, None)
+    with _signals(), ExitStack() as stack:
+        folder = stack.enter_context(project_folder.claimed(wish.folder))
+        fleet, stage = _set_up(wish, folder, stack)
+        return _perform(wish, stage, fleet, show, asker)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """The runner at work on its project folder."""
+
+    project: Project
+    server: Server
+    path: Path  #: of runner.yml
+    tasks: queue.SimpleQueue[Task]
+
+    def drained(self) -> list[Task]:
+        """The tasks that ended since the last call."""
+        found = []
+        while not self.tasks.empty():
+            found.append(self.tasks.get())
+        return found
+
+
+def _set_up(wish: Wish, folder: Path, stack: ExitStack) -> tuple[Fleet, Stage]:
+    *ports, port = free_ports(7)
+    fleet = Fleet(folder / "fleet", ports)
+    path = project_folder.furnish(folder, fleet, level=wish.level, port=wish.port or port)
+    project = Project.load(path)
+    stack.callback(project.close)
+    server = _server(project, wish.port)
+    stack.callback(server.stop)
+    stack.callback(fleet.stop)
+    fleet.start()
+    return fleet, _start(project, server, path, stack)
+
+
+def _server(project: Project, asked: int | None) -> Server:
+    from runner.demo.metrics import Exposition
+    from runner.web.app import create_app
+    from runner.web.serve import Server
+
+    try:
+        return Server(create_app(project, Exposition(project.database)), project.config.listen)
+    except ConfigError as error:
+        if asked is None:
+            raise
+        raise UsageError(
+            f"Port {asked} cannot be used; choose another with --port, or leave it out ({error})"
+        ) from None
+
+
+def _start(project: Project, server: Server, path: Path, stack: ExitStack) -> Stage:
+    from runner.daemon import Daemon
+
+    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    project.listeners.append(lambda run, task: tasks.put((run, task)))
+    server.start()
+    daemon = Daemon(project)
+    daemon.start()
+    stack.callback(daemon.stop)
+    stack.callback(_abandon, project)
+    return Stage(project=project, server=server, path=path, tasks=tasks)
+
+
+def _abandon(project: Project) -> None:
+    """Cancel what has not ended, and wait until no playbook runs any more."""
+    until = time.monotonic() + CANCEL_SECONDS
+    for incident in _open(project):
+        with suppress(RunnerError):
+            acts.cancel(project, incident, by="user:demo", reason="the demo was ended")
+    while _open(project) and time.monotonic() < until:
+        time.sleep(POLL)
+
+
+def _open(project: Project) -> list[int]:
+    with project.database.read() as tx:
+        return [each.id for each in incidents.find(tx, ended=False)]
+
+
+def _perform(wish: Wish, stage: Stage, fleet: Fleet, show: Show, asker: Asker) -> int:
+    node = fleet.nodes[HOST]
+    show.tell(event("fleet", **_fleet(wish, stage, fleet)))
+    began = datetime.now(UTC)
+    wish.fault.inject(node)
+    data = _broken(wish.fault, node)
+    show.tell(Event(kind="broken", at=began, data=data))
+    found = _follow(wish.fault, stage, fleet, show, asker)
+    _conclude(wish, stage, found, node, began, show)
+    if wish.keep:
+        show.tell(event("kept", web=stage.server.url))
+        while True:
+            fleet.check()
+            time.sleep(1.0)
+    return _judge(wish, found)
+
+
+def _fleet(wish: Wish, stage: Stage, fleet: Fleet) -> dict[str, Any]:
+    return {
+        "nodes": [
+            {"name": node.name, "url": node.url, "release": node.release}
+            for node in fleet.nodes.values()
+        ],
+        "web": stage.server.url,
+        "folder": _near(stage.path.parent),
+        "level": str(wish.level),
+        "note": NOTE,
+    }
+
+
+def _broken(fault: Fault, node: Node) -> dict[str, Any]:
+    return {
+        "fault": fault.name,
+        "title": fault.title,
+        "host": node.name,
+        "done": fault.done,
+        "answer": answered(fault.url(node)),
+    }
+
+
+def _follow(fault: Fault, stage: Stage, fleet: Fleet, show: Show, asker: Asker) -> Bundle:
+    """Tell what happens until the incident has ended; the incident then."""
+    story, began, waited = Story(), time.monotonic(), 0.0
+    while True:
+        fleet.check()
+        found = _look(stage.project, fault.alert)
+        if found is not None:
+            state, firing = found[0].incident.state, found[1]
+            for each in story.news(found[0], stage.drained(), firing=firing):
+                show.tell(each)
+            if state.ended:
+                return found[0]
+            if state is State.WAITING:
+                waited += asker.wait(stage.project, stage.path, found[0], show)
+                continue
+        _patient(time.monotonic() - began - waited, noticed=found is not None)
+        time.sleep(POLL)
+
+
+def _look(project: Project, alert: str) -> tuple[Bundle, bool] | None:
+    """The fault's incident, and whether its alert still fires; None before it is there."""
+    with project.database.read() as tx:
+        mine = [each for each in incidents.find(tx) if each.alert.name == alert]
+        if not mine:
+            return None
+        first = min(each.id for each in mine)
+        return bundle.load(tx, first), incidents.still_firing(tx, first)
+
+
+def _patient(seconds: float, *, noticed: bool) -> None:
+    if not noticed and seconds > NOTICE_SECONDS:
+        raise RunnerError(f"No watch saw the fault within {NOTICE_SECONDS:.0f} seconds")
+    if seconds > END_SECONDS:
+        raise RunnerError(f"The incident did not end within {END_SECONDS / 60:.0f} minutes")
+
+
+def _conclude(
+    wish: Wish, stage: Stage, found: Bundle, node: Node, began: datetime, show: Show
+) -> None:
+    show.tell(event("node", host=node.name, answer=answered(wish.fault.url(node))))
+    if found.incident.state is State.ESCALATED:
+        show.tell(event("bundle", text=_letter(wish, stage, found)))
+    show.tell(event("timeline", rows=list(_rows(found, began))))
+    show.tell(event("further", lines=_further(stage, found, node)))
+
+
+def _letter(wish: Wish, stage: Stage, found: Bundle) -> str:
+    """What a receiver is sent when an incident is handed to a person."""
+    from runner.notify.message import Writer
+
+    project = stage.project
+    writer = Writer(
+        mask=project.mask,
+        environment=project.config.environment,
+        public_url=stage.server.url if wish.keep else None,
+    )
+    return writer.write(found.transitions[-1], found).text
+
+
+def _rows(found: Bundle, began: datetime) -> Iterator[dict[str, Any]]:
+    """Each transition: seconds since the fault, seconds until the next one, state, reason."""
+    following = [row.at for row in found.transitions[1:]]
+    for number, row in enumerate(found.transitions):
+        last = number == len(following)
+        yield {
+            "after": max(0.0, (row.at - began).total_seconds()),
+            "seconds": None if last else (following[number] - row.at).total_seconds(),
+            "action": row.action,
+            "reason": brief(row.reason, 120),
+        }
+
+
+def _further(stage: Stage, found: Bundle, node: Node) -> list[str]:
+    call = f"runner --config {_near(stage.path)}"
+    kept = [run.artifacts for run in found.runs if not run.purpose.check]
+    files = [_near(Path(place)) for place in kept[-1:]] + [_near(node.folder / "log" / "app.log")]
+    return [
+        f"{call} incident show {found.incident.id} --all",
+        f"{call} audit verify",
+        *files,
+        "runner demo --keep   # leaves the dashboard and the fleet up until Ctrl-C",
+    ]
+
+
+def _near(path: Path) -> str:
+    """`path` as seen from here, where that is shorter to type."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def answered(url: str) -> str:
+    """What `url` says now, in a line."""
+    try:
+        reply = httpx.get(url, timeout=1.0, trust_env=False)
+    except httpx.TimeoutException:
+        return f"GET {url}: no answer within 1s"
+    except httpx.TransportError as error:
+        return f"GET {url}: {brief(str(error))}"
+    return f"GET {url}: {reply.status_code} {brief(reply.text, 120)}"
+
+
+def _judge(wish: Wish, found: Bundle) -> int:
+    """0 when it ended as the level and the fault say; otherwise RunnerError, a sentence."""
+    state = found.incident.state
+    if state is expected(wish):
+        return 0
+    incident = found.incident
+    raise RunnerError(f"{HOST} was not fixed: incident {incident.id} is {state}: {incident.reason}")
+
+
+def expected(wish: Wish) -> State:
+    """How the incident should end."""
+    if wish.fault.entry is None:
+        return State.ESCALATED
+    ends = {Level.OBSERVE: State.OBSERVED, Level.REHEARSE: State.DRY_RUN}
+    return ends.get(wish.level, State.FIXED)
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP end the demo once; the cleaning up is not ended too."""
+    caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in caught:
+            signal.signal(each, signal.SIG_IGN)
+        raise Ended(number)
+
+    before = {number: signal.signal(number, end) for number in caught}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,43 @@
+"""YAML as people mean it in runner.yml: `on` is a key, `22:00` a time, `2026-12-24` a text."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+_BOOL = "tag:yaml.org,2002:bool"
+_INT = "tag:yaml.org,2002:int"
+_DATE = "tag:yaml.org,2002:timestamp"
+
+
+class _Plain(yaml.SafeLoader):
+    """The core schema of YAML 1.2 instead of 1.1, and each key of a mapping once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise ValueError(f"the key {key.value!r} is written twice (line {line}); keep one")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Plain.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if tag not in (_BOOL, _INT, _DATE)]
+    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Plain.add_implicit_resolver(_BOOL, re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Plain.add_implicit_resolver(_INT, re.compile(r"[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
+
+
+def read_yaml(text: str) -> Any:
+    """The content of the text. Raises ValueError with a sentence."""
+    try:
+        return yaml.load(text, Loader=_Plain)
+    except yaml.YAMLError as error:
+        raise ValueError(f"is not YAML: {' '.join(str(error).split())[:300]}") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None

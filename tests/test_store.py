@@ -1,0 +1,258 @@
+"""The store: migrations, intents and host locks, answers, retention; on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runner import engine
+from runner.config import Retention
+from runner.duration import parse
+from runner.errors import ConfigError, NotFound, StoreError
+from runner.incident import Alert, AlertStatus, Level, Outcome, Purpose, Run, State
+from runner.store import (
+    approvals,
+    incidents,
+    outbox,
+    retention,
+    runs,
+    switches,
+    tables,
+    trail,
+    workers,
+)
+from runner.store.database import HEAD, Database
+
+pytestmark = pytest.mark.store
+
+WORKER = "worker-1"
+
+
+@pytest.fixture
+def working(database: Database) -> Database:
+    """A store with one living worker."""
+    with database.write() as tx:
+        workers.join(tx, WORKER, "here")
+    return database
+
+
+def run(incident: int = 1, attempt: int = 1, hosts: tuple[str, ...] = ("web1",)) -> Run:
+    now = datetime.now(UTC)
+    return Run(
+        id=uuid.uuid4().hex,
+        incident=incident,
+        purpose=Purpose.REMEDIATION,
+        attempt=attempt,
+        entry="heal",
+        hosts=hosts,
+        plan="p",
+        started_at=now,
+        deadline=now + timedelta(minutes=1),
+    )
+
+
+def intend(database: Database, wanted: Run, worker: str = WORKER) -> bool:
+    with database.write() as tx:
+        return runs.intend(tx, wanted, worker=worker, lock=wanted.hosts)
+
+
+def open_one(database: Database, fingerprint: str = "f" * 16, age: timedelta = timedelta()) -> int:
+    now = datetime.now(UTC) - age
+    alert = Alert(
+        fingerprint=fingerprint,
+        status=AlertStatus.FIRING,
+        labels={"alertname": "Down"},
+        annotations={},
+        starts_at=now,
+    )
+    with database.write() as tx:
+        opened = incidents.open_incident(
+            tx, alert, environment="test", ceiling=Level.AUTO, reason="fires", now=now
+        )
+    assert opened is not None
+    return opened
+
+
+def test_the_migrations_make_exactly_the_tables(database: Database) -> None:
+    with database.read() as tx:
+        context = MigrationContext.configure(tx, opts={"compare_type": False})
+        ours = set(tables.metadata.tables)
+        found = [
+            change
+            for change in compare_metadata(context, tables.metadata)
+            if not isinstance(change, tuple) or getattr(change[1], "name", None) in ours
+        ]
+        version = tx.execute(sa.text("select version_num from alembic_version")).scalar()
+    assert found == []
+    assert version == HEAD
+
+
+def test_migrating_again_changes_nothing(database: Database) -> None:
+    engine.migrate(database)
+    with database.write() as tx:
+        switches.pause(tx, actor="user:ann", reason="x")
+    engine.migrate(database)
+    with database.read() as tx:
+        assert switches.paused(tx)
+
+
+@pytest.mark.parametrize("url", ["", "nothing", "mysql://x/y", "sqlite://", "sqlite:///:memory:"])
+def test_a_url_of_something_else_is_refused_with_a_sentence(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"store\.url"):
+        Database(url)
+
+
+def test_a_store_that_cannot_be_opened_is_a_store_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("this is no database, whatever its name may say " * 100)
+    with pytest.raises(StoreError, match="the store cannot be used now"):
+        Database(f"sqlite:///{tmp_path / 'file'}").migrate()
+
+
+def test_an_intent_is_written_once(working: Database) -> None:
+    """Invariant 2: a run of the same attempt is never started again."""
+    assert intend(working, run())
+    assert not intend(working, run())
+    assert intend(working, run(attempt=2, hosts=("web2",)))
+
+
+def test_a_busy_host_leaves_nothing_behind(working: Database) -> None:
+    """Invariant 3: all hosts of a plan are locked, or none."""
+    first, second = run(), run(incident=2, hosts=("db1", "web1"))
+    intend(working, first)
+    with pytest.raises(runs.HostsBusy, match="web1"):
+        intend(working, second)
+    with working.read() as tx:
+        assert runs.find(tx, 2, Purpose.REMEDIATION, 1) is None
+        assert runs.busy_hosts(tx) == {"web1"}
+    with working.write() as tx:
+        assert runs.conclude(tx, first.id, outcome=Outcome.CHANGED)
+    assert intend(working, second)
+
+
+def test_a_dead_worker_starts_nothing(working: Database) -> None:
+    """Invariant 2: a worker that was taken over may not start its run any more."""
+    with working.write() as tx:
+        workers.leave(tx, WORKER)
+    with pytest.raises(runs.WorkerDead):
+        intend(working, run())
+
+
+def test_an_unknown_end_keeps_its_hosts_until_it_is_proven(working: Database) -> None:
+    """Invariant 2: what nobody knows the end of may still be running."""
+    one = run()
+    intend(working, one)
+    with working.write() as tx:
+        assert runs.conclude(tx, one.id, release=False, outcome=Outcome.UNKNOWN)
+    with pytest.raises(runs.HostsBusy):
+        intend(working, run(incident=2))
+    with working.write() as tx:
+        assert runs.conclude(tx, one.id, outcome=Outcome.CHANGED)
+        assert not runs.conclude(tx, one.id, outcome=Outcome.FAILED), "proven once"
+    assert intend(working, run(incident=2))
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(plans=st.lists(st.sets(st.sampled_from("abcd"), min_size=1), min_size=2, max_size=8))
+def test_no_two_runs_hold_one_host(working: Database, plans: list[set[str]]) -> None:
+    """Invariant 3: whatever threads ask for at once, each host is held by one run at most."""
+    with working.write() as tx:
+        tx.execute(tables.host_locks.delete())
+        tx.execute(tables.runs.delete())
+    held: list[tuple[str, ...]] = []
+
+    def ask(number: int, hosts: set[str]) -> None:
+        wanted = run(incident=number, hosts=tuple(sorted(hosts)))
+        try:
+            if intend(working, wanted):
+                held.append(wanted.hosts)
+        except runs.HostsBusy:
+            pass
+
+    threads = [threading.Thread(target=ask, args=pair) for pair in enumerate(plans)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    everything = [host for hosts in held for host in hosts]
+    assert held and len(everything) == len(set(everything))
+
+
+def test_one_activation_is_one_incident(database: Database) -> None:
+    now = datetime.now(UTC)
+    alert = Alert(
+        fingerprint="a" * 16,
+        status=AlertStatus.FIRING,
+        labels={},
+        annotations={},
+        starts_at=now,
+    )
+    with database.write() as tx:
+        options = {"environment": "test", "ceiling": Level.AUTO, "reason": "fires"}
+        assert incidents.open_incident(tx, alert, **options)  # type: ignore[arg-type]
+        assert incidents.open_incident(tx, alert, **options) is None  # type: ignore[arg-type]
+
+
+def test_an_ended_incident_moves_no_more(database: Database) -> None:
+    incident = open_one(database)
+    with database.write() as tx:
+        assert incidents.move(tx, incident, State.RESOLVED, "gone")
+        assert not incidents.move(tx, incident, State.RUNNING, "late")
+    with database.read() as tx:
+        assert [t.action for t in trail.of_incident(tx, incident)] == ["admitted", "resolved"]
+
+
+def test_an_answer_counts_once(database: Database) -> None:
+    incident, now = open_one(database), datetime.now(UTC)
+    with database.write() as tx:
+        question = approvals.ask(
+            tx,
+            incident=incident,
+            plan="p",
+            requested_by="runner",
+            requested_at=now,
+            expires_at=now + timedelta(minutes=1),
+        )
+        assert approvals.answer(tx, question.id, answer="approved", by="user:ann", at=now)
+        assert not approvals.answer(tx, question.id, answer="denied", by="user:bob", at=now)
+        assert approvals.get(tx, question.id).answered_by == "user:ann"
+
+
+def test_what_is_not_there_is_not_found(database: Database) -> None:
+    with database.read() as tx, pytest.raises(NotFound, match="no incident 7"):
+        incidents.get(tx, 7)
+    with database.read() as tx, pytest.raises(NotFound, match="no approval 7"):
+        approvals.get(tx, 7)
+
+
+def test_retention_removes_what_ended_long_ago_and_keeps_the_chain(database: Database) -> None:
+    """Invariants 12 and 14: rows go, and the trail that is left still verifies."""
+    old = open_one(database, "a" * 16, age=timedelta(days=500))
+    open_one(database, "b" * 16)
+    with database.write() as tx:
+        incidents.move(tx, old, State.RESOLVED, "gone")
+        stale = {"updated_at": datetime.now(UTC) - timedelta(days=499)}
+        tx.execute(tables.incidents.update().where(tables.incidents.c.id == old).values(stale))
+        outbox.fan_out(tx, {}, datetime.now(UTC))
+        gone = retention.sweep(tx, Retention(incidents=parse("90d")), datetime.now(UTC))
+    assert gone["incidents"] == 1 and gone["transitions"] == 1
+    with database.read() as tx:
+        assert trail.verify(tx).broken is None
+        assert [found.id for found in incidents.find(tx)] == [2]
+
+
+def test_a_silent_worker_is_marked_dead_and_cannot_beat_again(working: Database) -> None:
+    with working.write() as tx:
+        past = datetime.now(UTC) - timedelta(minutes=5)
+        tx.execute(tables.workers.update().values(beat_at=past))
+        assert workers.reap(tx, timedelta(seconds=10)) == (WORKER,)
+        assert not workers.beat(tx, WORKER)
+        assert workers.count_alive(tx, timedelta(seconds=10)) == 0

@@ -1,0 +1,237 @@
+"""The dashboard: everything about an incident is on its page, and nothing on it acts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from runner.incident import Alert
+from runner.project import Project
+from runner.web import views
+from tests import web_lab as lab
+
+SCRIPT = "<script>document.title='owned'</script>"
+IMAGE = "\"><img src=x onerror=\"document.title='owned'\">"
+ESCAPE = "\x1b]0;owned\x07 \N{RIGHT-TO-LEFT OVERRIDE}gnp.exe"
+LINK = "javascript:document.title='owned'"
+
+
+def hostile() -> Alert:
+    text = f"{SCRIPT} {IMAGE} {ESCAPE} {{{{ 7*7 }}}}"
+    labels = {"alertname": text, "instance": text, text: text}
+    annotations = {"runbook_url": LINK, "summary": text, "dashboard": " " + LINK.upper()}
+    return lab.alert(labels=labels, annotations=annotations, generator_url=LINK)
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Project:
+    return lab.project(tmp_path, lab.GUARDED)
+
+
+@pytest.fixture
+def client(opened: Project) -> Iterator[httpx.Client]:
+    with lab.site(opened, lab.ADAM | {"Accept": "text/html"}) as made:
+        yield made
+
+
+def test_the_list_shows_what_is_open(opened: Project, client: httpx.Client) -> None:
+    open_one = lab.incident(opened, lab.alert("b" * 16))
+    ended = lab.fixed(opened)
+    shown = client.get("/").text
+    assert f"/incidents/{open_one}" in shown and f'/incidents/{ended}"' not in shown
+    assert f'/incidents/{ended}"' in client.get("/?show=ended").text
+    assert f'/incidents/{ended}"' in client.get("/?show=all").text
+
+
+def test_the_list_goes_on(opened: Project, client: httpx.Client) -> None:
+    made = [lab.incident(opened, lab.alert(f"{n:016x}")) for n in range(52)]
+    older = re.search(r'href="(/\?show=open&amp;before=\d+)"', client.get("/").text)
+    assert older
+    shown = client.get(older[1].replace("&amp;", "&")).text
+    assert [f'/incidents/{id}"' in shown for id in made[:3]] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "instance web-1:9100 is web-1",  # timeline
+        "Last log lines",  # evidence
+        "The service is down and has logged why.",  # decision
+        "no disk is full",  # alternatives
+        "fixed 2 of 2 times; 5 are needed",  # verdict
+        '<span class="removed">-workers 2</span><span class="added">+workers 4</span>',
+        "Fidelity 100%",
+        "service_restart : Remediate | Restart the unit",
+        "took 4.0s",
+        "not firing for 30s",  # verification
+        "user:anna",
+        "https://runbooks.example.com/ServiceDown",
+    ],
+)
+def test_an_incidents_page_tells_all_of_it(
+    opened: Project, client: httpx.Client, part: str
+) -> None:
+    assert part in client.get(f"/incidents/{lab.fixed(opened)}").text
+
+
+def test_a_person_answers_on_the_page(opened: Project, client: httpx.Client) -> None:
+    made, question = lab.waiting(opened)
+    page = client.get(f"/incidents/{made}", headers=lab.ANNA).text
+    assert f'action="/approvals/{question}"' in page and lab.PLAN in page
+    form = {"answer": "approved", "plan": lab.PLAN, "comment": "go & see"}
+    answer = client.post(f"/approvals/{question}", data=form, headers=lab.ANNA)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/incidents/{made}")
+    assert "go &amp; see" in client.get(f"/incidents/{made}").text
+
+
+@pytest.mark.parametrize("plan", ["", "6" * 64])
+def test_an_answer_without_the_plan_that_was_shown_does_not_count(
+    opened: Project, client: httpx.Client, plan: str
+) -> None:
+    _, question = lab.waiting(opened)
+    form = {"answer": "approved", "plan": plan}
+    answer = client.post(f"/approvals/{question}", data=form, headers=lab.ANNA)
+    assert answer.status_code == 409
+    assert "That was refused" in answer.text
+
+
+def test_a_viewer_is_shown_no_buttons(opened: Project, client: httpx.Client) -> None:
+    made, _ = lab.waiting(opened)
+    shown = client.get(f"/incidents/{made}", headers=lab.VERA).text
+    assert "<button" not in shown and "may not answer" in shown
+
+
+def test_an_incident_is_cancelled_and_handled_again(
+    opened: Project, client: httpx.Client
+) -> None:
+    made = lab.incident(opened)
+    assert client.post(f"/incidents/{made}/cancel", data={"reason": "no"}).status_code == 303
+    again = client.post(f"/incidents/{made}/retry", data={"reason": "yes"})
+    assert again.headers["Location"] == f"/incidents/{made + 1}"
+
+
+def test_open_questions_and_a_pause_are_seen_everywhere(
+    opened: Project, client: httpx.Client
+) -> None:
+    made, _ = lab.waiting(opened)
+    client.post("/api/v1/pause", json={"reason": "migration"})
+    for path in ("/", "/approvals", "/catalog", f"/incidents/{made}"):
+        shown = client.get(path).text
+        assert 'class="count">1<' in shown and "migration" in shown
+    assert f"/incidents/{made}#acts" in client.get("/approvals").text
+
+
+def test_the_catalog_pages_show_every_entry(opened: Project, client: httpx.Client) -> None:
+    listed = client.get("/catalog").text
+    for id in opened.catalog.entries:
+        assert f"/catalog/{id}" in listed
+        assert client.get(f"/catalog/{id}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/incidents/7", "/none", "/incidents/x", "/catalog/none"])
+def test_a_person_is_told_by_a_page(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code in (404, 422)
+    assert "That was refused" in answer.text
+
+
+def test_hostile_text_is_only_text(opened: Project, client: httpx.Client) -> None:
+    """Invariant 5: labels, annotations, logs and links of an alert are escaped and visible."""
+    made, _ = lab.waiting(opened, hostile(), text=f"{SCRIPT}{ESCAPE}")
+    for path in ("/", f"/incidents/{made}", "/approvals"):
+        shown = client.get(path).text
+        assert "<script>document" not in shown and "<img src=x" not in shown
+        assert 'href="javascript' not in shown.lower() and 'href=" java' not in shown.lower()
+        assert not any(sign in shown for sign in "\x1b\x07\N{RIGHT-TO-LEFT OVERRIDE}")
+        assert "\\x1b" in shown and "{{ 7*7 }}" in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [LINK, " https://a", "//a", "https://", "http://[", "data:text/html,x", "ftp://a", "", "x"],
+)
+def test_only_web_addresses_become_links(text: str) -> None:
+    assert views.web_link(text) is None
+
+
+def test_pages_name_nothing_elsewhere_and_hold_no_script(
+    opened: Project, client: httpx.Client
+) -> None:
+    about = lab.alert(annotations={}, generator_url="")
+    for path in ("/", f"/incidents/{lab.fixed(opened, about)}", "/catalog", "/approvals"):
+        shown = client.get(path).text
+        assert re.findall(r"<script[^>]*>[^<]", shown) == []
+        assert re.findall(r'(?:src|href|action)="(?:https?:)?//', shown) == []
+        assert re.findall(r"<[^>]+\s(?:style|on\w+)=", shown) == []
+
+
+def test_a_form_with_too_many_fields_is_refused(client: httpx.Client) -> None:
+    form = {f"f{n}": "x" for n in range(30)}
+    assert client.post("/approvals/7", data=form).status_code == 422
+
+
+def test_a_huge_diff_is_cut() -> None:
+    """Invariant 14: a page has a bound."""
+    lines = list(views.diff_lines("+x\n" * 10_000))
+    assert len(lines) == views.MAX_LINES + 1
+    assert lines[-1] == ("hunk", "… 8000 more lines")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(-5, "0ms"), (0.25, "250ms"), (2.14, "2.1s"), (75, "1m15s"), (7260, "2h1m"), (200_000, "2d8h")],
+)
+def test_a_duration_has_two_units_at_most(seconds: float, shown: str) -> None:
+    assert views.brief_duration(timedelta(seconds=seconds)) == shown
+
+
+@pytest.mark.real
+@pytest.mark.skipif(
+    not shutil.which("chromium") and not os.environ.get("CI"), reason="chromium is missing"
+)
+def test_a_real_browser_runs_nothing_that_an_alert_brings(tmp_path: Path) -> None:
+    """Invariant 5: the page's title would say `owned`."""
+    opened = lab.project(tmp_path)
+    made, _ = lab.waiting(opened, hostile(), text=f"{SCRIPT}{IMAGE}")
+    with lab.site(opened) as client:
+        done = subprocess.run(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--timeout=4000",
+             f"--user-data-dir={tmp_path / 'browser'}", "--dump-dom",
+             f"{client.base_url}/incidents/{made}"],
+            capture_output=True, text=True, timeout=60, check=False,
+        )
+    title = re.search(r"<title>([^<]*)</title>", done.stdout)
+    assert title and title[1] != "owned" and "#1 · runner" in title[1]
+    assert "<img src=" not in done.stdout.replace('<img src="/static/icon.svg"', "")
+    assert "&lt;script&gt;" in done.stdout
+
+
+@pytest.mark.real
+@pytest.mark.skipif(
+    not shutil.which("chromium") and not os.environ.get("CI"), reason="chromium is missing"
+)
+def test_a_real_browser_shows_what_happens_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.web.events.POLL_SECONDS", 0.05)
+    opened = lab.project(tmp_path)
+    with lab.site(opened) as client:
+        feed = client.app.state.feed  # type: ignore[attr-defined]
+        browser = subprocess.Popen(
+            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--timeout=8000",
+             f"--user-data-dir={tmp_path / 'browser'}", "--dump-dom", f"{client.base_url}/"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )
+        while not feed._listeners and browser.poll() is None:
+            feed._wanted.wait(0.1)
+        lab.incident(opened, lab.alert(labels={"alertname": "CameLater"}))
+        shown, _ = browser.communicate(timeout=60)
+    assert "CameLater" in shown
