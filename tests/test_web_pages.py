@@ -19,7 +19,7 @@ from runner.web import views
 from tests import web_lab as lab
 
 SCRIPT = "<script>document.title='owned'</script>"
-IMAGE = "\"><img src=x onerror=\"document.title='owned'\">"
+IMAGE = '"><img src=x onerror="document.title=\'owned\'">'
 ESCAPE = "\x1b]0;owned\x07 \N{RIGHT-TO-LEFT OVERRIDE}gnp.exe"
 LINK = "javascript:document.title='owned'"
 
@@ -109,9 +109,7 @@ def test_a_viewer_is_shown_no_buttons(opened: Project, client: httpx.Client) -> 
     assert "<button" not in shown and "may not answer" in shown
 
 
-def test_an_incident_is_cancelled_and_handled_again(
-    opened: Project, client: httpx.Client
-) -> None:
+def test_an_incident_is_cancelled_and_handled_again(opened: Project, client: httpx.Client) -> None:
     made = lab.incident(opened)
     assert client.post(f"/incidents/{made}/cancel", data={"reason": "no"}).status_code == 303
     again = client.post(f"/incidents/{made}/retry", data={"reason": "yes"})
@@ -187,7 +185,14 @@ def test_a_huge_diff_is_cut() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(-5, "0ms"), (0.25, "250ms"), (2.14, "2.1s"), (75, "1m15s"), (7260, "2h1m"), (200_000, "2d8h")],
+    [
+        (-5, "0ms"),
+        (0.25, "250ms"),
+        (2.14, "2.1s"),
+        (75, "1m15s"),
+        (7260, "2h1m"),
+        (200_000, "2d8h"),
+    ],
 )
 def test_a_duration_has_two_units_at_most(seconds: float, shown: str) -> None:
     assert views.brief_duration(timedelta(seconds=seconds)) == shown
@@ -203,10 +208,20 @@ def test_a_real_browser_runs_nothing_that_an_alert_brings(tmp_path: Path) -> Non
     made, _ = lab.waiting(opened, hostile(), text=f"{SCRIPT}{IMAGE}")
     with lab.site(opened) as client:
         done = subprocess.run(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--timeout=4000",
-             f"--user-data-dir={tmp_path / 'browser'}", "--dump-dom",
-             f"{client.base_url}/incidents/{made}"],
-            capture_output=True, text=True, timeout=60, check=False,
+            [
+                "chromium",
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--timeout=4000",
+                f"--user-data-dir={tmp_path / 'browser'}",
+                "--dump-dom",
+                f"{client.base_url}/incidents/{made}",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     title = re.search(r"<title>([^<]*)</title>", done.stdout)
     assert title and title[1] != "owned" and "#1 · runner" in title[1]
@@ -226,9 +241,19 @@ def test_a_real_browser_shows_what_happens_meanwhile(
     with lab.site(opened) as client:
         feed = client.app.state.feed  # type: ignore[attr-defined]
         browser = subprocess.Popen(
-            ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--timeout=8000",
-             f"--user-data-dir={tmp_path / 'browser'}", "--dump-dom", f"{client.base_url}/"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            [
+                "chromium",
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--timeout=8000",
+                f"--user-data-dir={tmp_path / 'browser'}",
+                "--dump-dom",
+                f"{client.base_url}/",
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         while not feed._listeners and browser.poll() is None:
             feed._wanted.wait(0.1)

@@ -1,0 +1,82 @@
+"""What our execution costs, as a multiple of bare `ansible-playbook` on the same play.
+
+Both are started in turn, so that a drift of the machine falls on both. The target is 1.05.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from runner.execute.request import RunRequest
+from runner.execute.run import run
+from runner.incident import Outcome
+
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+INVENTORY = """\
+all:
+  hosts:
+    web1:
+      ansible_connection: local
+      ansible_python_interpreter: "{{ ansible_playbook_python }}"
+"""
+MODULE = "    - name: Ping {n}\n      ansible.builtin.ping:\n"
+PLAYS = {
+    "debug": "    - name: Say\n      ansible.builtin.debug: {msg: hello}\n",
+    "one module": MODULE.format(n=1),
+    "four modules": "".join(MODULE.format(n=n) for n in range(4)),
+}
+
+
+def timed(work: Callable[[], None]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def compare(folder: Path, name: str, tasks: str) -> str:
+    """One line of the table: medians of `ROUNDS` interleaved rounds."""
+    inventory, playbook = folder / "hosts.yml", folder / "play.yml"
+    inventory.write_text(INVENTORY)
+    playbook.write_text(f"- hosts: web1\n  gather_facts: false\n  tasks:\n{tasks}")
+
+    def bare() -> None:
+        program = Path(sys.executable).parent / "ansible-playbook"
+        command = [str(program), "-i", str(inventory), "--limit", "web1", str(playbook)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    def ours() -> None:
+        request = RunRequest(
+            id=uuid.uuid4().hex,
+            entry_id="bench",
+            playbook=playbook,
+            inventory=(inventory,),
+            hosts=("web1",),
+            artifacts=folder / "artifacts",
+            timeout=timedelta(minutes=1),
+        )
+        assert run(request).outcome is Outcome.NO_CHANGE
+
+    bare(), ours()
+    pairs = [(timed(bare), timed(ours)) for _ in range(ROUNDS)]
+    ratio = statistics.median(mine / theirs for theirs, mine in pairs)
+    base = statistics.median(theirs for theirs, _ in pairs)
+    return f"{name:14} bare {base * 1000:6.0f} ms   ours {ratio:5.2f} ×"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        for play, tasks in PLAYS.items():
+            print(compare(Path(name), play, tasks), flush=True)
+
+
+if __name__ == "__main__":
+    main()
