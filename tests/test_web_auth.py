@@ -12,6 +12,7 @@ import pytest
 from runner import config
 from runner.config import Config, Listen
 from runner.errors import ConfigError
+from runner.web.app import create_app
 from runner.web.auth import Gate, Permission, problems
 from tests import web_lab as lab
 
@@ -111,8 +112,6 @@ def test_no_route_opens_without_a_valid_credential(
 
 
 def test_the_table_above_names_every_route(tmp_path: Path) -> None:
-    from runner.web.app import create_app
-
     app = create_app(lab.project(tmp_path), lab.Counted())
     asked = {(method, path.replace("/7", "/{id}")) for method, path, _, _ in ROUTES}
     asked |= {("GET", "/api/v1/catalog/{id}"), ("GET", "/catalog/{id}")}
@@ -163,8 +162,11 @@ def test_an_empty_secret_opens_nothing(tmp_path: Path) -> None:
 
 
 def test_a_missing_secret_file_stops_the_start(tmp_path: Path) -> None:
+    """Invariant 13: not the first request."""
+    opened = lab.project(tmp_path, {"auth": {"bearer_token_file": str(tmp_path / "none")}})
     with pytest.raises(ConfigError, match="cannot be read"):
-        Gate(Listen.model_validate({"auth": {"bearer_token_file": tmp_path / "none"}}))
+        create_app(opened, lab.Counted())
+    opened.close()
 
 
 def test_alertmanagers_credential_holds_even_where_people_need_none(tmp_path: Path) -> None:

@@ -85,14 +85,10 @@ def test_whoever_was_away_for_too_long_reads_anew(
         assert next(frames(answer))["event"] == "reset"
 
 
-@pytest.mark.parametrize("last", ["", "-1", "x", "9" * 40, "1\x0b"])
+@pytest.mark.parametrize("last", ["", "-1", "x", "9" * 40, "1 2"])
 def test_a_number_that_is_none_is_ignored(opened: Project, last: str) -> None:
-    with lab.site(opened) as client:
-        try:
-            with listen(client, last) as answer:
-                assert next(frames(answer)) == {"retry": "3000"}
-        except httpx.LocalProtocolError:
-            pytest.skip("the client does not send this header")
+    with lab.site(opened) as client, listen(client, last) as answer:
+        assert next(frames(answer)) == {"retry": "3000"}
 
 
 def test_a_quiet_connection_is_kept_alive(opened: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +14,7 @@ from runner.incident import Alert
 from runner.project import Project
 from runner.web import views
 from tests import web_lab as lab
+from tests.real_browser import browser, needs_chromium
 
 SCRIPT = "<script>document.title='owned'</script>"
 IMAGE = '"><img src=x onerror="document.title=\'owned\'">'
@@ -198,65 +196,63 @@ def test_a_duration_has_two_units_at_most(seconds: float, shown: str) -> None:
     assert views.brief_duration(timedelta(seconds=seconds)) == shown
 
 
-@pytest.mark.real
-@pytest.mark.skipif(
-    not shutil.which("chromium") and not os.environ.get("CI"), reason="chromium is missing"
-)
+@needs_chromium
 def test_a_real_browser_runs_nothing_that_an_alert_brings(tmp_path: Path) -> None:
     """Invariant 5: the page's title would say `owned`."""
     opened = lab.project(tmp_path)
     made, _ = lab.waiting(opened, hostile(), text=f"{SCRIPT}{IMAGE}")
-    with lab.site(opened) as client:
-        done = subprocess.run(
-            [
-                "chromium",
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--timeout=4000",
-                f"--user-data-dir={tmp_path / 'browser'}",
-                "--dump-dom",
-                f"{client.base_url}/incidents/{made}",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    title = re.search(r"<title>([^<]*)</title>", done.stdout)
-    assert title and title[1] != "owned" and "#1 · runner" in title[1]
-    assert "<img src=" not in done.stdout.replace('<img src="/static/icon.svg"', "")
-    assert "&lt;script&gt;" in done.stdout
+    with lab.site(opened) as client, browser(f"{client.base_url}/incidents/{made}") as page:
+        assert page.sees(SCRIPT)
+        assert page.value("document.title").endswith("#1 · runner")
+        assert page.value("document.querySelectorAll('img').length") == 1
+        assert page.value("document.querySelectorAll('script:not([src])').length") == 0
 
 
-@pytest.mark.real
-@pytest.mark.skipif(
-    not shutil.which("chromium") and not os.environ.get("CI"), reason="chromium is missing"
-)
+@needs_chromium
 def test_a_real_browser_shows_what_happens_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runner.web.events.POLL_SECONDS", 0.05)
     opened = lab.project(tmp_path)
-    with lab.site(opened) as client:
-        feed = client.app.state.feed  # type: ignore[attr-defined]
-        browser = subprocess.Popen(
-            [
-                "chromium",
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--timeout=8000",
-                f"--user-data-dir={tmp_path / 'browser'}",
-                "--dump-dom",
-                f"{client.base_url}/",
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        while not feed._listeners and browser.poll() is None:
-            feed._wanted.wait(0.1)
+    with lab.site(opened) as client, browser(f"{client.base_url}/") as page:
+        assert page.sees("Nothing is open")
         lab.incident(opened, lab.alert(labels={"alertname": "CameLater"}))
-        shown, _ = browser.communicate(timeout=60)
-    assert "CameLater" in shown
+        assert page.sees("CameLater")
+
+
+@needs_chromium
+def test_a_comment_that_is_being_typed_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.web.events.POLL_SECONDS", 0.05)
+    opened = lab.project(tmp_path)
+    made, _ = lab.waiting(opened)
+    with lab.site(opened) as client, browser(f"{client.base_url}/incidents/{made}") as page:
+        assert page.sees("May this run?")
+        page.value("document.querySelector('[name=comment]').value = 'half a'")
+        client.post(f"/api/v1/incidents/{made}/cancel", json={"reason": "too late"})
+        assert page.sees("too late")
+        assert page.value("document.querySelector('[name=comment]').value") == "half a"
+
+
+@needs_chromium
+def test_a_real_browser_sends_the_answer(tmp_path: Path) -> None:
+    opened = lab.project(tmp_path)
+    made, _ = lab.waiting(opened)
+    with lab.site(opened) as client, browser(f"{client.base_url}/incidents/{made}") as page:
+        assert page.sees("May this run?")
+        page.value("document.querySelector('button.no').click()")
+        assert page.sees("denied by user:anonymous")
+
+
+@needs_chromium
+def test_every_page_fits_a_phone(tmp_path: Path) -> None:
+    opened = lab.project(tmp_path)
+    made, _ = lab.waiting(opened, hostile(), text="x" * 500)
+    paths = ("/?show=all", f"/incidents/{made}", "/approvals", "/catalog", "/catalog/clean_disk")
+    with lab.site(opened) as client:
+        for path in paths:
+            with browser(f"{client.base_url}{path}") as page:
+                page.narrow(400)
+                assert page.sees("runner")
+                assert page.value("document.documentElement.scrollWidth") <= 400, path

@@ -22,6 +22,12 @@ def test_a_port_that_is_taken_is_said_in_a_sentence() -> None:
             bound("127.0.0.1", port)
 
 
+def test_small_answers_are_not_held_back() -> None:
+    """asyncio asks for the protocol before it turns Nagle's algorithm off."""
+    with bound("127.0.0.1", 0) as taken:
+        assert taken.proto == socket.IPPROTO_TCP
+
+
 @pytest.mark.parametrize(
     ("host", "said"), [("192.0.2.1", "not an address of this machine"), ("no host", "no address")]
 )

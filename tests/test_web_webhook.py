@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from runner import acts
 from runner.incident import Level
 from runner.project import Project
 from runner.store import database, deliveries
+from runner.web import webhook
 from tests import web_lab as lab
 
 
@@ -167,6 +169,23 @@ def test_a_locked_store_is_said_to_be_down(
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) > 0
         assert stored(opened) is None
+        assert deliver(client, lab.body()).status_code == 200
+
+
+def test_nobody_waits_long_behind_a_locked_store(
+    opened: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 14: all are told to come again, not one after the other's whole wait."""
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.3)
+    monkeypatch.setattr(webhook, "TURN_SECONDS", 0.01)
+    with lab.site(opened) as client:
+        with sqlite3.connect(opened.database.file, isolation_level=None) as other:
+            other.execute("begin exclusive")
+            with ThreadPoolExecutor(4) as pool:
+                answers = list(pool.map(lambda _: deliver(client, lab.body()), range(4)))
+            other.execute("rollback")
+        other.close()
+        assert [answer.status_code for answer in answers] == [503] * 4
         assert deliver(client, lab.body()).status_code == 200
 
 

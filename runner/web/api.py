@@ -250,9 +250,7 @@ def healthz() -> str:
     return "ok\n"
 
 
-@watch.get(
-    "/readyz", response_class=PlainTextResponse, responses=documented(), tags=["watch"]
-)
+@watch.get("/readyz", response_class=PlainTextResponse, responses=documented(), tags=["watch"])
 def readyz(project: Opened) -> str:
     """The store answers."""
     with project.database.read() as tx:
@@ -260,9 +258,7 @@ def readyz(project: Opened) -> str:
     return "ok\n"
 
 
-@watch.get(
-    "/metrics", response_class=PlainTextResponse, responses=documented(), tags=["watch"]
-)
+@watch.get("/metrics", response_class=PlainTextResponse, responses=documented(), tags=["watch"])
 def metrics(request: Request) -> Response:
     """The runner's own metrics, in Prometheus' text format."""
     body = request.app.state.metrics.exposition()

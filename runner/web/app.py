@@ -16,6 +16,7 @@ from runner.errors import RunnerError
 from runner.project import Project
 from runner.text import brief
 from runner.web import api, events, pages, webhook
+from runner.web.auth import Gate
 from runner.web.guard import Guard, Metrics
 from runner.web.replies import Refusal, as_refusal, refuse
 
@@ -24,6 +25,7 @@ STATIC = Path(__file__).parent / "static"
 
 def create_app(project: Project, metrics: Metrics) -> FastAPI:
     """The application on this project. Raises ConfigError when a secret file is missing."""
+    gate = Gate(project.config.listen)  # now, not with the first request
     app = FastAPI(
         title="Remediation runner",
         version=__version__,
@@ -34,6 +36,7 @@ def create_app(project: Project, metrics: Metrics) -> FastAPI:
     )
     app.state.project = project
     app.state.metrics = metrics
+    app.state.writers = webhook.writers(project.database)
     app.state.feed = events.Feed(project.database)
     for router in (webhook.router, events.router, api.router, api.watch, pages.router):
         app.include_router(router)
@@ -42,7 +45,7 @@ def create_app(project: Project, metrics: Metrics) -> FastAPI:
     app.add_exception_handler(Refusal, _explained)
     app.add_exception_handler(RequestValidationError, _explained)
     app.add_exception_handler(HTTPException, _explained)
-    app.add_middleware(Guard, config=project.config, metrics=metrics)
+    app.add_middleware(Guard, config=project.config, gate=gate, metrics=metrics)
     return app
 
 

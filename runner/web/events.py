@@ -152,9 +152,7 @@ async def events(request: Request) -> Response:
     except BaseException:
         feed.leave(listener)
         raise
-    return StreamingResponse(
-        _stream(feed, listener, seen, missed), media_type="text/event-stream"
-    )
+    return StreamingResponse(_stream(feed, listener, seen, missed), media_type="text/event-stream")
 
 
 def _missed(database: Database, header: str) -> tuple[int, list[Transition] | None]:

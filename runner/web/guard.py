@@ -56,10 +56,10 @@ class Metrics(Protocol):
 class Guard:
     """The one middleware."""
 
-    def __init__(self, app: ASGIApp, *, config: Config, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, *, config: Config, gate: Gate, metrics: Metrics) -> None:
         self._app = app
         self._listen = config.listen
-        self._gate = Gate(config.listen)
+        self._gate = gate
         self._metrics = metrics
         self._public = urlsplit(config.notify.public_url or "")
         self._bodies = anyio.CapacityLimiter(MAX_BODIES)

@@ -53,8 +53,14 @@ def list_page(
         counts = incidents.counts(tx)
     older = found[PAGE - 1].id if len(found) > PAGE else None
     return _page(
-        request, project, by, "incidents.html",
-        incidents=found[:PAGE], show=show, older=older, totals=_totals(counts),
+        request,
+        project,
+        by,
+        "incidents.html",
+        incidents=found[:PAGE],
+        show=show,
+        older=older,
+        totals=_totals(counts),
     )
 
 
@@ -71,8 +77,13 @@ def incident_page(request: Request, project: Opened, by: By, id: Id) -> Response
         known = bundle.load(tx, id)
     question = next((item for item in known.approvals if item.answer is None), None)
     return _page(
-        request, project, by, "incident.html",
-        bundle=known, incident=known.incident, question=question,
+        request,
+        project,
+        by,
+        "incident.html",
+        bundle=known,
+        incident=known.incident,
+        question=question,
         steps=views.timeline(known.transitions),
         may_answer=by.may(Permission.ANSWER),
         may_stop=by.may(Permission.STOP) and not known.incident.state.ended,
@@ -140,16 +151,20 @@ def _to_incident(incident: int) -> Response:
     return RedirectResponse(f"/incidents/{incident}", status_code=303)
 
 
-def _page(
-    request: Request, project: Project, by: Actor, template: str, **values: Any
-) -> Response:
+def _page(request: Request, project: Project, by: Actor, template: str, **values: Any) -> Response:
     with project.database.read() as tx:
         paused = switches.paused(tx)
         waiting = len(approvals.open_approvals(tx))
     shown = views.render(
-        template, here=request.url.path, who=by.name.removeprefix("user:"), role=by.role,
-        environment=project.config.environment, level=project.config.level,
-        paused=paused, waiting=waiting, **values,
+        template,
+        here=request.url.path,
+        who=by.name.removeprefix("user:"),
+        role=by.role,
+        environment=project.config.environment,
+        level=project.config.level,
+        paused=paused,
+        waiting=waiting,
+        **values,
     )
     return HTMLResponse(shown)
 
@@ -163,7 +178,15 @@ def is_page(request: Request) -> bool:
 def problem(request: Request, refusal: Refusal) -> Response:
     """The page that says why something was refused."""
     shown = views.render(
-        "problem.html", here=request.url.path, who="", role="", environment="", level="",
-        paused=None, waiting=0, status=refusal.status, sentence=refusal.sentence,
+        "problem.html",
+        here=request.url.path,
+        who="",
+        role="",
+        environment="",
+        level="",
+        paused=None,
+        waiting=0,
+        status=refusal.status,
+        sentence=refusal.sentence,
     )
     return HTMLResponse(shown, refusal.status, refusal.headers)

@@ -98,7 +98,7 @@ def refuse(refusal: Refusal) -> Response:
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a route for OpenAPI, besides those that every route has."""
-    every = {401, 403, 413, 422, 503, *statuses}
+    every = {400, 401, 403, 408, 413, 422, 503, *statuses}
     return {
         status: {"model": Problem, "description": HTTPStatus(status).phrase}
         for status in sorted(every)

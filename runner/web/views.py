@@ -115,6 +115,8 @@ def _diff_class(line: str) -> str:
 
 def web_link(text: str) -> str | None:
     """`text` when it is a web address that a page may link to, else None."""
+    if not text.isprintable() or " " in text:
+        return None
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -125,6 +127,11 @@ def web_link(text: str) -> str | None:
 def pretty(value: Any) -> str:
     """Any value as readable JSON."""
     return json.dumps(to_json(value), indent=2, ensure_ascii=False, default=str)
+
+
+def compact(value: Any) -> str:
+    """Any value as JSON in one line."""
+    return json.dumps(to_json(value), ensure_ascii=False, default=str)
 
 
 def pairs(labels: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -159,6 +166,7 @@ def _environment() -> Environment:
         "ago": ago,
         "block": block,
         "brief_duration": brief_duration,
+        "compact": compact,
         "diff_lines": diff_lines,
         "pairs": pairs,
         "percent": percent,
