@@ -34,8 +34,9 @@ def demo(
     started. Exit code 0 says that it ended as it should.
     """
     from runner.demo.answer import Asker
+    from runner.demo.ended import Ended
     from runner.demo.faults import BY_NAME
-    from runner.demo.play import Ended, Wish, play
+    from runner.demo.play import Wish, play
     from runner.demo.show import JsonLines, Show, Words
 
     wish = Wish(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 import sys
 import time
-from pathlib import Path
 from typing import IO
 
 from runner import acts
@@ -21,7 +20,7 @@ _ANSWERS = {"y": "approved", "yes": "approved", "n": "denied", "no": "denied"}
 
 
 class Asker:
-    """Asks `by` on `terminal`; without one it says how to answer from another."""
+    """Says how to answer from elsewhere, and asks `by` on `terminal` where there is one."""
 
     def __init__(self, by: str, terminal: IO[str] | None) -> None:
         self._by = by
@@ -34,25 +33,28 @@ class Asker:
         both = sys.stdin.isatty() and sys.stdout.isatty()
         return cls(by, sys.stdin if allowed and both else None)
 
-    def wait(self, project: Project, path: Path, found: Bundle, show: Show) -> float:
+    def wait(self, project: Project, path: str, found: Bundle, show: Show) -> float:
         """Wait a moment for an answer, and hand it in; how many seconds that took."""
         began, question = time.monotonic(), found.approvals[-1]
         if question.id not in self._asked:
             self._asked.add(question.id)
-            self._ask(question, path, show)
+            self._ask(question, path, project.config.listen.port, show)
         if self._terminal is None:
             time.sleep(LOOK)
         elif question.answer is None and (typed := self._typed(self._terminal)) is not None:
             self._answer(project, question, typed, show)
         return time.monotonic() - began
 
-    def _ask(self, question: Approval, path: Path, show: Show) -> None:
+    def _ask(self, question: Approval, path: str, port: int, show: Show) -> None:
+        call = f"runner --config {path} approval"
+        ways = [
+            f"{call} approve {question.id}",
+            f"{call} deny {question.id}",
+            f"http://127.0.0.1:{port}/approvals",
+        ]
+        show.tell(event("elsewhere", approval=question.id, ways=ways))
         if self._terminal is not None:
             self._prompt()
-            return
-        call = f"runner --config {path} approval"
-        commands = [f"{call} approve {question.id}", f"{call} deny {question.id}"]
-        show.tell(event("how_to_answer", approval=question.id, commands=commands))
 
     def _prompt(self) -> None:
         print(f"\n  Shall it run, {self._by.removeprefix('user:')}? [y/n] ", end="", flush=True)

@@ -38,12 +38,12 @@ class Fault:
 
 def crash(host: Node) -> None:
     """Kill the service, as a segmentation fault or the out-of-memory killer would."""
-    os.kill(int(host.control("pid", "app")), signal.SIGKILL)
+    os.kill(host.pid(), signal.SIGKILL)
 
 
 def hang(host: Node) -> None:
     """Stop the service without ending it: its process is there, and nothing answers."""
-    os.kill(int(host.control("pid", "app")), signal.SIGSTOP)
+    os.kill(host.pid(), signal.SIGSTOP)
 
 
 def fill_disk(host: Node) -> None:

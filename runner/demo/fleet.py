@@ -1,12 +1,13 @@
 """The demo's fleet: each host a folder with a supervisord of its own, on loopback, no root.
 
-web2/
-  supervisord.conf   supervisor.sock
-  agent.py           tells of the host: /disk, /errors, /queue
-  app/current -> releases/v1.0.0
-  app/releases/v1.0.0/{app.py,release.json}   v1.1.0/…
-  cache/  log/       together at most `node.QUOTA` bytes
-  data/queue/
+A host's folder, as the inventory `demo` describes it to the roles:
+
+- `supervisord.conf`, `supervisor.sock`
+- `agent.py`: tells of the host at `/disk`, `/errors` and `/queue`
+- `app/releases/v1.0.0/` with `app.py` and `release.json`, `app/releases/v1.1.0/` likewise
+- `app/current`: a link to the release that is served
+- `cache/`, `log/`: together at most `node.QUOTA` bytes
+- `data/queue/`
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ command={python} -I app.py app {port}
 directory=%(here)s/app/current
 ; The runner's work is to bring it back; many a real service is given up on like this.
 autorestart=false
-startsecs=1
+; A service that dies in its first seconds would be started again all the same.
+startsecs=0
 stopwaitsecs=2
 redirect_stderr=true
 stdout_logfile=%(here)s/log/app.log
@@ -108,9 +110,16 @@ class Node:
         link.symlink_to(Path("releases") / release)
         link.replace(self.folder / "app" / "current")
 
+    def pid(self) -> int:
+        """Of the service's process. Raises RunnerError when there is none."""
+        said = self.control("pid", "app")
+        if not said.isdecimal() or int(said) == 0:  # 0 would be our own process group
+            raise RunnerError(f"The service of {self.name} does not run: {said}")
+        return int(said)
+
     def control(self, *command: str) -> str:
         """What supervisorctl says to `command`."""
-        call = [_program("supervisorctl"), "-c", str(self.folder / "supervisord.conf"), *command]
+        call = [program("supervisorctl"), "-c", str(self.folder / "supervisord.conf"), *command]
         done = subprocess.run(call, capture_output=True, text=True, timeout=30, check=False)
         return done.stdout.strip()
 
@@ -146,10 +155,9 @@ class Fleet:
 
     def start(self) -> None:
         """Make every host and return when each serves. Raises RunnerError when one does not."""
-        program = _program("supervisord")
         for host in self.nodes.values():
             _make(host)
-            self._processes[host.name] = _supervise(program, host)
+            self._processes[host.name] = _supervise(host)
         for host in self.nodes.values():
             self._await(host)
 
@@ -253,10 +261,10 @@ def _escaped(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def _supervise(program: str, host: Node) -> subprocess.Popen[bytes]:
+def _supervise(host: Node) -> subprocess.Popen[bytes]:
     """A supervisord in a session of its own, so that Ctrl-C reaches it through us only."""
     return subprocess.Popen(
-        [program, "-c", str(host.folder / "supervisord.conf")],
+        [program("supervisord"), "-c", str(host.folder / "supervisord.conf")],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -271,7 +279,7 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGTERM)
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """The program beside our Python or in PATH. Raises RunnerError with what to install."""
     beside = os.path.dirname(sys.executable)
     found = shutil.which(name, path=beside) or shutil.which(name)

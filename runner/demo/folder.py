@@ -14,10 +14,10 @@ from typing import Any
 
 import yaml
 
-import runner
+from runner.cli.init import shipped
 from runner.demo.faults import FAULTS, SERVICE_DOWN
 from runner.demo.fleet import BAD, HOSTS, Fleet, Node
-from runner.errors import Refused, RunnerError, UsageError
+from runner.errors import Refused, UsageError
 
 MARK = ".runner-demo"
 _COPIED = ("playbooks", "roles", "inventories/demo", "ansible.cfg")
@@ -25,15 +25,6 @@ _LEVEL = re.compile(r"^level: \w+$", re.MULTILINE)
 _HOLD = re.compile(r"^  hold: \w+$", re.MULTILINE)
 #: How long a fix must hold here; the shipped entries wait longer.
 HOLD = "2s"
-
-
-def shipped() -> Path:
-    """Where the shipped catalog lies: in the installed package, else beside it in a checkout."""
-    package = Path(runner.__file__).parent
-    for place in (package / "shipped", package.parent):
-        if (place / "playbooks").is_dir():
-            return place
-    raise RunnerError(f"The catalog that belongs to {package} is missing; install the runner anew")
 
 
 @contextmanager

@@ -7,33 +7,34 @@ import queue
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from runner import acts, bundle, config
+from runner import acts, bundle, config, remediate
 from runner.bundle import Bundle
 from runner.demo import folder as project_folder
 from runner.demo.answer import Asker
+from runner.demo.ended import Ended, Signals
 from runner.demo.faults import HOST, Fault
-from runner.demo.fleet import Fleet, Node, free_ports
+from runner.demo.fleet import Fleet, Node, free_ports, program
 from runner.demo.show import Show
 from runner.demo.story import Event, Story, Task, event
 from runner.errors import ConfigError, RunnerError, UsageError
 from runner.incident import Level, State
 from runner.project import Project
-from runner.store import incidents
+from runner.store import incidents, trail
 from runner.text import brief
 
 if TYPE_CHECKING:
     from runner.web.serve import Server
 
 NOTICE_SECONDS = 30.0
+SHOWS_SECONDS = 5.0  #: until a fault shows: a bad release must start first
 END_SECONDS = 300.0  #: for everything but waiting for a person
 CANCEL_SECONDS = 10.0
 POLL = 0.1
@@ -41,14 +42,6 @@ NOTE = (
     f"in this copy of the catalog a fix must hold for {project_folder.HOLD} only, "
     "and entries that ship with level approve allow auto"
 )
-
-
-class Ended(BaseException):
-    """Somebody ends the demo: Ctrl-C, SIGTERM, or the terminal was closed."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.exit_code = 128 + number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +60,28 @@ def play(wish: Wish, show: Show, asker: Asker) -> int:
     # What is set for a real runner must not lead the demo to its store or its Prometheus.
     for name in config.ENVIRONMENT:
         os.environ.pop(name, None)
-    with _signals(), ExitStack() as stack:
-        folder = stack.enter_context(project_folder.claimed(wish.folder))
-        fleet, stage = _set_up(wish, folder, stack)
-        return _perform(wish, stage, fleet, show, asker)
+    _check(wish)
+    with Signals() as signals, ExitStack() as stack:
+        try:
+            folder = stack.enter_context(project_folder.claimed(wish.folder))
+            fleet, stage = _set_up(wish, folder, stack, signals)
+            return _perform(wish, stage, fleet, show, asker)
+        finally:
+            signals.ignore()
+
+
+def _check(wish: Wish) -> None:
+    """Refuse before anything is touched: a port that is taken, a program that is missing."""
+    from runner.web.serve import bound
+
+    program("supervisord")
+    if wish.port is None:
+        return
+    try:
+        bound("127.0.0.1", wish.port).close()
+    except ConfigError as error:
+        why = str(error).removeprefix("listen: ").partition(";")[0]
+        raise UsageError(f"{why}; choose another with --port, or leave it out") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,32 +101,26 @@ class Stage:
         return found
 
 
-def _set_up(wish: Wish, folder: Path, stack: ExitStack) -> tuple[Fleet, Stage]:
+def _set_up(wish: Wish, folder: Path, stack: ExitStack, signals: Signals) -> tuple[Fleet, Stage]:
     *ports, port = free_ports(7)
     fleet = Fleet(folder / "fleet", ports)
+    stack.callback(fleet.stop)
     path = project_folder.furnish(folder, fleet, level=wish.level, port=wish.port or port)
     project = Project.load(path)
     stack.callback(project.close)
-    server = _server(project, wish.port)
+    server = _server(project)
     stack.callback(server.stop)
-    stack.callback(fleet.stop)
     fleet.start()
-    return fleet, _start(project, server, path, stack)
+    with signals.deferred():
+        return fleet, _start(project, server, path, stack)
 
 
-def _server(project: Project, asked: int | None) -> Server:
-    from runner.demo.metrics import Exposition
+def _server(project: Project) -> Server:
+    from runner.cli.metrics import WebMetrics
     from runner.web.app import create_app
     from runner.web.serve import Server
 
-    try:
-        return Server(create_app(project, Exposition(project.database)), project.config.listen)
-    except ConfigError as error:
-        if asked is None:
-            raise
-        raise UsageError(
-            f"Port {asked} cannot be used; choose another with --port, or leave it out ({error})"
-        ) from None
+    return Server(create_app(project, WebMetrics(project.database)), project.config.listen)
 
 
 def _start(project: Project, server: Server, path: Path, stack: ExitStack) -> Stage:
@@ -137,7 +142,8 @@ def _abandon(project: Project) -> None:
     for incident in _open(project):
         with suppress(RunnerError):
             acts.cancel(project, incident, by="user:demo", reason="the demo was ended")
-    while _open(project) and time.monotonic() < until:
+    # An incident may have ended while its rehearsal, which changes nothing, is still being ended.
+    while (_open(project) or remediate.active) and time.monotonic() < until:
         time.sleep(POLL)
 
 
@@ -156,11 +162,20 @@ def _perform(wish: Wish, stage: Stage, fleet: Fleet, show: Show, asker: Asker) -
     found = _follow(wish.fault, stage, fleet, show, asker)
     _conclude(wish, stage, found, node, began, show)
     if wish.keep:
-        show.tell(event("kept", web=stage.server.url))
+        _keep(stage, fleet, show)
+    return _judge(wish, found)
+
+
+def _keep(stage: Stage, fleet: Fleet, show: Show) -> None:
+    """Go on until Ctrl-C, which is how this ends well."""
+    show.tell(event("kept", web=stage.server.url))
+    try:
         while True:
             fleet.check()
             time.sleep(1.0)
-    return _judge(wish, found)
+    except Ended as ended:
+        if ended.number != signal.SIGINT:
+            raise
 
 
 def _fleet(wish: Wish, stage: Stage, fleet: Fleet) -> dict[str, Any]:
@@ -182,8 +197,16 @@ def _broken(fault: Fault, node: Node) -> dict[str, Any]:
         "title": fault.title,
         "host": node.name,
         "done": fault.done,
-        "answer": answered(fault.url(node)),
+        "answer": _trouble(fault.url(node)),
     }
+
+
+def _trouble(url: str) -> str:
+    """What `url` says once it is not well, or at the last look."""
+    until = time.monotonic() + SHOWS_SECONDS
+    while (said := answered(url)).startswith(f"GET {url}: 200 ") and time.monotonic() < until:
+        time.sleep(POLL)
+    return said
 
 
 def _follow(fault: Fault, stage: Stage, fleet: Fleet, show: Show, asker: Asker) -> Bundle:
@@ -193,13 +216,12 @@ def _follow(fault: Fault, stage: Stage, fleet: Fleet, show: Show, asker: Asker) 
         fleet.check()
         found = _look(stage.project, fault.alert)
         if found is not None:
-            state, firing = found[0].incident.state, found[1]
-            for each in story.news(found[0], stage.drained(), firing=firing):
+            for each in story.news(found[0], stage.drained(), firing=found[1]):
                 show.tell(each)
-            if state.ended:
+            if story.state.ended:
                 return found[0]
-            if state is State.WAITING:
-                waited += asker.wait(stage.project, stage.path, found[0], show)
+            if story.state is State.WAITING:
+                waited += asker.wait(stage.project, _near(stage.path), found[0], show)
                 continue
         _patient(time.monotonic() - began - waited, noticed=found is not None)
         time.sleep(POLL)
@@ -212,7 +234,10 @@ def _look(project: Project, alert: str) -> tuple[Bundle, bool] | None:
         if not mine:
             return None
         first = min(each.id for each in mine)
-        return bundle.load(tx, first), incidents.still_firing(tx, first)
+        # Read first, because a read is no snapshot: what they speak of is there for sure then.
+        transitions = trail.of_incident(tx, first)
+        found = replace(bundle.load(tx, first), transitions=transitions)
+        return found, incidents.still_firing(tx, first)
 
 
 def _patient(seconds: float, *, noticed: bool) -> None:
@@ -229,7 +254,7 @@ def _conclude(
     if found.incident.state is State.ESCALATED:
         show.tell(event("bundle", text=_letter(wish, stage, found)))
     show.tell(event("timeline", rows=list(_rows(found, began))))
-    show.tell(event("further", lines=_further(stage, found, node)))
+    show.tell(event("further", lines=_further(wish, stage, found, node)))
 
 
 def _letter(wish: Wish, stage: Stage, found: Bundle) -> str:
@@ -258,16 +283,13 @@ def _rows(found: Bundle, began: datetime) -> Iterator[dict[str, Any]]:
         }
 
 
-def _further(stage: Stage, found: Bundle, node: Node) -> list[str]:
+def _further(wish: Wish, stage: Stage, found: Bundle, node: Node) -> list[str]:
     call = f"runner --config {_near(stage.path)}"
     kept = [run.artifacts for run in found.runs if not run.purpose.check]
     files = [_near(Path(place)) for place in kept[-1:]] + [_near(node.folder / "log" / "app.log")]
-    return [
-        f"{call} incident show {found.incident.id} --all",
-        f"{call} audit verify",
-        *files,
-        "runner demo --keep   # leaves the dashboard and the fleet up until Ctrl-C",
-    ]
+    more = [] if wish.keep else ["runner demo --keep   # dashboard and fleet stay until Ctrl-C"]
+    show = f"{call} incident show {found.incident.id} --all"
+    return [show, f"{call} audit verify", *files, *more]
 
 
 def _near(path: Path) -> str:
@@ -302,21 +324,3 @@ def expected(wish: Wish) -> State:
         return State.ESCALATED
     ends = {Level.OBSERVE: State.OBSERVED, Level.REHEARSE: State.DRY_RUN}
     return ends.get(wish.level, State.FIXED)
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end the demo once; the cleaning up is not ended too."""
-    caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def end(number: int, frame: FrameType | None) -> None:
-        for each in caught:
-            signal.signal(each, signal.SIG_IGN)
-        raise Ended(number)
-
-    before = {number: signal.signal(number, end) for number in caught}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

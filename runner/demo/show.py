@@ -216,9 +216,10 @@ class Words:
         left = short(approval.expires_at - approval.requested_at)
         self._pair("expires", f"in {left}; evidence, diff and fidelity are above")
 
-    def _on_how_to_answer(self, event: Event) -> None:
-        for text in event.data["commands"]:
-            self._pair("answer", text)
+    def _on_elsewhere(self, event: Event) -> None:
+        self._screen.line("  it can be answered elsewhere too:", "dim")
+        for text in event.data["ways"]:
+            self._screen.line(f"    {text}", "dim")
 
     def _on_answer(self, event: Event) -> None:
         self._pair("approval", event.data["reason"])

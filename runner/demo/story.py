@@ -43,7 +43,7 @@ class Story:
 
     def __init__(self) -> None:
         self._told = 0  # sequence of the last transition that was told
-        self._state: State | None = None
+        self.state = State.ADMITTED  #: where the story stands, perhaps behind the store
         self._tasks: list[Task] = []
         self._cleared = False
 
@@ -55,7 +55,7 @@ class Story:
                 self._told = transition.sequence
                 yield from self._next(bundle, transition)
         yield from self._flush()
-        if not firing and self._state is State.VERIFYING and not self._cleared:
+        if not firing and self.state is State.VERIFYING and not self._cleared:
             self._cleared = True
             yield event("cleared", alert=bundle.incident.alert.name)
 
@@ -63,14 +63,13 @@ class Story:
         yield from self._flush()
         if transition.action not in list(State):
             return
-        self._state = State(transition.action)
-        # The store is read after this state was left, perhaps: only what it brought is shown.
-        for kind, data in _TOLD.get(self._state, _ended)(bundle):
+        self.state = State(transition.action)
+        for kind, data in _TOLD.get(self.state, _ended)(bundle):
             yield Event(kind=kind, at=transition.at, data={**data, "reason": transition.reason})
 
     def _flush(self) -> Iterator[Event]:
         """The tasks of the run that belongs to where the story stands; others wait."""
-        purpose = _RUNS.get(self._state) if self._state else None
+        purpose = _RUNS.get(self.state)
         for run, task in [pair for pair in self._tasks if pair[0].purpose is purpose]:
             yield Event(kind="task", at=task.at, data={"purpose": run.purpose, "task": task})
         self._tasks = [pair for pair in self._tasks if pair[0].purpose is not purpose]
@@ -128,7 +127,7 @@ def _undoing(bundle: Bundle) -> Told:
 
 
 def _ended(bundle: Bundle) -> Told:
-    if bundle.incident.state is State.ESCALATED and bundle.decisions and not bundle.incident.entry:
+    if bundle.decisions and bundle.decisions[-1].entry is None:
         yield "decision", {"decision": bundle.decisions[-1]}
     run = _newest(bundle, Purpose.REMEDIATION)
     if run is not None and run.id in bundle.verifications:

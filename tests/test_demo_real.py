@@ -1,0 +1,173 @@
+"""Whole demos: real services, real Ansible, a real terminal; and nothing stays behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.demo_lab import COMMAND, PATIENCE, Demo, needs_programs
+
+pytestmark = needs_programs
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Demo:
+    return Demo(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fault", "lines"),
+    [
+        ("crash", ["Alert ServiceDown", "Run: restart_service on web2", "Incident 1: fixed"]),
+        ("hang", ["no answer within 2s", "Run: restart_service on web2", "Incident 1: fixed"]),
+        ("disk", ["Alert DiskFull", "Run: clean_disk on web2", "Incident 1: fixed"]),
+        ("release", ["Alert BadRelease", "Run: rollback_release on web2", "Incident 1: fixed"]),
+        ("unknown", ["Alert QueueStuck", "What the person is sent", "Incident 1: escalated"]),
+    ],
+)
+def test_it_ends_as_it_should_and_leaves_nothing_behind(
+    demo: Demo, fault: str, lines: list[str]
+) -> None:
+    assert demo.run("--fault", fault) == 0, demo.output
+    assert [line for line in lines if line not in demo.output] == []
+    assert "\x1b" not in demo.output and "Traceback" not in demo.output
+    assert demo.left_behind() == []
+
+
+def test_the_commands_it_names_work_afterwards(demo: Demo) -> None:
+    assert demo.run("--fault", "disk", "--level", "rehearse") == 0, demo.output
+    for line in demo.output.splitlines():
+        if line.startswith("  runner --config"):
+            assert demo.call(*line.split()[1:]) == 0, demo.output
+
+
+def test_settings_of_a_real_runner_do_not_lead_it_elsewhere(demo: Demo, tmp_path: Path) -> None:
+    other = tmp_path / "production.db"
+    store = f"sqlite:///{other}"
+    assert demo.run("--fault", "unknown", RUNNER_STORE_URL=store) == 0, demo.output
+    assert not other.exists()
+
+
+def test_for_programs_it_says_everything_as_json_lines(demo: Demo) -> None:
+    assert demo.run("--fault", "disk", "--output", "json") == 0, demo.output
+    events = [json.loads(line) for line in demo.output.splitlines()]
+    named = [each["event"] for each in events]
+    wanted = ["alert", "evidence", "decision", "verdict", "rehearsal", "run", "verification", "end"]
+    assert [name for name in named if name in wanted] == wanted
+    assert events[named.index("end")]["state"] == "fixed"
+
+
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "== A fleet"),
+        (signal.SIGTERM, "== Verdict"),
+        (signal.SIGHUP, "== Verdict"),
+        (signal.SIGINT, "== Run"),
+        (signal.SIGTERM, "  changed"),
+    ],
+)
+def test_a_signal_in_the_middle_leaves_nothing_behind(
+    demo: Demo, number: signal.Signals, moment: str
+) -> None:
+    with demo.started(until=moment) as process:
+        assert demo.end(process, number) == 128 + number
+    assert "nothing of it runs any more" in demo.output
+    assert "Traceback" not in demo.output
+    assert demo.left_behind() == []
+
+
+def test_it_says_so_when_one_of_its_processes_ends(demo: Demo) -> None:
+    with demo.started(until="== Evidence") as process:
+        pid = (demo.place / "fleet" / "web3" / "supervisord.pid").read_text()
+        psutil.Process(int(pid)).kill()
+        assert process.wait(PATIENCE) == 1
+    assert "The supervisord of web3 ended by itself" in demo.output
+    assert demo.left_behind() == []
+
+
+def test_killing_it_outright_ends_its_fleet(demo: Demo) -> None:
+    with demo.started("--level", "observe", "--keep", until="end it") as process:
+        fleet = [psutil.Process(each.pid) for each in psutil.Process(process.pid).children(True)]
+        process.kill()
+    assert psutil.wait_procs(fleet, timeout=30)[1] == []
+
+
+def test_a_taken_port_is_one_sentence_and_touches_nothing(demo: Demo) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert demo.run("--port", str(port)) == 2
+    assert demo.output.startswith(f"runner: 127.0.0.1:{port} is taken by another program")
+    assert len(demo.output.splitlines()) == 1
+    assert not demo.place.exists()
+
+
+def test_it_keeps_the_fleet_and_the_dashboard_until_interrupted(demo: Demo) -> None:
+    import httpx
+
+    with demo.started("--fault", "unknown", "--keep", until="end it") as process:
+        settings = (demo.place / "runner.yml").read_text()
+        port = settings.partition("port: ")[2].split()[0]
+        assert httpx.get(f"http://127.0.0.1:{port}/incidents/1").status_code == 200
+        assert demo.end(process, signal.SIGINT) == 0
+    assert demo.left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "state", "code"), [("y", "fixed", 0), ("no", "denied", 1), ("\x04", "denied", 1)]
+)
+def test_at_level_approve_the_person_at_the_terminal_decides(
+    demo: Demo, typed: str, state: str, code: int
+) -> None:
+    import pexpect
+
+    child = pexpect.spawn(
+        COMMAND[0], [*COMMAND[1:], "demo", "--fault", "disk", "--level", "approve"],
+        cwd=str(demo.folder), env=demo.environment | {"TERM": "xterm"}, dimensions=(50, 80),
+        encoding="utf-8", timeout=PATIENCE,
+    )  # fmt: skip
+    child.expect(r"clean_disk on web2\?")
+    child.expect(r"\[y/n\]")
+    child.send(typed if typed == "\x04" else f"{typed}\n")
+    child.expect(f"Incident 1: {state}")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == code
+    assert demo.left_behind() == []
+
+
+def test_without_a_terminal_it_can_be_approved_from_another_one(demo: Demo) -> None:
+    words = ("--fault", "disk", "--level", "approve")
+    with demo.started(*words, until="answered elsewhere") as process:
+        assert demo.call("--config", "var/demo/runner.yml", "approval", "approve", "1", "-y") == 0
+        assert process.wait(PATIENCE) == 0
+    assert "Incident 1: fixed" in demo.output
+
+
+def test_a_second_demo_in_the_same_place_is_refused(demo: Demo) -> None:
+    with demo.started("--level", "observe", "--keep", until="end it"):
+        assert demo.run() == 6
+        assert "Another demo uses" in demo.output
+
+
+def test_no_line_is_wider_than_the_terminal(demo: Demo) -> None:
+    import pexpect
+
+    child = pexpect.spawn(
+        COMMAND[0], [*COMMAND[1:], "--no-color", "demo", "--fault", "unknown"],
+        cwd=str(demo.folder), env=demo.environment | {"TERM": "dumb"}, dimensions=(50, 80),
+        encoding="utf-8", timeout=PATIENCE,
+    )  # fmt: skip
+    child.expect(pexpect.EOF)
+    child.close()
+    before = child.before.partition("To look further")[0]
+    assert [line for line in before.splitlines() if len(line.rstrip()) > 80] == []
+    assert child.exitstatus == 0, subprocess.list2cmdline(COMMAND)
