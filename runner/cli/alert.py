@@ -45,7 +45,7 @@ def handle(session: Session, file: IO[bytes], no_wait: bool, level: str | None) 
     """
     body = file.read(session.project.config.listen.max_body + 1)
     if len(body) > session.project.config.listen.max_body:
-        raise UsageError(f"{file.name}: the body is longer than listen.max_body")
+        raise UsageError("the body is longer than listen.max_body in runner.yml")
     return _hand_in(session, parse(body, source="stdin"), level, wait=not no_wait)
 
 
@@ -85,7 +85,8 @@ def _new_alerts(session: Session) -> Delivery | None:
     """What fires at Alertmanager and has no incident yet; None when that is nothing."""
     assert session.project.alertmanagers is not None
     intake = session.project.config.intake
-    active = session.project.alertmanagers.active_alerts(intake.filters, intake.receiver)
+    with session.busy("asking Alertmanager"):
+        active = session.project.alertmanagers.active_alerts(intake.filters, intake.receiver)
     with session.project.database.read() as tx:
         newest = incidents.known(tx, [each.fingerprint for each in active])
         known = {

@@ -9,6 +9,7 @@ from runner.catalog import lint as linting
 from runner.catalog.matcher import Matcher
 from runner.catalog.parameters import ParameterSpec
 from runner.cli import Noun, option
+from runner.cli.report import counted
 from runner.cli.screen import Screen
 from runner.cli.session import Session
 
@@ -54,29 +55,31 @@ def show(session: Session, entry_id: str) -> None:
 def _show(screen: Screen, entry: Entry, found: Catalog) -> None:
     screen.line(f"{entry.id}: {entry.title}", "bold")
     screen.line(entry.description)
-    limits = entry.limits
     screen.heading("Entry")
-    screen.pairs(
-        [
-            ("kind", entry.kind),
-            ("level", f"at most {entry.level}, risk {entry.risk}"),
-            ("match", _matching(entry)),
-            ("not for", "; ".join(entry.not_for)),
-            ("role", entry.role or ""),
-            ("steps", ", ".join(entry.steps)),
-            ("target", f"label {entry.target.label}, at most {entry.target.max_hosts} hosts"),
-            ("max runs", str(limits.max_runs or "")),
-            ("rehearsal", entry.rehearsal),
-            ("probe", entry.probe or ""),
-            ("undo", entry.undo or ""),
-            ("files", str(entry.folder)),
-        ]
-    )
+    screen.pairs(_facts(entry))
     if entry.parameters:
         screen.heading("Parameters")
         specs = found.schema(entry.id)
         rows = [_parameter(name, entry, specs[name]) for name in entry.parameters]
         screen.table(("name", "from", "type", "choices", "description"), rows)
+
+
+def _facts(entry: Entry) -> list[tuple[str, str]]:
+    hosts = counted(entry.target.max_hosts, "host")
+    return [
+        ("kind", entry.kind),
+        ("level", f"at most {entry.level}, risk {entry.risk}"),
+        ("match", _matching(entry)),
+        ("not for", "; ".join(entry.not_for)),
+        ("role", entry.role or ""),
+        ("steps", ", ".join(entry.steps)),
+        ("target", f"label {entry.target.label}, at most {hosts}"),
+        ("max runs", str(entry.limits.max_runs or "")),
+        ("rehearsal", entry.rehearsal),
+        ("probe", entry.probe or ""),
+        ("undo", entry.undo or ""),
+        ("files", str(entry.folder)),
+    ]
 
 
 def _parameter(name: str, entry: Entry, spec: ParameterSpec) -> tuple[str, ...]:

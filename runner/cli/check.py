@@ -38,10 +38,12 @@ def check(session: Session, online: bool) -> int:
     Looks at runner.yml, the files it names, catalog, inventory, prompts and receivers. The
     exit code is 3 when something is an error.
     """
-    found = []
+    found: list[Finding] = []
     for topic, look in [*OFFLINE.items(), *(ONLINE.items() if online else ())]:
-        for finding in _looked(topic, look, session.project):
-            found.append(finding)
+        with session.busy(topic):
+            new = list(_looked(topic, look, session.project))
+        found += new
+        for finding in new:
             if not session.json:
                 line = f"{finding.level:<5}  {finding.topic:<12}  {finding.text}"
                 session.screen.line(line, STYLES[finding.level])

@@ -38,7 +38,8 @@ def explain_alert(session: Session, fingerprint: str) -> None:
 def _unknown(fingerprint: str, waiting: int) -> str:
     text = f"no incident was opened for an alert whose fingerprint begins with {brief(fingerprint)}"
     if waiting:
-        return f"{text}; {waiting} deliveries have not been looked at: does `runner serve` run?"
+        some = "1 delivery has" if waiting == 1 else f"{waiting} deliveries have"
+        return f"{text}; {some} not been looked at: does `runner serve` run?"
     return f"{text}; either Alertmanager did not send it, or the incident was too old to keep"
 
 

@@ -16,7 +16,7 @@ from runner.cli.session import Session
 from runner.errors import RunnerError
 
 #: What of the repository a project begins with. pyproject.toml puts the same into the wheel.
-SHIPPED = ("playbooks", "roles", "inventories/example", "ansible.cfg", "prompts")
+SHIPPED = ("playbooks", "roles", "inventories/example", "ansible.cfg")
 EXAMPLE = "runner.example.yml"
 
 _IGNORED = ("__pycache__", ".cache", ".ansible")
@@ -71,9 +71,9 @@ Nothing is changed on a host before `level` in runner.yml says approve or auto.
 @option("--force", is_flag=True, help="Replace files that exist.")
 @click.pass_obj
 def init(session: Session, folder: Path, force: bool) -> None:
-    """Make a project folder with the shipped catalog in DIR.
+    """Make a project folder with the shipped catalog.
 
-    Files that exist are kept.
+    DIR may exist; files in it are kept.
     """
     written: list[Path] = []
     kept: list[Path] = []

@@ -22,8 +22,8 @@ def age(at: datetime, now: datetime | None = None) -> str:
 
 def short(span: timedelta) -> str:
     """A duration for people: `0.4s`, `12s`, `3m20s`, `2d4h`."""
-    seconds = span.total_seconds()
-    if 0 <= seconds < 10:
+    seconds = max(0.0, span.total_seconds())  # two clocks may disagree
+    if seconds < 10:
         return f"{seconds:.1f}s"
     for unit in (86400, 3600):
         if seconds >= unit:

@@ -37,7 +37,11 @@ def run(
     name: str | None,
     yes: bool,
 ) -> int:
-    """Run ENTRY on hosts that you name; policy, rehearsal and approval apply as always."""
+    """Run an entry by hand, under the same rails.
+
+    ENTRY runs on the hosts that you name. Level, policy, rehearsal and approval apply to it as to
+    any incident, and the exit code says how it ended.
+    """
     ceiling = session.lower(Level.REHEARSE if check else Level(level) if level else None)
     if ceiling.rank > Level.REHEARSE.rank:
         hosts = brief(", ".join(host), 200)

@@ -6,6 +6,8 @@ import getpass
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,17 @@ class Session:
         """A line beside the answer, which a pipe does not get."""
         click.echo(visible(text), err=True)
 
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Show on a terminal that something takes its time; gone when the block ends."""
+        if self.json or not sys.stderr.isatty():
+            yield
+            return
+        from rich.console import Console
+
+        with Console(stderr=True, no_color=not self.color).status(what):
+            yield
+
     def is_worked_on(self) -> bool:
         """Whether some process works on the incidents."""
         from runner.engine import is_worked_on
@@ -117,10 +130,15 @@ def person(name: str | None) -> str:
     return f"user:{name}"
 
 
+def can_ask(session: Session) -> bool:
+    """Whether a person sits in front of this process."""
+    return not session.json and sys.stdin.isatty()
+
+
 def confirm(session: Session, question: str, *, yes: bool) -> None:
     """Ask before something is let happen. Raises UsageError where nobody can be asked."""
     if yes:
         return
-    if session.json or not sys.stdin.isatty():
+    if not can_ask(session):
         raise click.UsageError(f"{question} Nobody can be asked here; say --yes")
     click.confirm(question, abort=True, err=True)

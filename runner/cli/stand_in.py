@@ -60,7 +60,8 @@ class StandIn:
         project.config = project.config.model_copy(update={"notify": quiet})
         daemon = Daemon(project, intake=False)
         try:
-            daemon.start()
+            with self._session.busy("reading catalog and inventory"):
+                daemon.start()
         except Refused:
             return  # another process was first
         self._daemon = daemon

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.intake.peer import PeerStatus
+from tests.cli_lab import call
+from tests.execute_lab import needs_ansible
+from tests.small_project import make
+
+pytestmark = [
+    *needs_ansible,  # the inventory is read by ansible-inventory
+    # apprise's mail module imports a module that Python 3.13 drops.
+    pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
+]
+
+
+def found(path: Path, *words: str) -> tuple[int, list[dict[str, str]]]:
+    result = call(path, "check", *words, "--output", "json")
+    return result.exit_code, json.loads(result.stdout)
+
+
+def errors(path: Path, *words: str) -> str:
+    code, findings = found(path, *words)
+    said = [each["text"] for each in findings if each["level"] == "error"]
+    assert code == (3 if said else 0)
+    return "\n".join(said)
+
+
+def project(folder: Path, **settings: Any) -> Path:
+    return make(folder, settings=settings)
+
+
+def test_a_sound_project_is_0(tmp_path: Path) -> None:
+    code, findings = found(project(tmp_path))
+    assert code == 0
+    assert {each["topic"] for each in findings if each["level"] == "ok"} == {
+        "configuration", "roles", "catalog", "inventory", "access"
+    }  # fmt: skip
+
+
+def test_it_changes_nothing(tmp_path: Path) -> None:
+    path = project(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    found(path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_line_leads_with_how_bad_it_is(tmp_path: Path) -> None:
+    lines = call(project(tmp_path), "check").stdout.splitlines()
+    assert {line.split()[0] for line in lines} == {"ok", "warn"}
+
+
+def test_lint_warns(tmp_path: Path) -> None:
+    _, findings = found(project(tmp_path))
+    warned = [each["text"] for each in findings if each["level"] == "warn"]
+    assert any("has no heading Impact" in text for text in warned)
+
+
+def test_a_broken_catalog_is_an_error(tmp_path: Path) -> None:
+    path = project(tmp_path)
+    (tmp_path / "playbooks/mark/entry.yml").write_text("title: x\n")
+    assert "entry.yml" in errors(path)
+
+
+def test_a_broken_inventory_is_an_error(tmp_path: Path) -> None:
+    project_ = {"inventory": ["none"], "ansible_config": None}
+    assert "is not there" in errors(project(tmp_path, project=project_))
+
+
+def test_missing_roles_and_prompts_are_errors(tmp_path: Path) -> None:
+    settings = {"inventory": ["inventory"], "roles": ["roles", "more"], "prompts": "none"}
+    said = errors(project(tmp_path, project=settings))
+    assert "more: there is no such folder; see project.roles" in said
+    assert "none: there is no such folder; see project.prompts" in said
+
+
+def test_a_prompt_that_is_no_template_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts/decide.j2").write_text("{% if %}")
+    settings = {"inventory": ["inventory"], "prompts": "prompts"}
+    assert "decide.j2" in errors(project(tmp_path, project=settings))
+
+
+def test_a_receiver_that_apprise_cannot_use_is_an_error(tmp_path: Path) -> None:
+    """Invariant 13: the URL itself is not shown."""
+    receivers = [{"name": "chat", "url": "nosuch://hunter2"}, {"name": "log", "url": "json://a"}]
+    said = errors(project(tmp_path, notify={"receivers": receivers}))
+    assert said == "chat: its url is not one that apprise can use"
+
+
+def test_a_receiver_that_is_there_twice_is_an_error(tmp_path: Path) -> None:
+    receivers = [{"name": "chat", "url": "json://a"}] * 2
+    assert "two receivers" in errors(project(tmp_path, notify={"receivers": receivers}))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"prometheus": {"url": "http://p", "auth": {"bearer_token_file": "none"}}},
+        {"alertmanagers": [{"url": "http://a", "auth": {"bearer_token_file": "none"}}]},
+        {"listen": {"auth": {"bearer_token_file": "none"}}},
+        {"notify": {"receivers": [{"name": "a", "url_file": "none"}]}},
+        {"store": {"url_file": "none"}},
+        {"execution": {"vault_password_file": "none"}},
+    ],
+)
+def test_a_secret_file_that_is_not_there_is_an_error(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    """Invariant 13: a named file that is missing is told before anything starts."""
+    assert "none" in errors(project(tmp_path, **settings))
+
+
+def test_a_webhook_that_nobody_may_use_warns(tmp_path: Path) -> None:
+    code, findings = found(project(tmp_path, listen={}))
+    assert code == 0
+    assert any("Alertmanager cannot deliver" in each["text"] for each in findings)
+
+
+def test_a_server_that_does_not_answer_is_an_error_online(tmp_path: Path) -> None:
+    path = project(tmp_path, prometheus={"url": "http://127.0.0.1:1", "timeout": "1s"},
+                   alertmanagers=[{"url": "http://127.0.0.1:1", "timeout": "1s"}])  # fmt: skip
+    assert errors(path) == ""
+    assert errors(path, "--online").count("127.0.0.1:1") == 2
+
+
+class Peers:
+    def __init__(self, config: str) -> None:
+        self.config = config
+
+    def status(self) -> tuple[PeerStatus, ...]:
+        return (PeerStatus(url="http://a", version="0.28", cluster="ready", config=self.config),)
+
+    def close(self) -> None:
+        pass
+
+
+def test_alertmanagers_own_settings_are_advised_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = "route: {receiver: runner}\nreceivers: [{name: runner, webhook_configs: [{url: u}]}]"
+    monkeypatch.setattr("runner.project.Project.alertmanagers", Peers(config))
+    _, findings = found(project(tmp_path, intake={"receiver": "runner"}), "--online")
+    said = [each["text"] for each in findings if each["topic"] == "alertmanager"]
+    assert said[0] == "http://a: version 0.28, cluster ready"
+    assert any("group_by" in text for text in said)
