@@ -454,7 +454,8 @@ def _put(content: dict[str, Any], path: tuple[str, ...], value: str) -> None:
 
 def _rooted(config: Config) -> Config:
     """The same with every path absolute."""
-    return _root_section(config, config.root)
+    rooted: Config = _root_section(config, config.root)
+    return rooted
 
 
 def _root_section(section: Any, root: Path) -> Any:
@@ -524,4 +525,3 @@ def _section_in(annotation: Any) -> type[Section] | None:
         if found := _section_in(part):
             return found
     return None
-

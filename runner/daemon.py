@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from runner import acts, remediate
 from runner.admit import Inbox
-from runner.engine import Worker, incident_of
+from runner.engine import Worker
 from runner.errors import RemoteError, RunnerError
 from runner.incident import State
 from runner.intake.payload import Delivery, compose, parse
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 SYMPTOM_DELAY = 60.0
 #: Seconds between two looks for incidents that nobody works on any more.
 REVIVE_EVERY = 5.0
+#: How often an incident is handled again after an error of the engine's own.
+AGAIN = 3
 #: Seconds between two sweeps of what is older than it may be.
 RETENTION_EVERY = 600.0
 
@@ -142,12 +144,10 @@ class Daemon:
             time.sleep(0)
 
     def _revive(self) -> None:
+        """Take up what nobody works on: threads that a full disk ended, workflows that broke."""
         self._worker.revive(remediate.active)
-        for workflow in self._worker.broken():
-            with self.project.database.write() as tx:
-                incident = incidents.find_one(tx, incident_of(workflow))
-                if incident and not incident.state.ended and incident.state is not State.WAITING:
-                    self.project.queue.again(tx, incident.id, workflow)
+        for incident, times in self._worker.broken().items():
+            handle_again(self.project, incident, times)
 
     def _forget(self) -> None:
         keep = self.project.config.store.retention
@@ -175,6 +175,20 @@ class Daemon:
         found = missing(active, known)
         if found.missing:
             self._deliver(compose(found.missing, source="pull", receiver=intake.receiver or ""))
+
+
+def handle_again(project: Project, incident: int, times: int) -> None:
+    """Queue an open incident whose workflow broke; after AGAIN times it is for a person."""
+    with project.database.read() as tx:
+        found = incidents.find_one(tx, incident)
+    if found is None or found.state.ended or found.state is State.WAITING:
+        return
+    with project.database.write() as tx:
+        if times <= AGAIN:
+            project.queue.again(tx, incident, times)
+        else:
+            reason = f"the engine failed {times} times in the middle of it; the log says why"
+            incidents.move(tx, incident, State.ESCALATED, reason)
 
 
 def expire_approvals(project: Project) -> int:

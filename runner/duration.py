@@ -20,9 +20,10 @@ _UNITS = {
 }
 _DURATION = re.compile(
     r"(?:(\d{1,4})y)?(?:(\d{1,6})w)?(?:(\d{1,6})d)?(?:(\d{1,8})h)?"
-    r"(?:(\d{1,9})m(?!s))?(?:(\d{1,9})s)?(?:(\d{1,12})ms)?"
+    r"(?:(\d{1,9})m(?!s))?(?:(\d{1,9})s)?(?:(\d{1,12})ms)?",
+    re.ASCII,
 )
-_RATE = re.compile(r"(\d{1,6})/(\S+)")
+_RATE = re.compile(r"(\d{1,6})/(\S+)", re.ASCII)
 
 
 def parse(text: object) -> timedelta:

@@ -14,8 +14,9 @@ import socket
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,6 +39,8 @@ POLL = 0.3
 CONCURRENCY = 64
 #: A worker that is silent for so long is dead; it must stop itself before that.
 TTL = timedelta(seconds=10)
+#: Broken workflows that are looked at, the newest: a bug can break any number of them.
+MAX_BROKEN = 1000
 _SINGLE = "single"
 #: Schema of the engine's own tables on PostgreSQL.
 _SCHEMA = "dbos"
@@ -70,9 +73,9 @@ class Queue:
         """Queue the path of an incident, to start in `delay` seconds at the earliest."""
         self._put(tx, "remediate", f"incident-{incident}-remediate", incident, delay=delay)
 
-    def again(self, tx: sa.Connection, incident: int, after: str) -> None:
-        """Queue the path once more, after the workflow `after` broke; steps already done pass."""
-        self._put(tx, "remediate", f"incident-{incident}-after-{after[-40:]}", incident)
+    def again(self, tx: sa.Connection, incident: int, time: int) -> None:
+        """Queue the path for the `time`th time after it broke; steps already done pass."""
+        self._put(tx, "remediate", f"incident-{incident}-again-{time}", incident)
 
     def proceed(self, tx: sa.Connection, incident: int, approval: int) -> None:
         """Queue the rest of the path, after a person said yes."""
@@ -102,8 +105,8 @@ class Worker:
 
     def __init__(self, database: Database, state: Path) -> None:
         self._database = database
-        self._lock_file = state / "runner.lock"
-        self._lock: IO[str] | None = None
+        self._lock_files = _lock_files(database, state)
+        self._locks: list[IO[str]] = []
         self._stop = threading.Event()
         self._lost: set[str] = set()
         self._beating: threading.Thread | None = None
@@ -111,9 +114,9 @@ class Worker:
 
     def start(self) -> None:
         """Take the lock or join the others, then work. Refused when a second process would."""
-        if self._database.sqlite:
-            self._lock = _take(self._lock_file)
         try:
+            for path in self._lock_files:
+                self._locks.append(_take(path))
             with self._database.write() as tx:
                 workers.join(tx, self.id, socket.gethostname())
             self._launch()
@@ -156,9 +159,8 @@ class Worker:
             logger.warning("worker %s could not say goodbye: %s", self.id, error)
 
     def _unlock(self) -> None:
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        while self._locks:
+            self._locks.pop().close()
 
     def revive(self, active: Collection[str]) -> None:
         """Requeue workflows of this worker that no thread of it runs: a full disk ends threads.
@@ -174,13 +176,16 @@ class Worker:
             DBOS.resume_workflow(workflow, queue_name=QUEUE)
         self._lost = lost
 
-    def broken(self) -> tuple[str, ...]:
-        """Workflows that ended in an error of the engine's own, of the last hour."""
-        since = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    def broken(self) -> Counter[int]:
+        """How many workflows of each incident ended in an error of the engine's own."""
         found = DBOS.list_workflows(
-            status="ERROR", completed_after=since, load_input=False, load_output=False
+            status="ERROR",
+            limit=MAX_BROKEN,
+            sort_desc=True,
+            load_input=False,
+            load_output=False,
         )
-        return tuple(workflow.workflow_id for workflow in found)
+        return Counter(incident_of(workflow.workflow_id) for workflow in found)
 
     def forget(self, before: datetime, limit: int = 1000) -> int:
         """Remove finished workflows that are older than `before`; how many."""
@@ -229,6 +234,15 @@ class Worker:
             logger.warning("dead workers could not be looked for: %s", error)
 
 
+def _lock_files(database: Database, state: Path) -> tuple[Path, ...]:
+    """What the one process on SQLite holds; the second is found by whoever opens the same file
+    from another project."""
+    if database.file is None:
+        return ()
+    file = database.file.resolve()
+    return state / "runner.lock", file.with_name(f"{file.name}.lock")
+
+
 def _take(path: Path) -> IO[str]:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = path.open("a+")
@@ -269,7 +283,10 @@ def is_worked_on(database: Database, state: Path) -> bool:
     if not database.sqlite:
         with database.read() as tx:
             return workers.count_alive(tx, TTL) > 0
-    path = state / "runner.lock"
+    return any(_is_held(path) for path in _lock_files(database, state))
+
+
+def _is_held(path: Path) -> bool:
     if not path.exists():
         return False
     with path.open() as handle:

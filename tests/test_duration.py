@@ -21,7 +21,7 @@ def test_it_reads_what_prometheus_reads(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", "m", "5m1h", "-5m", "1.5h", "5 m", "5M", "１m", None, []]
+    "text", ["", "5", "m", "5m1h", "-5m", "1.5h", "5 m", "5M", "\uff11m", None, []]
 )
 def test_anything_else_is_refused_with_an_example(text: object) -> None:
     with pytest.raises(ValueError, match="is not a duration; write 30s"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from runner import plan as plans
 from runner.catalog.entry import Entry
-from runner.errors import RemoteError, RunnerError
+from runner.errors import RemoteError, RunnerError, StoreError
 from runner.incident import Incident, Outcome, Plan, Purpose, Run, State
 from runner.intake.alertmanager import Standing
 from runner.project import Project
@@ -41,6 +41,8 @@ def carry_out(project: Project, incident_id: int, attempt: int) -> bool:
                 return end(project, incident_id, State.CANCELLED, f"cancelled: {run.reason}")
     except Stale as stale:
         return end(project, incident_id, stale.state, str(stale))
+    except StoreError:
+        raise  # the step is repeated when the store is back, and finds its run if there is one
     except RunnerError as error:
         return escalate(project, incident_id, f"nothing was run: {error}")
     return _ended(project, incident_id, run)

@@ -9,7 +9,7 @@ from runner import policy, promql
 from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
 from runner.decide import rules
-from runner.errors import NotFound, RemoteError, RunnerError
+from runner.errors import NotFound, RemoteError, RunnerError, StoreError
 from runner.evidence import gather as pieces
 from runner.evidence.health import health
 from runner.evidence.number import number
@@ -174,6 +174,8 @@ def _probed(project: Project, incident: Incident, probe: str, at: datetime) -> l
         plan = draft(incident, entry, project.catalog, project.inventory())
         job = Job(incident=incident.id, purpose=Purpose.PROBE, attempt=1, entry=entry, plan=plan)
         run = for_hosts(project, lambda: perform(project, job))
+    except StoreError:
+        raise  # the step is repeated when the store is back, and finds its run if there is one
     except RunnerError as error:
         return pieces.logs(probe, entry.title, f"it could not run: {error}", at=at)
     lines = [f"{name}:\n{value}" for name, value in run.results.items()]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from runner import policy, verify
 from runner.catalog.entry import Entry, VerifyCheck
-from runner.errors import RemoteError, RunnerError
+from runner.errors import RemoteError, RunnerError, StoreError
 from runner.evidence.lookback import expr_of, lookback
 from runner.evidence.prometheus import PrometheusClient
 from runner.evidence.samples import AlertingRule
@@ -207,6 +207,8 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
         plan = draft(incident, entry, project.catalog, project.inventory())
         job = Job(incident=incident.id, purpose=Purpose.UNDO, attempt=1, entry=entry, plan=plan)
         run = for_hosts(project, lambda: perform(project, job))
+    except StoreError:
+        raise  # the step is repeated when the store is back, and finds its run if there is one
     except RunnerError as error:
         return f"The undo {entry.id} could not run: {error}"
     return f"The undo {entry.id} ended {run.outcome}: {run.reason}"

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 #: How long after its deadline a run of a lost worker may still be ending its processes.
 LEASE = timedelta(seconds=30)
+#: A pause after which a worker asks whether it still counts as alive: less than a lease.
+SLEPT = timedelta(seconds=3)
 #: Seconds between two looks at a run that another process started.
 _POLL = 0.5
 
@@ -39,7 +41,8 @@ class Job:
 
 
 def perform(project: Project, job: Job) -> Run:
-    """The run with its outcome. Raises HostsBusy when a host is taken, before anything started.
+    """The run with its outcome. Raises HostsBusy when a host is taken, before anything started,
+    and RunnerError when nothing could be started.
 
     If this very run was started before a crash it is not started again: what became of it is
     found out, or is `unknown`.
@@ -75,6 +78,7 @@ def _start(project: Project, job: Job) -> Run:
         if not runs.intend(tx, run, worker=project.worker, lock=job.plan.touched):
             # A worker that was taken for dead has been overtaken here; its run counts.
             return _existing(project, job)
+    _still_ours(project, now)
     try:
         result = ansible.run(
             request,
@@ -85,9 +89,22 @@ def _start(project: Project, job: Job) -> Run:
     except RunnerError as error:  # nothing was started, so the hosts are free
         ended = {"outcome": Outcome.FAILED, "reason": str(error), "ended_at": datetime.now(UTC)}
         _write(project, run, release=True, **ended)
-        return run
+        raise
     _store(project, run, result)
     return run
+
+
+def _still_ours(project: Project, since: datetime) -> None:
+    """Raise WorkerDead when this process slept since it intended to run, and was overtaken.
+
+    What it intended is `unknown` to the others by now, and must not start behind their back.
+    """
+    while datetime.now(UTC) - since > SLEPT:
+        try:
+            with project.database.read() as tx:
+                return runs.require_alive(tx, project.worker)
+        except StoreError:
+            project.sleep(_POLL)
 
 
 def _existing(project: Project, job: Job) -> Run:

@@ -18,6 +18,8 @@ from runner.store.tables import metadata
 HEAD = "0001"
 #: How long a writer waits for another one before the store counts as down.
 BUSY_SECONDS = 5
+#: How long PostgreSQL waits for the next statement of a transaction that writes.
+IDLE_SECONDS = 10
 
 
 class Database:
@@ -47,6 +49,11 @@ class Database:
         with _explained(), self.engine.begin() as connection:
             if self.sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                # A process that is frozen in here holds rows that every other writer needs.
+                connection.exec_driver_sql(
+                    f"set local idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"
+                )
             yield connection
 
     def migrate(self) -> None:

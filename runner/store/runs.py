@@ -36,7 +36,7 @@ def intend(tx: sa.Connection, run: Run, *, worker: str, lock: Sequence[str]) -> 
     """
     if find(tx, run.incident, run.purpose, run.attempt) is not None:
         return False
-    _require_alive(tx, worker)
+    require_alive(tx, worker)
     tx.execute(runs.insert().values(_to_row(run) | {"worker": worker}))
     taken = [
         {"host": host, "run": run.id, "taken_at": run.started_at} for host in sorted(set(lock))
@@ -51,7 +51,8 @@ def intend(tx: sa.Connection, run: Run, *, worker: str, lock: Sequence[str]) -> 
     return True
 
 
-def _require_alive(tx: sa.Connection, worker: str) -> None:
+def require_alive(tx: sa.Connection, worker: str) -> None:
+    """Raise WorkerDead when this worker was marked dead."""
     alive = sa.select(workers.c.id).where(workers.c.id == worker, workers.c.dead_at.is_(None))
     # Locked against the reaper's update, so that it cannot be marked dead in between.
     if tx.execute(alive.with_for_update()).first() is None:

@@ -30,10 +30,16 @@ def beat(tx: sa.Connection, worker: str) -> bool:
 
 
 def reap(tx: sa.Connection, ttl: timedelta) -> tuple[str, ...]:
-    """Mark workers dead that have not been heard of for `ttl`; returns every dead one."""
+    """Mark workers dead that have not been heard of for `ttl`; returns every dead one.
+
+    One that is just writing its intent to run, or was frozen in the middle of that, is left
+    for the next time: who waits for its row could not beat meanwhile.
+    """
     now = clock(tx)
     silent = workers.c.dead_at.is_(None) & (workers.c.beat_at < now - ttl)
-    tx.execute(workers.update().where(silent).values(dead_at=now))
+    query = sa.select(workers.c.id).where(silent).with_for_update(skip_locked=True)
+    found = list(tx.execute(query).scalars())
+    tx.execute(workers.update().where(workers.c.id.in_(found)).values(dead_at=now))
     return tuple(
         tx.execute(sa.select(workers.c.id).where(workers.c.dead_at.is_not(None))).scalars()
     )

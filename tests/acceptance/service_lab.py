@@ -168,7 +168,8 @@ class Prometheus(Process):
 class Lab:
     """Everything of one test; `close` ends it."""
 
-    def __init__(self, root: Path, expr: str = 'up{job="app"} == 0') -> None:
+    def __init__(self, root: Path, expr: str = 'up{job="app"} == 0', measure_bare: int = 0) -> None:
+        """`measure_bare`: so often the bare play is timed, before anybody watches the service."""
         self.root = root
         self._closing: list[Callable[[], None]] = []
         self.service = Service(root / "fleet")
@@ -179,6 +180,7 @@ class Lab:
         self.ports = {"web1": self.service.port, **ports}
         self.port = free_port()
         self._copy_project()
+        self.bare = [self._bare() for _ in range(measure_bare)]
         token = root / "token"
         token.write_text(TOKEN)
         text = ALERTMANAGER.format(port=self.port, token=token)
@@ -245,7 +247,7 @@ class Lab:
         except httpx.TransportError:
             return False
 
-    def bare(self) -> float:
+    def _bare(self) -> float:
         """Seconds that `ansible-playbook` itself takes to heal the killed service."""
         variables = json.dumps({"service_restart_unit": "app"})
         command = [
