@@ -69,7 +69,7 @@ def compare(folder: Path, name: str, tasks: str) -> str:
     pairs = [(timed(bare), timed(ours)) for _ in range(ROUNDS)]
     ratio = statistics.median(mine / theirs for theirs, mine in pairs)
     base = statistics.median(theirs for theirs, _ in pairs)
-    return f"{name:14} bare {base * 1000:6.0f} ms   ours {ratio:5.2f} ×"
+    return f"{name:14} bare {base * 1000:6.0f} ms   ours {ratio:5.2f} x bare"
 
 
 def main() -> None:
