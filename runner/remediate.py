@@ -17,10 +17,14 @@ from dbos import DBOS
 
 from runner.errors import RunnerError, StoreError
 from runner.project import Project
+from runner.steps.admit import admit
 from runner.steps.ask import ask
 from runner.steps.carry_out import carry_out
-from runner.steps.choose import admit, decide, gather, judge, locate
 from runner.steps.confirm import confirm, undo
+from runner.steps.decide import decide
+from runner.steps.gather import gather
+from runner.steps.judge import judge
+from runner.steps.locate import locate
 from runner.steps.progress import escalate
 from runner.steps.rehearse import rehearse
 from runner.store.runs import WorkerDead

@@ -26,7 +26,8 @@ from runner.intake.alertmanager import Standing
 from runner.inventory import Inventory
 from runner.plan import draft
 from runner.project import Project
-from runner.steps.choose import case_of, values_of
+from runner.steps.gather import values_of
+from runner.steps.judge import case_of
 from runner.steps.perform import Job, perform
 from runner.steps.progress import advance, end, escalate, load
 from runner.steps.waiting import for_hosts

@@ -8,7 +8,7 @@ from runner.catalog.entry import Entry
 from runner.errors import Refused, RunnerError
 from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run, State
 from runner.project import Project
-from runner.steps.choose import stop_at
+from runner.steps.judge import stop_at
 from runner.steps.perform import Job, perform
 from runner.steps.progress import escalate, load, passed
 from runner.steps.waiting import for_hosts

@@ -1,0 +1,34 @@
+"""Is an alert still ours to handle when its turn comes?"""
+
+from __future__ import annotations
+
+from runner.errors import RemoteError
+from runner.incident import State
+from runner.intake.alertmanager import Standing
+from runner.project import Project
+from runner.steps.progress import end, load
+from runner.store import incidents
+
+#: How Alertmanager may hold an alert so that it is not ours to handle.
+QUIET = frozenset({Standing.SILENCED, Standing.INHIBITED})
+
+
+def admit(project: Project, incident_id: int) -> bool:
+    """Is it ours to handle now? Not what resolved meanwhile, nor what somebody wants quiet."""
+    incident = load(project, incident_id)
+    if incident.state is not State.ADMITTED or incident.requested_by:
+        return not incident.state.ended
+    with project.database.read() as tx:
+        firing = incidents.still_firing(tx, incident_id)
+    if not firing:
+        reason = "the alert resolved by itself before anything ran"
+        return end(project, incident_id, State.RESOLVED, reason)
+    if incident.alert.source == "watch" or project.alertmanagers is None:
+        return True
+    try:
+        alert = project.alertmanagers.state_of(incident.alert.fingerprint, incident.alert.labels)
+    except RemoteError:
+        return True  # the pre-flight asks again, and then silence is a no
+    if alert.standing in QUIET:
+        return end(project, incident_id, State.SUPPRESSED, f"{alert.standing}: {alert.reason}")
+    return True

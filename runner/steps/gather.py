@@ -1,0 +1,75 @@
+"""Numbered, sourced evidence: what a decision is made from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from runner import promql
+from runner.errors import RunnerError, StoreError
+from runner.evidence import gather as pieces
+from runner.evidence.number import number
+from runner.incident import Evidence, Incident, Purpose, State
+from runner.plan import draft
+from runner.project import Project
+from runner.steps.perform import Job, perform
+from runner.steps.progress import load, passed
+from runner.steps.waiting import for_hosts
+from runner.store import incidents, records
+
+
+def gather(project: Project, incident_id: int) -> bool:
+    """Numbered, sourced evidence; a source that fails is evidence of that."""
+    incident = load(project, incident_id)
+    if passed(incident, State.GATHERED):
+        return not incident.state.ended
+    found = number(_pieces(project, incident), project.mask)
+    with project.database.write() as tx:
+        records.put_evidence(tx, incident_id, found)
+        reason = f"{len(found)} items of evidence"
+        return incidents.move(tx, incident_id, State.GATHERED, reason)
+
+
+def _pieces(project: Project, incident: Incident) -> list[Evidence]:
+    at, inventory = datetime.now(UTC), project.inventory()
+    eligible = project.catalog.eligible(incident.alert.labels)
+    found = pieces.alert(incident.alert, at=at)
+    if project.prometheus is not None:
+        found += pieces.rule(project.prometheus, incident.alert, at=at)
+        for entry in eligible:
+            found += pieces.queries(project.prometheus, entry.queries, values_of(incident), at=at)
+        for host in incident.hosts:
+            found += pieces.vitals(project.prometheus, host, at=at)
+    found += pieces.inventory([inventory.hosts[host] for host in incident.hosts], at=at)
+    found += pieces.history(_similar(project, incident), at=at)
+    for probe in dict.fromkeys(entry.probe for entry in eligible if entry.probe):
+        found += _probed(project, incident, probe, at)
+    for entry in eligible:
+        found += pieces.runbook(entry.readme, at=at)
+    return found
+
+
+def _probed(project: Project, incident: Incident, probe: str, at: datetime) -> list[Evidence]:
+    """What a read-only entry brought back; that it could not run is evidence too."""
+    entry = project.catalog.get(probe)
+    try:
+        plan = draft(incident, entry, project.catalog, project.inventory())
+        job = Job(incident=incident.id, purpose=Purpose.PROBE, attempt=1, entry=entry, plan=plan)
+        run = for_hosts(project, lambda: perform(project, job))
+    except StoreError:
+        raise  # the step is repeated when the store is back, and finds its run if there is one
+    except RunnerError as error:
+        return pieces.logs(probe, entry.title, f"it could not run: {error}", at=at)
+    lines = [f"{name}:\n{value}" for name, value in run.results.items()]
+    return pieces.logs(probe, entry.title, "\n".join(lines) or None, at=at)
+
+
+def _similar(project: Project, incident: Incident) -> tuple[Incident, ...]:
+    """Earlier incidents of the same alert that have ended, newest first."""
+    with project.database.read() as tx:
+        return incidents.similar(tx, incident)
+
+
+def values_of(incident: Incident) -> dict[str, str]:
+    """What `$name` stands for in an entry's queries: every label, and the located host."""
+    host = incident.hosts[0] if incident.hosts else None
+    return promql.values(incident.alert.labels, host)
