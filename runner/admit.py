@@ -89,6 +89,8 @@ class Inbox:
                     pass
             except StoreError as error:
                 logger.warning("deliveries wait, and none is lost: %s", error)
+            except Exception:  # a deaf runner is worse than one that tries in vain and is paged
+                logger.exception("deliveries wait, and none is lost")
             # Another process may have stored one, so look without being woken too.
             self._wake.wait(1.0)
 

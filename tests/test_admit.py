@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -167,6 +168,29 @@ def test_a_failure_inside_a_piece_leaves_nothing_of_it(
     while desk.inbox.step():
         pass
     assert desk.states() == [State.ADMITTED] * 2
+
+
+def test_an_inbox_that_met_an_error_of_its_own_goes_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 1: no failure, foreseen or not, ends the thread that looks at deliveries."""
+    honest, failures = incidents.latest_of, [RuntimeError("nobody thought of it")]
+
+    def once(tx: sa.Connection, fingerprint: str) -> Any:
+        if failures:
+            raise failures.pop()
+        return honest(tx, fingerprint)
+
+    monkeypatch.setattr(incidents, "latest_of", once)
+    desk.store(firing())
+    desk.inbox.start()
+    try:
+        until = time.monotonic() + 60
+        while not desk.states() and time.monotonic() < until:
+            time.sleep(0.05)
+    finally:
+        desk.inbox.stop()
+    assert (desk.states(), failures) == ([State.ADMITTED], [])
 
 
 def test_a_stored_body_that_no_longer_parses_does_not_block_the_others(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -102,6 +103,22 @@ def test_migrating_again_changes_nothing(database: Database) -> None:
         switches.pause(tx, actor="user:ann", reason="x")
     engine.migrate(database)
     with database.read() as tx:
+        assert switches.paused(tx)
+
+
+def test_the_first_writers_of_an_empty_store_wait_for_one_another(database: Database) -> None:
+    """Invariant 12: on PostgreSQL both find no trail; one begins it and both are in it."""
+    at_once = threading.Barrier(4)
+
+    def pause(number: int) -> None:
+        at_once.wait()
+        with database.write() as tx:
+            switches.pause(tx, actor=f"user:ann{number}", reason="x")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(pause, range(4)))
+    with database.read() as tx:
+        assert (trail.verify(tx).rows, trail.verify(tx).broken) == (4, None)
         assert switches.paused(tx)
 
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from runner.errors import NotFound
 from runner.incident import ENDED, Alert, AlertStatus, Incident, Level, State
 from runner.store import trail
+from runner.store.dialect import insert
 from runner.store.tables import incidents, transitions
 
 _ENDED = [str(state) for state in ENDED]
@@ -31,7 +32,7 @@ def open_incident(
 ) -> int | None:
     """A new incident for this activation, with its first transition; None if there is one."""
     now = now or datetime.now(UTC)
-    insert = _insert(tx)(incidents).values(
+    new = insert(tx, incidents).values(
         fingerprint=alert.fingerprint,
         activation=alert.starts_at,
         alertname=alert.name,
@@ -49,7 +50,7 @@ def open_incident(
         updated_at=now,
     )
     added = tx.execute(
-        insert.on_conflict_do_nothing(index_elements=["fingerprint", "activation"]).returning(
+        new.on_conflict_do_nothing(index_elements=["fingerprint", "activation"]).returning(
             incidents.c.id
         )
     ).scalar()
@@ -95,12 +96,6 @@ def reopen(tx: sa.Connection, incident: Incident, *, reason: str, actor: str = "
         at=now,
     )
     return int(added)
-
-
-def _insert(tx: sa.Connection) -> Any:
-    from sqlalchemy.dialects import postgresql, sqlite
-
-    return sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
 
 
 def move(

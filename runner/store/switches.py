@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from runner.store import trail
+from runner.store.dialect import insert
 from runner.store.tables import switches
 
 PAUSE = "pause"
@@ -14,9 +15,10 @@ PAUSE = "pause"
 
 def pause(tx: sa.Connection, *, actor: str, reason: str) -> None:
     """Make every incident `observe` until `resume`."""
-    tx.execute(switches.delete().where(switches.c.name == PAUSE))
     now = datetime.now(UTC)
-    tx.execute(switches.insert().values(name=PAUSE, reason=reason, actor=actor, at=now))
+    said = {"reason": reason, "actor": actor, "at": now}
+    new = insert(tx, switches).values(name=PAUSE, **said)
+    tx.execute(new.on_conflict_do_update(index_elements=["name"], set_=said))
     trail.append(tx, action="pause", reason=reason, actor=actor, at=now)
 
 

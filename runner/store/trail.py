@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.incident import Transition
+from runner.store.dialect import insert
 from runner.store.tables import chain, transitions
 
 GENESIS = "0" * 64
@@ -60,7 +61,9 @@ def _end(tx: sa.Connection) -> Any:
     # The row is the lock: on PostgreSQL two writers of the chain queue up here.
     end = tx.execute(sa.select(chain).with_for_update()).first()
     if end is None:
-        tx.execute(chain.insert().values(id=1, first=1, before=GENESIS, last=0, head=GENESIS))
+        # Two writers may both find a new store empty; the second waits here for the first.
+        first = insert(tx, chain).values(id=1, first=1, before=GENESIS, last=0, head=GENESIS)
+        tx.execute(first.on_conflict_do_nothing())
         end = tx.execute(sa.select(chain).with_for_update()).one()
     return end
 
