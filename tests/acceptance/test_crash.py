@@ -21,13 +21,18 @@ STEPS = (
     "admit", "locate", "gather", "decide", "judge", "rehearse", "ask", "carry_out", "confirm",
 )  # fmt: skip
 MOMENTS = ("intent", "midway", "ended", "recorded")
-POINTS = (
-    "stored",
-    "admitting",
-    "admitted",
-    *(f"{when}:{step}" for step in STEPS for when in ("before", "after")),
-    *(f"{purpose}:{moment}" for purpose in ("rehearsal", "run") for moment in MOMENTS),
+#: Points of one incident each, in the order in which they come: a restart after one is also
+#: the way to the next. What follows a moment of a run differs from what a step goes through.
+CHAINS = (
+    (
+        "stored",
+        "admitting",
+        "admitted",
+        *(f"{when}:{step}" for step in STEPS for when in ("before", "after")),
+    ),
+    *((f"rehearsal:{moment}", f"run:{moment}") for moment in MOMENTS),
 )
+POINTS = tuple(point for chain in CHAINS for point in chain)
 #: On PostgreSQL another worker takes over, which takes a lease of ten seconds each time.
 TAKEN_OVER = ("stored", "after:judge", "run:midway", "run:recorded")
 
@@ -50,28 +55,39 @@ def prepared(folder: Path, **options: Any) -> Path:
     return config
 
 
-def crash_and_recover(config: Path, point: str) -> dict[str, Any]:
-    """The incident after a crash at `point` and a restart."""
+def crash(config: Path, point: str) -> None:
+    """Work until the process is killed at `point`, and nowhere else."""
     crashed = work(config, point)
     assert crashed.returncode == -signal.SIGKILL, (point, crashed.stderr[-2000:])
     if not (config.parent / "acknowledged").exists():
         assert point == "stored"  # it died before the sender was told; the row is there
         (config.parent / "acknowledged").touch()
+
+
+def recover(config: Path) -> dict[str, Any]:
+    """The incident at its end, after one more start."""
     recovered = work(config, "never")
     assert recovered.returncode == 0, recovered.stderr[-2000:]
     found: dict[str, Any] = json.loads(recovered.stdout)
     return found
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_a_crash_loses_nothing_and_repeats_nothing(tmp_path: Path, point: str) -> None:
-    """Invariants 1 and 2: the alert is handled to its end, and its playbook ran once."""
-    found = crash_and_recover(prepared(tmp_path), point)
+def check(found: dict[str, Any], root: Path) -> None:
+    """It is fixed, its playbook ran once, and no transition was written twice."""
     trail = [(t["action"], t["reason"]) for t in found["transitions"]]
     assert found["incident"]["state"] == "fixed", trail
-    assert small.runs(tmp_path) == 1, trail
+    assert small.runs(root) == 1, trail
     actions = [action for action, _ in trail]
-    assert len(actions) == len(set(actions)), "a transition was written twice"
+    assert len(actions) == len(set(actions)), trail
+
+
+@pytest.mark.parametrize("points", CHAINS, ids=lambda points: points[0])
+def test_crashes_lose_nothing_and_repeat_nothing(tmp_path: Path, points: tuple[str, ...]) -> None:
+    """Invariants 1 and 2: killed at each point, the alert is handled to its end, and once."""
+    config = prepared(tmp_path)
+    for point in points:
+        crash(config, point)
+    check(recover(config), tmp_path)
 
 
 @pytest.mark.slow
@@ -79,7 +95,6 @@ def test_a_crash_loses_nothing_and_repeats_nothing(tmp_path: Path, point: str) -
 def test_another_worker_takes_over(tmp_path: Path, point: str, postgres: Any) -> None:
     """Invariants 1 and 2 on PostgreSQL: a worker that is gone for good is replaced."""
     settings = {"store": {"url": postgres.new_database()}}
-    found = crash_and_recover(prepared(tmp_path, settings=settings), point)
-    trail = [(t["action"], t["reason"]) for t in found["transitions"]]
-    assert found["incident"]["state"] == "fixed", trail
-    assert small.runs(tmp_path) == 1, trail
+    config = prepared(tmp_path, settings=settings)
+    crash(config, point)
+    check(recover(config), tmp_path)
