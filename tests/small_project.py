@@ -46,9 +46,11 @@ argument_specs:
 #: `lineinfile` shows a diff in check mode; the shell task counts real runs, and only those.
 TASKS = """\
 - name: Write the text
-  ansible.builtin.copy:
-    dest: "{root}/marked-{{{{ inventory_hostname }}}}"
-    content: "{{{{ mark_text }}}} "
+  ansible.builtin.lineinfile:
+    path: "{root}/marked-{{{{ inventory_hostname }}}}"
+    regexp: "^"
+    line: "{{{{ mark_text }}}} "
+    create: true
     mode: "0600"
 - name: Count the run
   ansible.builtin.shell: "echo run >> {root}/count-{{{{ inventory_hostname }}}}; {extra}"

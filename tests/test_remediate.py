@@ -69,7 +69,7 @@ def test_a_template_in_a_label_is_text_in_every_step(start: Start, tmp_path: Pat
     small.deliver(project, small.alert(service=text, other=text))
     found = small.wait(project)
     assert found.incident.state is State.FIXED
-    assert (tmp_path / "marked-web1").read_text() == text + " "
+    assert (tmp_path / "marked-web1").read_text() == text + " \n"
     assert not canary.exists()
 
 
@@ -166,7 +166,7 @@ def test_nobody_approves_what_they_asked_for(start: Start, tmp_path: Path) -> No
         acts.answer(project, question.id, answer="approved", by="user:ann")
     acts.answer(project, question.id, answer="approved", by="user:bob")
     assert small.wait(project).incident.state is State.FIXED
-    assert (tmp_path / "marked-web1").read_text() == "by hand "
+    assert (tmp_path / "marked-web1").read_text() == "by hand \n"
 
 
 def test_no_fitting_entry_is_for_a_person(start: Start) -> None:
