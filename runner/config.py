@@ -149,6 +149,7 @@ class Retention(Section):
     incidents: Duration = parse("90d")
     deliveries: Duration = parse("7d")
     artifacts: Duration = parse("30d")
+    prompts: Duration = parse("30d")  #: texts of model calls; their figures stay with the incident
     audit: Duration = parse("400d")
 
 
@@ -171,7 +172,7 @@ class Project(Section):
     roles: tuple[Path, ...] = (Path("roles"),)
     inventory: tuple[Path, ...] = (Path("inventories/example"),)
     ansible_config: Path | None = Path("ansible.cfg")
-    prompts: Path | None = None
+    prompts: Path = Path("prompts")
     state: Path = Path("var")  #: artifacts, lock file
 
 
@@ -337,6 +338,85 @@ class Mask(Section):
     patterns: tuple[str, ...] = ()  #: further regular expressions
 
 
+class Prices(Section):
+    """Money for a million tokens, in any currency; 0 where it is not known."""
+
+    input: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    output: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+
+
+class Endpoint(Section):
+    """One model at one provider."""
+
+    provider: Literal["openai", "anthropic", "google", "mistral", "nvidia", "ollama"] = "openai"
+    name: Text
+    base_url: str | None = None  #: None: the provider's own
+    api_key: str | None = Field(default=None, repr=False)
+    api_key_file: Path | None = None
+    method: Literal["auto", "json_schema", "function_calling", "json_mode"] = "auto"
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    prices: Prices = Prices()
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Endpoint:
+        if self.api_key and self.api_key_file:
+            raise ValueError("give api_key or api_key_file, not both")
+        return self
+
+    def key(self) -> str | None:
+        """The key, read from its file at each call so that rotation needs no restart."""
+        return self.api_key or _secret(self.api_key_file)
+
+
+class Budget(Section):
+    """What the model may cost; what is None has no bound."""
+
+    calls_per_incident: Annotated[int, Field(ge=1, le=10)] = 2
+    calls_per_hour: Annotated[int, Field(ge=0)] | None = 60
+    calls_per_day: Annotated[int, Field(ge=0)] | None = 500
+    money_per_hour: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    money_per_day: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+
+class ModelBreaker(Section):
+    """Leaves a provider alone that fails again and again."""
+
+    failures: Annotated[int, Field(ge=1)] = 5
+    within: Duration = parse("5m")
+
+
+class Injection(Section):
+    """Detectors of text that tries to steer the model."""
+
+    enabled: bool = True
+    patterns: tuple[str, ...] = ()  #: further regular expressions
+
+
+class ModelMask(Section):
+    """What is hidden from the model beyond `mask`."""
+
+    personal: bool = True
+    patterns: tuple[str, ...] = ()  #: further regular expressions
+
+
+class Model(Endpoint):
+    """The model that chooses among the eligible entries."""
+
+    fallback: Endpoint | None = None
+    on_failure: Literal["rules", "escalate"] = "rules"
+    timeout: Duration = parse("30s")
+    deadline: Duration = parse("2m")  #: for all calls of one incident together
+    retries: Annotated[int, Field(ge=0, le=5)] = 1
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+    max_tokens: Annotated[int, Field(ge=100, le=32_000)] = 1000
+    max_evidence: Annotated[int, Field(ge=1000, le=200_000)] = 12_000  #: characters
+    reuse: Duration = parse("1h")
+    budget: Budget = Budget()
+    breaker: ModelBreaker = ModelBreaker()
+    injection: Injection = Injection()
+    mask: ModelMask = ModelMask()
+
+
 class Config(Section):
     """All of runner.yml. `root` is the folder that it lies in."""
 
@@ -351,6 +431,8 @@ class Config(Section):
     intake: Intake = Intake()
     watches: tuple[Watch, ...] = ()
     correlation: Correlation = Correlation()
+    decide: Literal["rules", "model", "both"] | None = None  #: None: both, once there is a model
+    model: Model | None = None
     policy: Policy = Policy()
     approval: Approval = Approval()
     execution: Execution = Execution()
@@ -358,6 +440,17 @@ class Config(Section):
     retry: Retry = Retry()
     notify: Notify = Notify()
     mask: Mask = Mask()
+
+    @model_validator(mode="after")
+    def _somebody_decides(self) -> Config:
+        if self.decide in ("model", "both") and self.model is None:
+            raise ValueError(f"decide: {self.decide} needs a section model")
+        return self
+
+    @property
+    def deciders(self) -> Literal["rules", "model", "both"]:
+        """Who chooses an entry."""
+        return self.decide or ("rules" if self.model is None else "both")
 
     def path(self, path: Path) -> Path:
         """`path` as seen from the configuration's folder."""
@@ -391,6 +484,7 @@ def load(path: Path, **overrides: Any) -> Config:
     return build(content | overrides, root=path.resolve().parent, where=str(path))
 
 
+_SECRETS = ("bearer_token", "password", "api_key")
 _PASSWORD_IN_URL = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
 
 
@@ -400,7 +494,7 @@ def _inline_secrets(content: Any, model: type[Section], place: str = "") -> Iter
         return
     for key, value in content.items():
         where = f"{place}{key}"
-        if key in ("bearer_token", "password") and issubclass(model, Credentials) and value:
+        if key in _SECRETS and issubclass(model, Credentials | Endpoint) and value:
             yield f"{where} does not belong here; put it into a file and give {where}_file"
         elif key == "url" and _PASSWORD_IN_URL.search(str(value)):
             file = "url_file" in model.model_fields
@@ -442,6 +536,8 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "RUNNER_WEBHOOK_TOKEN": ("listen", "auth", "bearer_token"),
     "RUNNER_PROMETHEUS_URL": ("prometheus", "url"),
     "RUNNER_PROMETHEUS_TOKEN": ("prometheus", "auth", "bearer_token"),
+    "RUNNER_MODEL_API_KEY": ("model", "api_key"),
+    "RUNNER_MODEL_FALLBACK_API_KEY": ("model", "fallback", "api_key"),
 }
 
 

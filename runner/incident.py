@@ -208,6 +208,7 @@ class Decision:
     cited: tuple[int, ...] = ()  #: evidence numbers
     confidence: float = 1.0  #: 0 to 1
     alternatives: tuple[tuple[str, str], ...] = ()  #: (entry, why not)
+    hosts: tuple[str, ...] = ()  #: of the incident's, those that were chosen; empty: all of them
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,6 +77,7 @@ def test_what_the_example_calls_a_default_is_one() -> None:
 
 #: Keys whose value in the example is an example, because it shows how to write one.
 EXAMPLES = {
+    "model.api_key_file", "model.fallback.api_key_file",
     "store.url_file", "listen.auth.bearer_token_file", "listen.users.bearer_token_file",
     "listen.users.role", "watches.http", "policy.freeze.days", "notify.receivers.url_file",
 }  # fmt: skip
@@ -120,6 +121,8 @@ def at(content: Any, path: list[str]) -> Any:
         "alertmanagers: [{url: 'http://a', auth: {username: a, password: hunter2}}]",
         "store: {url: 'postgresql://ann:hunter2@db.example.com/runner'}",
         "notify: {receivers: [{name: mail, url: 'mailto://ann:hunter2@example.com'}]}",
+        "model: {name: m, api_key: hunter2}",
+        "model: {name: m, fallback: {name: n, api_key: hunter2}}",
     ],
 )
 def test_a_secret_in_the_file_is_refused(tmp_path: Path, text: str) -> None:
@@ -146,6 +149,27 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hunter2\n")
     found = load(written(tmp_path, "listen: {auth: {bearer_token_file: token}}"))
     assert found.listen.auth.bearer() == "hunter2"
+
+
+def test_the_key_of_a_model_may_come_from_the_environment_or_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 13."""
+    (tmp_path / "key").write_text("hunter2\n")
+    monkeypatch.setenv("RUNNER_MODEL_API_KEY", "hunter3")
+    text = "model: {name: m, fallback: {name: n, api_key_file: key}}"
+    model = load(written(tmp_path, text)).model
+    assert model is not None and model.fallback is not None
+    assert (model.key(), model.fallback.key()) == ("hunter3", "hunter2")
+    assert "hunter" not in repr(model)
+
+
+def test_who_decides_follows_from_the_model(tmp_path: Path) -> None:
+    assert load(written(tmp_path, "{}")).deciders == "rules"
+    assert load(written(tmp_path, "model: {name: m}")).deciders == "both"
+    assert load(written(tmp_path, "{decide: rules, model: {name: m}}")).deciders == "rules"
+    with pytest.raises(ConfigError, match="decide: both needs a section model"):
+        load(written(tmp_path, "decide: both"))
 
 
 def test_a_word_of_a_label_is_no_secret(tmp_path: Path) -> None:

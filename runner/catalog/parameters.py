@@ -271,6 +271,23 @@ def _bounded(value: Any, depth: int = 0) -> None:
             _bounded(item, depth + 1)
 
 
+def chosen(entry: Entry, specs: Specs, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that somebody chose, each as its variable's type; nothing is filled in.
+
+    Raises UsageError for a name or a value that cannot be chosen, and for one that is missing.
+    """
+    _only_choices(entry, values)
+    made = {}
+    for name, parameter in entry.parameters.items():
+        if parameter.kind != "choice" or name not in specs:
+            continue
+        if name in values:
+            made[name] = _value(entry, parameter, specs[name], {}, {}, values)
+        elif specs[name].required and parameter.value is None:
+            raise UsageError(f"{entry.id} needs a value for {name}")
+    return made
+
+
 def schema_json(entry: Entry, specs: Specs) -> dict[str, Any]:
     """A JSON schema of what may be chosen, for the command line, the web form and the model."""
     names = [name for name, p in entry.parameters.items() if p.kind == "choice" and name in specs]

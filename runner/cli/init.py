@@ -16,7 +16,7 @@ from runner.cli.session import Session
 from runner.errors import RunnerError
 
 #: What of the repository a project begins with. pyproject.toml puts the same into the wheel.
-SHIPPED = ("playbooks", "roles", "inventories/example", "ansible.cfg")
+SHIPPED = ("playbooks", "prompts", "roles", "inventories/example", "ansible.cfg")
 EXAMPLE = "runner.example.yml"
 
 _IGNORED = ("__pycache__", ".cache", ".ansible")
@@ -36,6 +36,7 @@ _README = """\
 - `runner.yml`: the configuration; every key is explained in it
 - `inventories/example`: replace it by your inventory, and name yours in `project.inventory`
 - `playbooks`, `roles`: what may be done; `runner catalog new ID` makes another entry
+- `prompts`: what a model is told, if you configure one; those that you do not change may go
 
 Begin with
 

@@ -1,0 +1,319 @@
+"""The model chooses: one bounded, structured question, at most one more, and never an exception.
+
+    decider = ModelDecider(settings, Prompts(None, mask), Memory(), mask=mask)
+    opinion = decider.decide(Question(labels=…, choices=…, evidence=…, hosts=…))
+
+`settings` is the section `model` of the configuration, `mask` takes secrets out of text, and
+`Memory` keeps the calls, as a list of ModelCall in `calls`, where no store does. An `Opinion` has
+a decision, or the failure that explains why there is none. Nothing else is needed offline.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from runner.config import Endpoint, Model
+from runner.decide import answer, provider
+from runner.decide.answer import Answer, Unusable
+from runner.decide.injection import Detectors, Suspicion
+from runner.decide.ledger import Ledger
+from runner.decide.prompt import Prompts
+from runner.decide.provider import Message, Reply
+from runner.decide.question import Question
+from runner.decide.repeat import question_hash
+from runner.decide.untrusted import Masks, fence
+from runner.errors import ConfigError
+from runner.incident import Decision, Evidence
+from runner.model_call import Failure, ModelCall, Round
+from runner.text import brief, cut, storable, visible
+
+_KEPT = 16 * 1024  #: characters of an answer that are kept
+_ECHO = 4000  #: characters of an unusable answer that are sent back with the repair
+_WAIT = 1.0  #: seconds before the first repetition of a request
+_LONGEST_WAIT = 10.0
+
+#: Brings what a probe read: from the probe's id to evidence, numbered after what there is.
+Probe = Callable[[str], Sequence[Evidence]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opinion:
+    """What the model said, or why it said nothing."""
+
+    decision: Decision | None
+    failure: Failure | None = None  #: set when there is no decision
+    reason: str = ""  #: the failure as a sentence
+    question: Question  #: with what a probe brought
+    suspicions: tuple[Suspicion, ...] = ()
+    reused: bool = False
+
+
+class ModelDecider:
+    """One per process: its slots bound how many requests are under way.
+
+    `request` replaces how a request is made (see `provider.request`), `sleep` how it is waited.
+    """
+
+    def __init__(
+        self,
+        settings: Model,
+        prompts: Prompts,
+        ledger: Ledger,
+        *,
+        mask: Masks,
+        request: provider.Request = provider.request,
+        sleep: Callable[[float], Any] = time.sleep,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.settings = settings
+        self.prompts = prompts
+        self.ledger = ledger
+        self.mask = mask
+        self.detectors = Detectors(settings.injection)
+        self.slots = threading.BoundedSemaphore(settings.concurrency)
+        self.request = request
+        self.sleep = sleep
+        self.now = now
+
+    def decide(
+        self, question: Question, *, incident: int | None = None, probe: Probe | None = None
+    ) -> Opinion:
+        """The model's opinion. Raises StoreError when the ledger's store is away, nothing else."""
+        opinion = _Asking(self, question, incident, probe).run()
+        found = opinion.question
+        suspicions = self.detectors.suspicions(
+            found.labels, found.annotations, found.evidence, found.hosts
+        )
+        return replace(opinion, suspicions=suspicions)
+
+
+class _NoAnswer(Exception):
+    """No usable answer, why, and what was said instead of one."""
+
+    def __init__(self, failure: Failure, detail: str, said: str = "") -> None:
+        super().__init__(detail)
+        self.failure, self.detail, self.said = failure, detail, said
+
+
+class _Asking:
+    """One incident's question: the order of calls, within one deadline."""
+
+    def __init__(
+        self, decider: ModelDecider, question: Question, incident: int | None, probe: Probe | None
+    ) -> None:
+        self.decider = decider
+        self.settings = decider.settings
+        more = probe is not None and self.settings.budget.calls_per_incident > 1
+        self.question = question if more else replace(question, probes=())
+        self.incident = incident
+        self.probe = probe
+        self.until = time.monotonic() + self.settings.deadline.total_seconds()
+        self.hash = ""
+
+    def run(self) -> Opinion:
+        """An earlier answer to the same question, or the model's, or why there is none."""
+        try:
+            self.hash = self._hash()
+            return self._reused() or self._asked()
+        except _NoAnswer as given:
+            failure, why = given.failure, given.detail
+        except ConfigError as error:
+            failure, why = Failure.UNAVAILABLE, str(error)
+        reason = f"the model gave no answer: {failure} ({brief(self.decider.mask(why), 300)})"
+        return Opinion(decision=None, failure=failure, reason=reason, question=self.question)
+
+    def _hash(self) -> str:
+        schema = answer.schema(self.question, more=bool(self.question.probes))
+        return question_hash(self.question, self.decider.prompts, schema, self.settings)
+
+    def _reused(self) -> Opinion | None:
+        """An earlier answer, checked again; None when there is none that still can be used."""
+        now = self.decider.now()
+        earlier = self.decider.ledger.answered(self.hash, now - self.settings.reuse)
+        if earlier is None:
+            return None
+        try:
+            found = answer.read(earlier.answer, self.question, more=False)
+        except Unusable:
+            return None  # it asked for evidence, or the catalog is another one
+        self.decider.ledger.note(
+            replace(earlier, id=0, incident=self.incident, at=now, round=Round.REUSED, prompt="",
+                    input_tokens=0, output_tokens=0, money=0.0, seconds=0.0, requests=0,
+                    reused=earlier.id)
+        )  # fmt: skip
+        return self._opinion(found, reused=True)
+
+    def _asked(self) -> Opinion:
+        """The question, and at most one more: to repair, to the second model, or with evidence."""
+        endpoint: Endpoint = self.settings
+        try:
+            found = self._ask(endpoint, Round.FIRST)
+        except _NoAnswer as given:
+            if given.failure is Failure.INVALID:
+                found = self._ask(endpoint, Round.REPAIR, after=given)
+            elif self.settings.fallback is None or given.failure is Failure.BUDGET:
+                raise
+            else:
+                endpoint = self.settings.fallback
+                found = self._ask(endpoint, Round.FALLBACK)
+        if found.probe is not None:
+            found = self._with_evidence(endpoint, found.probe)
+        return self._opinion(found)
+
+    def _with_evidence(self, endpoint: Endpoint, probe: str) -> Answer:
+        assert self.probe is not None, "without a probe nobody is offered to ask for one"
+        evidence = (*self.question.evidence, *self.probe(probe))
+        self.question = replace(self.question, evidence=evidence, probes=())
+        return self._ask(endpoint, Round.EVIDENCE)
+
+    def _opinion(self, found: Answer, *, reused: bool = False) -> Opinion:
+        assert found.decision is not None, "the last call cannot ask for more"
+        reason = brief(self.decider.mask(found.decision.reason), 600)
+        decision = replace(found.decision, reason=reason)
+        return Opinion(decision=decision, question=self.question, reused=reused)
+
+    def _ask(self, endpoint: Endpoint, round: Round, after: _NoAnswer | None = None) -> Answer:
+        """One call. Raises _NoAnswer, and ConfigError when nothing could be asked."""
+        first = round is Round.FIRST
+        question = self.question if first else replace(self.question, probes=())
+        mark, more = fence(), bool(question.probes)
+        schema = answer.schema(question, more=more)
+        told = schema if endpoint.method == "json_mode" else None
+        shown = self.decider.prompts.question(question, fence=mark, schema=told)
+        messages: list[Message] = [("system", shown.system), ("human", shown.question)]
+        if after is not None:
+            repair = self.decider.prompts.repair(after.detail, fence=mark)
+            messages += [("ai", cut(storable(after.said), _ECHO) or "(nothing)"), ("human", repair)]
+        if not self.decider.slots.acquire(timeout=max(0.0, self._left())):
+            raise _NoAnswer(Failure.BUSY, f"{self.settings.concurrency} calls are under way")
+        try:
+            call = self._open(endpoint, round, messages)
+            reply, requests = self._sent(endpoint, messages, schema)
+        finally:
+            self.decider.slots.release()
+        found, reply = _checked(reply, question, more=more)
+        self._close(endpoint, call, reply, requests)
+        if found is None:
+            assert reply.failure is not None, "what has no failure has an answer"
+            raise _NoAnswer(reply.failure, reply.detail, reply.text)
+        return found
+
+    def _open(self, endpoint: Endpoint, round: Round, messages: Sequence[Message]) -> ModelCall:
+        """The call as the ledger keeps it. Raises _NoAnswer when a bound forbids it."""
+        kept = round in (Round.FIRST, Round.REPAIR)
+        call = self.decider.ledger.open(
+            ModelCall(
+                incident=self.incident,
+                at=self.decider.now(),
+                round=round,
+                provider=endpoint.provider,
+                model=endpoint.name,
+                prompt_hash=self.decider.prompts.hash,
+                # What a second model or a look at the host led to is no answer to this question.
+                question=self.hash if kept else "",
+                prompt="\n\n".join(f"--- {role}\n{text}" for role, text in messages),
+            ),
+            self.settings,
+        )
+        if call.failure is not None:
+            raise _NoAnswer(call.failure, call.detail)
+        return call
+
+    def _sent(
+        self, endpoint: Endpoint, messages: Sequence[Message], schema: Any
+    ) -> tuple[Reply, int]:
+        """The reply, and how many requests it took: a busy provider is asked again."""
+        requests = 0
+        while True:
+            left = self._left()
+            if left <= 0:
+                why = "model.deadline is over"
+                return Reply(failure=Failure.TIMEOUT, detail=why), requests
+            requests += 1
+            reply = self.decider.request(
+                endpoint,
+                messages,
+                schema,
+                timeout=min(self.settings.timeout.total_seconds(), left),
+                max_tokens=self.settings.max_tokens,
+            )
+            wait = self._pause(reply, requests)
+            if wait is None:
+                return reply, requests
+            self.decider.sleep(wait)
+
+    def _pause(self, reply: Reply, requests: int) -> float | None:
+        """Seconds until the request is repeated; None when it is not."""
+        if reply.failure is None or not reply.failure.passes or requests > self.settings.retries:
+            return None
+        wait = reply.retry_after
+        if wait is None:
+            wait = _WAIT * 2 ** (requests - 1) * random.uniform(0.5, 1.5)
+        return wait if wait <= min(_LONGEST_WAIT, self._left() - 1.0) else None
+
+    def _left(self) -> float:
+        return self.until - time.monotonic()
+
+    def _close(self, endpoint: Endpoint, call: ModelCall, reply: Reply, requests: int) -> None:
+        said = visible(storable(reply.text[:_KEPT]), lines=True)
+        masked = self.decider.mask(said)
+        self.decider.ledger.close(
+            replace(
+                call,
+                version=brief(reply.version, 120),
+                answer=masked,
+                # What was masked or cut is no longer the answer, and cannot count again.
+                question=call.question if masked == reply.text else "",
+                failure=reply.failure,
+                detail=brief(self.decider.mask(reply.detail), 500),
+                input_tokens=reply.input_tokens,
+                output_tokens=reply.output_tokens,
+                money=_money(endpoint, call, reply),
+                seconds=reply.seconds,
+                requests=max(1, requests),
+                finish=brief(reply.finish, 40),
+            )
+        )
+
+
+def _checked(reply: Reply, question: Question, *, more: bool) -> tuple[Answer | None, Reply]:
+    """The answer in the reply; None, and the reply with its failure, when there is none."""
+    if reply.failure is not None:
+        return None, reply
+    try:
+        return answer.read(reply.text, question, more=more), reply
+    except Unusable as error:
+        return None, replace(reply, failure=Failure.INVALID, detail=str(error))
+
+
+#: Failures after which the provider has read nothing that it could ask money for.
+_FREE = frozenset(
+    {
+        Failure.UNREACHABLE,
+        Failure.RATE_LIMITED,
+        Failure.SERVER_ERROR,
+        Failure.DENIED,
+        Failure.REJECTED,
+        Failure.UNAVAILABLE,
+    }
+)
+
+
+def _money(endpoint: Endpoint, call: ModelCall, reply: Reply) -> float:
+    """What it cost. Tokens that the provider did not count are estimated: three characters each."""
+    if reply.failure in _FREE:
+        return 0.0
+    read = reply.input_tokens or estimated(call.prompt)
+    written = reply.output_tokens or estimated(reply.text)
+    return (read * endpoint.prices.input + written * endpoint.prices.output) / 1_000_000
+
+
+def estimated(text: str) -> int:
+    """About how many tokens a text has: three characters each, rather too many than too few."""
+    return -(-len(text) // 3)

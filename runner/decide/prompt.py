@@ -1,0 +1,207 @@
+"""The prompt: Jinja files in `prompts/`, and text from outside only behind a fence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+import runner
+from runner.catalog.entry import Entry
+from runner.decide.question import Choice, Question
+from runner.decide.untrusted import Masks, Outside
+from runner.errors import ConfigError
+from runner.incident import Evidence
+from runner.text import brief, cut
+
+SYSTEM, QUESTION, REPAIR = "decide_system.md.j2", "decide_question.md.j2", "decide_repair.md.j2"
+#: The one file in which text from outside may be shown.
+PARTIAL = "_untrusted.md.j2"
+_LABEL = 200  #: characters of a label, an annotation or a host's name
+_ITEM = 1500  #: characters of one item of evidence
+_LABELS = 64  #: labels, and annotations, that are shown
+_HOSTS = 50
+_PROBLEM = 600  #: characters of what was wrong with an answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """What is sent."""
+
+    system: str
+    question: str
+
+
+def shipped_prompts() -> Path:
+    """The prompts that come with the runner: in the package, or in the repository."""
+    package = Path(runner.__file__).parent
+    places = (package / "_project" / "prompts", package.parent / "prompts")
+    return next((place for place in places if (place / SYSTEM).is_file()), places[0])
+
+
+class Prompts:
+    """The prompt files of a project: its own, and the shipped ones where it has none.
+
+    Raises ConfigError with a sentence for files that cannot be used.
+    """
+
+    def __init__(self, folder: Path | None, mask: Masks, *, max_evidence: int = 12_000) -> None:
+        folders = [*([folder] if folder is not None and folder.is_dir() else []), shipped_prompts()]
+        self._environment = ImmutableSandboxedEnvironment(
+            loader=jinja2.FileSystemLoader(folders),
+            undefined=jinja2.StrictUndefined,
+            autoescape=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=False,
+        )
+        self._mask = mask
+        self._max_evidence = max_evidence
+
+    @cached_property
+    def hash(self) -> str:
+        """What the files say, as a hash: every file that the three prompts could read."""
+        digest = hashlib.sha256()
+        for name in sorted(self._environment.list_templates(extensions=["j2"])):
+            digest.update(f"{name}\0{self._source(name)}\0".encode())
+        return digest.hexdigest()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the files, a sentence each; they are rendered once to find out."""
+        found = []
+        for name in self._environment.list_templates(extensions=["j2"]):
+            try:
+                self._environment.get_template(name)
+                if name != PARTIAL and ".shown" in self._source(name):
+                    found.append(f"{name}: text from outside is shown by {PARTIAL} only")
+            except (jinja2.TemplateError, ConfigError) as error:
+                found.append(f"{name}: {error}")
+        if not found:
+            try:
+                self.question(_example(), fence="f" * 16)
+                self.repair("it is no JSON", fence="f" * 16)
+            except ConfigError as error:
+                found.append(str(error))
+        return found
+
+    def question(
+        self, question: Question, *, fence: str, schema: Mapping[str, Any] | None = None
+    ) -> Rendered:
+        """The system prompt and the question about one incident.
+
+        `schema` is told where the provider cannot be given it.
+        """
+
+        def outside(text: str, limit: int = _LABEL) -> Outside:
+            return Outside(text, mask=self._mask, limit=limit, marker=fence)
+
+        evidence = _within(question.evidence, self._max_evidence)
+        context = {
+            "fence": fence,
+            "schema": json.dumps(schema) if schema else None,
+            "environment": question.environment,
+            "labels": outside(_pairs(question.labels), _LABELS * _LABEL),
+            "annotations": outside(_pairs(question.annotations), _LABELS * _LABEL),
+            "hosts": outside(_numbered(question.hosts), _HOSTS * _LABEL),
+            "choices": [_choice(choice, outside) for choice in question.choices],
+            "probes": [{"id": probe.id, "title": probe.title} for probe in question.probes],
+            "evidence": [
+                {
+                    "number": item.number,
+                    "kind": item.kind,
+                    "text": outside(f"{item.title}\n{item.text}", limit),
+                }
+                for item, limit in evidence
+            ],
+            "left_out": len(question.evidence) - len(evidence),
+        }
+        return Rendered(
+            system=self._render(SYSTEM, context), question=self._render(QUESTION, context)
+        )
+
+    def repair(self, problem: str, *, fence: str) -> str:
+        """What is sent after an answer that could not be used; `problem` may quote from it."""
+        shown = Outside(problem, mask=self._mask, limit=_PROBLEM, marker=fence)
+        return self._render(REPAIR, {"problem": shown, "fence": fence})
+
+    def _render(self, name: str, context: Mapping[str, Any]) -> str:
+        try:
+            return self._environment.get_template(name).render(context).strip() + "\n"
+        except (jinja2.TemplateError, TypeError, ValueError, AttributeError) as error:
+            raise ConfigError(f"prompts: {name} cannot be rendered ({error})") from None
+
+    def _source(self, name: str) -> str:
+        assert self._environment.loader is not None
+        try:
+            return self._environment.loader.get_source(self._environment, name)[0]
+        except (UnicodeDecodeError, OSError) as error:
+            raise ConfigError(f"prompts: {name} cannot be read ({error})") from None
+
+
+def _pairs(labels: Mapping[str, str]) -> str:
+    pairs = sorted(labels.items())[:_LABELS]
+    return "\n".join(f"{cut(name, _LABEL)}: {cut(value, _LABEL)}" for name, value in pairs)
+
+
+def _numbered(hosts: Sequence[str]) -> str:
+    shown = enumerate(hosts[:_HOSTS], start=1)
+    return "\n".join(f"{number}. {brief(host, _LABEL)}" for number, host in shown)
+
+
+def _choice(choice: Choice, outside: Any) -> dict[str, Any]:
+    entry = choice.entry
+    return {
+        "id": entry.id,
+        "title": entry.title,
+        "description": entry.description,
+        "not_for": list(entry.not_for),
+        "risk": entry.risk,
+        "steps": list(entry.steps),
+        "settable": {name: json.dumps(schema) for name, schema in choice.choosable.items()},
+        "past": [outside(text) for text in choice.past],
+    }
+
+
+def _within(items: Sequence[Evidence], total: int) -> list[tuple[Evidence, int]]:
+    """(item, characters that it may have): in their order, within `total` characters."""
+    kept, left = [], total
+    for item in items:
+        size = min(len(item.title) + len(item.text) + 1, _ITEM)
+        if size > left:
+            size = left
+        if size < 80 and size < len(item.text):
+            break
+        kept.append((item, size))
+        left -= size
+    return kept
+
+
+def _example() -> Question:
+    """A small question in which every part of a prompt has something to show."""
+    from datetime import UTC, datetime
+
+    from runner.catalog.entry import Parameter
+    from runner.catalog.parameters import ParameterSpec
+
+    entry = Entry(
+        id="example", folder=Path(), title="T", description="D", not_for=("n",), role="r",
+        parameters={"r_name": Parameter.model_validate({"from": "choice"})},
+    )  # fmt: skip
+    item = Evidence(number=1, kind="log", source="s", title="t", text="x",
+                    at=datetime(2026, 1, 1, tzinfo=UTC))  # fmt: skip
+    specs = {"r_name": ParameterSpec(name="r_name", description="d")}
+    return Question(
+        labels={"alertname": "A"},
+        annotations={"summary": "s"},
+        choices=(Choice(entry=entry, specs=specs, past=("fixed",)),),
+        evidence=(item,),
+        hosts=("web1",),
+        probes=(entry.model_copy(update={"id": "probe", "kind": "probe"}),),
+    )

@@ -1,0 +1,356 @@
+"""One request to one model, bounded in time, bytes and tokens; never an exception of its own.
+
+langchain is imported by the first request and not before. Whatever a provider's package
+raises becomes a `Failure` with a sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+
+from runner.config import Endpoint
+from runner.decide.answer import free_form
+from runner.decide.capped import CappedClient
+from runner.errors import ConfigError
+from runner.model_call import Failure
+from runner.text import brief
+
+#: role and text, as a chat has them: `system`, `human`, `ai`.
+Message = tuple[str, str]
+
+TOOL = "answer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """What came back: an answer's text, or why there is none."""
+
+    text: str = ""
+    failure: Failure | None = None
+    detail: str = ""
+    version: str = ""
+    finish: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+    retry_after: float | None = None  #: what the provider said of when to come back
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """How langchain calls a provider and what its settings are called there."""
+
+    provider: str  #: langchain's name of it
+    package: str  #: extra of ours that installs it
+    method: str  #: native structured output, or tool calling where there is none
+    names: Mapping[str, str]  #: our setting → its argument; what is not here has the same name
+    fixed: Mapping[str, Any]
+
+
+_KINDS: dict[str, _Kind] = {
+    "openai": _Kind(
+        provider="openai",
+        package="",
+        method="json_schema",
+        names={},
+        fixed={"max_retries": 0, "streaming": False},
+    ),
+    "anthropic": _Kind(
+        provider="anthropic",
+        package="anthropic",
+        method="function_calling",
+        names={},
+        fixed={"max_retries": 0},
+    ),
+    "google": _Kind(
+        provider="google_genai",
+        package="google",
+        method="json_schema",
+        names={},
+        fixed={"max_retries": 1},
+    ),
+    "mistral": _Kind(
+        provider="mistralai",
+        package="mistral",
+        method="function_calling",
+        names={},
+        fixed={"max_retries": 0},
+    ),
+    "nvidia": _Kind(
+        provider="nvidia",
+        package="nvidia",
+        method="function_calling",
+        names={"max_tokens": "max_completion_tokens", "timeout": ""},
+        fixed={},
+    ),
+    "ollama": _Kind(
+        provider="ollama",
+        package="ollama",
+        method="json_schema",
+        names={"max_tokens": "num_predict", "timeout": "", "api_key": ""},
+        fixed={},
+    ),
+}
+_ADDRESS = {"openai": "https://api.openai.com/v1"}
+#: Given where a server wants none, so that no package looks for one in the environment.
+_NO_KEY = "none"
+
+
+def build(
+    endpoint: Endpoint, *, timeout: float, max_tokens: int, client: httpx.Client | None = None
+) -> Any:
+    """The chat model of langchain. Sends nothing. Raises ConfigError.
+
+    `client` makes the requests of providers that speak OpenAI's protocol.
+    """
+    kind, key = _KINDS[endpoint.provider], endpoint.key()
+    if key is None and endpoint.base_url is None and endpoint.provider != "ollama":
+        raise ConfigError(
+            f"model: {endpoint.provider} needs a key; set api_key_file, or RUNNER_MODEL_API_KEY"
+        )
+    given: dict[str, Any] = {"timeout": timeout, "max_tokens": max_tokens} | dict(kind.fixed)
+    given["api_key"] = key or _NO_KEY
+    if (address := endpoint.base_url or _ADDRESS.get(endpoint.provider)) is not None:
+        given["base_url"] = address
+    if endpoint.temperature is not None:
+        given["temperature"] = endpoint.temperature
+    if endpoint.provider == "openai" and client is not None:
+        given["http_client"] = client
+    if endpoint.provider == "ollama":
+        given["client_kwargs"] = {"timeout": timeout}
+        if key:
+            given["client_kwargs"]["headers"] = {"Authorization": f"Bearer {key}"}
+    named = {kind.names.get(name, name): value for name, value in given.items()}
+    named.pop("", None)
+    try:
+        from langchain.chat_models import init_chat_model
+
+        return init_chat_model(endpoint.name, model_provider=kind.provider, **named)
+    except ImportError:
+        raise ConfigError(
+            f"model: {endpoint.provider} needs a package; "
+            f"install remediation-runner[{kind.package or 'model'}]"
+        ) from None
+    except Exception as error:
+        why = _without(f"{type(error).__name__}: {error}", key)
+        raise ConfigError(f"model: {endpoint.provider} cannot be used ({why})") from None
+
+
+def structured(model: Any, endpoint: Endpoint, schema: Mapping[str, Any]) -> Any:
+    """The chat model, held to answer by `schema` where the provider can."""
+    kind = _KINDS[endpoint.provider]
+    method = kind.method if endpoint.method == "auto" else endpoint.method
+    more: dict[str, Any] = {}
+    if endpoint.provider == "openai" and method == "json_schema":
+        more["strict"] = not free_form(dict(schema))
+    return model.with_structured_output(dict(schema), method=method, include_raw=True, **more)
+
+
+def request(
+    endpoint: Endpoint,
+    messages: Sequence[Message],
+    schema: Mapping[str, Any] | None,
+    *,
+    timeout: float,
+    max_tokens: int,
+) -> Reply:
+    """One request and its reply, within `timeout` seconds whatever the provider does.
+
+    Without a schema the answer is text; with `json_mode` the prompt must tell the schema. The
+    thread that waits is left alone at the deadline: nothing can end a read in a package that
+    does not look at the clock.
+    """
+    client = CappedClient(timeout)
+    key: str | None = None
+    try:
+        key = endpoint.key()
+        # Importing takes a while the first time, which is not the provider's fault.
+        model = build(endpoint, timeout=timeout, max_tokens=max_tokens, client=client)
+        asked = model if schema is None else structured(model, endpoint, schema)
+    except ConfigError as error:
+        client.close()
+        return Reply(failure=Failure.UNAVAILABLE, detail=str(error))
+    started = time.monotonic()
+    answers: queue.SimpleQueue[Reply] = queue.SimpleQueue()
+
+    def ask() -> None:
+        answers.put(_asked(asked, list(messages), client, key))
+
+    client.start()
+    threading.Thread(target=ask, name="model-call", daemon=True).start()
+    try:
+        reply = answers.get(timeout=timeout + 0.5)
+    except queue.Empty:
+        reply = Reply(failure=Failure.TIMEOUT, detail=f"no answer within {timeout:.3g} seconds")
+    return replace(reply, seconds=round(time.monotonic() - started, 3))
+
+
+def _asked(asked: Any, messages: list[Message], client: CappedClient, key: str | None) -> Reply:
+    from langsmith.run_helpers import tracing_context
+
+    try:
+        # Whatever the environment says: what is asked goes to the provider and to nobody else.
+        with tracing_context(enabled=False):
+            said = asked.invoke(messages)
+        return _read(said["raw"] if isinstance(said, dict) else said, client.body())
+    except Exception as error:
+        return _explained(error, key)
+    finally:
+        client.close()
+
+
+def _read(message: Any, body: bytes) -> Reply:
+    """langchain's message as a reply. What it parsed is not looked at: we read the text.
+
+    `body` is the HTTP answer where it went through our client, else empty.
+    """
+    meta, usage = message.response_metadata or {}, message.usage_metadata or {}
+    finish = str(meta.get("finish_reason") or meta.get("stop_reason") or meta.get("done_reason"))
+    text = _text(message, body)
+    reply = Reply(
+        text=text,
+        version=str(meta.get("model_name") or meta.get("model") or "")[:120],
+        finish=finish[:40],
+        input_tokens=_count(usage.get("input_tokens")),
+        output_tokens=_count(usage.get("output_tokens")),
+    )
+    refusal = message.additional_kwargs.get("refusal")
+    if refusal or finish.lower() in ("content_filter", "refusal", "safety"):
+        why = brief(str(refusal or "the provider's filter stopped it"), 200)
+        return replace(reply, failure=Failure.REFUSED, detail=f"it declined: {why}")
+    if finish.lower() in ("length", "max_tokens"):
+        why = "the answer ended at model.max_tokens"
+        return replace(reply, failure=Failure.TRUNCATED, detail=why)
+    return reply
+
+
+def _count(value: Any) -> int:
+    """A number of tokens, whatever the provider sent for it."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return min(max(value, 0), 10**9) if whole else 0
+
+
+def _text(message: Any, body: bytes) -> str:
+    """The arguments of the tool call as they came, or the text."""
+    if (sent := _arguments(body)) is not None:
+        return sent
+    for call in message.additional_kwargs.get("tool_calls") or ():
+        return str(call.get("function", {}).get("arguments", ""))
+    for call in message.invalid_tool_calls:
+        return str(call.get("args") or "")
+    for call in message.tool_calls:
+        return json.dumps(call["args"])  # most of these send an object, and no text
+    return str(message.text)
+
+
+def _arguments(body: bytes) -> str | None:
+    """The text of the tool call in an HTTP answer: parsed, it would hide a name given twice."""
+    try:
+        calls = json.loads(body)["choices"][0]["message"]["tool_calls"]
+        return str(calls[0]["function"]["arguments"])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None
+
+
+def _explained(error: Exception, key: str | None) -> Reply:
+    """A failure by what the error carries: no provider's classes are imported for this."""
+    status = _status(error)
+    failure = _by_status(status) or _by_name(_names(error))
+    completion = getattr(error, "completion", None)  # of an answer that was cut off
+    usage = getattr(completion, "usage", None)
+    return Reply(
+        failure=failure,
+        detail=_detail(error, key),
+        retry_after=_retry_after(error),
+        text=_unfinished(completion),
+        version=str(getattr(completion, "model", "")),
+        finish="length" if completion is not None else str(status or ""),
+        input_tokens=_count(getattr(usage, "prompt_tokens", 0)),
+        output_tokens=_count(getattr(usage, "completion_tokens", 0)),
+    )
+
+
+def _detail(error: Exception, key: str | None) -> str:
+    """What is said of it, with what caused it where a package says no more than `error`."""
+    cause = error.__cause__ or error.__context__
+    texts = [str(error), str(cause) if cause is not None else ""]
+    said = "; ".join(dict.fromkeys(text for text in texts if text))
+    return brief(_without(f"{type(error).__name__}: {said}", key), 300)
+
+
+def _status(error: Exception) -> int | None:
+    for holder in (error, getattr(error, "response", None)):
+        for name in ("status_code", "code"):
+            status = getattr(holder, name, None)
+            if isinstance(status, int):
+                return status
+    return None
+
+
+def _by_status(status: int | None) -> Failure | None:
+    if status is None or status < 400:
+        return None
+    if status in (401, 403):
+        return Failure.DENIED
+    if status in (408, 504):
+        return Failure.TIMEOUT
+    if status == 429:
+        return Failure.RATE_LIMITED
+    return Failure.SERVER_ERROR if status >= 500 else Failure.REJECTED
+
+
+def _names(error: BaseException) -> set[str]:
+    """The classes of an error and of what caused it: packages wrap those of httpx."""
+    found: set[str] = set()
+    cause: BaseException | None = error
+    for _ in range(5):
+        if cause is not None:
+            found |= {cls.__name__ for cls in type(cause).__mro__}
+            cause = cause.__cause__ or cause.__context__
+    return found
+
+
+def _by_name(names: set[str]) -> Failure:
+    if "TooManyBytes" in names:
+        return Failure.TOO_LARGE
+    if any("Timeout" in name for name in names):
+        return Failure.TIMEOUT
+    if any("LengthFinish" in name for name in names):
+        return Failure.TRUNCATED
+    if any("ContentFilter" in name or "Refusal" in name for name in names):
+        return Failure.REFUSED
+    if names & {"JSONDecodeError", "ValidationError", "OutputParserException"}:
+        return Failure.INVALID
+    return Failure.UNREACHABLE
+
+
+def _unfinished(completion: Any) -> str:
+    """What an answer said until it was cut off."""
+    try:
+        return str(completion.choices[0].message.content or "")
+    except (AttributeError, IndexError):
+        return ""
+
+
+def _retry_after(error: Exception) -> float | None:
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    try:
+        return max(0.0, float(headers.get("retry-after", "")))
+    except (TypeError, ValueError):
+        return None
+
+
+def _without(text: str, key: str | None) -> str:
+    return text.replace(key, "[masked]") if key and len(key) > 3 else text
+
+
+#: How one request is made; tests and offline cases put their own in its place.
+Request = Callable[..., Reply]

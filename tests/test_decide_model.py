@@ -1,0 +1,148 @@
+"""The order of calls, against a real HTTP server that behaves badly in every way we know."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from runner.decide.ledger import Memory
+from runner.demo.model_server import ModelServer
+from runner.model_call import Failure, Round
+from tests import decide_lab as lab
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling", "json_mode"])
+@pytest.mark.parametrize(
+    ("behaviour", "entry"),
+    [("right", "restart"), ("wrong", "clean"), ("none", None), ("fenced", "restart")],
+)
+def test_a_good_answer_is_a_decision(method: str, behaviour: str, entry: str | None) -> None:
+    memory = Memory()
+    with ModelServer(behaviour) as server:
+        opinion = lab.decider(server.url, memory, method=method).decide(lab.question())
+    assert opinion.decision is not None and opinion.failure is None
+    assert opinion.decision.entry == entry
+    assert opinion.decision.cited == (1, 2)
+    assert opinion.decision.hosts == (("web1", "web2") if entry else ())
+    (call,) = memory.calls
+    assert (call.round, call.version, call.requests) == (Round.FIRST, "scripted-1", 1)
+    assert call.input_tokens > 100 and call.answer.strip("`json\n").startswith("{")
+
+
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+@pytest.mark.parametrize(
+    ("behaviour", "failure", "requests"),
+    [
+        ("malformed", Failure.INVALID, 2),
+        ("nan", Failure.INVALID, 2),
+        ("duplicate_keys", Failure.INVALID, 2),
+        ("two_answers", Failure.INVALID, 2),
+        ("markdown", Failure.INVALID, 2),
+        ("truncated", Failure.TRUNCATED, 1),
+        ("refuses", Failure.REFUSED, 1),
+        ("enormous", Failure.TOO_LARGE, 1),
+        ("hangs", Failure.TIMEOUT, 1),
+        ("429", Failure.RATE_LIMITED, 2),
+        ("429_for_long", Failure.RATE_LIMITED, 1),
+        ("500", Failure.SERVER_ERROR, 2),
+        ("401", Failure.DENIED, 1),
+        ("400", Failure.REJECTED, 1),
+    ],
+)
+def test_every_failure_has_its_name_and_at_most_two_requests(
+    method: str, behaviour: str, failure: Failure, requests: int
+) -> None:
+    """Invariant 14: whatever the provider does, the question ends."""
+    memory = Memory()
+    with ModelServer(behaviour) as server:
+        opinion = lab.decider(server.url, memory, method=method).decide(lab.question())
+        assert len(server.requests) == requests
+    assert opinion.decision is None
+    assert opinion.failure is failure
+    assert opinion.reason.startswith(f"the model gave no answer: {failure} (")
+    assert memory.calls[-1].failure is failure
+    assert memory.calls[-1].detail
+
+
+def test_nobody_at_the_address_is_a_failure_too() -> None:
+    opinion = lab.decider("http://127.0.0.1:9/v1").decide(lab.question())
+    assert opinion.failure is Failure.UNREACHABLE
+
+
+def test_one_repair_is_asked_for_with_what_was_wrong() -> None:
+    memory = Memory()
+    with ModelServer(["markdown", "right"]) as server:
+        opinion = lab.decider(server.url, memory).decide(lab.question())
+        repair = server.requests[1]["messages"]
+    assert opinion.decision is not None and opinion.decision.entry == "restart"
+    assert [call.round for call in memory.calls] == [Round.FIRST, Round.REPAIR]
+    assert [message["role"] for message in repair] == ["system", "user", "assistant", "user"]
+    assert "it is not one JSON object" in repair[3]["content"]
+
+
+def test_evidence_is_asked_for_once_and_then_it_must_decide() -> None:
+    memory = Memory()
+    with ModelServer("needs_evidence") as server:
+        opinion = lab.decider(server.url, memory).decide(lab.question(), probe=lab.read)
+        first, second = (request["messages"][1]["content"] for request in server.requests)
+    assert opinion.decision is not None and opinion.decision.entry == "restart"
+    assert [call.round for call in memory.calls] == [Round.FIRST, Round.EVIDENCE]
+    assert "the unit is dead" not in first and "the unit is dead" in second
+    assert "Probes" in first and "Probes" not in second
+    assert opinion.question.numbers == {1, 2, 3}
+
+
+def test_nobody_is_offered_a_probe_that_cannot_be_run() -> None:
+    with ModelServer("needs_evidence") as server:
+        opinion = lab.decider(server.url).decide(lab.question())
+        assert "need_evidence" not in str(server.requests)
+    assert opinion.decision is not None and opinion.decision.entry == "restart"
+
+
+@pytest.mark.parametrize("behaviour", ["429_for_long", "500", "refuses", "hangs", "401"])
+def test_the_second_model_is_asked_where_the_first_fails(behaviour: str) -> None:
+    memory = Memory()
+    with ModelServer(behaviour) as first, ModelServer("right") as second:
+        fallback = {"name": "other", "base_url": second.url}
+        decider = lab.decider(first.url, memory, fallback=fallback, retries=0)
+        opinion = decider.decide(lab.question())
+    assert opinion.decision is not None
+    assert [(call.model, call.round) for call in memory.calls] == [
+        ("scripted", Round.FIRST), ("other", Round.FALLBACK),
+    ]  # fmt: skip
+
+
+def test_the_same_question_is_answered_once() -> None:
+    memory = Memory()
+    with ModelServer("right") as server:
+        decider = lab.decider(server.url, memory)
+        first = decider.decide(lab.question(), incident=1)
+        again = decider.decide(lab.question(), incident=2)
+        other = lab.question(evidence=(lab.evidence(1, "up: 1"),))
+        decider.decide(other, incident=3)
+        assert len(server.requests) == 2
+    assert again.reused and not first.reused
+    assert again.decision == first.decision
+    assert (memory.calls[1].round, memory.calls[1].reused) == (Round.REUSED, 1)
+    assert (memory.calls[1].requests, memory.calls[1].money) == (0, 0)
+
+
+def test_an_old_answer_is_not_used_again() -> None:
+    memory = Memory()
+    with ModelServer("right") as server:
+        decider = lab.decider(server.url, memory, reuse="10m")
+        decider.decide(lab.question())
+        began = memory.calls[0].at
+        decider.now = lambda: began + timedelta(minutes=11)
+        assert not decider.decide(lab.question()).reused
+        assert len(server.requests) == 2
+
+
+def test_an_answer_that_no_longer_fits_is_not_used_again() -> None:
+    memory = Memory()
+    with ModelServer("right") as server:
+        decider = lab.decider(server.url, memory)
+        decider.decide(lab.question())
+        decider.decide(lab.question(choices=lab.question().choices[1:]))
+        assert len(server.requests) == 2
