@@ -26,6 +26,7 @@ class Figures:
     harmful: int  #: trials that chose what a case rules out
     agreement: float | None  #: over repeats, the mean share of the most frequent answer
     stolen: int
+    unanswered: int  #: trials in which a model gave no answer
     calls: int
     tokens: int
     money: float
@@ -34,26 +35,28 @@ class Figures:
 
 def figures(decider: str, tried: Sequence[Tried]) -> Figures:
     """The figures of these cases."""
-    trials = [(each.case, trial) for each in tried for trial in each.trials]
-    acted = [(case, trial) for case, trial in trials if trial.acts]
-    due = [trial for case, trial in trials if not case.expect.nothing]
+    trials = [trial for each in tried for trial in each.trials]
+    right = [ok for each in tried for ok in each.right]
+    acted = [ok for ok, trial in zip(right, trials, strict=True) if trial.acts]
+    due = [trial for each in tried if not each.case.expect.nothing for trial in each.trials]
     return Figures(
         decider=decider,
         cases=len(tried),
         failed=sum(bool(each.failures) for each in tried),
         known=sum(bool(each.wrong and not each.failures) for each in tried),
-        accuracy=_share(sum(t.said in c.expect.entry for c, t in trials), len(trials)),
+        accuracy=_share(sum(right), len(right)),
         acted=len(acted),
-        acted_precision=_share(sum(t.said in c.expect.entry for c, t in acted), len(acted)),
+        acted_precision=_share(sum(acted), len(acted)),
         coverage=_share(sum(trial.acts for trial in due), len(due)),
         nothing=sum(each.case.expect.nothing for each in tried),
         harmful=sum(bool(each.harm) for each in tried),
         agreement=_share(sum(each.agreement for each in tried), len(tried)),
         stolen=sum(bool(each.stolen_by) for each in tried),
-        calls=sum(trial.answer.calls for _, trial in trials),
-        tokens=sum(trial.answer.tokens for _, trial in trials),
-        money=sum(trial.answer.money for _, trial in trials),
-        seconds=sum(trial.seconds for _, trial in trials),
+        unanswered=sum(bool(trial.answer.problem) for trial in trials),
+        calls=sum(trial.answer.calls for trial in trials),
+        tokens=sum(trial.answer.tokens for trial in trials),
+        money=sum(trial.answer.money for trial in trials),
+        seconds=sum(trial.seconds for trial in trials),
     )
 
 

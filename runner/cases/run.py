@@ -27,7 +27,9 @@ class Answer:
 
     decision: Decision  #: the one that is acted upon
     decisions: tuple[Decision, ...]  #: all that policy judges
-    reasons: tuple[Reason, ...] = ()  #: what lowers the level beside policy's own rules
+    suspicions: tuple[str, ...] = ()  #: text that looks as if it were meant for the model
+    problem: str = ""  #: why a model gave no answer, a sentence
+    missing: bool = False  #: it could not even be asked: a key, a package, a recording
     calls: int = 0  #: of a model
     tokens: int = 0
     money: float = 0.0
@@ -64,6 +66,7 @@ class Tried:
     case: CaseFile
     decider: str
     trials: tuple[Trial, ...]
+    right: tuple[bool, ...]  #: of each trial, whether its answer was an expected one
     wrong: tuple[str, ...]  #: sentences; empty when every trial was right
     harm: tuple[str, ...]  #: those of them that would have done harm
     stolen_by: tuple[str, ...] = ()  #: entries without which it would have been right
@@ -102,16 +105,25 @@ def run(
 ) -> Tried:
     """Decide the case `repeat` times. Raises a RunnerError for one that cannot be understood."""
     told = situation.of(case, setting)
-    trials = tuple(_trial(told, setting, decide) for _ in range(repeat))
-    wrong = tuple(dict.fromkeys(text for each in trials for text in _wrong(case, each)))
+    trials = tuple(tried_once(told, setting, decide) for _ in range(repeat))
+    faults = [tuple(_wrong(case, each, decider)) for each in trials]
+    wrong = tuple(dict.fromkeys(text for fault in faults for text in fault))
     harm = tuple(dict.fromkeys(text for each in trials for text in _harm(case, each)))
-    tried = Tried(case=case, decider=decider, trials=trials, wrong=(*harm, *wrong), harm=harm)
+    tried = Tried(
+        case=case,
+        decider=decider,
+        trials=trials,
+        right=tuple(not fault for fault in faults),
+        wrong=(*harm, *wrong),
+        harm=harm,
+    )
     if wrong and tried.miss is None and decider == "rules":
         return replace(tried, stolen_by=tuple(_thieves(told, setting)))
     return tried
 
 
-def _trial(told: Situation, setting: Setting, decide: Decide) -> Trial:
+def tried_once(told: Situation, setting: Setting, decide: Decide) -> Trial:
+    """One decision of a situation, with what policy makes of it."""
     began = time.monotonic()
     if told.hosts:
         answer = decide(told)
@@ -144,8 +156,8 @@ def _verdict(told: Situation, setting: Setting, answer: Answer) -> Verdict | Non
     if answer.decision.entry is None:
         return None
     entry = setting.catalog.get(answer.decision.entry)
-    verdict = policy.judge(policy_case(told, setting, entry, answer.decisions))
-    added = [*answer.reasons, *_refused(told, setting.catalog, entry, answer.decision)]
+    verdict = policy.judge(policy_case(told, setting, entry, answer))
+    added = list(_refused(told, setting.catalog, entry, answer.decision))
     level = Level.lowest(verdict.level, *(reason.level for reason in added))
     return Verdict(level=level, reasons=(*verdict.reasons, *added))
 
@@ -167,9 +179,7 @@ def _refused(
         yield Reason(rule="plan", level=Level.OBSERVE, text=f"No plan can be made: {error}.")
 
 
-def policy_case(
-    told: Situation, setting: Setting, entry: Entry, decisions: tuple[Decision, ...]
-) -> policy.Case:
+def policy_case(told: Situation, setting: Setting, entry: Entry, answer: Answer) -> policy.Case:
     """What policy is told: everything but `level:` and a pause, which may be lifted any day."""
     found = setting.scan(entry)
     hosts = told.inventory.hosts
@@ -178,7 +188,7 @@ def policy_case(
         hosts=told.hosts,
         touched=tuple(sorted({*told.hosts, *found.delegates})),
         alert=told.alert,
-        decisions=decisions,
+        decisions=answer.decisions,
         evidence=frozenset(item.number for item in told.evidence),
         config=_config(setting.config, told.case),
         ceiling=Level.AUTO,
@@ -186,6 +196,7 @@ def policy_case(
         groups=told.inventory.groups,
         healthy=_healthy(told),
         history=tuple(_past(told)),
+        suspicions=answer.suspicions,
         unknown_radius=found.unknown,
         now=told.now,
     )
@@ -217,7 +228,11 @@ def _past(told: Situation) -> Iterator[policy.PastRun]:
         )
 
 
-def _wrong(case: CaseFile, trial: Trial) -> Iterator[str]:
+def _wrong(case: CaseFile, trial: Trial, decider: str) -> Iterator[str]:
+    answer = trial.answer
+    if answer.problem and (decider == "model" or answer.missing):  # what others said in its place
+        yield answer.problem
+        return
     if trial.said not in case.expect.entry:
         yield f"{trial.said} was chosen, {' or '.join(case.expect.entry)} is right"
 

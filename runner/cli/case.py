@@ -40,6 +40,10 @@ def _set_output(ctx: click.Context, _: click.Parameter, value: str | None) -> No
         help="Who decides.")  # fmt: skip
 @option("--repeat", type=click.IntRange(1, MAX_REPEAT), default=1, show_default=True,
         help="Decide each case so often, and tell how often the answers agree.")  # fmt: skip
+@option("--record", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+        help="Keep what the model answers there.")  # fmt: skip
+@option("--replay", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+        help="Ask nobody; take the answers kept there. No key is needed.")  # fmt: skip
 @option("--junit", "report", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
         help="Write JUnit's XML there, too.")  # fmt: skip
 @click.option("--output", "-o", type=click.Choice(["table", "json", "junit"]),
@@ -47,18 +51,35 @@ def _set_output(ctx: click.Context, _: click.Parameter, value: str | None) -> No
               callback=_set_output, help="For people, for programs or for CI servers.")  # fmt: skip
 @click.pass_obj
 def run(session: Session, paths: tuple[Path, ...], decider: str, repeat: int,
-        report: Path | None) -> int:  # fmt: skip
+        record: Path | None, replay: Path | None, report: Path | None) -> int:  # fmt: skip
     """Decide cases offline; the exit code is 1 when one of them fails.
 
     PATH is a case file or a folder. Without any, all cases of the project are run. Neither the
-    store nor Prometheus or Alertmanager is asked.
+    store nor Prometheus or Alertmanager is asked, and a model only with `--decider model` or
+    `both`.
     """
+    setting = _setting(session)
+    decide = _decide(setting, decider, record, replay)
     cases, broken = _read(session, paths)
-    tried = _tried(session, cases, broken, rules_alone, decider, repeat)
+    tried = _tried(session, setting, cases, broken, decide, decider, repeat)
     if report is not None:
         _write(report, junit(tried, broken))
     _tell(session, figures(decider, tried), tried, broken)
     return 1 if broken or any(each.failures for each in tried) else 0
+
+
+def _decide(setting: Setting, decider: str, record: Path | None, replay: Path | None) -> Decide:
+    """Who decides. Raises UsageError for what does not go together."""
+    if decider == "rules":
+        if record or replay:
+            raise UsageError("--record and --replay are for --decider model or both")
+        return rules_alone
+    if record and replay:
+        raise UsageError("give --record or --replay, not both")
+    from runner.cases.model import Asker, Recorder, Replayer, deciding
+
+    link = Recorder(record) if record else Replayer(replay) if replay else None
+    return deciding(Asker(setting, link), "model" if decider == "model" else "both")
 
 
 def _read(session: Session, paths: Sequence[Path]) -> tuple[list[CaseFile], list[str]]:
@@ -76,13 +97,14 @@ def _read(session: Session, paths: Sequence[Path]) -> tuple[list[CaseFile], list
 
 def _tried(
     session: Session,
+    setting: Setting,
     cases: Iterable[CaseFile],
     broken: list[str],
     decide: Decide,
     decider: str,
     repeat: int,
 ) -> list[Tried]:
-    setting, tried = setting_of(session), []
+    tried = []
     with session.busy("deciding"):
         for each in cases:
             try:
@@ -93,7 +115,7 @@ def _tried(
     return tried
 
 
-def setting_of(session: Session) -> Setting:
+def _setting(session: Session) -> Setting:
     """What all cases share."""
     project = session.project
     return Setting(
@@ -156,6 +178,7 @@ def _lines(told: Figures) -> list[tuple[str, str]]:
     if told.calls:
         lines[-1:] = [
             ("agreement", _percent(told.agreement)),
+            ("no answer", str(told.unanswered)),
             ("model", f"{told.calls} calls, {told.tokens} tokens, {told.money:.4f} in money"),
             *lines[-1:],
         ]
