@@ -78,6 +78,10 @@ ENDED = frozenset(
 )
 
 
+#: An act in the trail, beside the states: text may be meant to steer the model.
+SUSPECTED = "suspected"
+
+
 class AlertStatus(StrEnum):
     """What Alertmanager says of one alert."""
 
@@ -164,6 +168,7 @@ class Incident:
     requested_hosts: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     entry: str | None = None
+    chosen: Mapping[str, Any] = field(default_factory=dict)  #: values that the decision gave
     level: Level | None = None
     deliveries: int = 1
     joined: int | None = None  #: the incident that handles this one too

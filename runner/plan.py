@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from runner.catalog import Catalog, parameters
 from runner.catalog.content import content_hash
@@ -30,7 +32,7 @@ def draft(incident: Incident, entry: Entry, catalog: Catalog, inventory: Invento
         hostvars=parameters.agreed(
             entry, (inventory.hosts[host].variables for host in incident.hosts)
         ),
-        chosen=incident.requested_values if entry.id == incident.requested_entry else {},
+        chosen=_chosen(incident, entry),
     )
     hosts = tuple(sorted(incident.hosts))
     found = scan(entry, catalog.roles)
@@ -44,6 +46,13 @@ def draft(incident: Incident, entry: Entry, catalog: Catalog, inventory: Invento
         hash="",
     )
     return hashed(plan, "")
+
+
+def _chosen(incident: Incident, entry: Entry) -> Mapping[str, Any]:
+    """The values that a person asked for, or a decision gave, for this very entry."""
+    if entry.id == incident.requested_entry:
+        return incident.requested_values
+    return incident.chosen if entry.id == incident.entry else {}
 
 
 def hashed(plan: Plan, diff: str) -> Plan:

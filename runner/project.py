@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from runner import catalog, config
 from runner.catalog import Catalog
 from runner.config import Config
+from runner.errors import ConfigError
 from runner.inventory import Inventory, InventoryReader
 from runner.store.database import Database
 
 if TYPE_CHECKING:
+    from runner.decide.model import ModelDecider
     from runner.engine import Queue
     from runner.evidence.mask import Mask
     from runner.evidence.prometheus import PrometheusClient
@@ -49,6 +51,8 @@ class Project:
         #: Called after a delivery was stored, so that it is looked at without delay.
         self.delivered: Callable[[], None] = lambda: None
         self._stopping = threading.Event()
+        self._opening = threading.Lock()
+        self._model: ModelDecider | None = None
 
     @classmethod
     def load(cls, path: Path, **overrides: Any) -> Project:
@@ -117,6 +121,30 @@ class Project:
         from runner.evidence.mask import Mask
 
         return Mask(self.config.mask.patterns)
+
+    @property
+    def model(self) -> ModelDecider:
+        """The model that decides, one for this process. Raises ConfigError when there is none."""
+        with self._opening:
+            if self._model is None:
+                self._model = self._opened_model()
+            return self._model
+
+    def _opened_model(self) -> ModelDecider:
+        from runner.decide.model import ModelDecider
+        from runner.decide.personal import Hide
+        from runner.decide.prompt import Prompts
+        from runner.decide.store_ledger import StoreLedger
+        from runner.evidence.mask import Mask
+
+        settings = self.config.model
+        if settings is None:
+            raise ConfigError("there is no model; add the section model to runner.yml")
+        secrets = Mask((*self.config.mask.patterns, *settings.mask.patterns))
+        hide = Hide(secrets, personal=settings.mask.personal)
+        prompts = Prompts(self.config.project.prompts, hide, max_evidence=settings.max_evidence)
+        ledger = StoreLedger(self.database)
+        return ModelDecider(settings, prompts, ledger, mask=hide, sleep=self.sleep)
 
     def tell(self, run: Run, event: TaskEvent) -> None:
         """Tell who watches of a task that ended."""

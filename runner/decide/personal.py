@@ -7,6 +7,8 @@ needs them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import regex
 
 HIDDEN = "[personal]"
@@ -14,6 +16,18 @@ _SECONDS = 1.0
 _MAIL = regex.compile(r"[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}")
 _CARD = regex.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?![\w.])")
 _ACCOUNT = regex.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{1,4}){3,8}(?!\w)")
+
+
+class Hide:
+    """Takes secrets out of text, and personal data if it is told to."""
+
+    def __init__(self, secrets: Callable[[str], str], *, personal: bool) -> None:
+        self._secrets = secrets
+        self._personal = personal
+
+    def __call__(self, text: str) -> str:
+        text = self._secrets(text)
+        return hide_personal(text) if self._personal else text
 
 
 def hide_personal(text: str) -> str:

@@ -18,7 +18,7 @@ from functools import partial
 
 from runner import bundle, config
 from runner.errors import ConfigError, NotFound, RemoteError, StoreError
-from runner.incident import ENDED, State
+from runner.incident import ENDED, SUSPECTED, State
 from runner.notify.message import Message, Writer
 from runner.notify.receiver import Send, console, through_apprise
 from runner.store import outbox
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 CONSOLE = "console"
 #: What the console tells: every end but the ones that nobody has to know of, and acts.
-CONSOLE_ON = (*sorted({State.WAITING, *ENDED} - {State.SUPPRESSED}), "pause", "resume")
+CONSOLE_ON = (*sorted({State.WAITING, *ENDED} - {State.SUPPRESSED}), "pause", "resume", SUSPECTED)
 FIRST_WAIT = timedelta(seconds=30)  #: doubled by each further failure
 LONGEST_WAIT = timedelta(hours=1)
 PATIENCE = timedelta(seconds=45)  #: how long one step waits for its slowest receiver
@@ -193,8 +193,13 @@ def _subscriptions(notify: config.Notify) -> dict[str, tuple[str, ...]]:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"notify.receivers: two receivers are called {name}; rename one")
-    by_name = {receiver.name: receiver.on for receiver in notify.receivers}
+    by_name = {receiver.name: _with_suspicions(receiver.on) for receiver in notify.receivers}
     return by_name | ({CONSOLE: tuple(map(str, CONSOLE_ON))} if notify.console else {})
+
+
+def _with_suspicions(on: tuple[str, ...]) -> tuple[str, ...]:
+    """Whoever is told of escalations is told of suspected injections, too (invariant 8)."""
+    return (*on, SUSPECTED) if State.ESCALATED in on else on
 
 
 def _senders(notify: config.Notify) -> dict[str, Send]:

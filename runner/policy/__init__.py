@@ -26,6 +26,8 @@ RULES: tuple[Rule, ...] = (
     decision.confidence,
     decision.agreement,
     decision.grounded,
+    decision.suspicion,
+    decision.scope,
     decision.risk,
     decision.alert_age,
     radius.max_hosts,

@@ -68,6 +68,23 @@ def grounded(case: Case) -> Iterator[Reason]:
             yield Reason(rule="citation", level=Level.APPROVE, text=text)
 
 
+def suspicion(case: Case) -> Iterator[Reason]:
+    """Text that may have steered the model needs a person, who is also told (invariant 8)."""
+    for sentence in case.suspicions[:5]:
+        text = f"Some text may be meant to steer the model: {sentence}."
+        yield Reason(rule="injection", level=Level.APPROVE, text=text)
+
+
+def scope(case: Case) -> Iterator[Reason]:
+    """A decider that chose only some of the hosts, or others, disagrees about the scope."""
+    for decision in case.decisions:
+        chosen = set(decision.hosts)
+        if decision.entry == case.entry.id and chosen and chosen != set(case.hosts):
+            hosts = ", ".join(sorted(chosen))
+            text = f"{decision.decider} chose {hosts} only, of {', '.join(sorted(case.hosts))}."
+            yield Reason(rule="scope", level=Level.APPROVE, text=text)
+
+
 def risk(case: Case) -> Iterator[Reason]:
     """An entry of high risk always asks a person."""
     if case.entry.risk == "high":

@@ -41,19 +41,27 @@ def _pieces(project: Project, incident: Incident) -> list[Evidence]:
             found += pieces.vitals(project.prometheus, host, at=at)
     found += pieces.inventory([inventory.hosts[host] for host in incident.hosts], at=at)
     found += pieces.history(_similar(project, incident), at=at)
-    for probe in dict.fromkeys(entry.probe for entry in eligible if entry.probe):
-        found += _probed(project, incident, probe, at)
+    probes = dict.fromkeys(entry.probe for entry in eligible if entry.probe)
+    for attempt, probe in enumerate(probes, start=1):
+        found += probed(project, incident, probe, at, attempt=attempt)
     for entry in eligible:
         found += pieces.runbook(entry.readme, at=at)
     return found
 
 
-def _probed(project: Project, incident: Incident, probe: str, at: datetime) -> list[Evidence]:
-    """What a read-only entry brought back; that it could not run is evidence too."""
+def probed(
+    project: Project, incident: Incident, probe: str, at: datetime, *, attempt: int
+) -> list[Evidence]:
+    """What a read-only entry brought back; that it could not run is evidence too.
+
+    `attempt` tells the probes of one incident apart: each of them starts at most once.
+    """
     entry = project.catalog.get(probe)
     try:
         plan = draft(incident, entry, project.catalog, project.inventory())
-        job = Job(incident=incident.id, purpose=Purpose.PROBE, attempt=1, entry=entry, plan=plan)
+        job = Job(
+            incident=incident.id, purpose=Purpose.PROBE, attempt=attempt, entry=entry, plan=plan
+        )
         run = for_hosts(project, lambda: perform(project, job))
     except StoreError:
         raise  # the step is repeated when the store is back, and finds its run if there is one

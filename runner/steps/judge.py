@@ -9,11 +9,22 @@ from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
 from runner.errors import NotFound
 from runner.evidence.health import health
-from runner.incident import Incident, Level, Result, Run, State, Verdict
+from runner.incident import (
+    SUSPECTED,
+    Decision,
+    Evidence,
+    Incident,
+    Level,
+    Result,
+    Run,
+    State,
+    Verdict,
+)
 from runner.inventory import locate as locate_host
 from runner.project import Project
+from runner.steps import opinion
 from runner.steps.progress import end, escalate, load, passed
-from runner.store import incidents, records, runs, switches
+from runner.store import incidents, records, runs, switches, trail
 
 #: How far back runs count for cooldowns, rates and the breaker.
 HISTORY = timedelta(days=7)
@@ -36,6 +47,8 @@ def judge(project: Project, incident_id: int) -> bool:
         moved = incidents.move(
             tx, incident_id, State.JUDGED, _because(verdict), level=verdict.level
         )
+        if moved and (texts := _suspected(verdict)):
+            trail.append(tx, incident=incident_id, action=SUSPECTED, reason=" ".join(texts))
     if not moved:
         return False
     return verdict.level is not Level.OBSERVE or stop_at(project, incident_id, verdict)
@@ -50,12 +63,19 @@ def stop_at(project: Project, incident_id: int, verdict: Verdict) -> bool:
     chosen = any(reason.rule in CHOSEN for reason in verdict.limiting)
     cooling = any(reason.rule == "cooldown" for reason in verdict.limiting)
     because = _because(verdict)
+    if texts := _suspected(verdict):
+        # What an attacker wrote must not be what keeps people from being told (invariant 8).
+        return escalate(project, incident_id, f"{because}; {' '.join(texts)}")
     if cooling and not chosen:
         return end(project, incident_id, State.SUPPRESSED, because)
     if not chosen:
         return escalate(project, incident_id, because)
     quiet = State.OBSERVED if verdict.level is Level.OBSERVE else State.DRY_RUN
     return end(project, incident_id, quiet, because)
+
+
+def _suspected(verdict: Verdict) -> list[str]:
+    return [reason.text for reason in verdict.reasons if reason.rule == "injection"]
 
 
 def _because(verdict: Verdict) -> str:
@@ -69,7 +89,7 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
     found = scan(entry, project.config.project.roles)
     with project.database.read() as tx:
         decisions = records.decisions_of(tx, incident.id)
-        numbers = frozenset(item.number for item in records.evidence_of(tx, incident.id))
+        evidence = records.evidence_of(tx, incident.id)
         paused = switches.paused(tx)
         busy = runs.busy_hosts(tx)
         past = runs.since(tx, now - HISTORY)
@@ -80,7 +100,7 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
         touched=tuple(sorted({*incident.hosts, *found.delegates})),
         alert=incident.alert,
         decisions=decisions,
-        evidence=numbers,
+        evidence=frozenset(item.number for item in evidence),
         config=project.config,
         ceiling=incident.ceiling,
         paused=paused,
@@ -94,9 +114,22 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
         busy=busy,
         history=tuple(_past(run, verified.get(run.id)) for run in past),
         incident=incident.id,
+        suspicions=_suspicions(project, incident, decisions, evidence),
         unknown_radius=found.unknown,
         now=now,
     )
+
+
+def _suspicions(
+    project: Project,
+    incident: Incident,
+    decisions: tuple[Decision, ...],
+    evidence: tuple[Evidence, ...],
+) -> tuple[str, ...]:
+    """Only what a model read can have steered it."""
+    if all(decision.decider != "model" for decision in decisions):
+        return ()
+    return tuple(map(str, opinion.suspicions(project, incident, evidence)))
 
 
 def _past(run: Run, verification: Result | None) -> policy.PastRun:

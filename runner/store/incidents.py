@@ -344,6 +344,7 @@ def from_row(row: Any) -> Incident:
         requested_hosts=tuple(request.get("hosts", ())),
         hosts=tuple(row["hosts"]),
         entry=row["entry"],
+        chosen=row["chosen"] or {},
         level=Level(row["level"]) if row["level"] else None,
         deliveries=row["deliveries"],
         joined=row["joined"],

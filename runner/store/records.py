@@ -51,18 +51,21 @@ def put_decision(tx: sa.Connection, incident: int, decision: Decision) -> None:
         "cited": list(decision.cited),
         "confidence": decision.confidence,
         "alternatives": [list(pair) for pair in decision.alternatives],
+        "hosts": list(decision.hosts),
     }
     tx.execute(decisions.insert().values(row))
 
 
 def decisions_of(tx: sa.Connection, incident: int) -> tuple[Decision, ...]:
-    """Every answer that was given."""
+    """Every answer that was given, by decider."""
     query = sa.select(decisions).where(decisions.c.incident == incident)
+    query = query.order_by(decisions.c.decider)
     return tuple(
         Decision(
-            **_without(row, "incident", "cited", "alternatives"),
+            **_without(row, "incident", "cited", "alternatives", "hosts"),
             cited=tuple(row["cited"]),
             alternatives=tuple((entry, why) for entry, why in row["alternatives"]),
+            hosts=tuple(row["hosts"] or ()),
         )
         for row in tx.execute(query).mappings()
     )

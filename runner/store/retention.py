@@ -17,6 +17,7 @@ _OF_INCIDENT = (
     tables.plans,
     tables.verifications,
     tables.approvals,
+    tables.model_calls,
 )
 
 
@@ -27,6 +28,8 @@ def sweep(
     gone = {
         "incidents": _incidents(tx, now - retention.incidents, limit),
         "deliveries": _deliveries(tx, now - retention.deliveries),
+        "prompts": _prompts(tx, now - retention.prompts),
+        "questions": _questions(tx, now - retention.incidents),
         "notifications": _notifications(tx, now - retention.incidents),
         "transitions": trail.cut(tx, now - retention.audit),
     }
@@ -62,3 +65,17 @@ def _notifications(tx: sa.Connection, before: datetime) -> int:
     rows = tables.outbox
     ended = sa.or_(rows.c.sent_at.is_not(None), rows.c.failed.is_not(None))
     return int(tx.execute(rows.delete().where(ended, rows.c.due_at < before)).rowcount)
+
+
+def _prompts(tx: sa.Connection, before: datetime) -> int:
+    """Texts of model calls; an answer that is gone cannot count again either."""
+    rows = tables.model_calls
+    old = (rows.c.at < before) & ((rows.c.prompt != "") | (rows.c.answer != ""))
+    return int(tx.execute(rows.update().where(old).values(prompt="", answer="")).rowcount)
+
+
+def _questions(tx: sa.Connection, before: datetime) -> int:
+    """Calls that belong to no incident."""
+    rows = tables.model_calls
+    old = rows.c.incident.is_(None) & (rows.c.at < before)
+    return int(tx.execute(rows.delete().where(old)).rowcount)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -89,6 +90,7 @@ incidents = Table(
     Column("request", JSON),
     Column("hosts", JSON, nullable=False),
     Column("entry", String(64)),
+    Column("chosen", JSON),
     Column("level", String(16)),
     Column("joined", Identity),
     Column("deliveries", Integer, nullable=False, server_default="1"),
@@ -154,6 +156,7 @@ decisions = Table(
     Column("cited", JSON, nullable=False),
     Column("confidence", JSON, nullable=False),
     Column("alternatives", JSON, nullable=False),
+    Column("hosts", JSON),
 )
 
 #: The latest verdict of an incident, with every reason.
@@ -257,6 +260,35 @@ outbox = Table(
     Column("failed", Text),
     UniqueConstraint("transition", "receiver"),
     Index("ix_notifications_due_at", "due_at"),
+)
+
+#: Every call of a model, kept before it is made. `incident` is null for questions of people.
+model_calls = Table(
+    "model_calls",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("incident", Identity),
+    Column("at", UtcTime, nullable=False),
+    Column("round", String(16), nullable=False),
+    Column("provider", String(32), nullable=False),
+    Column("model", Text, nullable=False),
+    Column("version", Text, nullable=False, server_default=""),
+    Column("prompt_hash", String(64), nullable=False),
+    Column("question", String(64), nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("answer", Text, nullable=False, server_default=""),
+    Column("failure", String(24)),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("input_tokens", Integer, nullable=False, server_default="0"),
+    Column("output_tokens", Integer, nullable=False, server_default="0"),
+    Column("money", Float, nullable=False, server_default="0"),
+    Column("seconds", Float, nullable=False, server_default="0"),
+    Column("requests", Integer, nullable=False, server_default="0"),
+    Column("finish", Text, nullable=False, server_default=""),
+    Column("reused", Identity),
+    Index("ix_model_calls_incident", "incident"),
+    Index("ix_model_calls_at", "at"),
+    Index("ix_model_calls_question", "question"),
 )
 
 #: Switches that people throw at run time: `pause`.
