@@ -45,6 +45,11 @@ class Catalog:
         """The remediation entries whose matchers all fit, by id."""
         return tuple(e for e in self.by_kind("remediation") if e.eligible(labels))
 
+    def target_labels(self, labels: Labels) -> tuple[str, ...]:
+        """The labels that eligible entries name their host by, then the usual one."""
+        wanted = [entry.target.label for entry in self.eligible(labels)]
+        return tuple(dict.fromkeys([*wanted, "instance"]))
+
     def by_kind(self, kind: str) -> tuple[Entry, ...]:
         """The entries that are a remediation, a probe or a drill, by id."""
         return tuple(entry for _, entry in sorted(self.entries.items()) if entry.kind == kind)

@@ -56,6 +56,15 @@ verify:
   checks:
     - alert: cleared
 """,
+    "cases/first.yml": """\
+---
+title: Say in a sentence what happens
+alert:
+  labels: {alertname: "@title@", instance: host1.example.com, service: example, severity: warning}
+inventory:
+  host1.example.com: {groups: [example], runner_level: auto}
+expect: {entry: @id@, hosts: [host1.example.com], level: rehearse}
+""",
     "README.md": """\
 # @title@
 

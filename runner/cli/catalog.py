@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from runner.cases import file as cases
 from runner.catalog import Catalog, Entry, scaffold
 from runner.catalog import lint as linting
 from runner.catalog.matcher import Matcher
@@ -102,14 +103,16 @@ def _plain(entry: Entry, found: Catalog) -> dict[str, object]:
 @catalog.command()
 @click.pass_obj
 def lint(session: Session) -> int:
-    """What is wrong with entries and roles; the exit code is 3 when something is."""
-    found = linting.lint(session.project.catalog)
+    """What is wrong with entries, roles and cases; the exit code is 3 when something is."""
+    project = session.project
+    found = linting.lint(project.catalog)
+    found += cases.lint(project.config, project.catalog.entries)
     if session.json:
         session.answer([{"place": each.place, "text": each.text} for each in found])
     for each in [] if session.json else found:
         session.screen.line(str(each))
     if not found:
-        session.note("Every entry and role is as it should be.")
+        session.note("Every entry, role and case is as it should be.")
     return 3 if found else 0
 
 
@@ -125,4 +128,4 @@ def new(session: Session, entry_id: str) -> None:
         return
     for path in made:
         session.screen.line(str(path))
-    session.note("Edit entry.yml and the role's tasks, then: runner catalog lint")
+    session.note("Edit entry.yml, the role's tasks and the case, then: runner catalog lint")

@@ -36,8 +36,8 @@ Check = Callable[[Project], Iterator[Finding]]
 def check(session: Session, online: bool) -> int:
     """Say what is wrong with the project; change nothing.
 
-    Looks at runner.yml, the files it names, catalog, inventory, prompts, model and receivers. The
-    exit code is 3 when something is an error.
+    Looks at runner.yml, the files it names, catalog, cases, inventory, prompts, model and
+    receivers. The exit code is 3 when something is an error.
     """
     found: list[Finding] = []
     for topic, look in [*OFFLINE.items(), *(ONLINE.items() if online else ())]:
@@ -87,6 +87,17 @@ def _catalog(project: Project) -> Iterator[Finding]:
         yield _warn("catalog", str(problem))
     names = ", ".join(sorted(found.entries))
     yield _ok("catalog", f"{counted(len(found.entries), 'entry', 'entries')}: {names}")
+
+
+def _cases(project: Project) -> Iterator[Finding]:
+    from runner.cases import file as cases
+
+    wrong = cases.lint(project.config, project.catalog.entries)
+    for problem in wrong:
+        yield _warn("cases", str(problem))
+    there = cases.find(project.config)
+    if there and not wrong:
+        yield _ok("cases", counted(len(there), "case"))
 
 
 def _roles(project: Project) -> Iterator[Finding]:
@@ -220,6 +231,7 @@ OFFLINE: dict[str, Check] = {
     "configuration": _configuration,
     "roles": _roles,
     "catalog": _catalog,
+    "cases": _cases,
     "inventory": _inventory,
     "prompts": _prompts,
     "model": _model,

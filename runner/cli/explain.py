@@ -1,6 +1,8 @@
-"""Why an alert did or did not run: the recorded reasons, on one screen."""
+"""Why something did or did not run: the recorded reasons only, on one screen."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from runner import bundle
 from runner.bundle import Bundle
@@ -8,12 +10,14 @@ from runner.cli.report import age, answer_of, next_commands, title
 from runner.cli.screen import STYLES
 from runner.cli.session import Session
 from runner.errors import NotFound, UsageError
-from runner.incident import Incident
+from runner.incident import Incident, Level, State
 from runner.store import deliveries, incidents
 from runner.text import brief
 
 EARLIER = 5  #: earlier incidents of the same alert that are named
 LONGEST = 64  #: characters of a fingerprint
+TEXT = 200  #: characters of one reason; `runner incident show` has all of it
+ROWS = 20  #: reasons; more than a screen is read by nobody
 
 
 def explain_alert(session: Session, fingerprint: str) -> None:
@@ -25,13 +29,30 @@ def explain_alert(session: Session, fingerprint: str) -> None:
             raise NotFound(_unknown(fingerprint, waiting))
         _only_one(fingerprint, found)
         newest = bundle.load(tx, found[0].id)
+    _explain(session, newest, found[1:])
+
+
+def explain_incident(session: Session, number: int) -> None:
+    """Print why this incident went as it did. Raises NotFound."""
+    with session.project.database.read() as tx:
+        found = bundle.load(tx, number)
+        same = incidents.of_fingerprint(tx, found.incident.alert.fingerprint)
+    _explain(session, found, tuple(each for each in same if each.id < number))
+
+
+def _explain(session: Session, found: Bundle, earlier: tuple[Incident, ...]) -> None:
+    rows = reasons(found)
     if session.json:
-        session.answer({"incident": newest, "earlier": found[1:]})
+        said = [{"about": about, "text": text} for about, text in rows]
+        session.answer({"incident": found, "earlier": earlier, "reasons": said})
         return
-    _newest(session, newest)
-    _reasons(session, newest)
-    _earlier(session, found[1:])
-    for command in [f"runner incident show {found[0].id}", *_next(newest)]:
+    _head(session, found)
+    for about, text in rows[:ROWS]:
+        session.screen.line(f"  {about:<11}  {brief(text, TEXT)}")
+    if len(rows) > ROWS:
+        session.screen.line(f"  {'':<11}  and {len(rows) - ROWS} more")
+    _earlier(session, earlier)
+    for command in [f"runner incident show {found.incident.id}", *_next(found)]:
         session.screen.line(f"  {command}")
 
 
@@ -50,42 +71,86 @@ def _only_one(fingerprint: str, found: tuple[Incident, ...]) -> None:
         raise UsageError(f"{brief(fingerprint)} begins the fingerprints of several alerts: {some}")
 
 
-def _newest(session: Session, newest: Bundle) -> None:
-    incident, screen = newest.incident, session.screen
+def _head(session: Session, found: Bundle) -> None:
+    incident, screen = found.incident, session.screen
     screen.line(f"{title(incident)} ({incident.alert.fingerprint})", "bold")
     style = STYLES.get(incident.state, "")
     when = age(incident.updated_at)
     screen.line(f"incident {incident.id} {incident.state} {when}: {incident.reason}", style)
+    screen.line(_ran(found))
     screen.line()
 
 
-def _reasons(session: Session, newest: Bundle) -> None:
-    """What was chosen, what was not, and what held it back, each in a line."""
-    screen = session.screen
-    for decision in newest.decisions:
-        screen.line(f"  chosen       {decision.entry or 'no entry'}: {decision.reason}")
+def _ran(found: Bundle) -> str:
+    """Whether something was run on a host, in one sentence."""
+    acted = [run for run in found.runs if not run.purpose.check and run.purpose != "probe"]
+    if acted:
+        runs = ", ".join(f"{run.entry} on {', '.join(run.hosts)}" for run in acted)
+        return f"It ran: {runs}."
+    if found.incident.state is State.WAITING:
+        return "Nothing was run yet: a person has been asked."
+    if not found.incident.state.ended:
+        return "Nothing was run yet."
+    return "Nothing was run on a host to change it."
+
+
+def reasons(found: Bundle) -> list[tuple[str, str]]:
+    """(what it is about, the reason as it was recorded), in the order of the path."""
+    return [
+        *_decided(found),
+        *_held(found),
+        *((f"approval {each.id}", answer_of(each)) for each in found.approvals),
+        *_came_to(found),
+        *_stopped(found),
+    ]
+
+
+def _decided(found: Bundle) -> Iterator[tuple[str, str]]:
+    """What was chosen, and what was not."""
+    if found.incident.requested_by:
+        yield "asked by", found.incident.requested_by
+    for decision in found.decisions:
+        yield "chosen", f"{decision.entry or 'no entry'}: {decision.reason}"
         for entry, why in decision.alternatives:
-            screen.line(f"  not          {entry}: {why}")
-    if newest.verdict is not None:
-        for reason in newest.verdict.limiting:
-            screen.line(f"  level        {reason.level}, by {reason.rule}: {reason.text}")
-    for approval in newest.approvals:
-        screen.line(f"  approval     {approval.id}: {answer_of(approval)}")
-    for run in newest.runs:
-        outcome = run.outcome or "under way"
-        screen.line(f"  {run.purpose:<11}  {outcome}: {brief(run.reason, 200)}")
-        if (found := newest.verifications.get(run.id)) is not None:
-            screen.line(f"  verified     {found.result}: {found.reason}")
+            yield "not", f"{entry}: {why}"
+
+
+def _held(found: Bundle) -> Iterator[tuple[str, str]]:
+    """What held the level down to what it is."""
+    if found.verdict is None:
+        return
+    if found.verdict.level is Level.AUTO:
+        yield "level", "auto: nothing holds it back"
+        return
+    for reason in found.verdict.limiting:
+        yield "level", f"{reason.level}, by {reason.rule}: {reason.text}"
+
+
+def _came_to(found: Bundle) -> Iterator[tuple[str, str]]:
+    for run in found.runs:
+        yield str(run.purpose), f"{run.outcome or 'under way'}: {run.reason}"
+        if (result := found.verifications.get(run.id)) is not None:
+            yield "verified", f"{result.result}: {result.reason}"
+
+
+def _stopped(found: Bundle) -> Iterator[tuple[str, str]]:
+    """What people did to it, and how it came to its end."""
+    for row in found.transitions:
+        if row.actor != "runner" and row.action not in ("approved", "denied", "admitted"):
+            yield row.action, f"{row.reason} ({row.actor})"
+    if found.incident.joined:
+        yield "handled by", f"incident {found.incident.joined}"
 
 
 def _earlier(session: Session, earlier: tuple[Incident, ...]) -> None:
     for each in earlier[:EARLIER]:
         when = age(each.updated_at)
-        session.screen.line(f"  before       incident {each.id} {each.state} {when}: {each.reason}")
+        text = f"incident {each.id} {each.state} {when}: {brief(each.reason, TEXT)}"
+        session.screen.line(f"  before       {text}")
     if len(earlier) > EARLIER:
         session.screen.line(f"  before       and {len(earlier) - EARLIER} more")
     session.screen.line()
 
 
-def _next(newest: Bundle) -> list[str]:
-    return next_commands(newest.incident, newest.approvals)
+def _next(found: Bundle) -> list[str]:
+    return next_commands(found.incident, found.approvals)

@@ -1,4 +1,4 @@
-"""`runner incident`: what happened, and the two things a person may do about it."""
+"""`runner incident`: what happened and why, and the two things a person may do about it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import click
 
 from runner import acts, bundle
 from runner.cli import Noun, option
+from runner.cli.explain import explain_incident
 from runner.cli.report import age, place, show_incident
 from runner.cli.session import Session, as_option, person
 from runner.incident import Incident, State
@@ -82,6 +83,14 @@ def show(
             diff=diff or everything,
             prompt=prompt or everything,
         )
+
+
+@incident.command()
+@click.argument("number", type=NUMBER)
+@click.pass_obj
+def explain(session: Session, number: int) -> None:
+    """Why it did or did not run, from what was recorded, on one screen."""
+    explain_incident(session, number)
 
 
 @incident.command()

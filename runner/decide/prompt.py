@@ -126,6 +126,17 @@ class Prompts:
             system=self._render(SYSTEM, context), question=self._render(QUESTION, context)
         )
 
+    def other(self, system: str, human: str, /, *, fence: str, **given: Any) -> Rendered:
+        """Two prompts of another kind. Every text in `given`, alone or in a list, is outside."""
+        texts = {name: self._fenced(value, fence) for name, value in given.items()}
+        context = {"fence": fence, **texts}
+        return Rendered(system=self._render(system, context), question=self._render(human, context))
+
+    def _fenced(self, value: str | Sequence[str], fence: str) -> Outside | list[Outside]:
+        if isinstance(value, str):
+            return Outside(value, mask=self._mask, limit=_ITEM, marker=fence)
+        return [Outside(text, mask=self._mask, limit=_ITEM, marker=fence) for text in value]
+
     def repair(self, problem: str, *, fence: str) -> str:
         """What is sent after an answer that could not be used; `problem` may quote from it."""
         shown = Outside(problem, mask=self._mask, limit=_PROBLEM, marker=fence)

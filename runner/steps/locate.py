@@ -19,8 +19,8 @@ def locate(project: Project, incident_id: int) -> bool:
     inventory = project.inventory()
     if incident.requested_hosts:
         return _locate_requested(project, incident, inventory)
-    labels = _target_labels(project, incident)
-    place = locate_host(incident.alert.labels, labels, inventory)
+    labels = incident.alert.labels
+    place = locate_host(labels, project.catalog.target_labels(labels), inventory)
     if not place.hosts:
         return escalate(project, incident_id, f"not located: {place.reason}")
     if not _join(project, incident, place.hosts):
@@ -35,12 +35,6 @@ def _locate_requested(project: Project, incident: Incident, inventory: Inventory
     hosts = sorted(incident.requested_hosts)
     reason = f"asked for {', '.join(hosts)}"
     return advance(project, incident.id, State.LOCATED, reason, hosts=hosts)
-
-
-def _target_labels(project: Project, incident: Incident) -> list[str]:
-    """The labels that eligible entries name their host by, then the usual one."""
-    eligible = project.catalog.eligible(incident.alert.labels)
-    return list(dict.fromkeys([*(entry.target.label for entry in eligible), "instance"]))
 
 
 def _join(project: Project, incident: Incident, hosts: tuple[str, ...]) -> bool:

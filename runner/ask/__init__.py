@@ -1,0 +1,1 @@
+"""Questions of people, answered from what is recorded and measured; nothing is changed."""

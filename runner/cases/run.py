@@ -1,0 +1,266 @@
+"""One case, decided offline and judged by the real policy: was it right, and did it do harm?"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from runner import policy
+from runner.cases import situation
+from runner.cases.file import NONE, CaseFile
+from runner.cases.situation import Setting, Situation
+from runner.catalog import Catalog, parameters
+from runner.catalog.entry import Entry
+from runner.config import Config
+from runner.decide import rules
+from runner.errors import Refused, RunnerError, UsageError
+from runner.incident import Decision, Level, Outcome, Purpose, Reason, Result, Verdict
+
+NOWHERE = "nobody"  #: the decider of an alert that is on no host of ours
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a decider gave."""
+
+    decision: Decision  #: the one that is acted upon
+    decisions: tuple[Decision, ...]  #: all that policy judges
+    suspicions: tuple[str, ...] = ()  #: text that looks as if it were meant for the model
+    problem: str = ""  #: why a model gave no answer, a sentence
+    missing: bool = False  #: it could not even be asked: a key, a package, a recording
+    calls: int = 0  #: of a model
+    tokens: int = 0
+    money: float = 0.0
+
+
+Decide = Callable[[Situation], Answer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One decision of one case, with what policy made of it."""
+
+    entry: str | None
+    hosts: tuple[str, ...]
+    level: Level  #: observe when nothing was chosen
+    reason: str
+    answer: Answer
+    seconds: float
+
+    @property
+    def said(self) -> str:
+        return self.entry or NONE
+
+    @property
+    def acts(self) -> bool:
+        """Whether something can change: by itself, or after a person's yes."""
+        return self.entry is not None and self.level.rank >= Level.APPROVE.rank
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """A case with all its trials."""
+
+    case: CaseFile
+    decider: str
+    trials: tuple[Trial, ...]
+    right: tuple[bool, ...]  #: of each trial, whether its answer was an expected one
+    wrong: tuple[str, ...]  #: sentences; empty when every trial was right
+    harm: tuple[str, ...]  #: those of them that would have done harm
+    stolen_by: tuple[str, ...] = ()  #: entries without which it would have been right
+
+    @property
+    def miss(self) -> str | None:
+        """Why the decider is known to be wrong here."""
+        return self.case.misses.get(self.decider)  # type: ignore[call-overload,no-any-return]
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Why the case fails. A known miss is none; harm always is."""
+        if self.miss is None:
+            return self.wrong
+        if self.wrong:
+            return self.harm
+        if self.decider == "rules":  # a model may be right by chance, rules may not
+            return ("this is right now; remove it from misses",)
+        return ()
+
+    @property
+    def agreement(self) -> float:
+        """The share of the trials that gave the most frequent answer."""
+        counts = Counter((trial.said, trial.hosts) for trial in self.trials)
+        return max(counts.values()) / len(self.trials)
+
+
+def rules_alone(told: Situation) -> Answer:
+    """The decision of the rules."""
+    decision = rules.decide(told.alert.labels, told.eligible, told.ask, hosts=told.hosts)
+    return Answer(decision=decision, decisions=(decision,))
+
+
+def run(
+    case: CaseFile, setting: Setting, decide: Decide, *, decider: str, repeat: int = 1
+) -> Tried:
+    """Decide the case `repeat` times. Raises a RunnerError for one that cannot be understood."""
+    told = situation.of(case, setting)
+    trials = tuple(tried_once(told, setting, decide) for _ in range(repeat))
+    faults = [tuple(_wrong(case, each, decider)) for each in trials]
+    wrong = tuple(dict.fromkeys(text for fault in faults for text in fault))
+    harm = tuple(dict.fromkeys(text for each in trials for text in _harm(case, each)))
+    tried = Tried(
+        case=case,
+        decider=decider,
+        trials=trials,
+        right=tuple(not fault for fault in faults),
+        wrong=(*harm, *wrong),
+        harm=harm,
+    )
+    if wrong and tried.miss is None and decider == "rules":
+        return replace(tried, stolen_by=tuple(_thieves(told, setting)))
+    return tried
+
+
+def tried_once(told: Situation, setting: Setting, decide: Decide) -> Trial:
+    """One decision of a situation, with what policy makes of it."""
+    began = time.monotonic()
+    if told.hosts:
+        answer = decide(told)
+    else:  # the runner escalates before anybody decides
+        nothing = Decision(decider=NOWHERE, entry=None, reason=f"not located: {told.place}")
+        answer = Answer(decision=nothing, decisions=(nothing,))
+    decision = answer.decision
+    verdict = _verdict(told, setting, answer)
+    return Trial(
+        entry=decision.entry,
+        hosts=told.hosts,
+        level=verdict.level if verdict else Level.OBSERVE,
+        reason=_because(decision, verdict),
+        answer=answer,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _because(decision: Decision, verdict: Verdict | None) -> str:
+    if verdict is None:
+        return decision.reason
+    held = "; ".join(reason.text for reason in verdict.limiting)
+    if verdict.level is Level.AUTO:
+        held = "nothing holds it back"
+    return f"{decision.reason} Level {verdict.level}: {held}"
+
+
+def _verdict(told: Situation, setting: Setting, answer: Answer) -> Verdict | None:
+    """What policy says of the decision, with what the plan refuses; None without an entry."""
+    if answer.decision.entry is None:
+        return None
+    entry = setting.catalog.get(answer.decision.entry)
+    verdict = policy.judge(policy_case(told, setting, entry, answer))
+    added = list(_refused(told, setting.catalog, entry, answer.decision))
+    level = Level.lowest(verdict.level, *(reason.level for reason in added))
+    return Verdict(level=level, reasons=(*verdict.reasons, *added))
+
+
+def _refused(
+    told: Situation, catalog: Catalog, entry: Entry, decision: Decision
+) -> Iterator[Reason]:
+    """A plan whose values cannot be had is never rehearsed."""
+    hostvars = (told.inventory.hosts[host].variables for host in told.hosts)
+    try:
+        parameters.resolve(
+            entry,
+            catalog.schema(entry.id),
+            labels=told.alert.labels,
+            hostvars=parameters.agreed(entry, hostvars),
+            chosen=decision.values,
+        )
+    except (Refused, UsageError) as error:
+        yield Reason(rule="plan", level=Level.OBSERVE, text=f"No plan can be made: {error}.")
+
+
+def policy_case(told: Situation, setting: Setting, entry: Entry, answer: Answer) -> policy.Case:
+    """What policy is told: everything but `level:` and a pause, which may be lifted any day."""
+    found = setting.scan(entry)
+    hosts = told.inventory.hosts
+    return policy.Case(
+        entry=entry,
+        hosts=told.hosts,
+        touched=tuple(sorted({*told.hosts, *found.delegates})),
+        alert=told.alert,
+        decisions=answer.decisions,
+        evidence=frozenset(item.number for item in told.evidence),
+        config=_config(setting.config, told.case),
+        ceiling=Level.AUTO,
+        variables={name: host.variables for name, host in hosts.items()},
+        groups=told.inventory.groups,
+        healthy=_healthy(told),
+        history=tuple(_past(told)),
+        suspicions=answer.suspicions,
+        unknown_radius=found.unknown,
+        now=told.now,
+    )
+
+
+def _config(config: Config, case: CaseFile) -> Config:
+    """At level auto; without freeze windows unless the case says when it is."""
+    freeze = config.policy.freeze if case.at is not None else ()
+    bounds = config.policy.model_copy(update={"freeze": freeze})
+    return config.model_copy(update={"level": Level.AUTO, "policy": bounds})
+
+
+def _healthy(told: Situation) -> dict[str, bool | None] | None:
+    if told.case.unhealthy is None:
+        return None
+    return {host: host not in told.case.unhealthy for host in told.inventory.hosts}
+
+
+def _past(told: Situation) -> Iterator[policy.PastRun]:
+    for number, run in enumerate(told.case.runs, start=1):
+        yield policy.PastRun(
+            entry=run.entry,
+            hosts=(run.host,),
+            incident=-number,
+            purpose=Purpose.REMEDIATION,
+            started_at=told.now - run.ago,
+            outcome=Outcome.CHANGED,
+            verification=Result.FIXED if run.fixed else Result.NOT_FIXED,
+        )
+
+
+def _wrong(case: CaseFile, trial: Trial, decider: str) -> Iterator[str]:
+    answer = trial.answer
+    if answer.problem and (decider == "model" or answer.missing):  # what others said in its place
+        yield answer.problem
+        return
+    if trial.said not in case.expect.entry:
+        yield f"{trial.said} was chosen, {' or '.join(case.expect.entry)} is right"
+
+
+def _harm(case: CaseFile, trial: Trial) -> Iterator[str]:
+    """What an author of a case rules out, whatever else is known to be wrong."""
+    if trial.entry is None:
+        return
+    if trial.entry in case.expect.never:
+        yield f"{trial.entry} must never be chosen here"
+    if case.expect.hosts is not None and set(trial.hosts) != set(case.expect.hosts):
+        where = ", ".join(trial.hosts)
+        yield f"it would act on {where}, not on {', '.join(case.expect.hosts)}"
+    if case.expect.level is not None and trial.level.rank > case.expect.level.rank:
+        yield f"its level is {trial.level}, at most {case.expect.level} is right"
+
+
+def _thieves(told: Situation, setting: Setting) -> Iterator[str]:
+    """Eligible entries without which the rules would be right: what a new one took or tied."""
+    for entry in told.eligible:
+        if entry.id in told.case.expect.entry:
+            continue
+        others = {id: e for id, e in setting.catalog.entries.items() if id != entry.id}
+        without = replace(setting.catalog, entries=others)
+        try:
+            again = situation.of(told.case, setting, without)
+        except RunnerError:
+            continue
+        said = rules_alone(again).decision.entry if again.hosts else None
+        if (said or NONE) in told.case.expect.entry:
+            yield entry.id

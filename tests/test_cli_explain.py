@@ -1,0 +1,101 @@
+"""`explain` of an alert and of an incident: one mechanism, and only what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runner.cli.explain import reasons
+from runner.incident import Decision, State
+from runner.project import Project
+from runner.store import incidents, records
+from tests import web_lab as lab
+from tests.cli_lab import answered, call
+from tests.small_project import look, make, project
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return make(tmp_path)
+
+
+@pytest.fixture
+def opened(path: Path) -> Iterator[Project]:
+    made = project(path)
+    yield made
+    made.close()
+
+
+def explained(path: Path, number: int) -> str:
+    result = call(path, "incident", "explain", number)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_an_incident_that_ran_says_what_and_why(path: Path, opened: Project) -> None:
+    text = explained(path, lab.fixed(opened))
+    assert "It ran: restart_service on" in text
+    for word in ("chosen", "not ", "level", "approval 1", "remediation", "verified"):
+        assert f"\n  {word}" in text
+    assert "runner incident show 1" in text
+
+
+def test_both_ways_give_the_same_reasons(path: Path, opened: Project) -> None:
+    lab.fixed(opened)
+    by_number = answered(path, "incident", "explain", 1)
+    by_alert = answered(path, "alert", "explain", "a1b2c3d4e5f60718")
+    assert by_number == by_alert
+    assert by_number["reasons"][0]["about"] == "chosen"
+
+
+def test_one_that_waits_says_that_nothing_ran_yet(path: Path, opened: Project) -> None:
+    lab.waiting(opened)
+    assert "Nothing was run yet: a person has been asked." in explained(path, 1)
+
+
+def test_one_that_ended_without_a_run_says_so(path: Path, opened: Project) -> None:
+    number = lab.incident(opened)
+    with opened.database.write() as tx:
+        nothing = Decision(decider="rules", entry=None, reason="None of 2 eligible entries fits.")
+        records.put_decision(tx, number, nothing)
+        incidents.move(tx, number, State.ESCALATED, nothing.reason)
+    text = explained(path, number)
+    assert "Nothing was run on a host to change it." in text
+    assert "chosen       no entry: None of 2 eligible entries fits." in text
+
+
+def test_it_names_earlier_incidents_of_the_same_alert(path: Path, opened: Project) -> None:
+    first = lab.fixed(opened)
+    with opened.database.write() as tx:
+        again = incidents.reopen(tx, incidents.get(tx, first), reason="once more")
+    assert "before       incident 1 fixed" in explained(path, again)
+    assert "before" not in explained(path, first)
+
+
+def test_it_fits_on_a_screen_whatever_was_recorded(path: Path, opened: Project) -> None:
+    number = lab.fixed(opened)
+    found = look(opened, number)
+    many = tuple((f"entry_{n}", "x" * 5000) for n in range(500))
+    decision = replace(found.decisions[0], decider="model", alternatives=many)
+    with opened.database.write() as tx:
+        records.put_decision(tx, number, decision)
+    text = explained(path, number)
+    assert len(text.splitlines()) <= 32
+    assert max(map(len, text.splitlines())) <= 320
+    assert len(reasons(look(opened, number))) > 500
+
+
+def test_outside_text_cannot_steer_the_terminal(path: Path, opened: Project) -> None:
+    evil = "\x1b]0;owned\x07\u202egpj.exe"
+    number = lab.incident(opened, lab.alert(labels={"alertname": evil}))
+    text = explained(path, number)
+    assert "\x1b" not in text and "\u202e" not in text
+
+
+def test_an_unknown_number_is_5(path: Path) -> None:
+    result = call(path, "incident", "explain", 77)
+    assert result.exit_code == 5
+    assert "77" in result.stderr
