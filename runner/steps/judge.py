@@ -11,9 +11,10 @@ from runner.errors import NotFound
 from runner.evidence.health import health
 from runner.incident import Incident, Level, Result, Run, State, Verdict
 from runner.inventory import locate as locate_host
+from runner.plan import delegates_of
 from runner.project import Project
 from runner.steps.progress import end, escalate, load, passed
-from runner.store import incidents, records, runs, switches
+from runner.store import incidents, radii, records, runs, switches
 
 #: How far back runs count for cooldowns, rates and the breaker.
 HISTORY = timedelta(days=7)
@@ -30,9 +31,11 @@ def judge(project: Project, incident_id: int) -> bool:
         entry = project.catalog.get(incident.entry or "")
     except NotFound as error:
         return escalate(project, incident_id, str(error))
-    verdict = policy.judge(case_of(project, incident, entry))
+    case = case_of(project, incident, entry)
+    verdict, radius = policy.judge(case), policy.measure(case)
     with project.database.write() as tx:
         records.put_verdict(tx, incident_id, verdict)
+        radii.put(tx, incident_id, radius)
         moved = incidents.move(
             tx, incident_id, State.JUDGED, _because(verdict), level=verdict.level
         )
@@ -71,13 +74,13 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
         decisions = records.decisions_of(tx, incident.id)
         numbers = frozenset(item.number for item in records.evidence_of(tx, incident.id))
         paused = switches.paused(tx)
-        busy = runs.busy_hosts(tx)
+        busy = runs.acting_hosts(tx)
         past = runs.since(tx, now - HISTORY)
         verified = records.verified(tx, [run.id for run in past])
     return policy.Case(
         entry=entry,
         hosts=incident.hosts,
-        touched=tuple(sorted({*incident.hosts, *found.delegates})),
+        touched=tuple(sorted({*incident.hosts, *delegates_of(found, inventory)})),
         alert=incident.alert,
         decisions=decisions,
         evidence=numbers,
