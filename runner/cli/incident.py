@@ -71,9 +71,7 @@ def show(session: Session, number: int, evidence: bool, diff: bool, everything: 
     if session.json:
         session.answer(found)
     else:
-        show_incident(
-            session.screen, found, evidence=evidence or everything, diff=diff or everything
-        )
+        show_incident(session.screen, found, texts=evidence or everything, diff=diff or everything)
 
 
 @incident.command()

@@ -58,7 +58,9 @@ def differing(before: str, now: str) -> list[str]:
     """Where two diffs of a whole run differ: `web1 · mark : Write the text (/etc/motd)`, sorted."""
     left, right = _sections(before), _sections(now)
     names = {
-        name for name in {*left, *right} if hash_of(left.get(name, "")) != hash_of(right.get(name, ""))
+        name
+        for name in {*left, *right}
+        if hash_of(left.get(name, "")) != hash_of(right.get(name, ""))
     }
     return sorted(_named(name, right.get(name) or left.get(name, "")) for name in names)
 

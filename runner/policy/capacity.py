@@ -77,9 +77,7 @@ def needed(value: Any, size: int) -> int | None:
     return math.ceil(size * int(share[1]) / 100)
 
 
-def _minimum(
-    case: Case, group: str, members: frozenset[str]
-) -> tuple[int | None, Reason | None]:
+def _minimum(case: Case, group: str, members: frozenset[str]) -> tuple[int | None, Reason | None]:
     """(how many hosts of the group must stay, or None; what is wrong with what it asks)."""
     values = [_asked(case, host, group) for host in sorted(members)]
     given = [value for value in values if value is not None]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import sqlalchemy as sa
+
 from runner import policy
 from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
@@ -75,8 +77,7 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
         numbers = frozenset(item.number for item in records.evidence_of(tx, incident.id))
         paused = switches.paused(tx)
         busy = runs.acting_hosts(tx)
-        past = runs.since(tx, now - HISTORY)
-        verified = records.verified(tx, [run.id for run in past])
+        history = past_runs(tx, now - HISTORY)
     return policy.Case(
         entry=entry,
         hosts=incident.hosts,
@@ -95,11 +96,18 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
             lambda labels: locate_host(labels, "instance", inventory).hosts,
         ),
         busy=busy,
-        history=tuple(_past(run, verified.get(run.id)) for run in past),
+        history=history,
         incident=incident.id,
         unknown_radius=found.unknown,
         now=now,
     )
+
+
+def past_runs(tx: sa.Connection, since: datetime) -> tuple[policy.PastRun, ...]:
+    """Real runs that started after `since`, as policy looks at them."""
+    past = runs.since(tx, since)
+    verified = records.verified(tx, [run.id for run in past])
+    return tuple(_past(run, verified.get(run.id)) for run in past)
 
 
 def _past(run: Run, verification: Result | None) -> policy.PastRun:

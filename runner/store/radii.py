@@ -39,7 +39,5 @@ def from_json(content: Mapping[str, Any]) -> BlastRadius:
         GroupReach(**{**group, **{name: tuple(group[name]) for name in _LISTS}})
         for group in content["groups"]
     )
-    lists = {
-        name: tuple(content[name]) for name in ("hosts", "delegates", "domains", "unknown")
-    }
+    lists = {name: tuple(content[name]) for name in ("hosts", "delegates", "domains", "unknown")}
     return BlastRadius(**{**content, **lists, "groups": groups})
