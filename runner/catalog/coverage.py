@@ -78,7 +78,7 @@ def _rules(content: Any, path: Path) -> Iterator[AlertRule]:
     spec = content["spec"] if content.get("kind") == "PrometheusRule" else content
     for group in spec["groups"] or ():
         for rule in group.get("rules") or ():
-            if "alert" in rule:
+            if rule.get("alert"):
                 labels: Mapping[Any, Any] = rule.get("labels") or {}
                 yield AlertRule(
                     name=str(rule["alert"]),

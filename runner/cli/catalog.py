@@ -153,7 +153,8 @@ def coverage(session: Session, files: tuple[Path, ...], fail_under: float | None
 
 def _coverage_rows(found: Coverage) -> Iterator[tuple[str, ...]]:
     for each in found.rules:
-        name = each.rule.name
+        labels = [f"{name}={value}" for name, value in sorted(each.rule.labels.items())]
+        name = " ".join([each.rule.name, *labels])
         if not each.fits:
             yield name, "none", "", "", f"no entry's match fits ({each.rule.place})"
         for fit in each.fits:

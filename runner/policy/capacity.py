@@ -16,6 +16,7 @@ from runner.incident import GroupReach, Level, Reason
 from runner.policy.case import Case
 
 VARIABLE = "runner_min_available"
+EVERYTHING = "all"
 GREYLIST = "greylisted"  #: a group of the inventory
 GREYLISTED = "runner_greylisted"  #: a variable that says the same of one host
 NOT_SERVING = frozenset({GREYLIST, "ungrouped"})  #: groups that say nothing of a service
@@ -46,12 +47,19 @@ def reaches(case: Case) -> tuple[list[GroupReach], list[Reason]]:
     found, problems = [], []
     for name, hosts in sorted(case.groups.items()):
         members = frozenset(hosts)
-        if name in NOT_SERVING or not members & set(case.reach):
+        if name in NOT_SERVING or not members & set(case.reach) or _said_by_another(case, name):
             continue
         minimum, problem = _minimum(case, name, members)
         problems += [problem] if problem else []
         found.append(_reach(case, name, members, minimum))
     return found, problems
+
+
+def _said_by_another(case: Case, name: str) -> bool:
+    """Whether the group `all` is just another name of a group that says what it is."""
+    hosts = set(case.groups[name])
+    named = (set(of) for group, of in case.groups.items() if group not in (*NOT_SERVING, name))
+    return name == EVERYTHING and hosts in named
 
 
 def greylisted(case: Case) -> frozenset[str]:

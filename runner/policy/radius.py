@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runner.incident import BlastRadius, Level, Reason
-from runner.policy.capacity import reaches
+from runner.policy.capacity import EVERYTHING, reaches
 from runner.policy.case import Case
 
 DOMAIN = "runner_failure_domain"
-EVERYTHING = "all"  #: a group that says something only where it has a minimum
 
 
 def measure(case: Case) -> BlastRadius:
     """What the run touches and what stays in service, from the same facts as the rules."""
     groups, _ = reaches(case)
+    # The group of everything says something only where it has a minimum.
     told = [reach for reach in groups if reach.needed is not None or reach.group != EVERYTHING]
     plan = sorted(set(case.hosts))
     return BlastRadius(
