@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from datetime import datetime
 
 from runner.config import Approval as Settings
@@ -32,8 +33,32 @@ def check(
     for hash_ in (plan, current_plan):
         if hash_ is not None and not hmac.compare_digest(hash_, question.plan):
             raise Refused(f"{what} is about another plan; see `runner approval show {question.id}`")
-    if settings.approvers and by.removeprefix("user:") not in settings.approvers:
-        raise Refused(f"{what}: {by} is not among approval.approvers")
+    _check_name(question, by, settings)
+
+
+def _check_name(question: Approval, by: str, settings: Settings) -> None:
+    """Every list that names somebody must have `by`: the entry's narrows, it never widens."""
+    named = question.brief.approvers if question.brief else ()
+    lists = {"approval.approvers": settings.approvers, "the entry's approvers": named}
+    for place, names in lists.items():
+        if names and by.removeprefix("user:") not in names:
+            raise Refused(f"approval {question.id}: {by} is not among {place}")
+
+
+def require_given(questions: Iterable[Approval], *, plan: str, settings: Settings) -> None:
+    """Raise Refused unless somebody who may has approved this very plan in time.
+
+    Read from the stored answer, whatever the state of the incident says.
+    """
+    for question in questions:
+        if hmac.compare_digest(question.plan, plan) and question.answer == "approved":
+            by, at = question.answered_by or "", question.answered_at
+            if at is None or at >= question.expires_at:
+                raise Refused(f"approval {question.id} was answered after it had expired")
+            _check_name(question, by, settings)
+            check_four_eyes(question, by=by, settings=settings)
+            return
+    raise Refused("nobody has approved this plan, so nothing was run")
 
 
 def check_four_eyes(question: Approval, *, by: str, settings: Settings) -> None:

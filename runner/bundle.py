@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from runner import duration
 from runner.incident import (
     Approval,
+    BlastRadius,
     Decision,
     Evidence,
     Incident,
@@ -21,7 +22,7 @@ from runner.incident import (
     Verification,
 )
 from runner.model_call import ModelCall
-from runner.store import approvals, incidents, model_calls, records, runs, trail
+from runner.store import approvals, incidents, model_calls, radii, records, runs, trail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,7 @@ class Bundle:
     decisions: tuple[Decision, ...]
     verdict: Verdict | None
     plan: Plan | None
+    radius: BlastRadius | None
     approvals: tuple[Approval, ...]
     runs: tuple[Run, ...]
     verifications: dict[str, Verification]  #: by run id
@@ -48,6 +50,7 @@ def load(tx: sa.Connection, incident: int) -> Bundle:
         decisions=records.decisions_of(tx, incident),
         verdict=records.verdict_of(tx, incident),
         plan=records.plan_of(tx, incident),
+        radius=radii.of_incident(tx, incident),
         approvals=approvals.of_incident(tx, incident),
         runs=runs.of_incident(tx, incident),
         verifications=records.verifications_of(tx, incident),

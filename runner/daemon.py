@@ -49,7 +49,12 @@ class Daemon:
             environment=project.config.environment,
         )
         self._watches: WatchLoop | None = None
-        self._notifier = Notifier(project.config.notify, project.database, mask=project.mask)
+        self._notifier = Notifier(
+            project.config.notify,
+            project.database,
+            project.config.environment,
+            mask=project.mask,
+        )
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 

@@ -6,7 +6,7 @@ by the store, except run ids, which are hexadecimal and made before the row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -121,6 +121,11 @@ class Purpose(StrEnum):
     @property
     def check(self) -> bool:
         return self in (Purpose.REHEARSAL, Purpose.RECHECK)
+
+    @property
+    def acts(self) -> bool:
+        """Whether it is run to change something."""
+        return self in (Purpose.REMEDIATION, Purpose.UNDO)
 
 
 class Result(StrEnum):
@@ -239,6 +244,47 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupReach:
+    """What a run takes from one group of the inventory."""
+
+    group: str
+    size: int  #: hosts of the group
+    touched: tuple[str, ...]  #: those that the run can touch, sorted
+    staying: tuple[str, ...]  #: those that stay healthy and in service meanwhile, sorted
+    needed: int | None = None  #: how many must stay; None when nobody asks for a minimum
+    takes: bool = True  #: whether a touched host may be in service; broken ones cannot be taken
+    busy: int = 0  #: hosts in other runs
+    sick: int = 0  #: hosts that are unhealthy or of unknown health
+    grey: int = 0  #: greylisted hosts
+
+    @property
+    def left(self) -> int:
+        return len(self.staying)
+
+    def short(self, busy: Iterable[str] = ()) -> bool:
+        """Whether too few would stay, when the hosts of `busy` are in other runs as well."""
+        left = len(set(self.staying) - set(busy))
+        return self.takes and self.needed is not None and left < self.needed
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlastRadius:
+    """What one run can touch, and what stays in service meanwhile."""
+
+    hosts: tuple[str, ...]  #: of the plan, sorted
+    delegates: tuple[str, ...] = ()  #: further hosts that the play acts on, sorted
+    groups: tuple[GroupReach, ...] = ()  #: those with a minimum first
+    domains: tuple[str, ...] = ()  #: failure domains, as the inventory names them
+    unknown: tuple[str, ...] = ()  #: why it cannot be known, a sentence each
+    health: bool = True  #: whether somebody could be asked which hosts are healthy
+
+    def crowded(self, busy: Iterable[str]) -> bool:
+        """Whether some group would keep too few hosts, with those of `busy` in other runs."""
+        taken = set(busy)
+        return any(reach.short(taken) for reach in self.groups)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """What would run: the thing that a person approves, by its hash."""
 
@@ -249,11 +295,18 @@ class Plan:
     content: str  #: hash of playbook, role and entry files
     diff: str  #: hash of the rehearsal's diff; empty without a rehearsal
     hash: str
+    files: Mapping[str, str] = field(default_factory=dict)  #: name → digest, behind `content`
+    #: host → variable → digest: what the play may read of the inventory
+    inventory: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def touched(self) -> tuple[str, ...]:
         """Every host to lock, sorted."""
         return tuple(sorted({*self.hosts, *self.delegates}))
+
+
+#: The best first: what check mode showed, then what it hid.
+FIDELITY_KINDS = ("simulated", "really_ran", "skipped", "fed_by_skipped")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,6 +332,12 @@ class Fidelity:
         shown = [task for task in self.tasks if task.kind in ("simulated", "really_ran")]
         return len(shown) / len(self.tasks)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many tasks there are of each kind, in the order of `FIDELITY_KINDS`."""
+        kinds = [task.kind for task in self.tasks]
+        return {kind: kinds.count(kind) for kind in FIDELITY_KINDS if kind in kinds}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -302,6 +361,7 @@ class Run:
     diff_hash: str = ""  #: of the whole normalised diff; empty without any change
     fidelity: Fidelity = field(default_factory=Fidelity)
     artifacts: str = ""  #: directory with what was kept
+    seen: tuple[str, ...] = ()  #: hosts in its events, delegation included
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -325,6 +385,46 @@ class Verification:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PastResult:
+    """What one earlier run of an entry came to."""
+
+    incident: int
+    at: datetime
+    hosts: tuple[str, ...]
+    outcome: Outcome | None
+    result: Result | None  #: of its verification; None when it was never verified
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """How earlier runs of one entry for one alert ended, in one environment."""
+
+    fixed: int = 0
+    not_fixed: int = 0
+    unknown: int = 0  #: not verified, or without data
+    last: tuple[PastResult, ...] = ()  #: newest first, a few of them
+    uplift: str | None = None  #: what it adds over waiting, a sentence; None when not measured
+
+    @property
+    def runs(self) -> int:
+        return self.fixed + self.not_fixed + self.unknown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brief:
+    """What a person is told of the entry, as it stood when they were asked."""
+
+    title: str
+    description: str
+    risk: str
+    rehearsal: str  #: required or none
+    undo: str | None = None  #: id of the entry that takes it back
+    undo_title: str = ""
+    approvers: tuple[str, ...] = ()  #: names in the entry; empty: it narrows nothing
+    record: Record = field(default_factory=Record)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Approval:
     """A question to a person and, once given, the answer."""
 
@@ -338,3 +438,4 @@ class Approval:
     answered_by: str | None = None
     answered_at: datetime | None = None
     comment: str = ""
+    brief: Brief | None = None  #: None only for a question of an older version

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from runner.catalog import Catalog, parameters
-from runner.catalog.content import content_hash
+from runner.catalog.content import read
 from runner.catalog.entry import Entry
-from runner.catalog.scan import scan
+from runner.catalog.reads import digests
+from runner.catalog.scan import Scan, scan
 from runner.errors import Refused
 from runner.incident import Incident, Plan
 from runner.inventory import Inventory
+from runner.text import brief
+
+#: Names of one kind that a person is told when a plan changed.
+MOST_NAMED = 5
 
 
 def draft(incident: Incident, entry: Entry, catalog: Catalog, inventory: Inventory) -> Plan:
@@ -35,15 +40,22 @@ def draft(incident: Incident, entry: Entry, catalog: Catalog, inventory: Invento
         chosen=_chosen(incident, entry),
     )
     hosts = tuple(sorted(incident.hosts))
-    found = scan(entry, catalog.roles)
+    delegates = delegates_of(scan(entry, catalog.roles), inventory)
+    content = read(catalog, entry)
     plan = Plan(
         entry=entry.id,
         hosts=hosts,
-        delegates=tuple(host for host in found.delegates if host not in hosts),
+        delegates=tuple(host for host in delegates if host not in hosts),
         variables=variables,
-        content=content_hash(catalog, entry),
+        content=content.hash,
         diff="",
         hash="",
+        files=content.files,
+        inventory={
+            host: digests(content, inventory.hosts[host].variables)
+            for host in sorted({*hosts, *delegates})
+            if host in inventory.hosts
+        },
     )
     return hashed(plan, "")
 
@@ -55,6 +67,12 @@ def _chosen(incident: Incident, entry: Entry) -> Mapping[str, Any]:
     return incident.chosen if entry.id == incident.entry else {}
 
 
+def delegates_of(found: Scan, inventory: Inventory) -> tuple[str, ...]:
+    """Further hosts that the play acts on: those it names, and all of the groups it names."""
+    members = (host for group in found.groups for host in inventory.groups.get(group, ()))
+    return tuple(sorted({*found.delegates, *members}))
+
+
 def hashed(plan: Plan, diff: str) -> Plan:
     """The same plan with the hash of its rehearsal's diff, and its own hash anew."""
     content = {
@@ -63,6 +81,7 @@ def hashed(plan: Plan, diff: str) -> Plan:
         "delegates": plan.delegates,
         "variables": plan.variables,
         "content": plan.content,
+        "inventory": plan.inventory,
         "diff": diff,
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode())
@@ -70,12 +89,44 @@ def hashed(plan: Plan, diff: str) -> Plan:
 
 
 def difference(before: Plan, now: Plan) -> str:
-    """What changed between two plans, for a person: `playbook or role, variables`."""
-    names = {
-        "entry": before.entry != now.entry,
-        "hosts": (before.hosts, before.delegates) != (now.hosts, now.delegates),
-        "variables": before.variables != now.variables,
-        "playbook or role": before.content != now.content,
-        "what check mode would change": before.diff != now.diff,
+    """What changed between two plans, for a person, by its name.
+
+    As in `playbook or role (roles/web/tasks/main.yml), variable service_restart_unit`.
+    """
+    found = [
+        _names("entry", {before.entry} ^ {now.entry}),
+        _names("hosts", _hosts(before) ^ _hosts(now)),
+        _names("variable", _keys(before.variables, now.variables)),
+        _names("playbook or role", _keys(before.files, now.files), before.content != now.content),
+        _names("inventory variable", _inventory(before, now)),
+        "what check mode would change" if before.diff != now.diff else "",
+    ]
+    return ", ".join(filter(None, found))
+
+
+def _names(what: str, names: Iterable[str], changed: bool = False) -> str:
+    """`what (first, second)`; empty when nothing changed."""
+    some = sorted(names)
+    if not some:
+        return what if changed else ""
+    more = f" and {len(some) - MOST_NAMED} more" if len(some) > MOST_NAMED else ""
+    return f"{what} ({', '.join(map(brief, some[:MOST_NAMED]))}{more})"
+
+
+def _hosts(plan: Plan) -> set[str]:
+    return {*plan.hosts, *plan.delegates}
+
+
+def _keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> set[str]:
+    """The keys whose values differ, or that only one of the two has."""
+    absent = object()
+    names = {*before, *now}
+    return {name for name in names if before.get(name, absent) != now.get(name, absent)}
+
+
+def _inventory(before: Plan, now: Plan) -> set[str]:
+    return {
+        f"{name} of {host}"
+        for host in {*before.inventory, *now.inventory}
+        for name in _keys(before.inventory.get(host, {}), now.inventory.get(host, {}))
     }
-    return ", ".join(name for name, changed in names.items() if changed)

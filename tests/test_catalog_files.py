@@ -191,3 +191,32 @@ def test_vault_and_other_tags_do_not_break_it(project: Path) -> None:
 @pytest.mark.parametrize("text", ["[", "- a\n b", "x: y", "\x00", "[[[[1]]]]", "- 3\n- null"])
 def test_a_file_that_is_no_task_list_does_not_break_it(project: Path, text: str) -> None:
     assert isinstance(_scan(project, text), Scan)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "ping:\n  delegate_to: \"{{ groups['lb'][0] }}\"",
+        "ping:\n  delegate_to: '{{ groups[\"lb\"] | first }}'\n  run_once: true",
+        "ping:\n  delegate_to: '{{ groups.lb | sort | last }}'",
+        "ping:\n  delegate_to: '{{ item }}'\n  loop: \"{{ groups['lb'] }}\"",
+        "ping:\n  delegate_to: '{{ x }}'\n  loop_control: {loop_var: x}\n"
+        "  with_items: '{{ groups.lb }}'",
+        "block: [{ping: }]\n  delegate_to: '{{ groups.lb[0] }}'",
+    ],
+)  # fmt: skip
+def test_a_delegate_out_of_a_named_group_may_be_any_of_it(project: Path, task: str) -> None:
+    """Invariant 6: which one is not guessed; every host of the group counts as touched."""
+    found = _scan(project, f"- name: X\n  {task}\n")
+    assert (found.groups, found.delegates, found.unknown) == (("lb",), (), ())
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["{{ groups[g][0] }}", "{{ groups['a' + b] }}", "{{ groups.lb[0] }}-x", "{{ groups }}",
+     "{{ groups.lb | difference(groups.b) }}", "{{ groups.lb[0] if a else b }}", "{{ item }}"],
+)  # fmt: skip
+def test_anything_else_about_groups_is_not_known(project: Path, host: str) -> None:
+    found = _scan(project, f'- name: X\n  ping:\n  delegate_to: "{host}"\n')
+    assert found.groups == ()
+    assert "only the run knows" in found.unknown[0]

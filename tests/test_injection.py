@@ -243,7 +243,14 @@ def both() -> list[Attempt]:
 def test_the_corpus_has_a_hundred_texts_of_every_family_and_place() -> None:
     texts = corpus()
     assert len({text.text for text in texts}) == len(texts) >= 100
-    assert {text.place for text in texts} == {"label", "annotation", "log", "metric", "note", "host"}
+    assert {text.place for text in texts} == {
+        "label",
+        "annotation",
+        "log",
+        "metric",
+        "note",
+        "host",
+    }
     assert len({text.family for text in texts}) == 6
 
 
@@ -293,7 +300,9 @@ def table() -> str:
             own = [a for a in made() if (a.text.family, a.decider) == (family, decider)]
             rows.append([family, f"`{decider}`", *_counts(own)])
     for decider in DECIDERS:
-        rows.append(["**all**", f"`{decider}`", *_counts([a for a in made() if a.decider == decider])])
+        rows.append(
+            ["**all**", f"`{decider}`", *_counts([a for a in made() if a.decider == decider])]
+        )
     lines = [heads, ["---"] * len(heads), *rows]
     return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
 

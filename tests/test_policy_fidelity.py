@@ -28,7 +28,8 @@ def test_it_asks_when_the_rehearsal_showed_too_little() -> None:
     verdict = judge_rehearsal(AUTO, shown, Outcome.CHANGED, Policy(), entry())
     assert verdict.level is Level.APPROVE
     assert verdict.reasons[-1].text == (
-        "The rehearsal showed 33% of the tasks, policy.min_fidelity is 50%."
+        "The rehearsal showed 33% of the tasks (1 skipped, 1 fed by skipped), "
+        "policy.min_fidelity is 50%."
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from runner.incident import Level
 from runner.policy import Case, judge, radius
@@ -191,3 +194,84 @@ def test_groups_that_are_not_touched_do_not_matter() -> None:
     groups = {"web": WEB, "db": ("db1",)}
     variables = {host: {"runner_min_available": 9} for host in ("db1",)}
     assert list(capacity(group(0, groups=groups, variables=variables))) == []
+
+
+def test_a_variable_greylists_a_host_like_the_group() -> None:
+    """Invariant 11: nodes with early signs do not count as capacity, however they are marked."""
+    variables = {host: {"runner_min_available": 2} for host in WEB}
+    variables["web3"] |= {"runner_greylisted": True}
+    reason = only(capacity, group(2, healthy=HEALTHY, variables=variables))
+    assert "1 greylisted" in reason.text
+    variables["web3"] |= {"runner_greylisted": False}
+    assert list(capacity(group(2, healthy=HEALTHY, variables=variables))) == []
+
+
+def test_the_radius_is_measured_from_what_the_rules_judge() -> None:
+    variables: dict[str, Any] = {
+        host: {"runner_min_available": 2, "runner_failure_domain": "r2"} for host in WEB
+    }
+    groups = {"all": (*WEB, "lb1"), "web": WEB, "ungrouped": (), "lb": ("lb1",)}
+    given = group(2, healthy=HEALTHY, variables=variables, groups=groups, touched=("web1", "lb1"))
+    found = radius.measure(given)
+    assert (found.hosts, found.delegates, found.domains) == (("web1",), ("lb1",), ("r2",))
+    assert [(reach.group, reach.left, reach.needed) for reach in found.groups] == [
+        ("web", 2, 2),
+        ("lb", 0, None),
+    ]
+
+
+HOSTS = tuple(f"n{number}" for number in range(6))
+
+
+@st.composite
+def fleets(draw: st.DrawFn) -> Case:
+    """A plan somewhere in a small fleet of which anything may be down, busy or greylisted."""
+    groups = {name: tuple(draw(st.sets(st.sampled_from(HOSTS), max_size=6))) for name in ("a", "b")}
+    minimum = st.one_of(st.integers(0, 6), st.integers(0, 100).map(lambda share: f"{share}%"))
+    variables: dict[str, dict[str, Any]] = {host: {} for host in HOSTS}
+    for name, members in groups.items():
+        if draw(st.booleans()):
+            value = draw(minimum)
+            for host in members:
+                variables[host].setdefault("runner_min_available", {})[name] = value
+    some = st.sets(st.sampled_from(HOSTS))
+    reach = tuple(draw(st.sets(st.sampled_from(HOSTS), min_size=1, max_size=3)))
+    return case(
+        hosts=reach[:1],
+        touched=reach,
+        variables=variables,
+        groups=groups | {"all": HOSTS, "greylisted": tuple(draw(some))},
+        healthy={host: draw(st.sampled_from([True, False, None])) for host in HOSTS},
+        busy=frozenset(draw(some)),
+        config=config(max_hosts=6),
+    )
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(fleet=fleets())
+def test_no_plan_that_leaves_too_few_is_let_through(fleet: Case) -> None:
+    """Invariant 11, counted once more by hand: who is up, free, not marked and not touched."""
+    through = judge(fleet).level.rank >= Level.APPROVE.rank
+    health, touched = fleet.healthy or {}, set(fleet.reach)
+    gone = touched | fleet.busy | set(fleet.groups["greylisted"])
+    for name in ("a", "b"):
+        members = set(fleet.groups[name])
+        asked = [fleet.variables[host].get("runner_min_available", {}) for host in members]
+        counts = [needed(value[name], len(members)) or 0 for value in asked if name in value]
+        left = {host for host in members - gone if health[host] is True}
+        takes = any(health[host] is not False for host in members & touched)
+        if counts and takes and len(left) < max(counts):
+            assert not through, (name, left, counts)
+    assert radius.measure(fleet).crowded(()) is any(
+        reason.rule == "capacity" and reason.level is Level.REHEARSE for reason in capacity(fleet)
+    )
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(fleet=fleets(), more=st.sets(st.sampled_from(HOSTS)))
+def test_more_hosts_in_other_runs_never_make_room(fleet: Case, more: set[str]) -> None:
+    """Invariant 11: the look under the lock is the same as policy's, with more hosts gone."""
+    measured = radius.measure(replace(fleet, busy=frozenset()))
+    later = radius.measure(replace(fleet, busy=frozenset(more)))
+    assert measured.crowded(more) is later.crowded(())
+    assert not measured.crowded(()) or measured.crowded(more)

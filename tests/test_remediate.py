@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from runner import acts
+from runner.bundle import Bundle
 from runner.daemon import Daemon
 from runner.errors import Refused
 from runner.incident import Level, Outcome, Purpose, Result, State
 from runner.project import Project
+from runner.store import incidents
 from tests import small_project as small
 
 pytestmark = [pytest.mark.real, pytest.mark.store]
@@ -120,7 +122,8 @@ def test_a_changed_host_cancels_what_was_approved(start: Start, tmp_path: Path) 
     acts.answer(project, question.id, answer="approved", by="user:ann")
     found = small.wait(project)
     assert found.incident.state is State.CANCELLED
-    assert "no longer what was approved" in found.incident.reason
+    assert "no longer what was approved: web1 · " in found.incident.reason
+    assert str(tmp_path / "marked-web1") in found.incident.reason
     assert small.runs(tmp_path) == 0
 
 
@@ -133,7 +136,77 @@ def test_a_changed_playbook_cancels_what_was_approved(start: Start, tmp_path: Pa
     acts.answer(project, question.id, answer="approved", by="user:ann")
     found = small.wait(project)
     assert found.incident.state is State.CANCELLED
-    assert "playbook or role" in found.incident.reason
+    assert "playbook or role (roles/mark/tasks/main.yml)" in found.incident.reason
+    assert small.runs(tmp_path) == 0
+
+
+def test_a_changed_inventory_cancels_what_was_approved(start: Start, tmp_path: Path) -> None:
+    project = start(settings={"level": "approve"}, extra="echo {{{{ mark_mode | default(1) }}}}")
+    small.deliver(project, small.alert())
+    question = small.wait(project, until=small.waiting).approvals[0]
+    variables = tmp_path / "inventory/group_vars/all.yml"
+    variables.parent.mkdir()
+    variables.write_text("mark_mode: 2\nunrelated: 3\n")
+    acts.answer(project, question.id, answer="approved", by="user:ann")
+    found = small.wait(project)
+    assert found.incident.state is State.CANCELLED
+    assert "inventory variable (mark_mode of web1)" in found.incident.reason
+    assert small.runs(tmp_path) == 0
+
+
+def test_a_state_that_only_says_approved_starts_nothing(start: Start, tmp_path: Path) -> None:
+    """A forged approval: the incident was moved, but nobody's answer is stored."""
+    project = start(settings={"level": "approve"})
+    small.deliver(project, small.alert())
+    question = small.wait(project, until=small.waiting).approvals[0]
+    with project.database.write() as tx:
+        incidents.move(tx, 1, State.APPROVED, "forged", actor="user:ann")
+        project.queue.proceed(tx, 1, question.id)
+    found = small.wait(project)
+    assert found.incident.state is State.ESCALATED
+    assert "nobody has approved this plan" in found.incident.reason
+    assert small.runs(tmp_path) == 0
+
+
+def test_a_question_and_its_answer_survive_restarts(tmp_path: Path, store_url: str) -> None:
+    """The question is asked by one process, answered without any, and carried out by a third."""
+    path = small.make(tmp_path, settings={"level": "approve"})
+
+    def work(until: Callable[[Bundle], bool]) -> Bundle:
+        project = small.project(path, store_url)
+        daemon = Daemon(project)
+        daemon.start()
+        try:
+            return small.wait(project, until=until)
+        finally:
+            daemon.stop()
+            project.close()
+
+    between = small.project(path, store_url)
+    small.deliver(between, small.alert())
+    question = work(small.waiting).approvals[0]
+    assert question.brief is not None and question.brief.title == "Mark a host"
+    acts.answer(between, question.id, answer="approved", by="user:ann", plan=question.plan)
+    between.close()
+    assert work(lambda found: found.incident.state.ended).incident.state is State.FIXED
+    assert small.runs(tmp_path) == 1
+
+
+def test_a_rehearsal_that_touches_a_stranger_is_refused(start: Start, tmp_path: Path) -> None:
+    """Invariant 6: what the files did not tell is seen in the rehearsal's events."""
+    inventory = json.loads(json.dumps(small.INVENTORY))
+    inventory["all"]["hosts"]["web1"]["peer"] = "db1"
+    tasks = tmp_path / "roles/mark/tasks/main.yml"
+    small.make(tmp_path)
+    written = tasks.read_text() + '- ansible.builtin.ping:\n  delegate_to: "{{ peer }}"\n'
+    project = start(inventory=inventory)
+    tasks.write_text(written)
+    small.deliver(project, small.alert())
+    found = small.wait(project)
+    assert found.incident.state is State.ESCALATED
+    assert found.verdict is not None and found.runs[0].seen == ("db1", "web1")
+    assert "radius" in [reason.rule for reason in found.verdict.limiting]
+    assert "The rehearsal touched db1, which the plan does not name." in found.incident.reason
     assert small.runs(tmp_path) == 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +20,17 @@ from runner import engine
 from runner.config import Retention
 from runner.duration import parse
 from runner.errors import ConfigError, NotFound, StoreError
-from runner.incident import Alert, AlertStatus, Level, Outcome, Purpose, Run, State
+from runner.incident import (
+    Alert,
+    AlertStatus,
+    BlastRadius,
+    GroupReach,
+    Level,
+    Outcome,
+    Purpose,
+    Run,
+    State,
+)
 from runner.store import (
     approvals,
     incidents,
@@ -153,6 +164,64 @@ def test_a_busy_host_leaves_nothing_behind(working: Database) -> None:
     with working.write() as tx:
         assert runs.conclude(tx, first.id, outcome=Outcome.CHANGED)
     assert intend(working, second)
+
+
+def group(needed: int = 2) -> BlastRadius:
+    """web1 of three; the other two stay in service."""
+    reach = GroupReach(
+        group="web", size=3, touched=("web1",), staying=("web2", "web3"), needed=needed
+    )
+    return BlastRadius(hosts=("web1",), groups=(reach,))
+
+
+def into(database: Database, wanted: Run, radius: BlastRadius) -> bool:
+    with database.write() as tx:
+        return runs.intend(tx, wanted, worker=WORKER, lock=wanted.hosts, radius=radius)
+
+
+def test_a_run_waits_while_others_leave_no_room_for_it(working: Database) -> None:
+    """Invariant 11: what was true when policy judged may not be when the run starts."""
+    other, wanted = run(hosts=("web2",)), run(incident=2)
+    intend(working, other)
+    with pytest.raises(runs.HostsBusy, match="web2"):
+        into(working, wanted, group())
+    with working.write() as tx:
+        assert runs.conclude(tx, other.id, outcome=Outcome.CHANGED)
+    assert into(working, wanted, group())
+
+
+def test_check_mode_takes_nothing_out_of_service(working: Database) -> None:
+    intend(working, replace(run(hosts=("web2",)), purpose=Purpose.REHEARSAL))
+    with working.read() as tx:
+        assert (runs.busy_hosts(tx), runs.acting_hosts(tx)) == ({"web2"}, frozenset())
+    assert into(working, run(incident=2), group())
+
+
+def test_of_runs_that_start_at_once_only_as_many_as_there_is_room_for(working: Database) -> None:
+    """Invariant 11: three workers, three hosts of a group that needs two."""
+    hosts = ("web1", "web2", "web3")
+    gate, started = threading.Barrier(len(hosts)), []
+
+    def start(number: int, host: str) -> None:
+        staying = tuple(other for other in hosts if other != host)
+        reach = GroupReach(group="web", size=3, touched=(host,), staying=staying, needed=2)
+        gate.wait()
+        try:
+            into(
+                working,
+                run(incident=number, hosts=(host,)),
+                BlastRadius(hosts=(host,), groups=(reach,)),
+            )
+            started.append(host)
+        except runs.HostsBusy:
+            pass
+
+    threads = [threading.Thread(target=start, args=item) for item in enumerate(hosts, start=1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(started) == 1
 
 
 def test_a_dead_worker_starts_nothing(working: Database) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 #: For people and tests; only directly in the folder, since a role may deploy such names.
 _NOT_RUN = frozenset({"README.md", "cases", "molecule"})
 _LEFT_BEHIND = ("__pycache__", ".pyc", ".retry")
+_WORD = re.compile(rb"[A-Za-z_]\w{0,127}", re.ASCII)
+#: `hostvars[…]`, `vars[…]` and `lookup('vars', …)` read variables by a name that is made up.
+_INDIRECT = re.compile(rb"\bhostvars\b|\bvars\s*\[|['\"](?:[\w.]*\.)?(?:vars|varnames)['\"]")
 
 
 def content_hash(catalog: Catalog, entry: Entry) -> str:
@@ -26,15 +31,42 @@ def content_hash(catalog: Catalog, entry: Entry) -> str:
     That is its folder and every role that its play reaches, or the same of each step of
     a plan. Texts for people, cases and tests are not part of it. Raises CatalogError.
     """
-    total = hashlib.sha256()
+    return read(catalog, entry).hash
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What the files of an entry say, as far as a plan has to know."""
+
+    files: Mapping[str, str]  #: name within the catalog → SHA-256, hexadecimal
+    words: frozenset[str]  #: every identifier that stands in one of them
+    indirect: bool  #: whether a file may read variables that it does not name
+
+    @property
+    def hash(self) -> str:
+        """One hash of all files with their names."""
+        total = hashlib.sha256()
+        for label, digest in self.files.items():
+            name = os.fsencode(label)
+            total.update(b"%d:%s %s\n" % (len(name), name, digest.encode()))
+        return total.hexdigest()
+
+
+def read(catalog: Catalog, entry: Entry) -> Content:
+    """The content of an entry's files, as they are now. Raises CatalogError."""
+    files: dict[str, str] = {}
+    words: set[bytes] = set()
+    indirect = False
     for label, path in _files(catalog, entry):
         try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            content = path.read_bytes()
         except OSError as error:
             raise CatalogError(f"{path}: cannot be read ({error.strerror})") from None
-        name = os.fsencode(label)
-        total.update(b"%d:%s %s\n" % (len(name), name, digest.encode()))
-    return total.hexdigest()
+        files[label] = hashlib.sha256(content).hexdigest()
+        words |= set(_WORD.findall(content))
+        indirect = indirect or bool(_INDIRECT.search(content))
+    named = frozenset(word.decode("ascii") for word in words)
+    return Content(files=files, words=named, indirect=indirect)
 
 
 def _files(catalog: Catalog, entry: Entry) -> Iterator[tuple[str, Path]]:

@@ -109,6 +109,7 @@ class Entry(Section):
     level: Level = Level.APPROVE
     risk: Literal["low", "medium", "high"] = "medium"
     limits: Limits = Limits()
+    approvers: tuple[Text, ...] = ()  #: who may approve it; narrows `approval.approvers`
     rehearsal: Literal["required", "none"] = "required"
     verify: Verify = Verify()
     queries: dict[str, Text] = Field(default_factory=dict)  #: title → PromQL, as evidence

@@ -36,14 +36,20 @@ def lint(catalog: Catalog) -> list[Problem]:
         found |= dict.fromkeys(_parameters(catalog, entry))
         seen = scan(entry, catalog.roles)
         roles |= dict.fromkeys(role_folders(seen, catalog.roles))
-        if entry.level is Level.AUTO:
-            found |= dict.fromkeys(
-                Problem(entry.folder / "entry.yml", f"level auto is too high: {text}")
-                for text in seen.unknown
-            )
+        found |= dict.fromkeys(_radius(entry, seen.unknown))
     for role in sorted(roles):
         found |= dict.fromkeys(lint_role(role))
     return list(found)
+
+
+def _radius(entry: Entry, unknown: tuple[str, ...]) -> Iterator[Problem]:
+    """A play whose blast radius cannot be known: policy asks a person, whatever the level."""
+    place, automatic = entry.folder / "entry.yml", entry.level is Level.AUTO
+    for text in unknown:
+        said = (
+            "level auto is too high" if automatic else "blast radius not known, a person is asked"
+        )
+        yield Problem(place, f"{said}: {text}", note=not automatic)
 
 
 def _readme(entry: Entry) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ class Problem:
 
     place: Path
     text: str
+    note: bool = False  #: worth knowing, but nothing that has to be changed
 
     def __str__(self) -> str:
         return f"{self.place}: {self.text}"

@@ -6,6 +6,7 @@ What only a run could tell is listed as unknown.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,13 @@ _SELF = ("{{ inventory_hostname }}", "{{inventory_hostname}}")
 _HERE = "localhost"
 _TASKS = ("pre_tasks", "tasks", "post_tasks", "handlers")
 _SUFFIXES = ("", ".yml", ".yaml", ".json")
+_GROUP = re.compile(
+    r"""\{\{\s* groups
+        (?: \[\s*(?P<quote>['"])(?P<quoted>[\w.-]+)(?P=quote)\s*\] | \.(?P<plain>[A-Za-z_]\w*) )
+        (?: \s*\[\s*-?\d+\s*\] | \s*\|\s*(?:first|last|random|sort|list) )*
+        \s*\}\}""",
+    re.VERBOSE,
+)
 _ELSEWHERE = ("ansible_host", "ansible_connection", "ansible_port", "ansible_ssh_host")
 
 
@@ -27,6 +35,7 @@ class Scan:
     """What was found. `files` are those that were read, and hold every task."""
 
     delegates: tuple[str, ...] = ()  #: further hosts, as the files name them, sorted
+    groups: tuple[str, ...] = ()  #: inventory groups, any host of which may be acted on, sorted
     unknown: tuple[str, ...] = ()  #: what cannot be known without a run, a sentence each
     run_once: tuple[str, ...] = ()  #: places of tasks that act for all hosts on one
     roles: tuple[str, ...] = ()  #: names of every role that is reached, sorted
@@ -41,6 +50,7 @@ def scan(entry: Entry, roles: tuple[Path, ...]) -> Scan:
     walk.playbook(entry.playbook)
     return Scan(
         delegates=tuple(sorted(walk.delegates)),
+        groups=tuple(sorted(walk.groups)),
         unknown=tuple(dict.fromkeys(walk.unknown)),
         run_once=tuple(dict.fromkeys(walk.run_once)),
         roles=tuple(sorted(walk.roles_seen)),
@@ -54,6 +64,7 @@ class _Walk:
 
     roles: tuple[Path, ...]
     delegates: set[str] = field(default_factory=set)
+    groups: set[str] = field(default_factory=set)
     unknown: list[str] = field(default_factory=list)
     run_once: list[str] = field(default_factory=list)
     roles_seen: set[str] = field(default_factory=set)
@@ -173,25 +184,47 @@ class _Walk:
     def _keywords(self, place: str, keywords: Mapping[str, Any]) -> None:
         """What any play, role, block or task may say of where it acts."""
         if "delegate_to" in keywords:
-            self._delegate(place, str(keywords["delegate_to"]))
+            self._delegate(place, str(keywords["delegate_to"]), keywords)
         if str(keywords.get("connection", "")).endswith("local"):
             self.delegates.add(_HERE)
         if keywords.get("run_once"):
             self.run_once.append(place)
         self._connection(place, keywords.get("vars"))
 
-    def _delegate(self, place: str, host: str) -> None:
+    def _delegate(self, place: str, host: str, keywords: Mapping[str, Any]) -> None:
         if host in _SELF:
             return
-        if "{{" in host or "{%" in host:
-            self.unknown.append(f"{place} acts on {host}, a host that only the run knows")
-        else:
+        if "{{" not in host and "{%" not in host:
             self.delegates.add(host)
+        elif group := _group_in(host) or _group_looped(host, keywords):
+            self.groups.add(group)
+        else:
+            self.unknown.append(f"{place} acts on {host}, a host that only the run knows")
 
     def _connection(self, place: str, variables: Any) -> None:
         for name in _ELSEWHERE:
             if isinstance(variables, Mapping) and name in variables:
                 self.unknown.append(f"{place} sets {name} and so may act on another host")
+
+
+def _group_in(text: str) -> str | None:
+    """The group of `{{ groups['lb'][0] }}`, `{{ groups.lb | first }}` and the like.
+
+    Which host of it is taken is not looked at: any of them counts as touched. A name that only
+    the run fills in gives none, and so does anything else beside the group.
+    """
+    found = _GROUP.fullmatch(text.strip())
+    return (found["quoted"] or found["plain"]) if found else None
+
+
+def _group_looped(host: str, keywords: Mapping[str, Any]) -> str | None:
+    """The group that a task loops over when it acts on each item of it."""
+    control = keywords.get("loop_control")
+    named = control.get("loop_var", "item") if isinstance(control, Mapping) else "item"
+    if not re.fullmatch(rf"\{{\{{\s*{re.escape(str(named))}\s*\}}\}}", host.strip()):
+        return None
+    loops = [keywords[key] for key in ("loop", "with_items") if key in keywords]
+    return _group_in(loops[0]) if len(loops) == 1 and isinstance(loops[0], str) else None
 
 
 def _existing(folder: Path, file: str) -> Path | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from runner import acts, bundle
-from runner.bundle import Bundle
+from runner import acts, pack
 from runner.cli import Noun, option
 from runner.cli.incident import NUMBER
-from runner.cli.report import age, answer_of, show_plan, show_verdict, title, until
+from runner.cli.report import age, answer_of, show_pack, title, until
 from runner.cli.session import IDLE, Session, as_option, confirm, person, yes_option
+from runner.errors import RunnerError
 from runner.incident import Approval, State
-from runner.store import approvals, incidents
+from runner.pack import Pack
+from runner.store import approvals, incidents, radii
 
 comment_option = option("--comment", default="", help="What the trail shall keep of it.")
 
@@ -28,15 +31,16 @@ def list_(session: Session) -> None:
     with session.project.database.read() as tx:
         found = approvals.open_approvals(tx)
         about = {each.id: incidents.get(tx, each.incident) for each in found}
+        touched = radii.of_incidents(tx, [each.incident for each in found])
     if session.json:
         session.answer(found)
     elif not found:
         session.note("Nothing waits for an approval.")
     else:
-        columns = ("id", "asked", "expires", "incident", "entry", "what")
+        columns = ("id", "asked", "expires", "incident", "entry", "what", "touches")
         rows = [
             (q.id, age(q.requested_at), until(q.expires_at), q.incident, about[q.id].entry,
-             title(about[q.id]))
+             title(about[q.id]), pack.radius_words(touched.get(q.incident)))
             for q in found
         ]  # fmt: skip
         session.screen.table(columns, rows)
@@ -44,15 +48,21 @@ def list_(session: Session) -> None:
 
 @approval.command()
 @click.argument("number", type=NUMBER)
-@option("--diff", is_flag=True, help="The whole diff of the rehearsal.")
+@option("--diff", is_flag=True, help="The whole diff of the rehearsal, and what evidence says.")
+@option("--html", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE",
+        help="Write all of it into one HTML file.")  # fmt: skip
 @click.pass_obj
-def show(session: Session, number: int, diff: bool) -> None:
-    """What is asked: the plan and what check mode showed of it."""
-    question, about = _load(session, number)
+def show(session: Session, number: int, diff: bool, html: Path | None) -> None:
+    """All that is needed to answer: what fires, what would run, what it touches and changes."""
+    asked = _load(session, number)
+    if html is not None:
+        _write(session, asked, html)
     if session.json:
-        session.answer({"approval": question, "incident": about})
-    else:
-        _show(session, question, about, whole=diff)
+        session.answer(
+            {"approval": asked.question, "incident": asked.bundle, "words": _words(asked)}
+        )
+    elif html is None:
+        _show(session, asked, whole=diff)
 
 
 @approval.command()
@@ -66,18 +76,18 @@ def approve(
     session: Session, number: int, comment: str, name: str | None, yes: bool, work: bool
 ) -> int:
     """Let the plan run that is shown."""
-    question, about = _load(session, number)
+    asked = _load(session, number)
     if not session.json:
-        _show(session, question, about, whole=True)
-    if question.answer is None:
+        _show(session, asked, whole=True)
+    if asked.question.answer is None:
         confirm(session, "Shall this run?", yes=yes)
     # The hash of what was shown: a plan that changed since then is not approved.
-    plan = about.plan.hash if about.plan else ""
+    plan = asked.bundle.plan.hash if asked.bundle.plan else ""
     answered = acts.answer(
         session.project, number, answer="approved", by=person(name), comment=comment, plan=plan
     )
     if work:
-        return _see_through(session, answered, seen=len(about.transitions))
+        return _see_through(session, answered, seen=len(asked.bundle.transitions))
     return _left_to_others(session, answered)
 
 
@@ -94,21 +104,36 @@ def deny(session: Session, number: int, comment: str, name: str | None) -> None:
     _said(session, answered)
 
 
-def _load(session: Session, number: int) -> tuple[Approval, Bundle]:
+def _load(session: Session, number: int) -> Pack:
     with session.project.database.read() as tx:
-        question = approvals.get(tx, number)
-        return question, bundle.load(tx, question.incident)
+        return pack.load(tx, number)
 
 
-def _show(session: Session, question: Approval, about: Bundle, *, whole: bool) -> None:
-    screen = session.screen
-    screen.line(f"Approval {question.id}: {title(about.incident)}", "bold")
+def _words(asked: Pack) -> dict[str, str]:
+    """What all places say of it in words."""
+    names = ("radius", "fidelity", "record", "undo")
+    return {name: getattr(asked, name) for name in names}
+
+
+def _write(session: Session, asked: Pack, file: Path) -> None:
+    """The pack as a file of its own. Raises RunnerError when it cannot be written."""
+    from runner.web.views import pack_file
+
+    try:
+        file.write_text(pack_file(asked, session.project.config.environment), encoding="utf-8")
+    except OSError as error:
+        raise RunnerError(f"{file}: cannot be written ({error.strerror})") from None
+    session.note(f"approval {asked.question.id} is in {file}")
+
+
+def _show(session: Session, asked: Pack, *, whole: bool) -> None:
+    screen, question = session.screen, asked.question
+    screen.line(f"Approval {question.id}: {title(asked.incident)}", "bold")
     screen.line(f"{answer_of(question)}; asked for by {question.requested_by}")
-    show_verdict(screen, about)
-    show_plan(screen, about, whole=whole)
-    if question.answer is None and about.incident.state is State.WAITING:
+    show_pack(screen, asked, whole=whole)
+    if question.answer is None and asked.incident.state is State.WAITING:
         screen.heading("Next")
-        screen.line(f"  runner incident show {about.incident.id} --evidence")
+        screen.line(f"  runner incident show {asked.incident.id} --evidence")
         screen.line(f"  runner approval approve {question.id}")
         screen.line(f"  runner approval deny {question.id} --comment TEXT")
 

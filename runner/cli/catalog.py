@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from runner.cases import file as cases
@@ -13,6 +17,9 @@ from runner.cli import Noun, option
 from runner.cli.report import counted
 from runner.cli.screen import Screen
 from runner.cli.session import Session
+
+if TYPE_CHECKING:
+    from runner.coverage import Coverage, Standing
 
 KINDS = ("remediation", "probe", "drill")
 
@@ -103,17 +110,90 @@ def _plain(entry: Entry, found: Catalog) -> dict[str, object]:
 @catalog.command()
 @click.pass_obj
 def lint(session: Session) -> int:
-    """What is wrong with entries, roles and cases; the exit code is 3 when something is."""
+    """What is wrong with entries, roles and cases; the exit code is 3 when something is.
+
+    A play whose blast radius cannot be known is named too; that alone is no error.
+    """
     project = session.project
     found = linting.lint(project.catalog)
     found += cases.lint(project.config, project.catalog.entries)
     if session.json:
-        session.answer([{"place": each.place, "text": each.text} for each in found])
+        session.answer([vars(each) for each in found])
     for each in [] if session.json else found:
-        session.screen.line(str(each))
-    if not found:
+        session.screen.line(f"note: {each}" if each.note else str(each))
+    wrong = [each for each in found if not each.note]
+    if not wrong:
         session.note("Every entry, role and case is as it should be.")
-    return 3 if found else 0
+    return 3 if wrong else 0
+
+
+@catalog.command()
+@option("--rules", "files", multiple=True, metavar="FILE",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A rule file; may be given several times. Else Prometheus is asked.")  # fmt: skip
+@option("--fail-under", type=click.FloatRange(0, 100), metavar="PERCENT",
+        help="Exit with 1 when fewer alerts have an entry.")  # fmt: skip
+@click.pass_obj
+def coverage(session: Session, files: tuple[Path, ...], fail_under: float | None) -> int:
+    """Which alerts have an entry, how far it may go now, and which have none.
+
+    An entry that depends on a label is eligible only when the alert turns out to have the
+    right value there: the rule does not set it.
+    """
+    from runner import coverage as covering
+
+    with session.busy("reading the rules"):
+        rules = covering.rules_of(session.project, files)
+        found = covering.coverage(session.project, rules)
+    if session.json:
+        session.answer(_coverage_json(found))
+    else:
+        columns = ("alert", "entry", "level now", "depends on", "held by")
+        session.screen.table(columns, _coverage_rows(found))
+        session.note(_coverage_words(found))
+    return 1 if fail_under is not None and found.share * 100 < fail_under else 0
+
+
+def _coverage_rows(found: Coverage) -> Iterator[tuple[str, ...]]:
+    for each in found.rules:
+        labels = [f"{name}={value}" for name, value in sorted(each.rule.labels.items())]
+        name = " ".join([each.rule.name, *labels])
+        if not each.fits:
+            yield name, "none", "", "", f"no entry's match fits ({each.rule.place})"
+        for fit in each.fits:
+            standing = found.standings[fit.entry]
+            level = str(standing.level)
+            yield name, fit.entry, level, ", ".join(fit.depends), _held(standing)
+
+
+def _held(standing: Standing) -> str:
+    rules = dict.fromkeys(reason.rule for reason in standing.held_by)
+    hosts = [f"{level} on {counted(n, 'host')}" for level, n in standing.hosts.items()]
+    return "; ".join(filter(None, [", ".join(rules), ", ".join(hosts)]))
+
+
+def _coverage_words(found: Coverage) -> str:
+    total, maybe = len(found.rules), found.covered - found.certain
+    text = f"{found.covered} of {counted(total, 'alert')} have an entry"
+    more = f", {maybe} of these only by labels that the rule does not set" if maybe else ""
+    return f"{text}{more}; {total - found.covered} have none."
+
+
+def _coverage_json(found: Coverage) -> dict[str, object]:
+    alerts = [
+        {
+            "alert": each.rule.name,
+            "labels": each.rule.labels,
+            "place": each.rule.place,
+            "entries": [
+                {"entry": fit.entry, "depends": fit.depends, "standing": found.standings[fit.entry]}
+                for fit in each.fits
+            ],
+        }
+        for each in found.rules
+    ]
+    counts = {"total": len(found.rules), "covered": found.covered, "certain": found.certain}
+    return {"alerts": alerts, **counts, "share": found.share}
 
 
 @catalog.command()

@@ -79,7 +79,7 @@ def show(
         show_incident(
             session.screen,
             found,
-            evidence=evidence or everything,
+            texts=evidence or everything,
             diff=diff or everything,
             prompt=prompt or everything,
         )

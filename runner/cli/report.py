@@ -8,7 +8,8 @@ from runner import duration
 from runner.bundle import Bundle
 from runner.cli.model_report import show_calls
 from runner.cli.screen import STYLES, Screen
-from runner.incident import Approval, Fidelity, Incident, Purpose, Run, State, Transition
+from runner.incident import Approval, Incident, Purpose, Run, State, Transition
+from runner.pack import Pack, fidelity_words, kind_words, radius_words
 from runner.text import brief
 
 #: Lines of a diff that are shown unless all of it is asked for.
@@ -62,12 +63,12 @@ def title(incident: Incident) -> str:
 
 
 def show_incident(
-    screen: Screen, bundle: Bundle, *, evidence: bool, diff: bool, prompt: bool = False
+    screen: Screen, bundle: Bundle, *, texts: bool, diff: bool, prompt: bool = False
 ) -> None:
     """Everything that is known, in the order in which it became known."""
     _head(screen, bundle.incident)
-    _evidence(screen, bundle, whole=evidence)
-    _decisions(screen, bundle)
+    evidence(screen, bundle, whole=texts)
+    decisions(screen, bundle)
     show_calls(screen, bundle.calls, whole=prompt)
     show_verdict(screen, bundle)
     show_plan(screen, bundle, whole=diff)
@@ -97,7 +98,8 @@ def _head(screen: Screen, incident: Incident) -> None:
     )
 
 
-def _evidence(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
+def evidence(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
+    """The numbered facts; what they say only when all of it is asked for."""
     if not bundle.evidence:
         return
     screen.heading("Evidence")
@@ -109,7 +111,8 @@ def _evidence(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
         screen.line("  --evidence shows what they say", "dim")
 
 
-def _decisions(screen: Screen, bundle: Bundle) -> None:
+def decisions(screen: Screen, bundle: Bundle) -> None:
+    """Who chose what and why, and what else was considered."""
     for decision in bundle.decisions:
         screen.heading(f"Decision of {decision.decider}")
         cited = ", ".join(f"[{number}]" for number in decision.cited)
@@ -149,6 +152,7 @@ def show_plan(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
                 ("entry", plan.entry),
                 ("hosts", ", ".join(plan.hosts)),
                 ("touches also", ", ".join(plan.delegates)),
+                ("blast radius", radius_words(bundle.radius)),
                 ("variables", variables),
                 ("hash", plan.hash),
             ]
@@ -164,14 +168,50 @@ def rehearsal(bundle: Bundle) -> Run | None:
 
 def _rehearsal(screen: Screen, run: Run, *, whole: bool) -> None:
     screen.heading(f"Rehearsal: {run.outcome or 'under way'}")
-    screen.pairs([("showed", run.reason), ("fidelity", _fidelity(run.fidelity))])
+    screen.pairs([("showed", run.reason), ("fidelity", fidelity_words(run))])
+    screen.pairs((f"  {kind_words(task.kind)}", task.task) for task in run.fidelity.tasks)
     screen.diff(run.diff, "  ", None if whole else DIFF_LINES)
 
 
-def _fidelity(fidelity: Fidelity) -> str:
-    hidden = [t for t in fidelity.tasks if t.kind not in ("simulated", "really_ran")]
-    share = f"{fidelity.share:.0%} of the changing tasks were really shown"
-    return share + "".join(f"; {brief(task.task)}: {task.kind}" for task in hidden)
+def show_pack(screen: Screen, pack: Pack, *, whole: bool) -> None:
+    """All that a person needs to answer, the most important first."""
+    show_brief(screen, pack)
+    show_plan(screen, pack.bundle, whole=whole)
+    decisions(screen, pack.bundle)
+    show_verdict(screen, pack.bundle)
+    _record(screen, pack)
+    evidence(screen, pack.bundle, whole=whole)
+
+
+def show_brief(screen: Screen, pack: Pack) -> None:
+    """What fires, what is asked, and what it would touch."""
+    alert, brief_ = pack.incident.alert, pack.brief
+    summary = alert.annotations.get("summary") or alert.annotations.get("description") or ""
+    approvers = ", ".join(brief_.approvers) if brief_ else ""
+    screen.pairs(
+        [
+            ("fires", f"{alert.name} since {moment(alert.starts_at)} ({age(alert.starts_at)})"),
+            ("says", brief(summary, 300)),
+            ("would run", f"{pack.bundle.incident.entry}: {brief_.title if brief_ else ''}"),
+            ("which", brief_.description if brief_ else ""),
+            ("risk", brief_.risk if brief_ else ""),
+            ("touches", pack.radius),
+            ("undo", pack.undo),
+            ("record", pack.record),
+            ("approvers", approvers),
+        ]
+    )
+
+
+def _record(screen: Screen, pack: Pack) -> None:
+    last = pack.brief.record.last if pack.brief else ()
+    if not last:
+        return
+    screen.heading(f"Past results: {pack.record}")
+    for each in last:
+        result = each.result or "not verified"
+        line = f"  incident {each.incident}, {age(each.at)}, {', '.join(each.hosts)}: {result}"
+        screen.line(line, STYLES.get(str(result), ""))
 
 
 def _approvals(screen: Screen, approvals: tuple[Approval, ...]) -> None:

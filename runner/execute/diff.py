@@ -13,6 +13,9 @@ import json
 import re
 from typing import Any
 
+_TITLE = re.compile(r"# \S+ · ")
+_PATH = re.compile(r"^(?:---|\+\+\+) (?:before: |after: )?(/\S+)", re.MULTILINE)
+
 MAX_SIDE = 1_000_000  # characters that are compared line by line
 
 _VOLATILE = (
@@ -39,6 +42,44 @@ def hash_of(text: str) -> str:
     for pattern, word in _VOLATILE:
         text = pattern.sub(word, text)
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+
+
+def bounded(text: str, most: int) -> str:
+    """`text`, or its beginning with the hash of all of it: a change behind the cut is still seen.
+
+    The hash leaves out times and temporary paths, so that the same change gives the same note.
+    """
+    if len(text) <= most:
+        return text
+    return f"{text[:most]}\n[cut: the whole diff has sha256 {hash_of(text)}]"
+
+
+def differing(before: str, now: str) -> list[str]:
+    """Where two diffs of a whole run differ: `web1 · mark : Write the text (/etc/motd)`, sorted."""
+    left, right = _sections(before), _sections(now)
+    names = {
+        name
+        for name in {*left, *right}
+        if hash_of(left.get(name, "")) != hash_of(right.get(name, ""))
+    }
+    return sorted(_named(name, right.get(name) or left.get(name, "")) for name in names)
+
+
+def _sections(text: str) -> dict[str, str]:
+    """Title → diff, as `rehearsal.diff_of` joins them."""
+    found: dict[str, str] = {}
+    title = ""
+    for line in text.splitlines():
+        if _TITLE.match(line):
+            title = line[2:]
+        found[title] = f"{found.get(title, '')}{line}\n"
+    return found
+
+
+def _named(title: str, text: str) -> str:
+    paths = sorted({match[1] for match in _PATH.finditer(text)})
+    where = f" ({', '.join(paths[:3])})" if paths else ""
+    return f"{title or 'the diff'}{where}"
 
 
 def _part(part: Any) -> str:

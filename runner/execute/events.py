@@ -14,12 +14,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.execute.diff import unified
+from runner.execute.diff import bounded, hash_of, unified
 
 Event = dict[str, Any]
 
 MAX_TEXT = 4_000  # characters of one text of a result
-MAX_DIFF = 200_000  # characters of one result's diff
+#: Characters of one result's diff. Below what masking keeps of a text, so that the note of
+#: what is missing is never cut off itself.
+MAX_DIFF = 60_000
 MAX_ITEMS = 200  # items of a loop
 MAX_LOG = 16_000_000  # bytes of one run's log; statuses are still kept above it
 
@@ -102,13 +104,21 @@ def cut(text: str, most: int) -> str:
 def _result(result: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: _small(result[key]) for key in _KEPT if key in result}
     if result.get("diff"):
-        kept["diff"] = cut(unified(result["diff"]), MAX_DIFF)
+        kept["diff"] = bounded(unified(result["diff"]), MAX_DIFF)
     items = result.get("results")
     if isinstance(items, list):
         dicts = [item for item in items if isinstance(item, dict)]
         kept["items"] = [_result(item) for item in dicts[:MAX_ITEMS]]
         kept["more_items"] = max(0, len(dicts) - MAX_ITEMS)
+        if rest := _rest(dicts[MAX_ITEMS:]):
+            kept["items"].append({"diff": rest})
     return kept
+
+
+def _rest(items: list[dict[str, Any]]) -> str:
+    """A note of what the items that are not kept would change; empty when nothing."""
+    text = "\n".join(filter(None, (unified(item.get("diff") or []) for item in items)))
+    return f"[{len(items)} more items; their diff has sha256 {hash_of(text)}]" if text else ""
 
 
 def _lost(shown: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from runner.bundle import Bundle
 from runner.incident import Approval, Incident, Purpose, Run, State, Transition
 from runner.notify.inert import Cleaner, Own
+from runner.pack import Pack, radius_words
 from runner.text import cut, visible
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -65,13 +66,16 @@ class Writer:
         values: dict[str, Any] = {"environment": self.environment, "transition": transition}
         if bundle is None:
             return values | {"incident": None, "link": None}
+        question = _question(transition, bundle)
         return values | {
             "incident": bundle.incident,
             "link": self._link(bundle.incident),
             "moved_on": bundle.incident.state if _moved_on(transition, bundle) else None,
             "verdict": bundle.verdict,
+            "radius": radius_words(bundle.radius),
             "diff": _diff(bundle),
-            "approval": _question(transition, bundle),
+            "approval": question,
+            "pack": Pack(question=question, bundle=bundle) if question else None,
             "runs": [run for run in bundle.runs if run.purpose is not Purpose.REHEARSAL],
             "verifications": bundle.verifications,
             "escalated": transition.action == State.ESCALATED,

@@ -12,8 +12,19 @@ from runner.policy import calendar, ceilings, decision, frequency, radius
 from runner.policy.capacity import capacity
 from runner.policy.case import Case, PastRun, Rule
 from runner.policy.fidelity import judge_rehearsal
+from runner.policy.radius import measure
 
-__all__ = ["RULES", "Case", "PastRun", "Rule", "judge", "judge_rehearsal"]
+__all__ = [
+    "RADIUS",
+    "RULES",
+    "STANDING",
+    "Case",
+    "PastRun",
+    "Rule",
+    "judge",
+    "judge_rehearsal",
+    "measure",
+]
 
 RULES: tuple[Rule, ...] = (
     ceilings.configuration,
@@ -35,6 +46,23 @@ RULES: tuple[Rule, ...] = (
     radius.unknown_radius,
     capacity,
     frequency.cooldown,
+    frequency.entry_rate,
+    frequency.global_rate,
+    frequency.breaker,
+    calendar.freeze,
+)
+
+#: What may have changed between the verdict and the run: looked at once more right before it.
+RADIUS: tuple[Rule, ...] = (radius.max_hosts, radius.failure_domains, capacity)
+
+#: What can be said of an entry without an alert and without hosts.
+STANDING: tuple[Rule, ...] = (
+    ceilings.configuration,
+    ceilings.entry,
+    ceilings.earned,
+    ceilings.pause,
+    decision.risk,
+    radius.unknown_radius,
     frequency.entry_rate,
     frequency.global_rate,
     frequency.breaker,

@@ -10,45 +10,66 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from runner.incident import Level, Reason
+from runner.incident import GroupReach, Level, Reason
 from runner.policy.case import Case
 
 VARIABLE = "runner_min_available"
-GREYLIST = "greylisted"
-_NOT_SERVING = frozenset({GREYLIST, "ungrouped"})  #: groups that say nothing of a service
+EVERYTHING = "all"
+GREYLIST = "greylisted"  #: a group of the inventory
+GREYLISTED = "runner_greylisted"  #: a variable that says the same of one host
+NOT_SERVING = frozenset({GREYLIST, "ungrouped"})  #: groups that say nothing of a service
 _SHARE = re.compile(r"(\d{1,3})\s*%")
 _COUNT = re.compile(r"\d{1,6}")
 
 
-@dataclass(frozen=True)
-class _Group:
-    """A group that must keep `needed` of its `members` in service."""
-
-    name: str
-    members: frozenset[str]
-    needed: int
-
-
 def capacity(case: Case) -> Iterator[Reason]:
     """A run that would leave too few healthy hosts of a group does not start."""
-    groups, problems = _groups(case)
+    reached, problems = reaches(case)
     yield from problems
+    bound = {host for reach in reached if reach.needed is not None for host in reach.touched}
     asking = [host for host in case.reach if VARIABLE in case.variables.get(host, {})]
-    bound = {host for group in groups for host in group.members}
     if not problems and (loose := [host for host in asking if host not in bound]):
         yield _loose(loose)
-    if groups and case.healthy is None:
+    if bound and case.healthy is None:
         yield Reason(
             rule="capacity",
             level=Level.AUTO,
             text="No health source is configured: only hosts of runs in flight and greylisted "
             "hosts count as gone.",
         )
-    for group in groups:
-        yield from _shortage(case, group)
+    yield from (_shortage(reach) for reach in reached if reach.short())
+
+
+def reaches(case: Case) -> tuple[list[GroupReach], list[Reason]]:
+    """What the run takes from each group that it touches, and what is wrong with a minimum."""
+    found, problems = [], []
+    for name, hosts in sorted(case.groups.items()):
+        members = frozenset(hosts)
+        if name in NOT_SERVING or not members & set(case.reach) or _said_by_another(case, name):
+            continue
+        minimum, problem = _minimum(case, name, members)
+        problems += [problem] if problem else []
+        found.append(_reach(case, name, members, minimum))
+    return found, problems
+
+
+def _said_by_another(case: Case, name: str) -> bool:
+    """Whether the group `all` is just another name of a group that says what it is."""
+    hosts = set(case.groups[name])
+    named = (set(of) for group, of in case.groups.items() if group not in (*NOT_SERVING, name))
+    return name == EVERYTHING and hosts in named
+
+
+def greylisted(case: Case) -> frozenset[str]:
+    """Hosts with early signs: they are in service, but nobody counts on them."""
+    marked = {
+        host
+        for host, variables in case.variables.items()
+        if variables.get(GREYLISTED, False) not in (False, None, "", "false", "no", 0)
+    }
+    return frozenset(marked | set(case.groups.get(GREYLIST, ())))
 
 
 def needed(value: Any, size: int) -> int | None:
@@ -64,23 +85,37 @@ def needed(value: Any, size: int) -> int | None:
     return math.ceil(size * int(share[1]) / 100)
 
 
-def _groups(case: Case) -> tuple[list[_Group], list[Reason]]:
-    reach, found, problems = set(case.reach), [], []
-    for name, hosts in sorted(case.groups.items()):
-        members = frozenset(hosts)
-        if name in _NOT_SERVING or not members & reach:
-            continue
-        values = [_asked(case, host, name) for host in sorted(members)]
-        given = [value for value in values if value is not None]
-        if not given or (len(given) < len(members) and not _named(case, members, name)):
-            continue
-        counts = [needed(value, len(members)) for value in given]
-        known = [count for count in counts if count is not None]
-        if len(known) < len(counts):
-            problems.append(_unreadable(name, given[counts.index(None)]))
-        else:
-            found.append(_Group(name, members, max(known)))
-    return found, problems
+def _minimum(case: Case, group: str, members: frozenset[str]) -> tuple[int | None, Reason | None]:
+    """(how many hosts of the group must stay, or None; what is wrong with what it asks)."""
+    values = [_asked(case, host, group) for host in sorted(members)]
+    given = [value for value in values if value is not None]
+    if not given or (len(given) < len(members) and not _named(case, members, group)):
+        return None, None
+    counts = [needed(value, len(members)) for value in given]
+    known = [count for count in counts if count is not None]
+    if len(known) < len(counts):
+        return None, _unreadable(group, given[counts.index(None)])
+    return max(known), None
+
+
+def _reach(case: Case, group: str, members: frozenset[str], minimum: int | None) -> GroupReach:
+    health = case.healthy or {}
+    touched = members & set(case.reach)
+    sick = {h for h in members if case.healthy is not None and health.get(h) is not True}
+    busy = members & case.busy
+    grey = members & greylisted(case)
+    return GroupReach(
+        group=group,
+        size=len(members),
+        touched=tuple(sorted(touched)),
+        staying=tuple(sorted(members - touched - sick - busy - grey)),
+        needed=minimum,
+        # What is broken already cannot be taken away.
+        takes=any(health.get(host) is not False for host in touched),
+        busy=len(busy),
+        sick=len(sick),
+        grey=len(grey),
+    )
 
 
 def _asked(case: Case, host: str, group: str) -> Any:
@@ -94,24 +129,13 @@ def _named(case: Case, members: frozenset[str], group: str) -> bool:
     return any(isinstance(value, dict) and group in value for value in values)
 
 
-def _shortage(case: Case, group: _Group) -> Iterator[Reason]:
-    """A reason if the run takes a serving host of `group` and too few are left."""
-    health = case.healthy or {}
-    taken = group.members & set(case.reach)
-    if all(health.get(host) is False for host in taken):
-        return  # what is broken already cannot be taken away
-    sick = {h for h in group.members if case.healthy is not None and health.get(h) is not True}
-    busy = group.members & case.busy
-    grey = group.members & set(case.groups.get(GREYLIST, ()))
-    left = len(group.members - taken - sick - busy - grey)
-    if left < group.needed:
-        yield Reason(
-            rule="capacity",
-            level=Level.REHEARSE,
-            text=f"Group {group.name} would keep {left} of {len(group.members)} hosts, needs "
-            f"{group.needed}: {len(taken)} in this run, {len(busy)} in other runs, "
-            f"{len(sick)} unhealthy or of unknown health, {len(grey)} greylisted.",
-        )
+def _shortage(reach: GroupReach) -> Reason:
+    text = (
+        f"Group {reach.group} would keep {reach.left} of {reach.size} hosts, needs "
+        f"{reach.needed}: {len(reach.touched)} in this run, {reach.busy} in other runs, "
+        f"{reach.sick} unhealthy or of unknown health, {reach.grey} greylisted."
+    )
+    return Reason(rule="capacity", level=Level.REHEARSE, text=text)
 
 
 def _unreadable(group: str, value: Any) -> Reason:

@@ -15,9 +15,6 @@ from runner.catalog.entry import Entry
 from runner.config import Config
 from runner.incident import Alert, Decision, Level, Outcome, Purpose, Reason, Result
 
-#: Purposes that change hosts; rehearsals and probes are free.
-ACTING = frozenset({Purpose.REMEDIATION, Purpose.UNDO})
-
 
 @dataclass(frozen=True, kw_only=True)
 class PastRun:
@@ -34,7 +31,7 @@ class PastRun:
     @property
     def acted(self) -> bool:
         """Whether it was started to change something."""
-        return self.purpose in ACTING
+        return self.purpose.acts
 
     @property
     def failed(self) -> bool:
@@ -62,7 +59,7 @@ class Case:
     groups: Mapping[str, tuple[str, ...]]  #: every group with all its hosts
     #: host → healthy, None where the source does not know; None without any source
     healthy: Mapping[str, bool | None] | None = None
-    busy: frozenset[str] = frozenset()  #: hosts of other runs in flight
+    busy: frozenset[str] = frozenset()  #: hosts that other runs in flight may be changing
     history: tuple[PastRun, ...] = ()
     incident: int | None = None  #: its own earlier attempts are no reason to cool down
     earned: Reason | None = None  #: what (entry, alert, environment) has earned

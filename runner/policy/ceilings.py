@@ -11,6 +11,8 @@ from typing import Any
 from runner.incident import Level, Reason
 from runner.policy.case import Case
 
+VARIABLE = "runner_level"
+
 
 def configuration(case: Case) -> Iterator[Reason]:
     """`level:` of runner.yml."""
@@ -65,10 +67,10 @@ def _of_host(case: Case, host: str) -> Reason | None:
     if host not in case.variables:
         text = f"{host} is not in the inventory, so what it allows is not known."
         return Reason(rule="hosts", level=Level.APPROVE, text=text)
-    if "runner_level" not in case.variables[host]:
+    if VARIABLE not in case.variables[host]:
         return None
-    value = case.variables[host]["runner_level"]
-    level = _level(value)
+    value = case.variables[host][VARIABLE]
+    level = level_of(value)
     if level is None:
         known = ", ".join(Level)
         text = f"{host} sets runner_level to {str(value)[:40]!r}, which is none of {known}."
@@ -76,7 +78,8 @@ def _of_host(case: Case, host: str) -> Reason | None:
     return Reason(rule="hosts", level=level, text=f"{host} allows {level} (runner_level).")
 
 
-def _level(value: Any) -> Level | None:
+def level_of(value: Any) -> Level | None:
+    """The level that a host's variable names; None when it is none."""
     try:
         return Level(value)
     except ValueError:

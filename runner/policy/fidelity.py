@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from runner.catalog.entry import Entry
 from runner.config import Policy
 from runner.incident import Fidelity, Level, Outcome, Reason, Verdict
+
+HIDDEN = frozenset({"skipped", "fed_by_skipped"})
 
 
 def judge_rehearsal(
@@ -15,14 +17,22 @@ def judge_rehearsal(
     outcome: Outcome | None,
     policy: Policy,
     entry: Entry,
+    strangers: Iterable[str] = (),
 ) -> Verdict:
     """`verdict` with what the rehearsal showed; never a higher level.
 
-    `outcome` is None when no rehearsal ran, which only `rehearsal: none` excuses.
+    `outcome` is None when no rehearsal ran, which only `rehearsal: none` excuses. `strangers`
+    are hosts that the rehearsal was seen to touch outside of the plan.
     """
-    added = tuple(_reasons(fidelity, outcome, policy, entry))
+    added = (*_strangers(strangers), *_reasons(fidelity, outcome, policy, entry))
     level = Level.lowest(verdict.level, *(reason.level for reason in added))
     return Verdict(level=level, reasons=(*verdict.reasons, *added))
+
+
+def _strangers(strangers: Iterable[str]) -> Iterator[Reason]:
+    if names := sorted(set(strangers)):
+        text = f"The rehearsal touched {', '.join(names)}, which the plan does not name."
+        yield Reason(rule="radius", level=Level.REHEARSE, text=text)
 
 
 def _reasons(
@@ -39,7 +49,14 @@ def _reasons(
     share = fidelity.share if fidelity is not None else 0.0
     if not share >= policy.min_fidelity:
         text = (
-            f"The rehearsal showed {share:.0%} of the tasks, "
+            f"The rehearsal showed {share:.0%} of the tasks{_hidden(fidelity)}, "
             f"policy.min_fidelity is {policy.min_fidelity:.0%}."
         )
         yield Reason(rule="fidelity", level=Level.APPROVE, text=text)
+
+
+def _hidden(fidelity: Fidelity | None) -> str:
+    """What was not shown, by kind: ` (2 skipped, 1 fed by skipped)`."""
+    counts = fidelity.counts if fidelity is not None else {}
+    hidden = [f"{n} {kind.replace('_', ' ')}" for kind, n in counts.items() if kind in HIDDEN]
+    return f" ({', '.join(hidden)})" if hidden else ""

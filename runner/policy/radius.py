@@ -1,13 +1,35 @@
-"""Blast radius: how many hosts and failure domains one run may touch."""
+"""Blast radius: what one run touches, and how many hosts and failure domains it may."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runner.incident import Level, Reason
+from runner.incident import BlastRadius, Level, Reason
+from runner.policy.capacity import EVERYTHING, reaches
 from runner.policy.case import Case
 
 DOMAIN = "runner_failure_domain"
+
+
+def measure(case: Case) -> BlastRadius:
+    """What the run touches and what stays in service, from the same facts as the rules."""
+    groups, _ = reaches(case)
+    # The group of everything says something only where it has a minimum.
+    told = [reach for reach in groups if reach.needed is not None or reach.group != EVERYTHING]
+    plan = sorted(set(case.hosts))
+    return BlastRadius(
+        hosts=tuple(plan),
+        delegates=tuple(host for host in case.reach if host not in plan),
+        groups=tuple(sorted(told, key=lambda reach: (reach.needed is None, reach.size))),
+        domains=_domains(case),
+        unknown=case.unknown_radius,
+        health=case.healthy is not None,
+    )
+
+
+def _domains(case: Case) -> tuple[str, ...]:
+    given = (case.variables.get(host, {}).get(DOMAIN) for host in case.reach)
+    return tuple(sorted({str(domain) for domain in given if domain is not None}))
 
 
 def max_hosts(case: Case) -> Iterator[Reason]:
@@ -27,7 +49,7 @@ def max_hosts(case: Case) -> Iterator[Reason]:
 def failure_domains(case: Case) -> Iterator[Reason]:
     """Two failure domains at once do not start; an unknown one needs a person."""
     domains = {host: case.variables.get(host, {}).get(DOMAIN) for host in case.reach}
-    known = sorted({str(domain) for domain in domains.values() if domain is not None})
+    known = _domains(case)
     if len(known) > 1:
         text = f"The run would touch {len(known)} failure domains at once: {', '.join(known)}."
         yield Reason(rule="failure_domain", level=Level.REHEARSE, text=text)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from runner import pack
 from runner.incident import Level, State
 from runner.project import Project
 from runner.steps.progress import load, passed
-from runner.store import approvals, incidents, records
+from runner.store import approvals, incidents, radii, records
 
 
 def ask(project: Project, incident_id: int) -> bool:
@@ -23,6 +24,7 @@ def ask(project: Project, incident_id: int) -> bool:
         if incident.level is Level.AUTO:
             return incidents.move(tx, incident_id, State.APPROVED, "level auto: no person is asked")
         now = datetime.now(UTC)
+        brief = pack.brief_of(tx, incident, project.catalog.get(plan.entry), project.catalog)
         question = approvals.ask(
             tx,
             incident=incident_id,
@@ -30,8 +32,11 @@ def ask(project: Project, incident_id: int) -> bool:
             requested_by=incident.requested_by or "runner",
             requested_at=now,
             expires_at=now + project.config.approval.expires,
+            brief=brief,
         )
-        reason = f"approval {question.id}: {plan.entry} on {', '.join(plan.hosts)}"
+        radius = pack.radius_words(radii.of_incident(tx, incident_id))
+        touches = f": {radius}" if radius else ""
+        reason = f"approval {question.id}: {plan.entry} on {', '.join(plan.hosts)}{touches}"
         detail = {"approval": question.id, "plan": plan.hash}
         incidents.move(tx, incident_id, State.WAITING, reason, detail=detail)
     return False

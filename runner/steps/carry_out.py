@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from runner import approve, policy
 from runner import plan as plans
 from runner.catalog.entry import Entry
-from runner.errors import RemoteError, RunnerError, StoreError
-from runner.incident import Incident, Outcome, Plan, Purpose, Run, State
+from runner.config import Approval as Settings
+from runner.errors import Refused, RemoteError, RunnerError, StoreError
+from runner.execute.diff import differing
+from runner.incident import (
+    Approval,
+    BlastRadius,
+    Incident,
+    Level,
+    Outcome,
+    Plan,
+    Purpose,
+    Run,
+    State,
+)
 from runner.intake.alertmanager import Standing
+from runner.plan import MOST_NAMED
 from runner.project import Project
+from runner.steps.judge import case_of
 from runner.steps.perform import Job, perform
 from runner.steps.progress import end, escalate, load
 from runner.steps.rehearse import check
 from runner.steps.waiting import for_hosts
-from runner.store import approvals, incidents, records, runs, switches
+from runner.store import approvals, incidents, radii, records, runs, switches
+from runner.text import visible
 
 #: An attempt that never started, because the runner went away, may be made again so often.
 STARTS = 3
@@ -79,12 +97,12 @@ def _once(project: Project, incident: Incident, entry: Entry, attempt: int) -> R
 
 def _start(project: Project, job: Job) -> Run:
     """The pre-flight and the run, together: between the two nothing else happens."""
-    preflight(project, job.incident, job.entry, job.plan)
+    radius = preflight(project, job.incident, job.entry, job.plan)
     with project.database.write() as tx:
         reason = f"{job.entry.id} on {', '.join(job.plan.hosts)}, attempt {job.attempt}"
         expected = {State.APPROVED, State.VERIFYING}
         incidents.move(tx, job.incident, State.RUNNING, reason, expected=expected)
-    return perform(project, job)
+    return perform(project, replace(job, radius=radius))
 
 
 def _recheck(project: Project, incident: Incident, entry: Entry, plan: Plan) -> None:
@@ -95,11 +113,21 @@ def _recheck(project: Project, incident: Incident, entry: Entry, plan: Plan) -> 
     if not (run.outcome and run.outcome.completed):
         raise Stale(State.ESCALATED, f"check mode now ends {run.outcome}: {run.reason}")
     if run.diff_hash != plan.diff:
-        raise Stale(State.CANCELLED, "what check mode would change is no longer what was approved")
+        with project.database.read() as tx:
+            before = runs.of_incident(tx, incident.id)
+        raise Stale(State.CANCELLED, _no_longer(before, run))
 
 
-def preflight(project: Project, incident_id: int, entry: Entry, plan: Plan) -> None:
-    """Raise Stale unless everything that let the plan through still holds."""
+def _no_longer(before: tuple[Run, ...], now: Run) -> str:
+    """Names where on the hosts something changed since the person saw the diff."""
+    shown = next((r.diff for r in reversed(before) if r.purpose is Purpose.REHEARSAL), "")
+    places = "; ".join(visible(place) for place in differing(shown, now.diff)[:MOST_NAMED])
+    text = "what check mode would change is no longer what was approved"
+    return f"{text}: {places}" if places else text
+
+
+def preflight(project: Project, incident_id: int, entry: Entry, plan: Plan) -> BlastRadius:
+    """The blast radius as it is now. Raises Stale unless all that let the plan through holds."""
     incident = load(project, incident_id)
     if incident.cancel_requested:
         raise Stale(State.CANCELLED, "a person cancelled it before it ran")
@@ -107,9 +135,37 @@ def preflight(project: Project, incident_id: int, entry: Entry, plan: Plan) -> N
         if reason := switches.paused(tx):
             raise Stale(State.CANCELLED, reason)
         firing = incidents.still_firing(tx, incident_id)
+        questions = approvals.of_incident(tx, incident_id)
+    if incident.level is not Level.AUTO:
+        _let_through(questions, plan, project.config.approval)
     _same_plan(project, incident, entry, plan)
     if incident.requested_by is None:
         _still_firing(project, incident, firing)
+    return _still_room(project, incident, entry)
+
+
+def _let_through(questions: tuple[Approval, ...], plan: Plan, settings: Settings) -> None:
+    """A state that says approved is not enough: the answer itself must be there, and count."""
+    try:
+        approve.require_given(questions, plan=plan.hash, settings=settings)
+    except Refused as error:
+        raise Stale(State.ESCALATED, str(error)) from None
+
+
+def _still_room(project: Project, incident: Incident, entry: Entry) -> BlastRadius:
+    """Hosts fail while a person thinks: capacity and domains are judged again (invariant 11).
+
+    Other runs in flight do not count here: `intend` waits for them, under its own lock.
+    """
+    case = replace(case_of(project, incident, entry), busy=frozenset())
+    verdict = policy.judge(case, policy.RADIUS)
+    if verdict.level.rank < Level.APPROVE.rank:
+        because = " ".join(reason.text for reason in verdict.limiting)
+        raise Stale(State.ESCALATED, f"it may no longer start: {because}")
+    radius = policy.measure(case)
+    with project.database.write() as tx:
+        radii.put(tx, incident.id, radius)
+    return radius
 
 
 def _same_plan(project: Project, incident: Incident, entry: Entry, plan: Plan) -> None:

@@ -206,7 +206,14 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
     advance(project, incident.id, State.UNDOING, f"undoing with {entry.id}")
     try:
         plan = draft(incident, entry, project.catalog, project.inventory())
-        job = Job(incident=incident.id, purpose=Purpose.UNDO, attempt=1, entry=entry, plan=plan)
+        job = Job(
+            incident=incident.id,
+            purpose=Purpose.UNDO,
+            attempt=1,
+            entry=entry,
+            plan=plan,
+            radius=policy.measure(replace(case, busy=frozenset())),
+        )
         run = for_hosts(project, lambda: perform(project, job))
     except StoreError:
         raise  # the step is repeated when the store is back, and finds its run if there is one

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import sqlalchemy as sa
+
 from runner import policy
 from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
@@ -21,10 +23,11 @@ from runner.incident import (
     Verdict,
 )
 from runner.inventory import locate as locate_host
+from runner.plan import delegates_of
 from runner.project import Project
 from runner.steps import opinion
 from runner.steps.progress import end, escalate, load, passed
-from runner.store import incidents, records, runs, switches, trail
+from runner.store import incidents, radii, records, runs, switches, trail
 
 #: How far back runs count for cooldowns, rates and the breaker.
 HISTORY = timedelta(days=7)
@@ -41,9 +44,11 @@ def judge(project: Project, incident_id: int) -> bool:
         entry = project.catalog.get(incident.entry or "")
     except NotFound as error:
         return escalate(project, incident_id, str(error))
-    verdict = policy.judge(case_of(project, incident, entry))
+    case = case_of(project, incident, entry)
+    verdict, radius = policy.judge(case), policy.measure(case)
     with project.database.write() as tx:
         records.put_verdict(tx, incident_id, verdict)
+        radii.put(tx, incident_id, radius)
         moved = incidents.move(
             tx, incident_id, State.JUDGED, _because(verdict), level=verdict.level
         )
@@ -91,13 +96,12 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
         decisions = records.decisions_of(tx, incident.id)
         evidence = records.evidence_of(tx, incident.id)
         paused = switches.paused(tx)
-        busy = runs.busy_hosts(tx)
-        past = runs.since(tx, now - HISTORY)
-        verified = records.verified(tx, [run.id for run in past])
+        busy = runs.acting_hosts(tx)
+        history = past_runs(tx, now - HISTORY)
     return policy.Case(
         entry=entry,
         hosts=incident.hosts,
-        touched=tuple(sorted({*incident.hosts, *found.delegates})),
+        touched=tuple(sorted({*incident.hosts, *delegates_of(found, inventory)})),
         alert=incident.alert,
         decisions=decisions,
         evidence=frozenset(item.number for item in evidence),
@@ -112,7 +116,7 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
             lambda labels: locate_host(labels, "instance", inventory).hosts,
         ),
         busy=busy,
-        history=tuple(_past(run, verified.get(run.id)) for run in past),
+        history=history,
         incident=incident.id,
         suspicions=_suspicions(project, incident, decisions, evidence),
         unknown_radius=found.unknown,
@@ -130,6 +134,13 @@ def _suspicions(
     if all(decision.decider != "model" for decision in decisions):
         return ()
     return tuple(map(str, opinion.suspicions(project, incident, evidence)))
+
+
+def past_runs(tx: sa.Connection, since: datetime) -> tuple[policy.PastRun, ...]:
+    """Real runs that started after `since`, as policy looks at them."""
+    past = runs.since(tx, since)
+    verified = records.verified(tx, [run.id for run in past])
+    return tuple(_past(run, verified.get(run.id)) for run in past)
 
 
 def _past(run: Run, verification: Result | None) -> policy.PastRun:

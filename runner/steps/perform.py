@@ -14,7 +14,7 @@ from runner.catalog.entry import Entry
 from runner.errors import RunnerError, StoreError
 from runner.execute import run as ansible
 from runner.execute.request import RunRequest, RunResult
-from runner.incident import Outcome, Plan, Purpose, Run
+from runner.incident import BlastRadius, Outcome, Plan, Purpose, Run
 from runner.project import Project
 from runner.store import incidents, runs
 from runner.store.runs import plain
@@ -38,6 +38,7 @@ class Job:
     attempt: int
     entry: Entry
     plan: Plan
+    radius: BlastRadius | None = None  #: what must still stay in service when it starts
 
 
 def perform(project: Project, job: Job) -> Run:
@@ -75,7 +76,9 @@ def _start(project: Project, job: Job) -> Run:
     )
     request = _request(project, job, run, timeout)
     with project.database.write() as tx:
-        if not runs.intend(tx, run, worker=project.worker, lock=job.plan.touched):
+        if not runs.intend(
+            tx, run, worker=project.worker, lock=job.plan.touched, radius=job.radius
+        ):
             # A worker that was taken for dead has been overtaken here; its run counts.
             return _existing(project, job)
     _still_ours(project, now)
@@ -219,6 +222,7 @@ def _columns(result: RunResult | None) -> dict[str, Any]:
         "diff_hash": result.diff_hash,
         "fidelity": runs.fidelity_to_json(result.fidelity),
         "artifacts": str(result.artifacts),
+        "seen": sorted(result.hosts_seen),
     }
 
 

@@ -68,6 +68,7 @@ def _conclude(
             run.outcome if run else None,
             project.config.policy,
             entry,
+            strangers=set(run.seen) - set(draft.touched) if run else (),
         )
         records.put_plan(tx, incident.id, plan)
         records.put_verdict(tx, incident.id, verdict)

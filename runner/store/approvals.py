@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from runner.errors import NotFound
-from runner.incident import Approval
+from runner.incident import Approval, Brief
+from runner.store.history import brief_from_json
 from runner.store.tables import approvals
 
 
@@ -19,6 +23,7 @@ def ask(
     requested_by: str,
     requested_at: datetime,
     expires_at: datetime,
+    brief: Brief | None = None,
 ) -> Approval:
     """The question about this plan; asked once, however often the step is repeated."""
     same = sa.select(approvals).where(approvals.c.incident == incident, approvals.c.plan == plan)
@@ -30,10 +35,19 @@ def ask(
             "requested_by": requested_by,
             "requested_at": requested_at,
             "expires_at": expires_at,
+            "brief": json.loads(json.dumps(asdict(brief), default=_plain)) if brief else None,
         }
         tx.execute(approvals.insert().values(values))
         row = tx.execute(same).mappings().one()
-    return Approval(**row)
+    return _from_row(row)
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _from_row(row: Any) -> Approval:
+    return Approval(**{**row, "brief": brief_from_json(row["brief"])})
 
 
 def answer(
@@ -53,22 +67,22 @@ def get(tx: sa.Connection, approval: int) -> Approval:
     row = tx.execute(sa.select(approvals).where(approvals.c.id == approval)).mappings().first()
     if row is None:
         raise NotFound(f"there is no approval {approval}; see `runner approval list`")
-    return Approval(**row)
+    return _from_row(row)
 
 
 def of_incident(tx: sa.Connection, incident: int) -> tuple[Approval, ...]:
     """The approvals of an incident, oldest first."""
     query = sa.select(approvals).where(approvals.c.incident == incident).order_by(approvals.c.id)
-    return tuple(Approval(**row) for row in tx.execute(query).mappings())
+    return tuple(_from_row(row) for row in tx.execute(query).mappings())
 
 
 def open_approvals(tx: sa.Connection) -> tuple[Approval, ...]:
     """Questions without an answer, oldest first."""
     query = sa.select(approvals).where(approvals.c.answer.is_(None)).order_by(approvals.c.id)
-    return tuple(Approval(**row) for row in tx.execute(query).mappings())
+    return tuple(_from_row(row) for row in tx.execute(query).mappings())
 
 
 def overdue(tx: sa.Connection, now: datetime) -> tuple[Approval, ...]:
     """Questions that nobody answered in time."""
     query = sa.select(approvals).where(approvals.c.answer.is_(None), approvals.c.expires_at <= now)
-    return tuple(Approval(**row) for row in tx.execute(query).mappings())
+    return tuple(_from_row(row) for row in tx.execute(query).mappings())

@@ -95,6 +95,8 @@ def put_plan(tx: sa.Connection, incident: int, plan: Plan) -> None:
         "hosts": list(plan.hosts),
         "delegates": list(plan.delegates),
         "variables": dict(plan.variables),
+        "files": dict(plan.files),
+        "inventory": {host: dict(names) for host, names in plan.inventory.items()},
     }
     tx.execute(plans.insert().values(row))
 
@@ -104,8 +106,13 @@ def plan_of(tx: sa.Connection, incident: int) -> Plan | None:
     row = tx.execute(sa.select(plans).where(plans.c.incident == incident)).mappings().first()
     if row is None:
         return None
-    lists = {"hosts": tuple(row["hosts"]), "delegates": tuple(row["delegates"])}
-    return Plan(**_without(row, "incident") | lists)
+    made = {
+        "hosts": tuple(row["hosts"]),
+        "delegates": tuple(row["delegates"]),
+        "files": row["files"] or {},
+        "inventory": row["inventory"] or {},
+    }
+    return Plan(**_without(row, "incident") | made)
 
 
 def put_verification(

@@ -15,6 +15,7 @@ _OF_INCIDENT = (
     tables.decisions,
     tables.verdicts,
     tables.plans,
+    tables.blast_radii,
     tables.verifications,
     tables.approvals,
     tables.model_calls,

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from runner.errors import NotFound
-from runner.incident import Fidelity, Outcome, Purpose, Run, TaskFidelity
+from runner.incident import BlastRadius, Fidelity, Outcome, Purpose, Run, TaskFidelity
 from runner.store.tables import host_locks, runs, workers
 
 
@@ -27,16 +27,26 @@ class WorkerDead(Exception):
     """This worker was marked dead: another one has taken over and may already be running."""
 
 
-def intend(tx: sa.Connection, run: Run, *, worker: str, lock: Sequence[str]) -> bool:
+def intend(
+    tx: sa.Connection,
+    run: Run,
+    *,
+    worker: str,
+    lock: Sequence[str],
+    radius: BlastRadius | None = None,
+) -> bool:
     """Write the intent to run and lock every host of `lock`, all or nothing.
 
     False when this very run (incident, purpose, attempt) was intended before: never start it
-    again. Raises HostsBusy when a host is taken and WorkerDead when this worker may not start
-    anything any more; the caller's transaction must then be rolled back.
+    again. Raises HostsBusy when a host is taken, or when other runs leave too little of a group
+    of `radius`, and WorkerDead when this worker may not start anything any more; the caller's
+    transaction must then be rolled back.
     """
     if find(tx, run.incident, run.purpose, run.attempt) is not None:
         return False
     require_alive(tx, worker)
+    if radius is not None:
+        _require_room(tx, radius)
     tx.execute(runs.insert().values(_to_row(run) | {"worker": worker}))
     taken = [
         {"host": host, "run": run.id, "taken_at": run.started_at} for host in sorted(set(lock))
@@ -57,6 +67,28 @@ def require_alive(tx: sa.Connection, worker: str) -> None:
     # Locked against the reaper's update, so that it cannot be marked dead in between.
     if tx.execute(alive.with_for_update()).first() is None:
         raise WorkerDead(f"worker {worker} was taken over")
+
+
+def _require_room(tx: sa.Connection, radius: BlastRadius) -> None:
+    """Raise HostsBusy when runs in flight and this one together leave too little (invariant 11)."""
+    if tx.dialect.name == "postgresql":
+        # Nobody else may take a host between this look and our own locks.
+        tx.execute(sa.text("LOCK TABLE host_locks IN SHARE ROW EXCLUSIVE MODE"))
+    acting = acting_hosts(tx)
+    if radius.crowded(acting):
+        short = [reach for reach in radius.groups if reach.short(acting)]
+        raise HostsBusy({host for reach in short for host in acting & set(reach.staying)})
+
+
+def acting_hosts(tx: sa.Connection) -> frozenset[str]:
+    """Hosts that a run may be changing now. Check mode and probes take nothing out of service."""
+    acting = [str(purpose) for purpose in Purpose if purpose.acts]
+    query = (
+        sa.select(host_locks.c.host)
+        .join(runs, runs.c.id == host_locks.c.run)
+        .where(runs.c.purpose.in_(acting))
+    )
+    return frozenset(tx.execute(query).scalars())
 
 
 def busy_hosts(tx: sa.Connection, hosts: Collection[str] | None = None) -> frozenset[str]:
@@ -162,6 +194,7 @@ def from_row(row: Any) -> Run:
         diff_hash=row["diff_hash"],
         fidelity=Fidelity(tasks=tuple(TaskFidelity(**task) for task in tasks)),
         artifacts=row["artifacts"],
+        seen=tuple(row["seen"] or ()),
     )
 
 

@@ -179,6 +179,16 @@ plans = Table(
     Column("content", String(64), nullable=False),
     Column("diff", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Column("files", JSON),
+    Column("inventory", JSON),
+)
+
+#: What the run can touch and what stays meanwhile, as policy saw it with the latest verdict.
+blast_radii = Table(
+    "blast_radii",
+    metadata,
+    Column("incident", Identity, primary_key=True),
+    Column("radius", JSON, nullable=False),
 )
 
 #: The intent is the row; the outcome comes later. Never deleted while open.
@@ -204,6 +214,7 @@ runs = Table(
     Column("diff", Text, nullable=False, server_default=""),
     Column("diff_hash", String(64), nullable=False, server_default=""),
     Column("fidelity", JSON),
+    Column("seen", JSON),
     UniqueConstraint("incident", "purpose", "attempt"),
     Index("ix_runs_started_at", "started_at"),
     Index("ix_runs_entry", "entry"),
@@ -244,6 +255,7 @@ approvals = Table(
     Column("answered_by", Text),
     Column("answered_at", UtcTime),
     Column("comment", Text, nullable=False, server_default=""),
+    Column("brief", JSON),
     UniqueConstraint("incident", "plan"),
 )
 

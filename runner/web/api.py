@@ -10,7 +10,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from runner import acts, bundle
+from runner import acts, bundle, pack
 from runner.errors import Refused
 from runner.incident import Approval, Incident, Level, State
 from runner.project import Project
@@ -80,6 +80,14 @@ class IncidentPage(BaseModel):
 
     incidents: list[Incident]
     next: int | None = Field(description="`before` of the next page; null at the end.")
+
+
+class Asking(BaseModel):
+    """A question with everything that is known of what it asks."""
+
+    approval: Approval
+    incident: bundle.Bundle
+    words: dict[str, str] = Field(description="Radius, fidelity, record and undo in words.")
 
 
 class Made(BaseModel):
@@ -167,6 +175,17 @@ def read_approval(project: Opened, id: Id) -> Response:
     """One question and, once given, its answer."""
     with project.database.read() as tx:
         return Json(approvals.get(tx, id))
+
+
+@router.get(
+    "/approvals/{id}/pack", response_model=Asking, responses=documented(404), tags=["approvals"]
+)
+def read_pack(project: Opened, id: Id) -> Response:
+    """One question with all that is needed to answer it, and the same in words."""
+    with project.database.read() as tx:
+        asked = pack.load(tx, id)
+    words = {name: getattr(asked, name) for name in ("radius", "fidelity", "record", "undo")}
+    return Json({"approval": asked.question, "incident": asked.bundle, "words": words})
 
 
 @router.post(

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import RedirectResponse, Response
 
-from runner import acts, bundle
+from runner import acts, bundle, pack
 from runner.incident import ENDED, Incident, State
 from runner.project import Project
-from runner.store import approvals, incidents, switches
+from runner.store import approvals, incidents, radii, switches
 from runner.text import storable
 from runner.web import entries, views
 from runner.web.api import MAX_ID, By, Id, Opened
@@ -99,7 +99,30 @@ def approvals_page(request: Request, project: Opened, by: By) -> Response:
         about: dict[int, Incident] = {
             item.incident: incidents.get(tx, item.incident) for item in questions
         }
-    return _page(request, project, by, "approvals.html", questions=questions, about=about)
+        touched = radii.of_incidents(tx, list(about))
+    radius = {number: pack.radius_words(touched.get(number)) for number in about}
+    return _page(
+        request, project, by, "approvals.html", questions=questions, about=about, radius=radius
+    )
+
+
+@router.get("/approvals/{id}")
+def approval_page(request: Request, project: Opened, by: By, id: Id) -> Response:
+    """All that is needed to answer one question, and the place to answer it."""
+    with project.database.read() as tx:
+        asked = pack.load(tx, id)
+    may = by.may(Permission.ANSWER)
+    return _page(request, project, by, "approval.html", pack=asked, may_answer=may)
+
+
+@router.get("/approvals/{id}/file")
+def approval_file(project: Opened, id: Id) -> Response:
+    """The same as one file, to be kept or sent."""
+    with project.database.read() as tx:
+        asked = pack.load(tx, id)
+    name = f'attachment; filename="approval-{id}.html"'
+    content = views.pack_file(asked, project.config.environment)
+    return HTMLResponse(content, headers={"Content-Disposition": name})
 
 
 @router.get("/catalog")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from markupsafe import Markup, escape
 from runner import duration
 from runner.bundle import to_json
 from runner.incident import Transition
+from runner.pack import Pack, kind_words, radius_words
 from runner.text import cut, visible
 
 MAX_SHOWN = 100_000  #: characters of one text on a page
@@ -168,8 +171,10 @@ def _environment() -> Environment:
         "brief_duration": brief_duration,
         "compact": compact,
         "diff_lines": diff_lines,
+        "kind_words": kind_words,
         "pairs": pairs,
         "percent": percent,
+        "radius_words": radius_words,
         "pretty": pretty,
         "stamp": stamp,
         "tone": tone,
@@ -184,3 +189,25 @@ _templates = _environment()
 def render(template: str, **values: Any) -> str:
     """The page that this template makes of the values."""
     return _templates.get_template(template).render(values)
+
+
+def pack_file(pack: Pack, environment: str) -> str:
+    """The pack as one HTML file: no script, nothing fetched, every outside text escaped.
+
+    Its own policy lets a browser use this very style and nothing else, so that even a text
+    that found a way in would stay a text.
+    """
+    style = _style()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return render(
+        "pack_file.html",
+        pack=pack,
+        environment=environment,
+        style=Markup(style),  # our own file: no text from outside
+        policy=Markup(f"default-src 'none'; style-src 'sha256-{digest}'"),
+        written=datetime.now(UTC),
+    )
+
+
+def _style() -> str:
+    return (Path(__file__).parent / "static" / "style.css").read_text(encoding="utf-8")

@@ -1,0 +1,87 @@
+"""Which alerts the catalog has an entry for, told from alerting rules before anything fires.
+
+A rule sets some labels; the others come from the series that its expression gives, and from
+the server's external labels. So a matcher fits, does not fit, or depends on a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.catalog import Catalog, Entry, document
+from runner.errors import UsageError
+from runner.incident import Labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertRule:
+    """One alerting rule, as far as matchers care."""
+
+    name: str
+    labels: Labels  #: as the rule writes them, possibly templates
+    place: str  #: where it was read: a file with its group, or a server
+
+    @property
+    def known(self) -> dict[str, str]:
+        """Labels whose value is certain before it fires."""
+        literal = {name: value for name, value in self.labels.items() if "{{" not in value}
+        return literal | {"alertname": self.name}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """An entry that is eligible for a rule's alerts, if the labels of `depends` allow."""
+
+    entry: str
+    depends: tuple[str, ...] = ()  #: labels that only the alert will tell; empty: certain
+
+
+def fits(rule: AlertRule, catalog: Catalog) -> tuple[Fit, ...]:
+    """The remediation entries that may be chosen for this rule's alerts, the certain ones first."""
+    found = (_fit(rule, entry) for entry in catalog.by_kind("remediation"))
+    return tuple(sorted(filter(None, found), key=lambda fit: (len(fit.depends), fit.entry)))
+
+
+def _fit(rule: AlertRule, entry: Entry) -> Fit | None:
+    if not entry.match:
+        return None
+    known, depends = rule.known, []
+    for matcher in entry.match:
+        if matcher.label not in known:
+            depends.append(matcher.label)
+        elif not matcher.matches(known):
+            return None
+    return Fit(entry=entry.id, depends=tuple(dict.fromkeys(depends)))
+
+
+def rules_in(path: Path) -> list[AlertRule]:
+    """The alerting rules of a rule file, or of a PrometheusRule manifest.
+
+    Raises UsageError with a sentence.
+    """
+    try:
+        content = document.read(path)
+    except ValueError as error:
+        raise UsageError(f"{path}: {error}") from None
+    try:
+        return list(_rules(content, path))
+    except (TypeError, KeyError, AttributeError):
+        raise UsageError(
+            f"{path}: is not a rule file of Prometheus; it needs groups, each with name and rules"
+        ) from None
+
+
+def _rules(content: Any, path: Path) -> Iterator[AlertRule]:
+    spec = content["spec"] if content.get("kind") == "PrometheusRule" else content
+    for group in spec["groups"] or ():
+        for rule in group.get("rules") or ():
+            if rule.get("alert"):
+                labels: Mapping[Any, Any] = rule.get("labels") or {}
+                yield AlertRule(
+                    name=str(rule["alert"]),
+                    labels={str(name): str(value) for name, value in labels.items()},
+                    place=f"{path.name}, group {group['name']}",
+                )

@@ -1,0 +1,48 @@
+"""Which inventory variables an entry's play may read, as digests: a later change is found by name.
+
+The inventory may say much that changes all the time and that no play looks at, so only
+variables whose names stand in the entry's files count, those that these name in turn, and
+what steers Ansible's connection. Names that promise a secret are left out: neither is a
+digest of a password kept, nor does a new password make another plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from runner.catalog.content import Content
+
+_WORD = re.compile(r"[A-Za-z_]\w{0,127}", re.ASCII)
+_SECRET = re.compile(r"pass(wor|phr|wd|code)|secret|token|credential|private_?key", re.IGNORECASE)
+_LENGTH = 16  #: hexadecimal digits of a digest; it only has to differ
+
+
+def digests(content: Content, variables: Mapping[str, Any]) -> dict[str, str]:
+    """Variable → digest, for each of one host's `variables` that a play of this content reads."""
+    return {name: _digest(variables[name]) for name in sorted(_read(content, variables))}
+
+
+def _read(content: Content, variables: Mapping[str, Any]) -> set[str]:
+    open_ = {name for name in variables if not _SECRET.search(name)}
+    if content.indirect:
+        return open_
+    found = {name for name in open_ if name in content.words or name.startswith("ansible_")}
+    waiting = list(found)
+    while waiting:  # what a variable names in its own value is read through it
+        words = set(_WORD.findall(_written(variables[waiting.pop()])))
+        new = (words & open_) - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(_written(value).encode(errors="replace")).hexdigest()[:_LENGTH]
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

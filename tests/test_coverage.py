@@ -1,0 +1,176 @@
+"""Coverage: alert by alert, which entries there are, what it depends on, and the level now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner import acts, coverage
+from runner.catalog import load
+from runner.catalog.coverage import AlertRule, fits, rules_in
+from runner.errors import UsageError
+from runner.incident import Level
+from runner.project import Project
+from tests import small_project as small
+from tests.cli_lab import answered, call
+from tests.real_alertmanager import RealPrometheus, start_prometheus
+
+__all__ = ["start_prometheus"]  # a fixture
+
+RULES = """
+groups:
+  - name: hosts
+    rules:
+      - {alert: Down, expr: up == 0, labels: {severity: page}}
+      - {alert: Down, expr: up == 0, for: 1m, labels: {severity: info}}
+      - {alert: Full, expr: x > 1}
+      - {record: a:b, expr: y}
+  - name: others
+    rules:
+      - {alert: Strange, expr: z, labels: {team: "{{ $labels.team }}"}}
+"""
+MATCH = ['alertname=~"Down|Full"', 'severity!="info"']
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    path = tmp_path / "rules.yml"
+    path.write_text(RULES)
+    return path
+
+
+def project_with(root: Path, **options: Any) -> Path:
+    return small.make(root, entry={"match": MATCH}, **options)
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Project]:
+    made = small.project(project_with(tmp_path))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("labels", "match", "depends"),
+    [
+        ({}, ['alertname="Down"'], ()),
+        ({"severity": "page"}, ['severity="page"'], ()),
+        ({"severity": "page"}, ['severity="info"'], None),
+        ({}, ['alertname="Up"', 'severity="page"'], None),
+        ({}, ['severity="page"', 'job=~".+"', 'severity!="x"'], ("severity", "job")),
+        ({"severity": ""}, ['severity="page"'], None),
+        ({"team": "{{ $labels.team }}"}, ['team="db"'], ("team",)),
+        ({"alertname": "Other"}, ['alertname="Down"'], ()),
+        ({}, [], None),
+    ],
+)
+def test_a_matcher_fits_does_not_or_depends(
+    tmp_path: Path, labels: dict[str, str], match: list[str], depends: tuple[str, ...] | None
+) -> None:
+    small.make(tmp_path, entry={"match": match})
+    found = fits(
+        AlertRule(name="Down", labels=labels, place=""),
+        load(tmp_path / "playbooks", (tmp_path / "roles",)),
+    )
+    assert [fit.depends for fit in found] == ([] if depends is None else [depends])
+
+
+def test_it_reads_rule_files_and_manifests(rules: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "crd.yml"
+    content = {"kind": "PrometheusRule", "spec": {"groups": [{"name": "a", "rules": [
+        {"alert": "X", "expr": "1"}]}]}}  # fmt: skip
+    manifest.write_text(json.dumps(content))
+    assert [rule.name for rule in rules_in(rules)] == ["Down", "Down", "Full", "Strange"]
+    assert [(rule.name, rule.place) for rule in rules_in(manifest)] == [("X", "crd.yml, group a")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "a: b", "groups: 3", "groups: [x]", "groups: [{rules: [{alert: A}]}]",
+     "groups: [{name: a, rules: [3]}]", "{", "a: 1\na: 2", "\x00",
+     "groups: [{name: a, rules: [{alert: A, labels: x}]}]"],
+)  # fmt: skip
+def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.yml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"bad\.yml"):
+        rules_in(path)
+
+
+def test_the_level_is_what_holds_before_any_alert(opened: Project, rules: Path) -> None:
+    found = coverage.coverage(opened, coverage.rules_of(opened, [rules]))
+    assert (found.covered, found.certain, len(found.rules)) == (2, 1, 4)
+    assert found.standings["mark"].level is Level.AUTO
+    acts.pause(opened, by="user:ann", reason="maintenance")
+    paused = coverage.coverage(opened, coverage.rules_of(opened, [rules])).standings["mark"]
+    assert (paused.level, [r.rule for r in paused.held_by]) == (Level.OBSERVE, ["pause"])
+
+
+def test_hosts_that_allow_less_are_counted(tmp_path: Path, rules: Path) -> None:
+    inventory = json.loads(json.dumps(small.INVENTORY))
+    inventory["all"]["hosts"] |= {"db1": {"runner_level": "approve"}, "db2": {"runner_level": "x"}}
+    opened = small.project(project_with(tmp_path, inventory=inventory))
+    found = coverage.coverage(opened, coverage.rules_of(opened, [rules]))
+    assert found.standings["mark"].hosts == {"observe": 1, "approve": 1}
+    opened.close()
+
+
+def test_a_play_with_an_unknown_radius_never_shows_auto(tmp_path: Path, rules: Path) -> None:
+    path = project_with(tmp_path)
+    tasks = tmp_path / "roles/mark/tasks/main.yml"
+    tasks.write_text(tasks.read_text() + '- ansible.builtin.ping:\n  delegate_to: "{{ peer }}"\n')
+    text = call(path, "catalog", "coverage", "--rules", rules).stdout
+    line = next(line for line in text.splitlines() if "mark" in line)
+    assert line.split()[3] == "approve"
+    assert "radius" in text
+
+
+def test_the_table_names_what_is_missing_and_what_it_depends_on(
+    tmp_path: Path, rules: Path
+) -> None:
+    result = call(project_with(tmp_path), "catalog", "coverage", "--rules", rules)
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["Down", "severity=page", "mark", "auto"] in lines
+    assert ["Full", "mark", "auto", "severity"] in lines
+    assert "no entry's match fits (rules.yml, group others)" in result.stdout
+    assert "2 of 4 alerts have an entry, 1 of these only by labels" in result.stderr
+
+
+@pytest.mark.parametrize(("percent", "code"), [("50", 0), ("51", 1), ("0", 0), ("100", 1)])
+def test_it_can_fail_a_pipeline(tmp_path: Path, rules: Path, percent: str, code: int) -> None:
+    words = ("catalog", "coverage", "--rules", rules, "--fail-under", percent)
+    assert call(project_with(tmp_path), *words).exit_code == code
+
+
+def test_without_a_server_and_without_files_it_says_what_to_do(tmp_path: Path) -> None:
+    result = call(project_with(tmp_path), "catalog", "coverage")
+    assert result.exit_code == 2
+    assert "--rules" in result.stderr
+
+
+@pytest.mark.real
+def test_it_reads_the_rules_of_a_real_prometheus(
+    tmp_path: Path, start_prometheus: Callable[..., RealPrometheus]
+) -> None:
+    server = start_prometheus(rules=RULES)
+    path = project_with(tmp_path, settings={"prometheus": {"url": server.url}})
+    said = answered(path, "catalog", "coverage")
+    entries = {
+        (each["alert"], each["labels"].get("severity")): [e["depends"] for e in each["entries"]]
+        for each in said["alerts"]
+    }
+    assert entries == {
+        ("Down", "page"): [[]],
+        ("Down", "info"): [],
+        ("Full", None): [["severity"]],
+        ("Strange", None): [],
+    }
+    assert (said["total"], said["covered"], said["certain"], said["share"]) == (4, 2, 1, 0.5)
+    server.stop()
+    gone = call(path, "catalog", "coverage")
+    assert (gone.exit_code, "cannot be reached" in gone.stderr) == (7, True)

@@ -1,0 +1,57 @@
+"""Diffs of a run: bounded without hiding a change, and compared by the place that changed."""
+
+from __future__ import annotations
+
+from runner.evidence.mask import Mask
+from runner.execute import events
+from runner.execute.diff import bounded, differing, hash_of
+from runner.execute.result import mask_event
+
+MOTD = "# web1 · motd : Write\n--- before: /etc/motd\n+++ after: /etc/motd\n-a\n+b"
+CONF = "# web1 · conf : Write\n--- before: /etc/app.conf\n+++ after: /etc/app.conf\n-1\n+2"
+
+
+def test_it_names_the_place_that_changed() -> None:
+    now = CONF.replace("-1", "-0")
+    assert differing(f"{MOTD}\n{CONF}", f"{MOTD}\n{now}") == ["web1 · conf : Write (/etc/app.conf)"]
+    assert differing(MOTD, f"{MOTD}\n{CONF}") == ["web1 · conf : Write (/etc/app.conf)"]
+    assert differing(f"{MOTD}\n{CONF}", CONF) == ["web1 · motd : Write (/etc/motd)"]
+    assert differing(MOTD, MOTD) == []
+
+
+def test_times_and_temporary_paths_are_no_difference() -> None:
+    before = "# web1 · a : b\n+++ after: /root/.ansible/tmp/ansible-local-1x/tmpabc\n+x 2026-01-01"
+    now = before.replace("local-1x", "local-2y")
+    assert differing(before, now) == []
+
+
+def _event(text: str) -> events.Event:
+    result = {"changed": True, "diff": {"before": "", "after": text}}
+    return events.compact({"event": "runner_on_ok", "event_data": {"res": result, "host": "web1"}})
+
+
+def test_a_change_behind_the_cut_changes_the_hash_even_when_masked() -> None:
+    """What is approved is the whole diff, also where it is too long to be shown."""
+    lines = [f"line {number}" for number in range(20_000)]
+    long, other = "\n".join([*lines, "end"]), "\n".join([*lines, "other end"])
+    shown = [mask_event(_event(text), Mask())["res"]["diff"] for text in (long, other)]
+    assert all(len(text) < 64_000 for text in shown)
+    assert hash_of(shown[0]) != hash_of(shown[1])
+    assert shown[0].splitlines()[-1].startswith("[cut: the whole diff has sha256 ")
+
+
+def test_a_changed_item_behind_the_bound_of_a_loop_changes_the_hash() -> None:
+    def loop(last: str) -> str:
+        items = [{"diff": {"before": "", "after": f"{n}\n"}} for n in range(events.MAX_ITEMS)]
+        data = {"results": [*items, {"diff": {"before": "", "after": last}}]}
+        kept = events.compact({"event": "runner_on_ok", "event_data": {"res": data}})["res"]
+        return "\n".join(item.get("diff", "") for item in kept["items"])
+
+    assert "[1 more items" in loop("a\n")
+    assert hash_of(loop("a\n")) != hash_of(loop("b\n"))
+
+
+def test_a_cut_text_with_another_time_has_the_same_note() -> None:
+    texts = [f"at 2026-01-01T00:00:0{n}Z\n" + "x\n" * 100 for n in range(2)]
+    notes = {bounded(text, 50).splitlines()[-1] for text in texts}
+    assert len(notes) == 1

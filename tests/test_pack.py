@@ -1,0 +1,189 @@
+"""The approval pack: the same words everywhere, and a file that is only text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from runner import pack
+from runner.incident import (
+    BlastRadius,
+    Brief,
+    Fidelity,
+    GroupReach,
+    Outcome,
+    PastResult,
+    Record,
+    Result,
+    TaskFidelity,
+)
+from runner.project import Project
+from runner.store import approvals, history, radii
+from runner.web.views import pack_file
+from tests import web_lab as lab
+from tests.cli_lab import answered, call
+from tests.small_project import make, project
+
+ETCD = GroupReach(group="etcd", size=3, touched=("etcd1",), staying=("etcd2", "etcd3"), needed=2)
+RADIUS = BlastRadius(hosts=("etcd1",), groups=(ETCD,), domains=("r2",))
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+AT = datetime(2026, 3, 4, tzinfo=UTC)
+PAST = PastResult(incident=4, at=AT, hosts=("etcd2",), outcome=Outcome.CHANGED, result=Result.FIXED)
+BRIEF = Brief(
+    title="Restart a service", description="Restarts one unit.", risk="low",
+    rehearsal="required", undo="rollback_release", undo_title="Roll back",
+    approvers=("dora",), record=Record(fixed=11, not_fixed=1, last=(PAST,)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("radius", "words"),
+    [
+        (RADIUS, "1 of 3 in etcd, failure domain r2, leaves 2, needs 2"),
+        (None, ""),
+        (BlastRadius(hosts=("a",)), "1 host in no group"),
+        (
+            replace(RADIUS, groups=(ETCD, replace(ETCD, group="db", needed=None))),
+            "1 of 3 in etcd, failure domain r2, leaves 2, needs 2",
+        ),
+        (
+            replace(RADIUS, groups=(ETCD, replace(ETCD, group="db", needed=1)), domains=()),
+            "1 of 3 in etcd, leaves 2, needs 2; 1 of 3 in db, leaves 2, needs 1",
+        ),
+        (
+            replace(RADIUS, groups=(replace(ETCD, takes=False),), delegates=("lb1",)),
+            "1 of 3 in etcd, failure domain r2, leaves 2, needs 2, already out of service; "
+            "also acts on lb1",
+        ),
+        (
+            replace(RADIUS, health=False, unknown=("x",), domains=("a", "b")),
+            "1 of 3 in etcd, failure domains a, b, leaves 2, needs 2; nobody could be asked "
+            "which hosts are healthy; not known exactly, see the verdict",
+        ),
+    ],
+)
+def test_the_radius_in_words(radius: BlastRadius | None, words: str) -> None:
+    assert pack.radius_words(radius) == words
+
+
+def test_the_record_in_words() -> None:
+    assert pack.record_words(Record()) == "never run for this alert in this environment"
+    record = Record(fixed=11, not_fixed=1, unknown=1, uplift="would have cleared anyway 60 %")
+    assert pack.record_words(record) == (
+        "fixed 11 of 13 earlier runs for this alert (85%), 1 not fixed, 1 unknown; "
+        "would have cleared anyway 60 %"
+    )
+
+
+def test_the_fidelity_in_words(opened: Project) -> None:
+    kinds = ("simulated", "really_ran", "skipped", "fed_by_skipped")
+    tasks = tuple(TaskFidelity(task=kind, kind=kind, hosts=1) for kind in kinds)
+    _, question = lab.waiting(opened)
+    with opened.database.read() as tx:
+        run = pack.load(tx, question).rehearsal
+    assert run is not None
+    assert pack.fidelity_words(replace(run, fidelity=Fidelity(tasks=tasks))) == (
+        "50% of 4 changing tasks shown: 1 simulated, 1 really ran in check mode, "
+        "1 skipped by check mode, 1 fed by a skipped task"
+    )
+    assert pack.fidelity_words(None).startswith("no rehearsal")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return make(tmp_path)
+
+
+@pytest.fixture
+def opened(path: Path) -> Iterator[Project]:
+    made = project(path)
+    yield made
+    made.close()
+
+
+def asked(opened: Project, text: str = "restarted 3 times") -> int:
+    """A question with a brief and a radius; `text` is in every place that others write."""
+    labels = {"alertname": "ServiceDown", "instance": "web-1:9100", "note": text}
+    about = lab.alert(labels=labels, annotations={"summary": text})
+    made, first = lab.waiting(opened, about, text=text)
+    now = datetime.now(UTC)
+    with opened.database.write() as tx:
+        radii.put(tx, made, replace(RADIUS, domains=(text,)))
+        question = approvals.ask(
+            tx, incident=made, plan="6" * 64, requested_by="runner", requested_at=now,
+            expires_at=now + timedelta(minutes=30), brief=replace(BRIEF, title=text),
+        )  # fmt: skip
+    assert question.id != first
+    return question.id
+
+
+def test_what_was_asked_comes_back_as_it_was(opened: Project) -> None:
+    question = asked(opened, "a title")
+    with opened.database.read() as tx:
+        found = pack.load(tx, question)
+    assert found.brief == replace(BRIEF, title="a title")
+    assert found.bundle.radius == replace(RADIUS, domains=("a title",))
+
+
+def test_the_terminal_shows_all_of_it(path: Path, opened: Project) -> None:
+    text = call(path, "approval", "show", asked(opened)).stdout
+    for part in (
+        "1 of 3 in etcd", "leaves 2, needs 2", "rollback_release (Roll back)",
+        "fixed 11 of 12 earlier runs for this alert (92%)", "not clean_disk", "+workers 4",
+        "100% of 2 changing tasks shown", "dora", "Last log lines", "expires in",
+    ):  # fmt: skip
+        assert part in text, part
+
+
+def test_a_program_is_told_the_same(path: Path, opened: Project) -> None:
+    said = answered(path, "approval", "show", asked(opened))
+    assert said["words"]["radius"].startswith("1 of 3 in etcd")
+    assert said["approval"]["brief"]["undo"] == "rollback_release"
+    assert said["incident"]["radius"]["groups"][0]["needed"] == 2
+
+
+def test_the_file_has_all_of_it_and_nothing_that_runs(
+    path: Path, opened: Project, tmp_path: Path
+) -> None:
+    """Invariant 5: whatever others wrote is text, and the file fetches nothing."""
+    file = tmp_path / "pack.html"
+    result = call(path, "approval", "show", asked(opened, EVIL), "--html", file)
+    assert result.exit_code == 0, result.output
+    text = file.read_text()
+    for part in ("1 of 3 in etcd", "rollback_release", "+workers 4", "clean_disk", "dora"):
+        assert part in text, part
+    assert "<script" not in text and "<img" not in text and "onerror=alert" in text
+    assert not re.search(r'(?:src|href)="(?!#|https://runbooks)', text)
+    assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+
+
+def test_a_file_that_cannot_be_written_is_a_sentence(path: Path, opened: Project) -> None:
+    result = call(path, "approval", "show", asked(opened), "--html", "/nowhere/pack.html")
+    assert result.exit_code in (1, 2)
+    assert "/nowhere/pack.html" in result.stderr and "Traceback" not in result.output
+
+
+def test_a_question_of_an_older_version_can_still_be_shown(path: Path, opened: Project) -> None:
+    _, question = lab.waiting(opened)  # without a brief and without a radius
+    with opened.database.read() as tx:
+        found = pack.load(tx, question)
+    assert "none declared" in found.undo
+    assert "not judged" in pack_file(found, "test")
+    assert call(path, "approval", "show", question).exit_code == 0
+
+
+def test_the_record_counts_runs_of_this_entry_for_this_alert(opened: Project) -> None:
+    for _ in range(2):
+        about = lab.alert(starts_at=datetime.now(UTC))
+        lab.fixed(opened, about)
+    with opened.database.read() as tx:
+        wanted = {"entry": "restart_service", "environment": "production"}
+        found = history.record_of(tx, alert="ServiceDown", **wanted)
+        other = history.record_of(tx, alert="Other", **wanted)
+    assert (found.fixed, found.runs, len(found.last), other.runs) == (2, 2, 2, 0)
+    assert found.last[0].incident > found.last[1].incident
