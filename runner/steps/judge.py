@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from runner import policy
 from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
 from runner.errors import NotFound
 from runner.evidence.health import health
-from runner.incident import Incident, Level, Result, Run, State, Verdict
+from runner.incident import Incident, Level, State, Verdict
 from runner.inventory import locate as locate_host
 from runner.project import Project
+from runner.steps import learn
+from runner.steps.past import past_runs
 from runner.steps.progress import end, escalate, load, passed
 from runner.store import incidents, records, runs, switches
 
-#: How far back runs count for cooldowns, rates and the breaker.
-HISTORY = timedelta(days=7)
 #: Rules whose level somebody set on purpose: stopping there is no failure to handle it.
 CHOSEN = frozenset({"configuration", "command_line", "hosts", "entry", "pause", "earned"})
 
@@ -72,8 +72,8 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
         numbers = frozenset(item.number for item in records.evidence_of(tx, incident.id))
         paused = switches.paused(tx)
         busy = runs.busy_hosts(tx)
-        past = runs.since(tx, now - HISTORY)
-        verified = records.verified(tx, [run.id for run in past])
+        past = past_runs(project, tx, now)
+        earned = learn.earned(project, tx, incident, entry, now)
     return policy.Case(
         entry=entry,
         hosts=incident.hosts,
@@ -92,20 +92,9 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
             lambda labels: locate_host(labels, "instance", inventory).hosts,
         ),
         busy=busy,
-        history=tuple(_past(run, verified.get(run.id)) for run in past),
+        history=past,
         incident=incident.id,
+        earned=earned,
         unknown_radius=found.unknown,
         now=now,
-    )
-
-
-def _past(run: Run, verification: Result | None) -> policy.PastRun:
-    return policy.PastRun(
-        entry=run.entry,
-        hosts=run.hosts,
-        incident=run.incident,
-        purpose=run.purpose,
-        started_at=run.started_at,
-        outcome=run.outcome,
-        verification=verification,
     )

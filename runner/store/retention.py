@@ -17,6 +17,8 @@ _OF_INCIDENT = (
     tables.plans,
     tables.verifications,
     tables.approvals,
+    tables.feedback,
+    tables.memory,
 )
 
 

@@ -1,0 +1,78 @@
+"""Uplift: are runs better than waiting? The same alerts, left alone, are the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from statistics import median
+
+from runner.config import UpliftRules
+from runner.learn.bounds import interval
+from runner.record import Clearing, Helps, Spell, Touch, Uplift
+
+#: Two clocks, a scrape and an evaluation may tell the beginning of one firing differently.
+TOLERANCE = timedelta(minutes=5)
+CONFIDENCE = 0.95
+
+
+def untouched(spells: Iterable[Spell], touches: Iterable[Touch]) -> list[Spell]:
+    """Firings that no run was made for."""
+    known = list(touches)
+    return [spell for spell in spells if not any(_same(spell, touch) for touch in known)]
+
+
+def _same(spell: Spell, touch: Touch) -> bool:
+    """Whether a run began while this very firing went on, or right around it."""
+    begins, ends = spell.began - TOLERANCE, spell.began + spell.lasted + TOLERANCE
+    if not (begins <= touch.began <= ends or begins <= touch.at <= ends):
+        return False
+    return spell.labels.items() <= touch.labels.items()
+
+
+def delay_of(touches: Iterable[Touch]) -> timedelta:
+    """How old the alerts were that runs began on: the median."""
+    ages = [max(0.0, (touch.at - touch.began).total_seconds()) for touch in touches]
+    return timedelta(seconds=median(ages)) if ages else timedelta()
+
+
+def count(
+    spells: Iterable[Spell], delay: timedelta, within: timedelta, *, source: str, at: datetime
+) -> Clearing:
+    """Of the firings that lasted `delay`, as those did that runs began on: how many then
+    ended within `within`. One whose end nobody saw counts only if it lasted longer anyway."""
+    cleared = stayed = 0
+    for spell in spells:
+        if spell.lasted > delay + within:
+            stayed += 1
+        elif spell.lasted > delay and not spell.open:
+            cleared += 1
+    return Clearing(
+        cleared=cleared, stayed=stayed, delay=delay, within=within, source=source, at=at
+    )
+
+
+def compare(fixed: int, runs: int, clearing: Clearing | None, rules: UpliftRules) -> Uplift:
+    """Whether runs end better than firings that are left alone.
+
+    Either side with fewer than `rules.trials` is unknown, and unknown is not `no`.
+    """
+    left = clearing.cleared + clearing.stayed if clearing is not None else 0
+    acted, waited = interval(fixed, runs, CONFIDENCE), (0.0, 1.0)
+    if clearing is not None:
+        waited = interval(clearing.cleared, left, CONFIDENCE)
+    if min(runs, left) < rules.trials:
+        helps = Helps.UNKNOWN
+    else:
+        helps = Helps.YES if acted[0] > waited[1] else Helps.NO
+    text = f"{_fixed(fixed, runs)}, {_cleared(waited, left)}"
+    return Uplift(helps=helps, text=text, fixed=fixed, runs=runs, clearing=clearing)
+
+
+def _fixed(fixed: int, runs: int) -> str:
+    return f"fixed {fixed / runs:.0%} of {runs}" if runs else "never run"
+
+
+def _cleared(waited: tuple[float, float], left: int) -> str:
+    if not left:
+        return "not known what would have cleared anyway"
+    return f"would have cleared anyway {waited[0]:.0%} to {waited[1]:.0%} (of {left} left alone)"
