@@ -253,8 +253,8 @@ def table(lives: list[Life]) -> str:
         f"{total:,} incidents, {sum(len(life.ran) for life in lives):,} of them with a run; "
         f"{sum(life.above for life in lives)} verdicts above a ceiling.",
         "",
-        "| entry | what is true of it | incidents | runs | bad | promoted | demoted | days granted `auto` "
-        "| helps | what its record says at the end |",
+        "| entry | what is true of it | incidents | runs | bad | promoted | demoted "
+        "| days granted `auto` | helps | what its record says at the end |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*lines, *(_row(life) for life in lives)])

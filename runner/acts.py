@@ -260,7 +260,8 @@ def set_autonomy(
             raise UsageError(f"{level} is above {before.level}, which was earned: say --reason")
         text = text or "no reason given"
         learning.give(tx, key, Setting(level=level, hold=hold, by=by, reason=text, at=now))
-        learn.tell(tx, key, before.level, level, f"{'held' if hold else 'set'}: {text}", by, now)
+        why = f"{key} is {'held' if hold else 'set'}: {text}"
+        learn.tell(tx, key, before.level, level, why, by, now)
         return learn.standing(project, tx, key, now)
 
 

@@ -92,7 +92,7 @@ def tell(
         tx,
         action="autonomy_kept" if same else "promoted" if raised else "demoted",
         previous=before,
-        reason=f"{key}: {before} to {level}. {why}",
+        reason=f"{before} to {level}: {why}",
         actor=actor,
         detail=vars(key) | {"level": level},
         at=at,
