@@ -96,8 +96,8 @@ def cancel(session: Session, number: int, reason: str, name: str | None) -> None
 
 @incident.command()
 @click.argument("number", type=NUMBER)
-@click.option("--right/--wrong", "right", default=None,
-              help="Whether what was decided or done was right.  [required]")  # fmt: skip
+@option("--right/--wrong", "right", default=None, envvar="RUNNER_INCIDENT_FEEDBACK_RIGHT",
+        help="Whether what was decided or done was right.  [required]")  # fmt: skip
 @option("--reason", required=True, help="Why; the trail and the memory keep it.")
 @as_option
 @click.pass_obj

@@ -57,7 +57,9 @@ def remember(tx: sa.Connection, incident: int) -> None:
         *(f"{name} {value}" for name, value in sorted(row["alert"]["labels"].items())),
         *row["alert"]["annotations"].values(),
     ]
-    tx.execute(memory.insert().values(incident=incident, text=" \n".join(parts)[:MAX_TEXT]))
+    # Only its words, so that both databases cut it at the same places.
+    text = " ".join(_WORD.findall(" ".join(parts)[: 2 * MAX_TEXT]))[:MAX_TEXT]
+    tx.execute(memory.insert().values(incident=incident, text=text))
 
 
 def similar(tx: sa.Connection, incident: Incident, limit: int = 5) -> tuple[Incident, ...]:

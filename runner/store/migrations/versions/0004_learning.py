@@ -12,13 +12,14 @@ depends_on = None
 
 IDENTITY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-#: What was remembered before there was a memory: the labels as JSON have the same words.
+#: What happened before there was a memory: the labels as JSON have the same words.
+WORDS = """
+alertname || ' ' || coalesce(entry, '') || ' ' || state || ' ' || reason || ' '
+|| cast(alert as text)
+"""
 REMEMBER = """
 insert into memory (incident, text)
-select id,
-       alertname || ' ' || coalesce(entry, '') || ' ' || state || ' ' || reason || ' '
-       || cast(alert as text)
-from incidents
+select id, {words} from incidents
 where state in ('observed', 'dry_run', 'denied', 'expired', 'cancelled', 'resolved', 'fixed',
                 'escalated')
 """
@@ -57,8 +58,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("incident", name=op.f("pk_memory")),
     )
     sqlite = op.get_bind().dialect.name == "sqlite"
-    for statement in (*(SQLITE if sqlite else POSTGRESQL), REMEMBER):
-        op.execute(statement)
+    # SQLite's index takes words out of any text; PostgreSQL's would see paths and hosts in it.
+    words = WORDS if sqlite else f"regexp_replace({WORDS}, '[^[:alnum:]]+', ' ', 'g')"
+    for statement in (*(SQLITE if sqlite else POSTGRESQL), REMEMBER.format(words=words)):
+        op.execute(sa.text(statement.replace(":", r"\:")))
 
 
 def _people() -> None:
