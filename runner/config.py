@@ -309,6 +309,7 @@ class Autonomy(Section):
     start: Level = Level.OBSERVE  #: of a record with nothing in it
     window: Duration = parse("90d")  #: what is older does not count
     confidence: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95  #: of the lower bounds
+    forget_changed: bool = True  #: fixes by other files than those of now do not count
     rehearse: Rung = Rung(count=3, bound=0.4)
     approve: Rung = Rung(count=5, bound=0.5)
     auto: Rung = Rung(count=20, bound=0.8)

@@ -58,6 +58,7 @@ class Facts:
     answer: str | None = None  #: of the newest approval: approved, denied or expired
     answered_at: datetime | None = None
     feedback: Feedback | None = None  #: the newest
+    content: str | None = None  #: hash of the files that ran, as in the plan
 
 
 class Mark(StrEnum):

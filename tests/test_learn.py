@@ -49,7 +49,8 @@ def level(marks: str, given_rules: Autonomy | None = None, *people: Setting) -> 
     ("given_facts", "mark"),
     [
         (facts(deed()), Mark.FIXED),
-        (facts(deed(outcome=Outcome.NO_CHANGE)), Mark.FIXED),
+        (facts(deed(outcome=Outcome.NO_CHANGE)), None),  # it went by itself
+        (facts(deed(), deed(outcome=Outcome.NO_CHANGE)), Mark.FIXED),
         (facts(deed(result=Result.NOT_FIXED)), Mark.BAD),
         (facts(deed(result=Result.UNKNOWN)), Mark.BAD),
         (facts(deed(outcome=Outcome.FAILED)), Mark.BAD),
@@ -76,6 +77,13 @@ def test_an_incident_says_what_came_of_it(given_facts: Facts, mark: Mark | None)
     """Invariant 10: what is not known of a run is never counted as good."""
     found = trial.of(given_facts)
     assert (found.mark if found else None) is mark
+
+
+def test_a_fix_by_other_files_says_nothing_and_a_bad_run_by_them_does() -> None:
+    good, worse = facts(deed(), content="a"), facts(deed(outcome=Outcome.FAILED), content="a")
+    assert [bool(trial.of(good, content)) for content in ("a", "b", None)] == [True, False, True]
+    assert [bool(trial.of(worse, content)) for content in ("a", "b", None)] == [True, True, True]
+    assert trial.of(facts(deed()), "a") is None  # nobody knows what ran
 
 
 @given(any_facts)

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from runner import acts
+from runner.catalog.content import content_hash
 from runner.errors import NotFound, Refused, UsageError
 from runner.incident import (
     Alert,
     AlertStatus,
     Level,
     Outcome,
+    Plan,
     Purpose,
     Result,
     Run,
@@ -104,10 +106,24 @@ def ran(project: Project, incident: int, result: Result | None = Result.FIXED, *
     )
     with project.database.write() as tx:
         assert runs.intend(tx, run, worker="worker", lock=())
+        records.put_plan(tx, incident, _plan(project))
         runs.conclude(tx, run.id, outcome=outcome, ended_at=now(), stats=stats)
         if result is not None:
             found = Verification(result=result, reason="seen", checks=(), at=now())
             records.put_verification(tx, incident, run.id, found)
+
+
+def _plan(project: Project) -> Plan:
+    files = content_hash(project.catalog, project.catalog.get("mark"))
+    return Plan(
+        entry="mark",
+        hosts=("web1",),
+        delegates=(),
+        variables={},
+        content=files,
+        diff="",
+        hash="h",
+    )
 
 
 def ended(project: Project, incident: int, state: State = State.FIXED) -> int:
@@ -227,6 +243,18 @@ def test_neither_a_run_by_hand_nor_an_undo_waits_for_a_record(made: Project) -> 
     found = small.look(made, opened(made)).incident
     undo = made.catalog.get("mark").model_copy(update={"id": "unmark"})
     assert case_of(made, found, undo).earned is None
+
+
+def test_a_changed_playbook_has_to_earn_anew(made: Project, tmp_path: Path) -> None:
+    for _ in range(3):
+        fixed(made)
+    assert level(made) is Level.AUTO
+    with (tmp_path / "roles/mark/tasks/main.yml").open("a") as file:
+        file.write("# another version\n")
+    assert level(made) is Level.APPROVE
+    fixed(made)
+    fixed(made)
+    assert level(made) is Level.AUTO
 
 
 def test_where_nothing_is_earned_nothing_is_said(tmp_path: Path, store_url: str) -> None:

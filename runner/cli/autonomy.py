@@ -14,7 +14,6 @@ from runner.cli import LEVELS, Noun, option
 from runner.cli.report import age, counted, moment
 from runner.cli.session import Session, as_option, person
 from runner.incident import Level, Transition
-from runner.learn import trial
 from runner.record import Helps, Key, Setting, Standing, Trial, Uplift
 from runner.steps import learn
 from runner.store import learning, trail
@@ -104,10 +103,10 @@ def history(session: Session, entry: str, alert: str, environment: str | None) -
     project = session.project
     with project.database.read() as tx:
         found = learn.standing(project, tx, key, now)
-        known = learning.facts(tx, key, now - project.config.autonomy.window)
+        trials = learn.trials(project, tx, key, now)
         given = learning.settings(tx, key)
-        told = _told(trail.walk(tx), key)
-    trials = sorted(filter(None, map(trial.of, known)), key=lambda each: each.at)
+        told = _told(trail.of_actions(tx, ACTIONS), key)
+    trials.sort(key=lambda each: each.at)
     if session.json:
         session.answer({"standing": found, "trials": trials, "settings": given, "trail": told})
         return

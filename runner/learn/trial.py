@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from runner.incident import Purpose, Result
+from runner.incident import Outcome, Purpose, Result
 from runner.record import Deed, Facts, Mark, Trial
 
 
-def of(facts: Facts) -> Trial | None:
+def of(facts: Facts, content: str | None = None) -> Trial | None:
     """What the incident says; None when it says nothing yet, or ever.
 
-    A bad run is not talked away: a person's `right` does not make it good.
+    A bad run is not talked away: a person's `right` does not make it good. With `content`, the
+    hash of the entry's files, a fix by other files says nothing of it.
     """
     deeds = [deed for deed in facts.deeds if deed.started]
     said = facts.feedback
@@ -22,7 +23,7 @@ def of(facts: Facts) -> Trial | None:
         if why := bad(deed):
             return _trial(facts, deed.at, Mark.BAD, why)
     if deeds:
-        return _of_runs(facts, deeds)
+        return _of_runs(facts, deeds) if content in (None, facts.content) else None
     if facts.answer == "denied" and facts.answered_at is not None:
         return _trial(facts, facts.answered_at, Mark.DISAGREED, "a person did not let it run")
     if said is not None:
@@ -44,8 +45,10 @@ def bad(deed: Deed) -> str | None:
 
 
 def _of_runs(facts: Facts, deeds: list[Deed]) -> Trial | None:
-    """Fixed when every run is verified; nothing while one is under way."""
+    """Fixed when every run is verified and one changed something: else it went by itself."""
     if any(deed.result is not Result.FIXED or deed.outcome is None for deed in deeds):
+        return None
+    if not any(deed.outcome is Outcome.CHANGED for deed in deeds):
         return None
     return _trial(facts, max(deed.at for deed in deeds), Mark.FIXED, "it ran and was verified")
 

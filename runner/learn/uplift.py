@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from statistics import median
 
 from runner.config import UpliftRules
+from runner.incident import Labels
 from runner.learn.bounds import interval
 from runner.record import Clearing, Helps, Spell, Touch, Uplift
 
@@ -17,16 +19,42 @@ CONFIDENCE = 0.95
 
 def untouched(spells: Iterable[Spell], touches: Iterable[Touch]) -> list[Spell]:
     """Firings that no run was made for."""
-    known = list(touches)
-    return [spell for spell in spells if not any(_same(spell, touch) for touch in known)]
+    known = sorted(((touch.at, touch.labels) for touch in touches), key=_time)
+    return [
+        spell
+        for spell in spells
+        if not any(
+            spell.labels.items() <= labels.items()
+            for labels in _between(known, spell.began, spell.began + spell.lasted)
+        )
+    ]
 
 
-def _same(spell: Spell, touch: Touch) -> bool:
-    """Whether a run began while this very firing went on, or right around it."""
-    begins, ends = spell.began - TOLERANCE, spell.began + spell.lasted + TOLERANCE
-    if not (begins <= touch.began <= ends or begins <= touch.at <= ends):
-        return False
-    return spell.labels.items() <= touch.labels.items()
+def joined(seen: Sequence[Spell], watched: Iterable[Spell]) -> tuple[Spell, ...]:
+    """Both, without those of `watched` that `seen` has too: Prometheus saw them end itself."""
+    known = sorted(((spell.began, spell.labels) for spell in seen), key=_time)
+    extra = (
+        spell
+        for spell in watched
+        if not any(
+            labels.items() <= spell.labels.items()
+            for labels in _between(known, spell.began, spell.began)
+        )
+    )
+    return (*seen, *extra)
+
+
+def _time(pair: tuple[datetime, Labels]) -> datetime:
+    return pair[0]
+
+
+def _between(
+    known: Sequence[tuple[datetime, Labels]], begin: datetime, end: datetime
+) -> Iterator[Labels]:
+    """Labels of what happened in this time, or right around it."""
+    first = bisect_left(known, begin - TOLERANCE, key=_time)
+    last = bisect_right(known, end + TOLERANCE, key=_time)
+    return (labels for _, labels in known[first:last])
 
 
 def delay_of(touches: Iterable[Touch]) -> timedelta:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from runner.catalog.content import content_hash
 from runner.catalog.entry import Entry
 from runner.errors import NotFound, RemoteError
 from runner.evidence.spells import of_alert
@@ -15,7 +16,7 @@ from runner.incident import Incident, Level, Reason
 from runner.learn import earn, trial, uplift
 from runner.policy.budget import accounts
 from runner.project import Project
-from runner.record import Clearing, Facts, Key, Mark, Spell, Standing, Touch, Uplift
+from runner.record import Clearing, Key, Mark, Spell, Standing, Trial, Uplift
 from runner.steps.past import past_runs
 from runner.store import budgets, learning, trail
 
@@ -46,28 +47,38 @@ def earned(
 def standing(project: Project, tx: sa.Connection, key: Key, now: datetime) -> Standing:
     """What a record has earned now, whether that counts or not."""
     rules = project.config.autonomy
+    known = trials(project, tx, key, now)
+    compared = helps(project, tx, key, now)
+    return earn.earned(key, known, learning.settings(tx, key), rules, now, compared)
+
+
+def trials(project: Project, tx: sa.Connection, key: Key, now: datetime) -> list[Trial]:
+    """What each incident of a record says, as far as it counts now."""
+    rules = project.config.autonomy
+    files = _files(project, key.entry) if rules.forget_changed else None
     known = learning.facts(tx, key, now - rules.window)
-    trials = [found for facts in known if (found := trial.of(facts)) is not None]
-    helps = _compared(project, tx, key, known)
-    return earn.earned(key, trials, learning.settings(tx, key), rules, now, helps)
+    return [found for facts in known if (found := trial.of(facts, files)) is not None]
+
+
+def _files(project: Project, entry: str) -> str | None:
+    """The hash of the entry's files; None for one that the catalog no longer has."""
+    try:
+        return content_hash(project.catalog, project.catalog.get(entry))
+    except NotFound:
+        return None
 
 
 def helps(project: Project, tx: sa.Connection, key: Key, now: datetime) -> Uplift:
     """Whether an entry's runs are better than waiting, from what was last measured."""
-    return _compared(
-        project, tx, key, learning.facts(tx, key, now - project.config.autonomy.window)
-    )
-
-
-def _compared(project: Project, tx: sa.Connection, key: Key, known: Iterable[Facts]) -> Uplift:
+    rules = project.config.autonomy
+    known = learning.facts(tx, key, now - rules.window)
     ran = [
         found
         for facts in known
         if any(deed.started for deed in facts.deeds) and (found := trial.of(facts)) is not None
     ]
     fixed = sum(found.mark is Mark.FIXED for found in ran)
-    rules = project.config.autonomy.uplift
-    return uplift.compare(fixed, len(ran), learning.clearing(tx, key), rules)
+    return uplift.compare(fixed, len(ran), learning.clearing(tx, key), rules.uplift)
 
 
 def note(project: Project, key: Key, now: datetime, actor: str = "runner") -> bool:
@@ -75,7 +86,11 @@ def note(project: Project, key: Key, now: datetime, actor: str = "runner") -> bo
     rules = project.config.autonomy
     if not rules.earn:
         return False
+    with project.database.read() as tx:
+        if standing(project, tx, key, now).level is (learning.noted(tx, key) or rules.start):
+            return False
     with project.database.write() as tx:
+        trail.lock(tx)  # another worker may be telling the same
         found = standing(project, tx, key, now)
         before = learning.noted(tx, key) or rules.start
         if before is not found.level:
@@ -123,8 +138,12 @@ def _note_budgets(project: Project, now: datetime) -> int:
     with project.database.read() as tx:
         history = past_runs(project, tx, now)
     spent = {a.name: a for a in accounts(wanted, history, inventory.groups, now) if a.spent}
+    with project.database.read() as tx:
+        if budgets.spent(tx) == spent.keys():
+            return 0
     told = 0
     with project.database.write() as tx:
+        trail.lock(tx)
         for name in budgets.spent(tx) - spent.keys():
             told += budgets.free(tx, name, now)
         for name, account in spent.items():
@@ -174,23 +193,13 @@ def measure(project: Project, key: Key, now: datetime) -> Clearing | None:
 def _firings(
     project: Project, key: Key, since: datetime, now: datetime, watched: tuple[Spell, ...]
 ) -> tuple[tuple[Spell, ...], str]:
-    if project.prometheus is None:
+    if project.prometheus is None or key.environment != project.config.environment:
         return watched, "incidents that were only watched"
     found = of_alert(project.prometheus, key.alertname, since, now)
     if not found:
         return watched, "incidents that were only watched"
     # The same firing may be in both: Prometheus saw its beginning and its end itself.
-    known = [Touch(labels=spell.labels, began=spell.began, at=spell.began) for spell in found]
-    extra = tuple(spell for spell in watched if not _is_known(spell, known))
-    return found + extra, "Prometheus and incidents that were only watched"
-
-
-def _is_known(spell: Spell, known: list[Touch]) -> bool:
-    return any(
-        touch.labels.items() <= spell.labels.items()
-        and abs(touch.began - spell.began) <= uplift.TOLERANCE
-        for touch in known
-    )
+    return uplift.joined(found, watched), "Prometheus and incidents that were only watched"
 
 
 def _within(project: Project, key: Key) -> timedelta:

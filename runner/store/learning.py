@@ -19,6 +19,7 @@ from runner.store.tables import (
     clearings,
     feedback,
     incidents,
+    plans,
     runs,
     verifications,
 )
@@ -31,14 +32,18 @@ _LEFT_ALONE = (State.OBSERVED, State.DRY_RUN, State.DENIED, State.EXPIRED, State
 
 
 def keys(tx: sa.Connection, *, changed_since: datetime | None = None) -> tuple[Key, ...]:
-    """Every record: of incidents with an entry that an alert brought, or of a setting."""
+    """Every record: of incidents with an entry that an alert brought, or of a setting.
+
+    With `changed_since` only those of incidents that changed since then.
+    """
     query = (
         sa.select(incidents.c.entry, incidents.c.alertname, incidents.c.environment)
         .where(incidents.c.entry.is_not(None), incidents.c.requested_by.is_(None))
         .distinct()
     )
     if changed_since is not None:
-        query = query.where(incidents.c.updated_at >= changed_since)
+        changed = tx.execute(query.where(incidents.c.updated_at >= changed_since))
+        return tuple(sorted(Key(*row) for row in changed))
     given = sa.select(
         autonomy_settings.c.entry, autonomy_settings.c.alertname, autonomy_settings.c.environment
     )
@@ -62,6 +67,7 @@ def facts(tx: sa.Connection, key: Key, since: datetime) -> tuple[Facts, ...]:
     )
     states = {row.id: State(row.state) for row in tx.execute(query)}
     deeds, answers, words = _deeds(tx, states), _answers(tx, states), _words(tx, states)
+    files = _contents(tx, states)
     return tuple(
         Facts(
             incident=number,
@@ -70,6 +76,7 @@ def facts(tx: sa.Connection, key: Key, since: datetime) -> tuple[Facts, ...]:
             answer=answers.get(number, (None, None))[0],
             answered_at=answers.get(number, (None, None))[1],
             feedback=words.get(number),
+            content=files.get(number),
         )
         for number, state in states.items()
     )
@@ -130,6 +137,12 @@ def _feedback(row: Any) -> Feedback:
     return Feedback(**{name: row[name] for name in names})
 
 
+def _contents(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, str]:
+    query = sa.select(plans.c.incident, plans.c.content)
+    rows = tx.execute(query.where(plans.c.incident.in_(list(numbers))))
+    return {row.incident: row.content for row in rows}
+
+
 def feedback_of(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, Feedback]:
     """Incident → the newest word of a person on it."""
     return _words(tx, numbers)
@@ -174,8 +187,8 @@ def _is(table: sa.Table, key: Key) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def noted(tx: sa.Connection, key: Key) -> Level | None:
-    """The level that the trail was last told of; locked until the transaction ends."""
-    query = sa.select(autonomy_noted.c.level).where(*_is(autonomy_noted, key)).with_for_update()
+    """The level that the trail was last told of."""
+    query = sa.select(autonomy_noted.c.level).where(*_is(autonomy_noted, key))
     found = tx.execute(query).scalar()
     return Level(found) if found else None
 
