@@ -53,6 +53,16 @@ def test_a_firing_that_a_run_was_made_for_is_left_out() -> None:
     assert uplift.untouched(spells, [touch(50)]) == spells
 
 
+def test_a_firing_that_both_saw_is_counted_once() -> None:
+    seen = [spell(4, hours_ago=5)]
+    watched = [
+        Spell(labels={**LABELS, "region": "eu"}, began=one.began + MINUTE, lasted=9 * MINUTE)
+        for one in (spell(9, hours_ago=5), spell(9, hours_ago=7))
+    ]
+    assert uplift.joined(seen, watched) == (*seen, watched[1])
+    assert uplift.joined([], watched) == tuple(watched)
+
+
 def test_the_delay_is_the_median_age_at_which_runs_begin() -> None:
     ages = [1, 2, 60]
     touches = [Touch(labels={}, began=NOW - age * MINUTE, at=NOW) for age in ages]

@@ -12,7 +12,10 @@ import pytest
 
 from runner import acts
 from runner.catalog.content import content_hash
+from runner.config import Retention
+from runner.duration import parse
 from runner.errors import NotFound, Refused, UsageError
+from runner.evidence.samples import Series
 from runner.incident import (
     Alert,
     AlertStatus,
@@ -37,6 +40,7 @@ from runner.store import (
     learning,
     outbox,
     records,
+    retention,
     runs,
     tables,
     trail,
@@ -363,6 +367,54 @@ def test_what_clears_by_itself_is_measured_from_what_was_only_watched(made: Proj
     assert (found.clearing.cleared, found.clearing.stayed) == (0, 3)
     assert found.clearing.source == "incidents that were only watched"
     assert "fixed 100% of 1, would have cleared anyway 0% to 56%" in found.text
+
+
+class Past:
+    """A Prometheus whose alert fired on three hosts, an hour each, and never on a fourth."""
+
+    def __init__(self, end: datetime) -> None:
+        self.end = end.replace(second=0, microsecond=0)
+
+    def query_range(
+        self, promql: str, start: datetime, end: datetime, step: timedelta
+    ) -> tuple[Series, ...]:
+        first = self.end - timedelta(hours=4)
+        labels = [{}] if "up" in promql else [{"instance": f"web{n}:9100"} for n in (1, 2, 3)]
+        minutes = 240 if "up" in promql else 60
+        times = [first + timedelta(minutes=minute) for minute in range(minutes)]
+        points = tuple((at, 1.0) for at in times if start <= at <= end)
+        return tuple(Series(labels=each, points=points) for each in labels) if points else ()
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_clears_by_itself_is_measured_from_prometheus(made: Project) -> None:
+    fixed(made)
+    made.__dict__["prometheus"] = Past(now())
+    with made.database.write() as tx:  # a run was made for the firing on web1
+        began = now() - timedelta(hours=4)
+        tx.execute(tables.incidents.update().values(activation=began))
+        tx.execute(tables.runs.update().values(started_at=began + timedelta(minutes=1)))
+    found = learn.measure(made, KEY, now())
+    assert found is not None
+    assert (found.cleared, found.stayed) == (0, 2)
+    assert found.source == "Prometheus and incidents that were only watched"
+    # Another environment is not this Prometheus' business.
+    assert learn.measure(made, Key("mark", "Down", "lab"), now()) is None
+
+
+def test_what_was_noted_of_a_record_goes_when_nothing_is_left_of_it(made: Project) -> None:
+    """Invariant 14."""
+    fixed(made)
+    fixed(made)
+    learn.note_all(made, None, now())
+    ages = Retention(incidents=parse("1d"), audit=parse("1d"))
+    with made.database.write() as tx:
+        assert "records" not in retention.sweep(tx, ages, now() + timedelta(hours=1))
+        gone = retention.sweep(tx, ages, now() + timedelta(days=2))
+        assert (gone["incidents"], gone["records"]) == (2, 1)
+        assert learning.keys(tx) == ()
 
 
 def test_the_time_at_which_it_cleared_is_kept(made: Project) -> None:
