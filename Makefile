@@ -41,6 +41,7 @@ bench: .venv/ready ## Measure: intake, and Ansible runs as a multiple of bare an
 
 docs: .venv/ready ## Write the generated pages again
 	$(BIN)/python -m runner.cli.reference docs
+	$(BIN)/python -m bench.year docs
 
 lock: ## Resolve requirements.lock anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \

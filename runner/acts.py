@@ -16,8 +16,10 @@ from runner.errors import Refused, UsageError
 from runner.incident import Alert, AlertStatus, Approval, Incident, Labels, Level, State
 from runner.intake.payload import parse
 from runner.project import Project
-from runner.store import approvals, deliveries, incidents, records, switches, trail
-from runner.text import visible
+from runner.record import Feedback, Key, Setting, Standing
+from runner.steps import learn
+from runner.store import approvals, deliveries, incidents, learning, records, switches, trail
+from runner.text import storable, visible
 
 _NAME = re.compile(r"user:[^\x00-\x1f\x7f]{1,64}")
 #: How long a reason or comment of a person may be.
@@ -214,6 +216,53 @@ def retry(project: Project, incident: int, *, by: str, reason: str) -> int:
         opened = incidents.reopen(tx, found, reason=text, actor=by)
         project.queue.remediate(tx, opened)
     return opened
+
+
+def feedback(project: Project, incident: int, *, right: bool, by: str, reason: str) -> Feedback:
+    """Keep a person's word on an incident; it counts in the record of its entry at once.
+
+    Raises UsageError without a reason, and Refused while the incident goes on.
+    """
+    _check_actor(by)
+    text = reason.strip()[:MAX_TEXT]
+    if not text:
+        raise UsageError("say why: the record and the memory keep the reason")
+    now = datetime.now(UTC)
+    with project.database.write() as tx:
+        found = incidents.get(tx, incident)
+        if not found.state.ended:
+            raise Refused(f"incident {incident} has not ended: {found.state}")
+        word = Feedback(incident=incident, right=right, by=by, reason=storable(text), at=now)
+        learning.say(tx, word)
+    if found.entry is not None and found.requested_by is None:
+        learn.note(project, learn.key_of(found, found.entry), now, by)
+    return word
+
+
+def set_autonomy(
+    project: Project, key: Key, level: Level, *, by: str, reason: str = "", hold: bool = False
+) -> Standing:
+    """Give a record a level from which it goes on; what it has earned now.
+
+    Raises Refused where nothing is earned or lost, NotFound for an unknown entry, and
+    UsageError for a higher level without a reason. Every ceiling still holds.
+    """
+    _check_actor(by)
+    if not project.config.autonomy.earn:
+        raise Refused("autonomy.earn is false in runner.yml, so a record grants and takes nothing")
+    project.catalog.get(key.entry)
+    now = datetime.now(UTC)
+    text = storable(reason.strip()[:MAX_TEXT])
+    learn.note(project, key, now)  # what it earned by itself is told first
+    with project.database.write() as tx:
+        before = learn.standing(project, tx, key, now)
+        if level.rank > before.level.rank and not text:
+            raise UsageError(f"{level} is above {before.level}, which was earned: say --reason")
+        text = text or "no reason given"
+        learning.give(tx, key, Setting(level=level, hold=hold, by=by, reason=text, at=now))
+        why = f"{key} is {'held' if hold else 'set'}: {text}"
+        learn.tell(tx, key, before.level, level, why, by, now)
+        return learn.standing(project, tx, key, now)
 
 
 def pause(project: Project, *, by: str, reason: str) -> None:

@@ -247,6 +247,25 @@ class Breaker(Section):
     level: Level = Level.APPROVE
 
 
+class Budget(Section):
+    """How many runs may fail or fix nothing before a person is asked about each one."""
+
+    label: str | None = None  #: a budget for each value of this label of the alerts
+    group: str | None = None  #: or one for the hosts of this inventory group
+    failures: Annotated[int, Field(ge=1)] = 5
+    within: Duration = parse("7d")
+    level: Level = Level.APPROVE
+    owner: str | None = None  #: receiver; None: what `runner_owner` of the hosts names
+
+    @model_validator(mode="after")
+    def _one_scope(self) -> Budget:
+        if bool(self.label) == bool(self.group):
+            raise ValueError("a budget needs either label or group")
+        if not parse("1m") <= self.within <= parse("90d"):
+            raise ValueError("within of a budget must be 1m to 90d")
+        return self
+
+
 class Policy(Section):
     """Bounds that hold for every entry."""
 
@@ -258,6 +277,54 @@ class Policy(Section):
     max_alert_age: Duration = parse("6h")  #: older activations need a person
     breaker: Breaker = Breaker()
     freeze: tuple[Freeze, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+
+
+class Rung(Section):
+    """What a record must show for one more level."""
+
+    count: Annotated[int, Field(ge=1, le=1000)]  #: that went well since the last bad one
+    bound: Annotated[float, Field(ge=0, lt=1)]  #: of all in the window, a lower bound
+
+
+class UpliftRules(Section):
+    """What happens to entries that are no better than waiting."""
+
+    required: bool = False  #: without uplift there is no more than `level`
+    level: Level = Level.APPROVE
+    trials: Annotated[int, Field(ge=1, le=1000)] = 20  #: on either side; fewer is unknown
+    history: Duration = parse("14d")  #: of the alerts in Prometheus
+    refresh: Duration = parse("6h")  #: how often it is measured; 0 never
+
+    @model_validator(mode="after")
+    def _bounded(self) -> UpliftRules:
+        if not parse("1h") <= self.history <= parse("90d"):
+            raise ValueError("history must be 1h to 90d")
+        return self
+
+
+class Autonomy(Section):
+    """How entries earn their level from their record."""
+
+    earn: bool = False  #: false: nothing is earned and nothing is lost
+    start: Level = Level.OBSERVE  #: of a record with nothing in it
+    window: Duration = parse("90d")  #: what is older does not count
+    confidence: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95  #: of the lower bounds
+    forget_changed: bool = True  #: fixes by other files than those of now do not count
+    rehearse: Rung = Rung(count=3, bound=0.4)
+    approve: Rung = Rung(count=5, bound=0.5)
+    auto: Rung = Rung(count=20, bound=0.8)
+    uplift: UpliftRules = UpliftRules()
+
+    @model_validator(mode="after")
+    def _has_a_window(self) -> Autonomy:
+        if not parse("1h") <= self.window <= parse("365d"):
+            raise ValueError("window must be 1h to 365d")
+        return self
+
+    def rung(self, level: Level) -> Rung | None:
+        """What `level` must be earned with; None for `observe`, which everything has."""
+        return {"rehearse": self.rehearse, "approve": self.approve, "auto": self.auto}.get(level)
 
 
 class Correlation(Section):
@@ -368,7 +435,7 @@ class Endpoint(Section):
         return self.api_key or _secret(self.api_key_file)
 
 
-class Budget(Section):
+class ModelBudget(Section):
     """What the model may cost; what is None has no bound."""
 
     calls_per_incident: Annotated[int, Field(ge=1, le=10)] = 2
@@ -411,7 +478,7 @@ class Model(Endpoint):
     max_tokens: Annotated[int, Field(ge=100, le=32_000)] = 1000
     max_evidence: Annotated[int, Field(ge=1000, le=200_000)] = 12_000  #: characters
     reuse: Duration = parse("1h")
-    budget: Budget = Budget()
+    budget: ModelBudget = ModelBudget()
     breaker: ModelBreaker = ModelBreaker()
     injection: Injection = Injection()
     mask: ModelMask = ModelMask()
@@ -434,6 +501,7 @@ class Config(Section):
     decide: Literal["rules", "model", "both"] | None = None  #: None: both, once there is a model
     model: Model | None = None
     policy: Policy = Policy()
+    autonomy: Autonomy = Autonomy()
     approval: Approval = Approval()
     execution: Execution = Execution()
     verification: Verification = Verification()
@@ -451,6 +519,21 @@ class Config(Section):
     def deciders(self) -> Literal["rules", "model", "both"]:
         """Who chooses an entry."""
         return self.decide or ("rules" if self.model is None else "both")
+
+    def _agrees(self) -> Config:
+        receivers = [receiver.name for receiver in self.notify.receivers]
+        for budget in self.policy.budgets:
+            if budget.owner is not None and budget.owner not in receivers:
+                raise ValueError(
+                    f"policy.budgets: owner {budget.owner} is none of notify.receivers"
+                )
+        kept = self.store.retention.incidents
+        if self.autonomy.earn and kept < self.autonomy.window:
+            raise ValueError(
+                "autonomy.window is longer than store.retention.incidents, "
+                "so what is to count would be gone"
+            )
+        return self
 
     def path(self, path: Path) -> Path:
         """`path` as seen from the configuration's folder."""

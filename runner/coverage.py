@@ -15,7 +15,7 @@ from runner.errors import UsageError
 from runner.incident import Alert, AlertStatus, Decision, Level, Reason
 from runner.policy.ceilings import VARIABLE, level_of
 from runner.project import Project
-from runner.steps.judge import HISTORY, past_runs
+from runner.steps.past import past_runs
 from runner.store import switches
 
 
@@ -86,7 +86,7 @@ def _standings(project: Project, entries: Sequence[str]) -> dict[str, Standing]:
     now = datetime.now(UTC)
     with project.database.read() as tx:
         paused = switches.paused(tx)
-        history = past_runs(tx, now - HISTORY)
+        history = past_runs(project, tx, now)
     hosts = [host.variables for host in project.inventory().hosts.values()]
     allowed = [level_of(variables.get(VARIABLE, Level.AUTO)) for variables in hosts]
     return {

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from runner import acts, remediate
 from runner.admit import Inbox
@@ -18,6 +18,7 @@ from runner.intake.reconcile import Known, missing
 from runner.intake.watching import WatchLoop
 from runner.notify import Notifier
 from runner.project import Project
+from runner.steps import learn
 from runner.steps.perform import settle_unknown
 from runner.store import approvals, incidents, retention
 
@@ -31,6 +32,12 @@ REVIVE_EVERY = 5.0
 AGAIN = 3
 #: Seconds between two sweeps of what is older than it may be.
 RETENTION_EVERY = 600.0
+#: Seconds between two looks at what was learned. The levels themselves are never late: every
+#: verdict computes them anew.
+LEARN_EVERY = 10.0
+LEARN_ALL_EVERY = timedelta(hours=1)
+#: How far a look goes back behind the last one: transactions may have been open then.
+LEARN_OVERLAP = timedelta(minutes=1)
 
 
 class Daemon:
@@ -55,6 +62,7 @@ class Daemon:
             project.config.environment,
             mask=project.mask,
         )
+        self._learnt = self._learnt_all = self._measured = datetime.min.replace(tzinfo=UTC)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -76,6 +84,7 @@ class Daemon:
         self._every(1.0, self._notify, "notifier")
         self._every(REVIVE_EVERY, self._revive, "revive")
         self._every(RETENTION_EVERY, self._forget, "retention")
+        self._every(LEARN_EVERY, self._learn, "learning")
         if self._intake:
             self._start_intake()
 
@@ -162,6 +171,18 @@ class Daemon:
             gone = retention.sweep(tx, keep, now)
         if gone:
             logger.info("retention removed %s", gone)
+
+    def _learn(self) -> None:
+        """Tell the trail of levels and budgets that changed, and measure what clears by itself."""
+        now = datetime.now(UTC)
+        whole = now - self._learnt_all >= LEARN_ALL_EVERY  # time alone changes records too
+        learn.note_all(self.project, None if whole else self._learnt - LEARN_OVERLAP, now)
+        self._learnt, self._learnt_all = now, now if whole else self._learnt_all
+        rules = self.project.config.autonomy
+        refresh = rules.uplift.refresh if rules.earn else timedelta()
+        if refresh and now - self._measured >= refresh:
+            self._measured = now
+            learn.measure_all(self.project, now)
 
     def reconcile(self) -> None:
         """Ask Alertmanager for what no message told, and take note of what is gone."""

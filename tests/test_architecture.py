@@ -11,14 +11,13 @@ PACKAGE = Path(__file__).parents[1] / "runner"
 
 #: What asks, decides, acts or tells: each takes what it needs as arguments.
 ACTIVITIES = {
-    "admit", "approve", "audit", "decide", "evidence", "execute", "intake", "inventory",
+    "admit", "approve", "audit", "decide", "evidence", "execute", "intake", "inventory", "learn",
     "notify", "policy", "verify",
 }  # fmt: skip
 #: Nouns that every activity may use, and what a look at text or time needs.
 NOUNS = {
     "bundle", "catalog", "config", "duration", "errors", "incident", "model_call", "names", "pack",
-    "plain",
-    "promql", "store", "text",
+    "plain", "promql", "record", "store", "text",
 }  # fmt: skip
 #: Single nouns of an activity that others may hold: data without behaviour.
 SHARED = {

@@ -79,7 +79,8 @@ def test_what_the_example_calls_a_default_is_one() -> None:
 EXAMPLES = {
     "model.api_key_file", "model.fallback.api_key_file",
     "store.url_file", "listen.auth.bearer_token_file", "listen.users.bearer_token_file",
-    "listen.users.role", "watches.http", "policy.freeze.days", "notify.receivers.url_file",
+    "listen.users.role", "watches.http", "policy.freeze.days", "policy.budgets.label",
+    "notify.receivers.url_file",
 }  # fmt: skip
 
 
@@ -213,6 +214,10 @@ def test_a_freeze_is_written_without_quotes(tmp_path: Path) -> None:
         ("a: [", "is not YAML"),
         ("level: auto\nlevel: observe", "written twice"),
         ("store: {retention: {audit: soon}}", "not a duration"),
+        ("policy: {budgets: [{}]}", "a budget needs either label or group"),
+        ("policy: {budgets: [{group: db, owner: x}]}", "owner x is none of notify.receivers"),
+        ("autonomy: {earn: true, window: 91d}", "is longer than store.retention.incidents"),
+        ("autonomy: {window: 0s}", "window must be 1h to 365d"),
         ("listen: {host: 0.0.0.0, allow_anonymous: true}", "needs a loopback address"),
     ],
 )

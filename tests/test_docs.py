@@ -258,7 +258,7 @@ def test_the_entry_reference_has_every_key_with_its_default() -> None:
 
 def rule_names() -> set[str]:
     """Every short name that policy gives a reason."""
-    found = {"earned"}  # comes with the case
+    found = {"earned", "demoted"}  # come with the case
     for path in (ROOT / "runner" / "policy").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.keyword) and node.arg == "rule":

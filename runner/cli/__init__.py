@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alert": ("runner.cli.alert", "Hand in alerts, or ask why one did or did not run."),
     "incident": ("runner.cli.incident", "Look at incidents, cancel them, try them again."),
     "ask": ("runner.cli.ask", "Ask what needs attention; answered from numbered facts."),
+    "autonomy": ("runner.cli.autonomy", "See what entries have earned, and set it."),
     "approval": ("runner.cli.approval", "Answer what the runner asks."),
     "run": ("runner.cli.run", "Run an entry by hand, under the same rails."),
     "catalog": ("runner.cli.catalog", "Look at the entries, check them, make a new one."),

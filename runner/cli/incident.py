@@ -113,6 +113,30 @@ def cancel(session: Session, number: int, reason: str, name: str | None) -> None
 
 @incident.command()
 @click.argument("number", type=NUMBER)
+@option("--right/--wrong", "right", default=None, envvar="RUNNER_INCIDENT_FEEDBACK_RIGHT",
+        help="Whether what was decided or done was right.  [required]")  # fmt: skip
+@option("--reason", required=True, help="Why; the trail and the memory keep it.")
+@as_option
+@click.pass_obj
+def feedback(
+    session: Session, number: int, right: bool | None, reason: str, name: str | None
+) -> None:
+    """Say whether an incident was handled rightly; it counts in the entry's record.
+
+    The newest word on an incident counts. `--wrong` costs the entry one level at once, where
+    autonomy is earned; `--right` makes a bad run no better.
+    """
+    if right is None:
+        raise click.UsageError("Say --right or --wrong.")
+    word = acts.feedback(session.project, number, right=right, by=person(name), reason=reason)
+    if session.json:
+        session.answer(word)
+    else:
+        session.screen.line(f"incident {number} is marked {'right' if right else 'wrong'}")
+
+
+@incident.command()
+@click.argument("number", type=NUMBER)
 @option("--reason", required=True, help="Why; the trail keeps it.")
 @as_option
 @click.pass_obj

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from runner.duration import write
@@ -20,6 +21,7 @@ from runner.evidence.lookback import expr_of
 from runner.evidence.samples import AlertingRule, Sample, Series
 from runner.incident import Alert, Evidence, Incident, Labels
 from runner.promql import fill
+from runner.record import Feedback
 
 WINDOW = timedelta(minutes=30)  #: how far back metrics are shown
 POINTS = 13  #: values of one series over the window
@@ -155,8 +157,13 @@ def inventory(hosts: Iterable[KnownHost], *, at: datetime) -> list[Evidence]:
     return [_piece("inventory", "inventory", "Hosts", lines or ["no host was located"], at)]
 
 
-def history(incidents: Sequence[Incident], *, at: datetime) -> list[Evidence]:
-    """Earlier incidents that are like this one, and what came of them."""
+def history(
+    incidents: Sequence[Incident],
+    *,
+    at: datetime,
+    words: Mapping[int, Feedback] = MappingProxyType({}),
+) -> list[Evidence]:
+    """Earlier incidents that are like this one, what came of them, and people's words on them."""
     lines = []
     for past in incidents:
         ago = write(timedelta(minutes=max(0, int((at - past.created_at).total_seconds() // 60))))
@@ -164,6 +171,9 @@ def history(incidents: Sequence[Incident], *, at: datetime) -> list[Evidence]:
         lines.append(
             f"#{past.id}, {ago} ago, {past.alert.name}: {did}, {past.state}: {past.reason}"
         )
+        if (word := words.get(past.id)) is not None:
+            right = "right" if word.right else "wrong"
+            lines.append(f"  {word.by} said that this was {right}: {word.reason}")
     lines = lines or ["no similar incident is on record"]
     return [_piece("history", "incidents", "Similar incidents", lines, at)]
 

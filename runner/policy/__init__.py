@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from runner.incident import Level, Verdict
 from runner.policy import calendar, ceilings, decision, frequency, radius
+from runner.policy.budget import budget
 from runner.policy.capacity import capacity
 from runner.policy.case import Case, PastRun, Rule
 from runner.policy.fidelity import judge_rehearsal
@@ -49,6 +50,7 @@ RULES: tuple[Rule, ...] = (
     frequency.entry_rate,
     frequency.global_rate,
     frequency.breaker,
+    budget,
     calendar.freeze,
 )
 

@@ -7,13 +7,13 @@ does that. What is not known is said to be not known (`None`), never left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from runner.catalog.entry import Entry
 from runner.config import Config
-from runner.incident import Alert, Decision, Level, Outcome, Purpose, Reason, Result
+from runner.incident import Alert, Decision, Labels, Level, Outcome, Purpose, Reason, Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,7 @@ class PastRun:
     started_at: datetime
     outcome: Outcome | None = None  #: None while it may still be running
     verification: Result | None = None  #: None while it is not verified
+    labels: Labels = field(default_factory=dict)  #: of its alert, where a budget needs them
 
     @property
     def acted(self) -> bool:

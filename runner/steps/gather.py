@@ -14,7 +14,7 @@ from runner.project import Project
 from runner.steps.perform import Job, perform
 from runner.steps.progress import load, passed
 from runner.steps.waiting import for_hosts
-from runner.store import incidents, records
+from runner.store import incidents, learning, memory, records
 
 
 def gather(project: Project, incident_id: int) -> bool:
@@ -40,7 +40,7 @@ def _pieces(project: Project, incident: Incident) -> list[Evidence]:
         for host in incident.hosts:
             found += pieces.vitals(project.prometheus, host, at=at)
     found += pieces.inventory([inventory.hosts[host] for host in incident.hosts], at=at)
-    found += pieces.history(_similar(project, incident), at=at)
+    found += _history(project, incident, at)
     probes = dict.fromkeys(entry.probe for entry in eligible if entry.probe)
     for attempt, probe in enumerate(probes, start=1):
         found += probed(project, incident, probe, at, attempt=attempt)
@@ -71,10 +71,12 @@ def probed(
     return pieces.logs(probe, entry.title, "\n".join(lines) or None, at=at)
 
 
-def _similar(project: Project, incident: Incident) -> tuple[Incident, ...]:
-    """Earlier incidents of the same alert that have ended, newest first."""
+def _history(project: Project, incident: Incident, at: datetime) -> list[Evidence]:
+    """Earlier incidents that are like this one, and what people said of them."""
     with project.database.read() as tx:
-        return incidents.similar(tx, incident)
+        found = memory.similar(tx, incident)
+        words = learning.feedback_of(tx, [past.id for past in found])
+    return pieces.history(found, at=at, words=words)
 
 
 def values_of(incident: Incident) -> dict[str, str]:

@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
-import sqlalchemy as sa
+from datetime import UTC, datetime
 
 from runner import policy
 from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
 from runner.errors import NotFound
 from runner.evidence.health import health
-from runner.incident import (
-    SUSPECTED,
-    Decision,
-    Evidence,
-    Incident,
-    Level,
-    Result,
-    Run,
-    State,
-    Verdict,
-)
+from runner.incident import SUSPECTED, Decision, Evidence, Incident, Level, State, Verdict
 from runner.inventory import locate as locate_host
 from runner.plan import delegates_of
 from runner.project import Project
-from runner.steps import opinion
+from runner.steps import learn, opinion
+from runner.steps.past import past_runs
 from runner.steps.progress import end, escalate, load, passed
 from runner.store import incidents, radii, records, runs, switches, trail
 
-#: How far back runs count for cooldowns, rates and the breaker.
-HISTORY = timedelta(days=7)
 #: Rules whose level somebody set on purpose: stopping there is no failure to handle it.
 CHOSEN = frozenset({"configuration", "command_line", "hosts", "entry", "pause", "earned"})
 
@@ -97,7 +84,8 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
         evidence = records.evidence_of(tx, incident.id)
         paused = switches.paused(tx)
         busy = runs.acting_hosts(tx)
-        history = past_runs(tx, now - HISTORY)
+        history = past_runs(project, tx, now)
+        earned = learn.earned(project, tx, incident, entry, now)
     return policy.Case(
         entry=entry,
         hosts=incident.hosts,
@@ -118,6 +106,7 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
         busy=busy,
         history=history,
         incident=incident.id,
+        earned=earned,
         suspicions=_suspicions(project, incident, decisions, evidence),
         unknown_radius=found.unknown,
         now=now,
@@ -134,22 +123,3 @@ def _suspicions(
     if all(decision.decider != "model" for decision in decisions):
         return ()
     return tuple(map(str, opinion.suspicions(project, incident, evidence)))
-
-
-def past_runs(tx: sa.Connection, since: datetime) -> tuple[policy.PastRun, ...]:
-    """Real runs that started after `since`, as policy looks at them."""
-    past = runs.since(tx, since)
-    verified = records.verified(tx, [run.id for run in past])
-    return tuple(_past(run, verified.get(run.id)) for run in past)
-
-
-def _past(run: Run, verification: Result | None) -> policy.PastRun:
-    return policy.PastRun(
-        entry=run.entry,
-        hosts=run.hosts,
-        incident=run.incident,
-        purpose=run.purpose,
-        started_at=run.started_at,
-        outcome=run.outcome,
-        verification=verification,
-    )

@@ -15,7 +15,7 @@ from runner.evidence.number import number
 from runner.incident import Evidence, Incident
 from runner.project import Project
 from runner.steps.gather import probed
-from runner.store import incidents, records, runs
+from runner.store import memory, records, runs
 
 #: Attempt of the probe that a model asked for: those of gathering count from 1.
 ASKED = 1000
@@ -49,9 +49,10 @@ def suspicions(
 def _question(project: Project, incident: Incident, eligible: Sequence[Entry]) -> Question:
     with project.database.read() as tx:
         evidence = records.evidence_of(tx, incident.id)
-        past = incidents.similar(tx, incident, limit=_PAST)
+        similar = memory.similar(tx, incident, limit=_PAST)
         done = {run.entry for run in runs.of_incident(tx, incident.id)}
     alert = incident.alert
+    past = tuple(each for each in similar if each.alert.name == alert.name)
     choices = tuple(
         Choice(entry=entry, specs=project.catalog.schema(entry.id), past=_results(past, entry))
         for entry in eligible

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from runner.errors import NotFound
 from runner.incident import ENDED, Alert, AlertStatus, Incident, Level, State
-from runner.store import trail
+from runner.store import memory, trail
 from runner.store.dialect import insert
 from runner.store.tables import incidents, transitions
 
@@ -134,6 +134,8 @@ def move(
         detail=detail,
         at=now,
     )
+    if to.ended:
+        memory.remember(tx, incident)
     return True
 
 
@@ -188,22 +190,6 @@ def known(tx: sa.Connection, fingerprints: Collection[str]) -> dict[str, Inciden
     return {row["fingerprint"]: from_row(row) for row in tx.execute(query).mappings()}
 
 
-def similar(tx: sa.Connection, incident: Incident, limit: int = 5) -> tuple[Incident, ...]:
-    """Earlier incidents of the same alert name that have ended, newest first."""
-    query = (
-        sa.select(incidents)
-        .where(
-            incidents.c.alertname == incident.alert.name,
-            incidents.c.id < incident.id,
-            incidents.c.state.in_(_ENDED),
-            incidents.c.entry.is_not(None),
-        )
-        .order_by(incidents.c.id.desc())
-        .limit(limit)
-    )
-    return tuple(from_row(row) for row in tx.execute(query).mappings())
-
-
 def find(
     tx: sa.Connection,
     *,
@@ -239,6 +225,9 @@ def delivered_again(tx: sa.Connection, incident: int) -> None:
 def set_firing(tx: sa.Connection, incident: int, firing: bool) -> None:
     """Remember what the last message said of the alert."""
     tx.execute(incidents.update().where(incidents.c.id == incident).values(firing=firing))
+    if not firing:
+        fresh = (incidents.c.id == incident) & incidents.c.cleared_at.is_(None)
+        tx.execute(incidents.update().where(fresh).values(cleared_at=datetime.now(UTC)))
 
 
 def still_firing(tx: sa.Connection, incident: int) -> bool:
@@ -250,6 +239,12 @@ def still_firing(tx: sa.Connection, incident: int) -> bool:
 def request_cancel(tx: sa.Connection, incident: int) -> None:
     """Ask whoever works on the incident to stop."""
     tx.execute(incidents.update().where(incidents.c.id == incident).values(cancel_requested=True))
+
+
+def labels_of(tx: sa.Connection, numbers: Collection[int]) -> dict[int, Mapping[str, str]]:
+    """Incident → labels of its alert."""
+    query = sa.select(incidents.c.id, incidents.c.alert).where(incidents.c.id.in_(list(numbers)))
+    return {row.id: row.alert["labels"] for row in tx.execute(query)}
 
 
 def left_joined(tx: sa.Connection, limit: int = 100) -> tuple[Incident, ...]:

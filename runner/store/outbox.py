@@ -24,7 +24,8 @@ class Due:
 
 
 def fan_out(tx: sa.Connection, receivers: Mapping[str, Sequence[str]], now: datetime) -> int:
-    """Add a row for each new transition and each receiver whose actions name it.
+    """Add a row for each new transition and each receiver that it concerns: one whose actions
+    name it, or that the transition itself says must be told (`tell`).
 
     `receivers` maps a name to actions. Returns how many rows were added.
     """
@@ -36,7 +37,7 @@ def fan_out(tx: sa.Connection, receivers: Mapping[str, Sequence[str]], now: date
         {"transition": transition.sequence, "receiver": name, "due_at": now}
         for transition in fresh
         for name, actions in receivers.items()
-        if transition.action in actions
+        if transition.action in actions or name in transition.detail.get("tell", ())
     ]
     if rows:
         tx.execute(outbox.insert(), rows)

@@ -19,6 +19,8 @@ _OF_INCIDENT = (
     tables.verifications,
     tables.approvals,
     tables.model_calls,
+    tables.feedback,
+    tables.memory,
 )
 
 
@@ -32,6 +34,7 @@ def sweep(
         "prompts": _prompts(tx, now - retention.prompts),
         "questions": _questions(tx, now - retention.incidents),
         "notifications": _notifications(tx, now - retention.incidents),
+        "records": _records(tx, now - retention.audit),
         "transitions": trail.cut(tx, now - retention.audit),
     }
     return {table: count for table, count in gone.items() if count}
@@ -54,6 +57,20 @@ def _incidents(tx: sa.Connection, before: datetime, limit: int) -> int:
         tx.execute(table.delete().where(table.c.incident.in_(ids)))
     tx.execute(rows.delete().where(rows.c.id.in_(ids)))
     return len(ids)
+
+
+def _records(tx: sa.Connection, before: datetime) -> int:
+    """What was noted of records that no incident is left of."""
+    gone = 0
+    for table in (tables.autonomy_noted, tables.clearings):
+        rows = tables.incidents
+        left = sa.exists().where(
+            rows.c.entry == table.c.entry,
+            rows.c.alertname == table.c.alertname,
+            rows.c.environment == table.c.environment,
+        )
+        gone += tx.execute(table.delete().where(table.c.at < before, ~left)).rowcount
+    return gone
 
 
 def _deliveries(tx: sa.Connection, before: datetime) -> int:

@@ -96,6 +96,7 @@ incidents = Table(
     Column("deliveries", Integer, nullable=False, server_default="1"),
     Column("delivery", Identity),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    Column("cleared_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     UniqueConstraint("fingerprint", "activation"),
@@ -322,4 +323,76 @@ workers = Table(
     Column("started_at", UtcTime, nullable=False),
     Column("beat_at", UtcTime, nullable=False),
     Column("dead_at", UtcTime),
+)
+
+#: What people said of incidents; the newest word on an incident counts.
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("incident", Identity, nullable=False),
+    Column("right", Boolean, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index("ix_feedback_incident", "incident"),
+)
+
+#: Levels that people gave to a record. Never removed: a hold lasts.
+autonomy_settings = Table(
+    "autonomy_settings",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("entry", String(64), nullable=False),
+    Column("alertname", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("level", String(16), nullable=False),
+    Column("hold", Boolean, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Index("ix_autonomy_settings_entry", "entry"),
+)
+
+#: The level of each record that the trail was last told of; levels are computed, not kept.
+autonomy_noted = Table(
+    "autonomy_noted",
+    metadata,
+    Column("entry", String(64), primary_key=True),
+    Column("alertname", Text, primary_key=True),
+    Column("environment", Text, primary_key=True),
+    Column("level", String(16), nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
+#: How many firings that nobody touched ended by themselves, as last measured.
+clearings = Table(
+    "clearings",
+    metadata,
+    Column("entry", String(64), primary_key=True),
+    Column("alertname", Text, primary_key=True),
+    Column("environment", Text, primary_key=True),
+    Column("cleared", Integer, nullable=False),
+    Column("stayed", Integer, nullable=False),
+    Column("delay_seconds", Integer, nullable=False),
+    Column("within_seconds", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+
+#: Error budgets that the trail was told are spent.
+budgets_spent = Table(
+    "budgets_spent",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+)
+
+#: Words of incidents that have ended. On SQLite triggers keep `memory_index` (FTS5) the same;
+#: on PostgreSQL `ix_memory_words` is an index of the words.
+memory = Table(
+    "memory",
+    metadata,
+    Column("incident", Identity, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -57,6 +57,12 @@ def append(
     return Transition(**row)
 
 
+def lock(tx: sa.Connection) -> None:
+    """Let nobody else write the trail until this transaction ends: what is read now about what
+    it was told stays true until it is told more."""
+    _end(tx)
+
+
 def _end(tx: sa.Connection) -> Any:
     # The row is the lock: on PostgreSQL two writers of the chain queue up here.
     end = tx.execute(sa.select(chain).with_for_update()).first()
@@ -92,6 +98,19 @@ def of_incident(tx: sa.Connection, incident: int) -> tuple[Transition, ...]:
         .order_by(transitions.c.sequence)
     )
     return tuple(Transition(**row) for row in tx.execute(query).mappings())
+
+
+def of_actions(
+    tx: sa.Connection, actions: Sequence[str], limit: int = _PAGE
+) -> tuple[Transition, ...]:
+    """The newest transitions with one of these actions, oldest first, at most `limit`."""
+    query = (
+        sa.select(transitions)
+        .where(transitions.c.action.in_(list(actions)))
+        .order_by(transitions.c.sequence.desc())
+        .limit(limit)
+    )
+    return tuple(Transition(**row) for row in reversed(tx.execute(query).mappings().all()))
 
 
 def after(tx: sa.Connection, sequence: int, limit: int = _PAGE) -> tuple[Transition, ...]:

@@ -1,0 +1,237 @@
+"""`runner autonomy`: what entries have earned from their record, and what a person says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+import click
+
+from runner import acts
+from runner.cli import LEVELS, Noun, option
+from runner.cli.report import age, counted, moment
+from runner.cli.session import Session, as_option, person
+from runner.incident import Level, Transition
+from runner.record import Helps, Key, Setting, Standing, Trial, Uplift
+from runner.steps import learn
+from runner.store import learning, trail
+from runner.text import visible
+
+#: What the trail calls a change of a record.
+ACTIONS = ("promoted", "demoted", "autonomy_kept")
+
+environment_option = option(
+    "--environment", metavar="NAME", help="Another environment than runner.yml names."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Record:
+    """One record as it is shown."""
+
+    standing: Standing
+    uplift: Uplift
+
+
+@click.group(cls=Noun)
+def autonomy() -> None:
+    """See what entries have earned, and set it.
+
+    A record belongs to an entry, an alert name and an environment. What it has earned is one of
+    the grants that the level of an incident is the least of: it raises nothing above them.
+    """
+
+
+@autonomy.command()
+@click.argument("entry", required=False)
+@click.pass_obj
+def show(session: Session, entry: str | None) -> None:
+    """What each record has earned now, and whether it helps."""
+    found = _records(session, entry)
+    if session.json:
+        session.answer(found)
+    elif not found:
+        session.note("There is no record yet: no alert has led to an entry.")
+    else:
+        columns = ("level", "entry", "alert", "environment", "fixed", "bad", "uplift", "what")
+        session.screen.table(columns, [_row(each) for each in found])
+    _note_if_off(session)
+
+
+def _row(record: _Record) -> tuple[object, ...]:
+    found, key = record.standing, record.standing.key
+    return (
+        found.level,
+        key.entry,
+        key.alertname,
+        key.environment,
+        str(found.fixed),
+        str(found.bad),
+        record.uplift.helps,
+        f"{record.uplift.text}. {found.text}",
+    )
+
+
+def _records(session: Session, entry: str | None) -> list[_Record]:
+    now, project = datetime.now(UTC), session.project
+    with session.busy("Reading the records …"), project.database.read() as tx:
+        return [
+            _Record(
+                standing=learn.standing(project, tx, key, now),
+                uplift=learn.helps(project, tx, key, now),
+            )
+            for key in learning.keys(tx)
+            if entry in (None, key.entry)
+        ]
+
+
+def _note_if_off(session: Session) -> None:
+    if not session.project.config.autonomy.earn:
+        session.note("autonomy.earn is false in runner.yml: records grant and take nothing.")
+
+
+@autonomy.command()
+@click.argument("entry")
+@click.argument("alert")
+@environment_option
+@click.pass_obj
+def history(session: Session, entry: str, alert: str, environment: str | None) -> None:
+    """How a record came to its level: what counted, and every change."""
+    key, now = _key(session, entry, alert, environment), datetime.now(UTC)
+    project = session.project
+    with project.database.read() as tx:
+        found = learn.standing(project, tx, key, now)
+        trials = learn.trials(project, tx, key, now)
+        given = learning.settings(tx, key)
+        told = _told(trail.of_actions(tx, ACTIONS), key)
+    trials.sort(key=lambda each: each.at)
+    if session.json:
+        session.answer({"standing": found, "trials": trials, "settings": given, "trail": told})
+        return
+    session.screen.line(found.text)
+    _events(session, [*trials, *given])
+    session.screen.heading("Changes, as the trail was told")
+    for row in told:
+        session.screen.line(f"  {moment(row.at)}  {row.reason} ({row.actor})")
+    _note_if_off(session)
+
+
+def _events(session: Session, events: Iterable[Trial | Setting]) -> None:
+    session.screen.heading("What counted")
+    rows = [
+        (moment(each.at), each.mark, f"incident {each.incident}: {each.why}")
+        if isinstance(each, Trial)
+        else (moment(each.at), each.level, f"{each.by} set it: {each.reason}")
+        for each in sorted(events, key=lambda event: event.at)
+    ]
+    session.screen.table(("at", "what", "why"), rows)
+
+
+def _told(rows: Iterable[Transition], key: Key) -> list[Transition]:
+    wanted = vars(key).items()
+    return [row for row in rows if row.action in ACTIONS and wanted <= row.detail.items()]
+
+
+def _key(session: Session, entry: str, alert: str, environment: str | None) -> Key:
+    return Key(entry, alert, environment or session.project.config.environment)
+
+
+@autonomy.command("set")
+@click.argument("entry")
+@click.argument("alert")
+@click.argument("level", type=click.Choice(LEVELS))
+@option("--reason", default="", help="Why; needed to raise it. The trail keeps it.")
+@option("--hold", is_flag=True, help="Promote it no further until it is set again.")
+@environment_option
+@as_option
+@click.pass_obj
+def set_(
+    session: Session, entry: str, alert: str, level: str, reason: str, hold: bool,
+    environment: str | None, name: str | None,
+) -> None:  # fmt: skip
+    """Give a record a level, from which it is earned and lost as before.
+
+    Lowering needs no reason. Every ceiling still holds: configuration, command line, hosts,
+    entry and pause.
+    """
+    key = _key(session, entry, alert, environment)
+    found = acts.set_autonomy(
+        session.project, key, Level(level), by=person(name), reason=reason, hold=hold
+    )
+    if session.json:
+        session.answer(found)
+    else:
+        session.screen.line(found.text)
+
+
+@autonomy.command()
+@click.argument("file", type=click.File("w", encoding="utf-8", atomic=True), default="-")
+@click.pass_obj
+def export(session: Session, file: TextIO) -> None:
+    """Write every record to FILE, or to standard output, as YAML to keep in git."""
+    import yaml
+
+    found = _records(session, None)
+    content = {"autonomy": [_exported(each) for each in found]}
+    yaml.safe_dump(content, file, sort_keys=False, allow_unicode=False, width=100)
+    session.note(f"Exported {counted(len(found), 'record')}.")
+
+
+def _exported(record: _Record) -> dict[str, Any]:
+    """Without times of the moment, so that the file changes only when a record does."""
+    found = record.standing
+    return {
+        **{name: visible(value) for name, value in vars(found.key).items()},
+        "level": str(found.level),
+        "held": found.held,
+        "fixed": found.fixed,
+        "agreed": found.agreed,
+        "disagreed": found.disagreed,
+        "bad": found.bad,
+        "uplift": {"helps": str(record.uplift.helps), "text": record.uplift.text},
+        "changes": [
+            {
+                "at": change.at.isoformat(timespec="seconds"),
+                "from": str(change.previous),
+                "to": str(change.level),
+                "why": visible(change.why),
+            }
+            for change in found.changes
+        ],
+    }
+
+
+@autonomy.command()
+@option("--measure", is_flag=True, help="Ask Prometheus now what clears by itself.")
+@click.pass_obj
+def report(session: Session, measure: bool) -> None:
+    """Which entries help, which do not, and of which too little is known."""
+    now, project = datetime.now(UTC), session.project
+    if measure:
+        with session.busy("Measuring what clears by itself …"):
+            learn.measure_all(project, now)
+    found = _records(session, None)
+    if session.json:
+        session.answer(found)
+        return
+    headings = {
+        Helps.NO: "No better than waiting",
+        Helps.UNKNOWN: "Too little is known",
+        Helps.YES: "Better than waiting",
+    }
+    for helps, heading in headings.items():
+        session.screen.heading(heading)
+        rows = [each for each in found if each.uplift.helps is helps]
+        for each in rows:
+            session.screen.line(f"  {each.standing.key}: {each.uplift.text}{_measured(each)}")
+        if not rows:
+            session.screen.line("  none", "dim")
+
+
+def _measured(record: _Record) -> str:
+    clearing = record.uplift.clearing
+    if clearing is None:
+        return ""
+    return f"; measured {age(clearing.at)} from {clearing.source}"

@@ -1,0 +1,80 @@
+"""Error budgets: runs that failed or fixed nothing, counted per service or group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from runner.config import Budget
+from runner.duration import write
+from runner.incident import Reason
+from runner.policy.case import Case, PastRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """One budget of one service or group, and the runs that burnt it."""
+
+    name: str  #: `service shop`, `group databases`
+    budget: Budget
+    burnt: tuple[PastRun, ...]
+
+    @property
+    def spent(self) -> bool:
+        return len(self.burnt) >= self.budget.failures
+
+    @property
+    def text(self) -> str:
+        return (
+            f"The error budget of {self.name} is spent: {len(self.burnt)} runs in "
+            f"{write(self.budget.within)} failed or fixed nothing, "
+            f"{self.budget.failures} are allowed."
+        )
+
+
+def budget(case: Case) -> Iterator[Reason]:
+    """A service or group whose budget is spent needs a person for each run."""
+    for account in accounts(case.config.policy.budgets, case.history, case.groups, case.now):
+        if account.spent and _concerns(case, account):
+            yield Reason(rule="budget", level=account.budget.level, text=account.text)
+
+
+def accounts(
+    budgets: Iterable[Budget],
+    history: Sequence[PastRun],
+    groups: Mapping[str, tuple[str, ...]],
+    now: datetime,
+) -> Iterator[Account]:
+    """Every account that anything was burnt of.
+
+    A run from the future (a skewed clock) counts too.
+    """
+    for each in budgets:
+        failed = [
+            run
+            for run in history
+            if run.acted and run.failed and now - run.started_at < each.within
+        ]
+        by_name: dict[str, list[PastRun]] = {}
+        for run in failed:
+            if (name := _name(each, run, groups)) is not None:
+                by_name.setdefault(name, []).append(run)
+        for name, runs in sorted(by_name.items()):
+            yield Account(name=name, budget=each, burnt=tuple(runs))
+
+
+def _name(budget: Budget, run: PastRun, groups: Mapping[str, tuple[str, ...]]) -> str | None:
+    if budget.group is not None:
+        inside = set(groups.get(budget.group, ())) & set(run.hosts)
+        return f"group {budget.group}" if inside else None
+    value = run.labels.get(budget.label or "")
+    return f"{budget.label} {value}" if value else None
+
+
+def _concerns(case: Case, account: Account) -> bool:
+    """Whether the case is about this service or group."""
+    if (group := account.budget.group) is not None:
+        return bool(set(case.groups.get(group, ())) & set(case.reach))
+    label = account.budget.label or ""
+    return account.name == f"{label} {case.alert.labels.get(label)}"

@@ -1,0 +1,224 @@
+"""What the record says before an incident is judged, and what the trail is told of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from runner.catalog.content import content_hash
+from runner.catalog.entry import Entry
+from runner.errors import NotFound, RemoteError
+from runner.evidence.spells import of_alert
+from runner.incident import Incident, Level, Reason
+from runner.learn import earn, trial, uplift
+from runner.policy.budget import accounts
+from runner.project import Project
+from runner.record import Clearing, Key, Mark, Spell, Standing, Trial, Uplift
+from runner.steps.past import past_runs
+from runner.store import budgets, learning, trail
+
+logger = logging.getLogger(__name__)
+
+
+def key_of(incident: Incident, entry: str) -> Key:
+    """Whose record an incident belongs to."""
+    return Key(entry, incident.alert.name, incident.environment)
+
+
+def earned(
+    project: Project, tx: sa.Connection, incident: Incident, entry: Entry, now: datetime
+) -> Reason | None:
+    """What the record grants; None where nothing is earned or lost by one.
+
+    A person who asks by hand answers for it, and an undo repairs what the entry did: neither
+    waits for a record.
+    """
+    asked = incident.requested_by is not None or entry.id != incident.entry
+    if asked or not project.config.autonomy.earn:
+        return None
+    found = standing(project, tx, key_of(incident, entry.id), now)
+    rule = "demoted" if found.demoted else "earned"
+    return Reason(rule=rule, level=found.level, text=found.text)
+
+
+def standing(project: Project, tx: sa.Connection, key: Key, now: datetime) -> Standing:
+    """What a record has earned now, whether that counts or not."""
+    rules = project.config.autonomy
+    known = trials(project, tx, key, now)
+    compared = helps(project, tx, key, now)
+    return earn.earned(key, known, learning.settings(tx, key), rules, now, compared)
+
+
+def trials(project: Project, tx: sa.Connection, key: Key, now: datetime) -> list[Trial]:
+    """What each incident of a record says, as far as it counts now."""
+    rules = project.config.autonomy
+    files = _files(project, key.entry) if rules.forget_changed else None
+    known = learning.facts(tx, key, now - rules.window)
+    return [found for facts in known if (found := trial.of(facts, files)) is not None]
+
+
+def _files(project: Project, entry: str) -> str | None:
+    """The hash of the entry's files; None for one that the catalog no longer has."""
+    try:
+        return content_hash(project.catalog, project.catalog.get(entry))
+    except NotFound:
+        return None
+
+
+def helps(project: Project, tx: sa.Connection, key: Key, now: datetime) -> Uplift:
+    """Whether an entry's runs are better than waiting, from what was last measured."""
+    rules = project.config.autonomy
+    known = learning.facts(tx, key, now - rules.window)
+    ran = [
+        found
+        for facts in known
+        if any(deed.started for deed in facts.deeds) and (found := trial.of(facts)) is not None
+    ]
+    fixed = sum(found.mark is Mark.FIXED for found in ran)
+    return uplift.compare(fixed, len(ran), learning.clearing(tx, key), rules.uplift)
+
+
+def note(project: Project, key: Key, now: datetime, actor: str = "runner") -> bool:
+    """Tell the trail of a level that is no longer what it was told last; whether it was."""
+    rules = project.config.autonomy
+    if not rules.earn:
+        return False
+    with project.database.read() as tx:
+        if standing(project, tx, key, now).level is (learning.noted(tx, key) or rules.start):
+            return False
+    with project.database.write() as tx:
+        trail.lock(tx)  # another worker may be telling the same
+        found = standing(project, tx, key, now)
+        before = learning.noted(tx, key) or rules.start
+        if before is not found.level:
+            tell(tx, key, before, found.level, _why(found), actor, now)
+        return before is not found.level
+
+
+def tell(
+    tx: sa.Connection, key: Key, before: Level, level: Level, why: str, actor: str, at: datetime
+) -> None:
+    """One transition: what the record granted before, and what it grants from now on."""
+    raised, same = level.rank > before.rank, level is before
+    trail.append(
+        tx,
+        action="autonomy_kept" if same else "promoted" if raised else "demoted",
+        previous=before,
+        reason=f"{before} to {level}: {why}",
+        actor=actor,
+        detail=vars(key) | {"level": level},
+        at=at,
+    )
+    learning.note(tx, key, level, at)
+
+
+def _why(found: Standing) -> str:
+    last = found.changes[-1] if found.changes else None
+    because = f" Last: {last.why}." if last is not None and last.level is found.level else ""
+    return found.text + because
+
+
+def note_all(project: Project, since: datetime | None, now: datetime) -> int:
+    """Tell the trail of every record that changed, or might have, after `since`; how many."""
+    with project.database.read() as tx:
+        keys = learning.keys(tx, changed_since=since)
+    told = sum(note(project, key, now) for key in keys)
+    return told + _note_budgets(project, now)
+
+
+def _note_budgets(project: Project, now: datetime) -> int:
+    """Tell the trail, and the owner, of each error budget that was spent or is free again."""
+    wanted = project.config.policy.budgets
+    if not wanted:
+        return 0
+    inventory = project.inventory()
+    with project.database.read() as tx:
+        history = past_runs(project, tx, now)
+    spent = {a.name: a for a in accounts(wanted, history, inventory.groups, now) if a.spent}
+    with project.database.read() as tx:
+        if budgets.spent(tx) == spent.keys():
+            return 0
+    told = 0
+    with project.database.write() as tx:
+        trail.lock(tx)
+        for name in budgets.spent(tx) - spent.keys():
+            told += budgets.free(tx, name, now)
+        for name, account in spent.items():
+            hosts = {host for run in account.burnt for host in run.hosts}
+            owner = account.budget.owner
+            tell = [owner] if owner else _owners(project, hosts)
+            told += budgets.spend(tx, name, account.text, tell, now)
+    return told
+
+
+def _owners(project: Project, hosts: Iterable[str]) -> list[str]:
+    """Receivers that `runner_owner` of these hosts names."""
+    known = project.inventory().hosts
+    named = {known[host].variables.get("runner_owner") for host in hosts if host in known}
+    receivers = {receiver.name for receiver in project.config.notify.receivers}
+    for stranger in sorted(str(name) for name in named if name and name not in receivers):
+        logger.warning("runner_owner names %s, which is no receiver of notify.receivers", stranger)
+    return sorted(str(name) for name in named if name in receivers)
+
+
+def measure(project: Project, key: Key, now: datetime) -> Clearing | None:
+    """Count how often the alert clears by itself, and keep it; None when nothing is known.
+
+    Prometheus' history is asked first; without it the incidents that were only watched count.
+    Raises RemoteError when Prometheus does not answer.
+    """
+    rules = project.config.autonomy.uplift
+    since = now - rules.history
+    with project.database.read() as tx:
+        touched = learning.touches(tx, key.alertname, since)
+        watched = learning.spells(tx, key.alertname, key.environment, since, now)
+    found, source = _firings(project, key, since, now, watched)
+    measured = uplift.count(
+        uplift.untouched(found, touched),
+        uplift.delay_of(touched),
+        _within(project, key),
+        source=source,
+        at=now,
+    )
+    if not measured.cleared + measured.stayed:
+        return None
+    with project.database.write() as tx:
+        learning.put_clearing(tx, key, measured)
+    return measured
+
+
+def _firings(
+    project: Project, key: Key, since: datetime, now: datetime, watched: tuple[Spell, ...]
+) -> tuple[tuple[Spell, ...], str]:
+    if project.prometheus is None or key.environment != project.config.environment:
+        return watched, "incidents that were only watched"
+    found = of_alert(project.prometheus, key.alertname, since, now)
+    if not found:
+        return watched, "incidents that were only watched"
+    # The same firing may be in both: Prometheus saw its beginning and its end itself.
+    return uplift.joined(found, watched), "Prometheus and incidents that were only watched"
+
+
+def _within(project: Project, key: Key) -> timedelta:
+    """How long a run of the entry has to show its effect."""
+    default = project.config.verification.within
+    try:
+        return project.catalog.get(key.entry).verify.within or default
+    except NotFound:
+        return default
+
+
+def measure_all(project: Project, now: datetime) -> int:
+    """Measure every record that has run; how many were measured."""
+    with project.database.read() as tx:
+        keys = [key for key in learning.keys(tx) if helps(project, tx, key, now).runs]
+    measured = 0
+    for key in keys:
+        try:
+            measured += measure(project, key, now) is not None
+        except RemoteError as error:
+            logger.warning("what clears by itself is not measured for %s: %s", key, error)
+    return measured

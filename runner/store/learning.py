@@ -1,0 +1,279 @@
+"""What is known of how entries did: read from incidents, runs, answers and people's words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.incident import Level, Outcome, Purpose, Result, State
+from runner.record import Clearing, Deed, Facts, Feedback, Key, Setting, Spell, Touch
+from runner.store import memory, trail
+from runner.store.tables import (
+    approvals,
+    autonomy_noted,
+    autonomy_settings,
+    clearings,
+    feedback,
+    incidents,
+    plans,
+    runs,
+    verifications,
+)
+
+#: Incidents of one record that are read; the newest.
+MAX_INCIDENTS = 1000
+_ACTING = (Purpose.REMEDIATION, Purpose.UNDO)
+#: Ends in which the runner did nothing and told nobody to do anything at once.
+_LEFT_ALONE = (State.OBSERVED, State.DRY_RUN, State.DENIED, State.EXPIRED, State.RESOLVED)
+
+
+def keys(tx: sa.Connection, *, changed_since: datetime | None = None) -> tuple[Key, ...]:
+    """Every record: of incidents with an entry that an alert brought, or of a setting.
+
+    With `changed_since` only those of incidents that changed since then.
+    """
+    query = (
+        sa.select(incidents.c.entry, incidents.c.alertname, incidents.c.environment)
+        .where(incidents.c.entry.is_not(None), incidents.c.requested_by.is_(None))
+        .distinct()
+    )
+    if changed_since is not None:
+        changed = tx.execute(query.where(incidents.c.updated_at >= changed_since))
+        return tuple(sorted(Key(*row) for row in changed))
+    given = sa.select(
+        autonomy_settings.c.entry, autonomy_settings.c.alertname, autonomy_settings.c.environment
+    )
+    noted = sa.select(
+        autonomy_noted.c.entry, autonomy_noted.c.alertname, autonomy_noted.c.environment
+    )
+    rows = tx.execute(sa.union(query, given, noted))
+    return tuple(sorted(Key(*row) for row in rows))
+
+
+def facts(tx: sa.Connection, key: Key, since: datetime) -> tuple[Facts, ...]:
+    """What the newest incidents of a record say, those that changed after `since`.
+
+    A feedback changes its incident. Runs by hand are not of it: a person chose.
+    """
+    query = (
+        sa.select(incidents.c.id, incidents.c.state)
+        .where(*_of(key), incidents.c.updated_at >= since)
+        .order_by(incidents.c.id.desc())
+        .limit(MAX_INCIDENTS)
+    )
+    states = {row.id: State(row.state) for row in tx.execute(query)}
+    deeds, answers, words = _deeds(tx, states), _answers(tx, states), _words(tx, states)
+    files = _contents(tx, states)
+    return tuple(
+        Facts(
+            incident=number,
+            state=state,
+            deeds=tuple(deeds[number]),
+            answer=answers.get(number, (None, None))[0],
+            answered_at=answers.get(number, (None, None))[1],
+            feedback=words.get(number),
+            content=files.get(number),
+        )
+        for number, state in states.items()
+    )
+
+
+def _of(key: Key) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        incidents.c.entry == key.entry,
+        incidents.c.alertname == key.alertname,
+        incidents.c.environment == key.environment,
+        incidents.c.requested_by.is_(None),
+    )
+
+
+def _deeds(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, list[Deed]]:
+    query = (
+        sa.select(runs, verifications.c.result, verifications.c.at.label("verified_at"))
+        .outerjoin(verifications, verifications.c.run == runs.c.id)
+        .where(runs.c.incident.in_(list(numbers)), runs.c.purpose.in_(_ACTING))
+        .order_by(runs.c.started_at)
+    )
+    found: dict[int, list[Deed]] = defaultdict(list)
+    for row in tx.execute(query).mappings():
+        found[row["incident"]].append(_deed(row))
+    return found
+
+
+def _deed(row: Any) -> Deed:
+    outcome = Outcome(row["outcome"]) if row["outcome"] else None
+    return Deed(
+        purpose=Purpose(row["purpose"]),
+        outcome=outcome,
+        result=Result(row["result"]) if row["result"] else None,
+        # As in carry_out: cancelled without any event is cancelled before Ansible began.
+        started=outcome is not Outcome.CANCELLED or bool(row["stats"]),
+        at=row["verified_at"] or row["ended_at"] or row["started_at"],
+    )
+
+
+def _answers(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, tuple[str, datetime]]:
+    query = (
+        sa.select(approvals.c.incident, approvals.c.answer, approvals.c.answered_at)
+        .where(approvals.c.incident.in_(list(numbers)), approvals.c.answer.is_not(None))
+        .order_by(approvals.c.id)
+    )
+    return {row.incident: (row.answer, row.answered_at) for row in tx.execute(query)}
+
+
+def _words(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, Feedback]:
+    query = (
+        sa.select(feedback).where(feedback.c.incident.in_(list(numbers))).order_by(feedback.c.id)
+    )
+    return {row["incident"]: _feedback(row) for row in tx.execute(query).mappings()}
+
+
+def _feedback(row: Any) -> Feedback:
+    names = ("incident", "right", "by", "reason", "at")
+    return Feedback(**{name: row[name] for name in names})
+
+
+def _contents(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, str]:
+    query = sa.select(plans.c.incident, plans.c.content)
+    rows = tx.execute(query.where(plans.c.incident.in_(list(numbers))))
+    return {row.incident: row.content for row in rows}
+
+
+def feedback_of(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, Feedback]:
+    """Incident → the newest word of a person on it."""
+    return _words(tx, numbers)
+
+
+def say(tx: sa.Connection, word: Feedback) -> None:
+    """Keep a person's word on an incident, in the trail and in the memory too."""
+    tx.execute(feedback.insert().values(vars(word)))
+    tx.execute(incidents.update().where(incidents.c.id == word.incident).values(updated_at=word.at))
+    text = f"{'right' if word.right else 'wrong'}: {word.reason}"
+    trail.append(
+        tx,
+        action="feedback",
+        reason=text,
+        incident=word.incident,
+        actor=word.by,
+        detail={"right": word.right},
+        at=word.at,
+    )
+    memory.remember(tx, word.incident)
+
+
+def settings(tx: sa.Connection, key: Key) -> tuple[Setting, ...]:
+    """Levels that people gave to a record, oldest first."""
+    table = autonomy_settings
+    query = (
+        sa.select(table.c.level, table.c.hold, table.c.by, table.c.reason, table.c.at)
+        .where(*_is(table, key))
+        .order_by(table.c.id)
+    )
+    rows = tx.execute(query).mappings()
+    return tuple(Setting(**{**row, "level": Level(row["level"])}) for row in rows)
+
+
+def give(tx: sa.Connection, key: Key, setting: Setting) -> None:
+    """Keep a level that a person gave."""
+    tx.execute(autonomy_settings.insert().values(vars(key) | vars(setting)))
+
+
+def _is(table: sa.Table, key: Key) -> tuple[sa.ColumnElement[bool], ...]:
+    return tuple(table.c[name] == value for name, value in vars(key).items())
+
+
+def noted(tx: sa.Connection, key: Key) -> Level | None:
+    """The level that the trail was last told of."""
+    query = sa.select(autonomy_noted.c.level).where(*_is(autonomy_noted, key))
+    found = tx.execute(query).scalar()
+    return Level(found) if found else None
+
+
+def note(tx: sa.Connection, key: Key, level: Level, at: datetime) -> None:
+    """Remember the level that the trail is told of."""
+    tx.execute(autonomy_noted.delete().where(*_is(autonomy_noted, key)))
+    tx.execute(autonomy_noted.insert().values(vars(key) | {"level": level, "at": at}))
+
+
+def touches(tx: sa.Connection, alertname: str, since: datetime) -> tuple[Touch, ...]:
+    """When the runner first acted on firings of an alert, whatever the entry."""
+    query = (
+        sa.select(incidents.c.alert, incidents.c.activation, sa.func.min(runs.c.started_at))
+        .join(runs, runs.c.incident == incidents.c.id)
+        .where(
+            incidents.c.alertname == alertname,
+            incidents.c.requested_by.is_(None),
+            runs.c.purpose.in_(_ACTING),
+            runs.c.started_at >= since,
+        )
+        .group_by(incidents.c.id)
+        .limit(10_000)
+    )
+    return tuple(
+        Touch(labels=alert["labels"], began=began, at=at) for alert, began, at in tx.execute(query)
+    )
+
+
+def spells(
+    tx: sa.Connection, alertname: str, environment: str, since: datetime, now: datetime
+) -> tuple[Spell, ...]:
+    """Firings that the runner only watched: how long they lasted, as far as it was told."""
+    acted = sa.select(runs.c.incident).where(runs.c.purpose.in_(_ACTING))
+    query = (
+        sa.select(incidents.c.alert, incidents.c.activation, incidents.c.cleared_at)
+        .where(
+            incidents.c.alertname == alertname,
+            incidents.c.environment == environment,
+            incidents.c.requested_by.is_(None),
+            incidents.c.state.in_([str(state) for state in _LEFT_ALONE]),
+            incidents.c.activation >= since,
+            incidents.c.id.not_in(acted),
+        )
+        .order_by(incidents.c.id.desc())
+        .limit(10_000)
+    )
+    return tuple(_spell(row, now) for row in tx.execute(query).mappings())
+
+
+def _spell(row: Any, now: datetime) -> Spell:
+    end = row["cleared_at"] or now
+    lasted = max(end - row["activation"], timedelta())
+    return Spell(
+        labels=row["alert"]["labels"],
+        began=row["activation"],
+        lasted=lasted,
+        open=row["cleared_at"] is None,
+    )
+
+
+def put_clearing(tx: sa.Connection, key: Key, measured: Clearing) -> None:
+    """Keep what was measured, instead of what was measured before."""
+    tx.execute(clearings.delete().where(*_is(clearings, key)))
+    row = vars(key) | {
+        "cleared": measured.cleared,
+        "stayed": measured.stayed,
+        "delay_seconds": round(measured.delay.total_seconds()),
+        "within_seconds": round(measured.within.total_seconds()),
+        "source": measured.source,
+        "at": measured.at,
+    }
+    tx.execute(clearings.insert().values(row))
+
+
+def clearing(tx: sa.Connection, key: Key) -> Clearing | None:
+    """What was last measured for a record; None when nothing was."""
+    row = tx.execute(sa.select(clearings).where(*_is(clearings, key))).mappings().first()
+    if row is None:
+        return None
+    return Clearing(
+        cleared=row["cleared"],
+        stayed=row["stayed"],
+        delay=timedelta(seconds=row["delay_seconds"]),
+        within=timedelta(seconds=row["within_seconds"]),
+        source=row["source"],
+        at=row["at"],
+    )

@@ -1,0 +1,110 @@
+"""Memory: incidents that have ended, found again by their words.
+
+SQLite searches with FTS5, PostgreSQL with its full text search. What an alert says is
+only ever words to look for: it is cut into tokens, and each is quoted (invariant 5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from runner.incident import Incident, State
+from runner.store.tables import feedback, incidents, memory
+
+#: Words of one search, and characters of one word: more say nothing new.
+MAX_WORDS = 48
+MAX_LENGTH = 64
+#: Characters of what is kept of one incident.
+MAX_TEXT = 8000
+#: Hits that are ranked; the best of them are returned.
+_CANDIDATES = 200
+_WORD = re.compile(r"[^\W_]+")
+
+_SQLITE = sa.text(
+    "select rowid as incident, rank as distance from memory_index "
+    "where memory_index match :words and rowid < :before order by rank limit :limit"
+)
+_POSTGRESQL = sa.text(
+    "select incident, -ts_rank_cd(to_tsvector('simple'::regconfig, text), found) as distance "
+    "from memory, to_tsquery('simple'::regconfig, :words) as found "
+    "where to_tsvector('simple'::regconfig, text) @@ found and incident < :before "
+    "order by distance limit :limit"
+)
+
+
+def remember(tx: sa.Connection, incident: int) -> None:
+    """Keep the words of an incident that has ended, or that somebody said something of.
+
+    What was suppressed is not remembered: nothing was decided or done.
+    """
+    row = tx.execute(sa.select(incidents).where(incidents.c.id == incident)).mappings().first()
+    tx.execute(memory.delete().where(memory.c.incident == incident))
+    if row is None or row["state"] == State.SUPPRESSED:
+        return
+    said = tx.execute(
+        sa.select(feedback.c.right, feedback.c.reason).where(feedback.c.incident == incident)
+    )
+    parts = [
+        row["alertname"],
+        row["entry"] or "",
+        row["state"],
+        row["reason"],
+        *(("right" if right else "wrong") + f" {reason}" for right, reason in said),
+        *row["hosts"],
+        *(f"{name} {value}" for name, value in sorted(row["alert"]["labels"].items())),
+        *row["alert"]["annotations"].values(),
+    ]
+    # Only its words, so that both databases cut it at the same places.
+    text = " ".join(_WORD.findall(" ".join(parts)[: 2 * MAX_TEXT]))[:MAX_TEXT]
+    tx.execute(memory.insert().values(incident=incident, text=text))
+
+
+def similar(tx: sa.Connection, incident: Incident, limit: int = 5) -> tuple[Incident, ...]:
+    """Earlier incidents that are like this one, the most alike first.
+
+    The same alert name comes before any other; then the rank of the words; then the newest.
+    """
+    from runner.store.incidents import from_row
+
+    ranks = search(tx, _words_of(incident), before=incident.id)
+    query = sa.select(incidents).where(incidents.c.id.in_(ranks))
+    found = [from_row(row) for row in tx.execute(query).mappings()]
+    found.sort(key=lambda past: (past.alert.name != incident.alert.name, ranks[past.id], -past.id))
+    return tuple(found[:limit])
+
+
+def search(tx: sa.Connection, texts: Iterable[str], *, before: int) -> dict[int, float]:
+    """Incident → distance (less is more alike) of those older than `before` with any word."""
+    sqlite = tx.dialect.name == "sqlite"
+    words = tokens(texts)
+    if not words:
+        return {}
+    quote, either = ('"', " OR ") if sqlite else ("'", " | ")
+    asked = either.join(f"{quote}{word}{quote}" for word in words)
+    values = {"words": asked, "before": before, "limit": _CANDIDATES}
+    rows = tx.execute(_SQLITE if sqlite else _POSTGRESQL, values)
+    return {int(row.incident): float(row.distance) for row in rows}
+
+
+def tokens(texts: Iterable[str]) -> tuple[str, ...]:
+    """The words of `texts`, each once, in their order: letters and digits, nothing else."""
+    found: dict[str, None] = {}
+    for text in texts:
+        for match in _WORD.finditer(text[:MAX_TEXT]):
+            found.setdefault(match[0][:MAX_LENGTH].casefold())
+            if len(found) >= MAX_WORDS:
+                return tuple(found)
+    return tuple(found)
+
+
+def _words_of(incident: Incident) -> list[str]:
+    labels = incident.alert.labels
+    return [
+        incident.alert.name,
+        *incident.hosts,
+        *(value for name, value in sorted(labels.items()) if name != "alertname"),
+        *incident.alert.annotations.values(),
+    ]
