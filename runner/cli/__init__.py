@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "approval": ("runner.cli.approval", "Answer what the runner asks."),
     "run": ("runner.cli.run", "Run an entry by hand, under the same rails."),
     "catalog": ("runner.cli.catalog", "Look at the entries, check them, make a new one."),
+    "drill": ("runner.cli.drill", "Break a host on purpose, and see what the runner makes of it."),
     "pause": ("runner.cli.pause", "Let nothing run anywhere until `resume`."),
     "resume": ("runner.cli.pause", "End the pause."),
     "audit": ("runner.cli.audit", "Prove or export the audit trail."),

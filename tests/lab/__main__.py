@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 
-from tests.lab import lab, layout, watch
+from tests.lab import lab, layout, project, watch
 from tests.lab.shell import LabError
 
 
@@ -48,6 +48,8 @@ def _up(hosts: tuple[str, ...]) -> int:
         _say(f"Prometheus {watch.PROMETHEUS}, Alertmanager {watch.ALERTMANAGER}, both inside:")
         _say(f"  nsenter --net={at.namespace} $SHELL")
         _say(f"  ssh -i {at.key} -o UserKnownHostsFile={at.known_hosts} root@{hosts[0]}")
+        configuration = project.write(at, at.state / "project")
+        _say(f"  runner -c {configuration} serve")
         _say("Ctrl-C ends the lab.")
         signal.pause()
     return 0

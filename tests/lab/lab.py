@@ -53,7 +53,6 @@ class Lab:
             raise LabError(why)
         self.layout = at
         self.hosts: list[str] = []
-        self.token = secrets.token_hex(16)
         self._tell = tell
         self._lock = _claim(at)
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -72,7 +71,7 @@ class Lab:
         self._network()
         self._keys()
         self._lxcfs()
-        self._processes += watch.start(self.layout, self.token)
+        self._processes += watch.start(self.layout, secrets.token_hex(16))
         self.boot(*hosts)
         watch.wait(self.layout)
         self._tell(f"{len(self.hosts)} hosts and monitoring in {time.monotonic() - began:.1f} s")

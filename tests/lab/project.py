@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from tests.lab import layout, watch
-from tests.lab.lab import Lab
+from tests.lab.layout import Layout
 from tests.lab.shell import LabError
 
 MAIN = "from runner.cli import main; main()"
@@ -27,16 +27,17 @@ _COPIED = ("playbooks", "roles", "inventories/lab")
 _START_SECONDS = 60.0
 
 
-def write(lab: Lab, folder: Path, **settings: Any) -> Path:
+def write(lab: Layout, folder: Path, **settings: Any) -> Path:
     """Write the project; its runner.yml. `settings` replace keys of it."""
     ignored = shutil.ignore_patterns("__pycache__", "molecule")
     for name in _COPIED:
         shutil.copytree(layout.REPOSITORY / name, folder / name, ignore=ignored)
     shutil.copy(layout.REPOSITORY / "ansible.cfg", folder)
     state = folder / "inventories/lab/group_vars/all/lab.yml"
-    state.write_text(json.dumps({"lab_state": str(lab.layout.state)}))
-    for name in ("webhook_token", PERSON):
-        (folder / name).write_text(lab.token if name == "webhook_token" else f"{lab.token}-{name}")
+    state.write_text(json.dumps({"lab_state": str(lab.state)}))
+    token = (lab.monitoring / "webhook_token").read_text()
+    for name, secret in (("webhook_token", token), (PERSON, f"{token}-{PERSON}")):
+        (folder / name).write_text(secret)
         (folder / name).chmod(0o600)
     path = folder / "runner.yml"
     path.write_text(json.dumps(_settings() | settings, indent=1))  # JSON is YAML
@@ -69,7 +70,7 @@ def hasten(entry: Path) -> None:
 
 
 @contextmanager
-def serving(lab: Lab, configuration: Path) -> Iterator[subprocess.Popen[bytes]]:
+def serving(lab: Layout, configuration: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`runner serve` as a process of its own, ready, for the time of the block."""
     log = configuration.with_name("serve.log")
     with log.open("ab") as output:
@@ -93,9 +94,9 @@ def serving(lab: Lab, configuration: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def command(lab: Lab, *arguments: str) -> list[str]:
+def command(lab: Layout, *arguments: str) -> list[str]:
     """The runner's command line, in the control namespace."""
-    return ["nsenter", f"--net={lab.layout.namespace}", sys.executable, "-c", MAIN, *arguments]
+    return ["nsenter", f"--net={lab.namespace}", sys.executable, "-c", MAIN, *arguments]
 
 
 def environment() -> Mapping[str, str]:

@@ -31,7 +31,7 @@ def test_a_host_sees_its_own_memory_and_not_the_machines(lab: Lab) -> None:
 
 
 def test_ansible_reaches_every_host_by_ssh_and_checks_its_key(lab: Lab, tmp_path: Path) -> None:
-    configuration = project.write(lab, tmp_path)
+    configuration = project.write(lab.layout, tmp_path)
     done = subprocess.run(
         [
             Path(sys.executable).with_name("ansible"),
@@ -51,7 +51,7 @@ def test_ansible_reaches_every_host_by_ssh_and_checks_its_key(lab: Lab, tmp_path
 
 
 def test_the_inventory_names_every_host_and_its_address(lab: Lab, tmp_path: Path) -> None:
-    settings = load(project.write(lab, tmp_path))
+    settings = load(project.write(lab.layout, tmp_path))
     inventory = Inventory.load(settings.project.inventory, environment=dict(os.environ))
     addresses = {
         name: host.variables["ansible_host"]
