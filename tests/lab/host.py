@@ -11,6 +11,7 @@ from tests.lab import layout
 from tests.lab.layout import Layout
 from tests.lab.shell import LabError, call, inside
 
+_FILES = layout.HERE / "files"  #: copied over what Debian installs
 _BOOT_SECONDS = 60.0  #: a loaded machine is slow to boot
 _MEMORY = 384 * 1024**2
 #: Of every 100 ms: half a processor, so that a saturated host leaves the machine usable.
@@ -144,9 +145,11 @@ def _limits() -> list[str]:
 
 
 def _personal(lab: Layout, host: str) -> None:
-    """What sets this host apart: name, keys, certificate, and the units that start."""
+    """What is ours on the host: our files, its name, its keys, and the units that start."""
     root = lab.upper(host)
-    for folder in ("etc/ssh", "etc/ssl/lab", "root/.ssh", "etc/systemd/system"):
+    shutil.copytree(_FILES, root, dirs_exist_ok=True)
+    (root / "srv/app/current").symlink_to("releases/v1.1.0")
+    for folder in ("srv/app/log", "etc/ssh", "etc/ssl/lab", "root/.ssh", "etc/systemd/system"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     (root / "etc/hostname").write_text(f"{host}\n")
     (root / "etc/hosts").write_text(_hosts())
@@ -159,7 +162,6 @@ def _personal(lab: Layout, host: str) -> None:
         found = "/etc" if unit in ("app", "log-size") else "/lib"
         (wants / f"{unit}.service").symlink_to(f"{found}/systemd/system/{unit}.service")
     if host in layout.MEMBERS:
-        (root / "etc/default").mkdir()
         (root / "etc/default/etcd").write_text(etcd(host))
 
 

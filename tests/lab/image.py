@@ -14,7 +14,6 @@ from pathlib import Path
 from tests.lab import layout
 from tests.lab.shell import call
 
-_FILES = layout.HERE / "image"  #: copied over what Debian installs
 _PACKAGES = layout.HERE / "packages.txt"
 #: Without a network of their own to manage, these would only wait; etcd and the app are
 #: started on the hosts that are meant to have them.
@@ -49,9 +48,6 @@ def packages() -> list[str]:
 def digest() -> str:
     """Changes whenever the root file system would come out differently."""
     mark = hashlib.sha256(Path(__file__).read_bytes() + _PACKAGES.read_bytes())
-    for path in sorted(p for p in _FILES.rglob("*") if p.is_file()):
-        mark.update(f"{path.relative_to(_FILES)} {path.stat().st_mode:o}".encode())
-        mark.update(path.read_bytes())
     return mark.hexdigest()[:16]
 
 
@@ -101,7 +97,6 @@ def _bootstrap(root: Path) -> None:
 
 def _configure(root: Path) -> None:
     units = root / "etc/systemd/system"
-    shutil.copytree(_FILES, root, dirs_exist_ok=True, symlinks=True)
     for unit in _MASKED:
         (units / unit).unlink(missing_ok=True)
         (units / unit).symlink_to("/dev/null")
@@ -110,6 +105,5 @@ def _configure(root: Path) -> None:
     for key in (root / "etc/ssh").glob("ssh_host_*"):
         key.unlink()
     (root / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
-    (root / "srv/app/current").symlink_to("releases/v1.1.0")
-    for folder in ("data", "srv/app/log", "var/lib/prometheus/node-exporter"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
+    (root / "data").mkdir()
+    (root / "var/lib/prometheus/node-exporter").mkdir(parents=True, exist_ok=True)
