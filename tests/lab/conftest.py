@@ -9,6 +9,7 @@ import pytest
 
 from tests.lab import lab as labs
 from tests.lab import layout
+from tests.lab.game import Game, playing
 from tests.lab.lab import Lab
 from tests.lab.shell import inside
 
@@ -27,4 +28,11 @@ def lab() -> Iterator[Lab]:
     if why := labs.obstacle():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(why)
     with labs.running() as made, inside(made.layout.namespace):
+        yield made
+
+
+@pytest.fixture(scope="session")
+def game(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Game]:
+    """A runner that works on the lab."""
+    with playing(lab, tmp_path_factory.mktemp("game")) as made:
         yield made
