@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runner import approve, drill
@@ -78,13 +78,11 @@ def request_run(
     return _open(project, labels, request, by, ceiling, project.queue.remediate)
 
 
-def request_drill(
-    project: Project, *, entry: str, host: str, values: Mapping[str, Any], by: str
-) -> int:
-    """Open the incident of a drill, which injects a fault on one host; its id.
+def request_drill(project: Project, *, entry: str, host: str, span: timedelta, by: str) -> int:
+    """Open the incident of a drill, which injects a fault on one host for a while; its id.
 
-    Raises NotFound for an unknown entry, UsageError for values it does not take, and Refused
-    for what is no drill, for a host whose inventory does not say `runner_drill: true`, while
+    Raises NotFound for an unknown entry, UsageError for a time that it does not take, and
+    Refused for what is no drill, for a host whose inventory does not say `runner_drill: true`, while
     everything is paused, and while an incident is open on the host.
     """
     _check_actor(by)
@@ -94,6 +92,7 @@ def request_drill(
     inventory = project.inventory()
     _check_hosts(inventory, [host])
     drill.check(inventory, touched(project, chosen, [host]))
+    values = {f"{chosen.role}_seconds": int(span.total_seconds())}
     labels = {"alertname": "Drill", "entry": entry, "instance": host}
     hostvars = parameters.agreed(chosen, [inventory.hosts[host].variables])
     schema = project.catalog.schema(entry)
@@ -103,7 +102,7 @@ def request_drill(
             raise Refused(f"no drill now: {reason}")
         if at_work := incidents.open_on(tx, [host], drill.NEWEST):
             raise Refused(f"incident {at_work[0].id} is open on {host}; let it end first")
-    request = {"entry": entry, "hosts": [host], "values": dict(values)}
+    request = {"entry": entry, "hosts": [host], "values": values}
     return _open(project, labels, request, by, Level.AUTO, project.queue.drill)
 
 

@@ -177,9 +177,8 @@ class GameDay:
 
         Raises Refused when it may not, or did not, begin.
         """
-        values = {"fault_seconds": int(self._span.total_seconds())}
         number = acts.request_drill(
-            self._project, entry=entry, host=host, values=values, by=self._by
+            self._project, entry=entry, host=host, span=self._span, by=self._by
         )
         self._say(f"incident {number} injects {entry} on {host}")
         _wait(lambda: self._bundle(number).incident.state.ended, standing_in)

@@ -8,7 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from tests.lab.lab import Lab
 #: A loaded machine is slow; a fault that is healed ends the waiting long before.
 PATIENCE = 150.0
 #: Longer than any test waits: the runner heals, never the end of the fault.
-FAULT_SECONDS = 600
+FAULT_SPAN = timedelta(minutes=10)
 BY = f"user:{projects.PERSON}"
 
 
@@ -41,8 +41,7 @@ class Game:
 
     def fault(self, drill: str, host: str) -> datetime:
         """Have a fault injected; when it was."""
-        values = {"fault_seconds": FAULT_SECONDS}
-        number = acts.request_drill(self.project, entry=drill, host=host, values=values, by=BY)
+        number = acts.request_drill(self.project, entry=drill, host=host, span=FAULT_SPAN, by=BY)
         found = self.end_of(number)
         assert found.incident.state is State.DRILLED, found.incident.reason
         return datetime.fromisoformat(found.runs[0].results["injected_at"])

@@ -16,6 +16,8 @@ _BOOT_SECONDS = 60.0  #: a loaded machine is slow to boot
 _MEMORY = 384 * 1024**2
 #: Of every 100 ms: half a processor, so that a saturated host leaves the machine usable.
 _QUOTA, _PERIOD = 50_000, 100_000
+#: A host gets its half also when the machine is busy, so that what it shows is its own doing.
+_WEIGHT = 4
 _PROC = ("cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps", "uptime")
 
 _CONFIG = """\
@@ -135,10 +137,12 @@ def _limits() -> list[str]:
     if Path("/sys/fs/cgroup/cgroup.controllers").exists():
         return [
             f"lxc.cgroup2.memory.max = {_MEMORY}",
+            f"lxc.cgroup2.cpu.weight = {_WEIGHT * 100}",
             f"lxc.cgroup2.cpu.max = {_QUOTA} {_PERIOD}",
         ]
     return [
         f"lxc.cgroup.memory.limit_in_bytes = {_MEMORY}",
+        f"lxc.cgroup.cpu.shares = {_WEIGHT * 1024}",
         f"lxc.cgroup.cpu.cfs_period_us = {_PERIOD}",
         f"lxc.cgroup.cpu.cfs_quota_us = {_QUOTA}",
     ]

@@ -32,6 +32,9 @@ REFUSED = [
     ("kill_runaway_process", {}, "is protected or belongs to its unit"),
 ]
 
+#: Entries whose proof is in another file of this folder.
+ELSEWHERE: set[str] = set()
+
 LOOK = """
 for unit in app nginx; do systemctl show --property=MainPID,ActiveEnterTimestamp "$unit"; done
 find /srv /data /etc/ssl/lab -printf '%p %T@ %s %l\\n' | grep -v '/srv/app/log' | sort
@@ -41,7 +44,7 @@ pgrep --count --full /run/postgres
 
 def test_every_shipped_remediation_has_a_row() -> None:
     shipped = load(layout.REPOSITORY / "playbooks", (layout.REPOSITORY / "roles",))
-    wanted = {entry.id for entry in shipped.by_kind("remediation") if entry.role}
+    wanted = {entry.id for entry in shipped.by_kind("remediation") if entry.role} - ELSEWHERE
     assert wanted == {row[2] for row in HEALED} == {row[0] for row in REFUSED}
 
 

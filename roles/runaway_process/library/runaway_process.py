@@ -64,7 +64,12 @@ def stat(pid: int) -> tuple[str, int, int, int] | None:
     except OSError:
         return None
     fields = rest.split()
-    return head.partition("(")[2], int(fields[1]), int(fields[11]) + int(fields[12]), int(fields[19])
+    return (
+        head.partition("(")[2],
+        int(fields[1]),
+        int(fields[11]) + int(fields[12]),
+        int(fields[19]),
+    )
 
 
 def snapshot() -> dict[tuple[int, int], tuple[str, int, int]]:
