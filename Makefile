@@ -3,11 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: demo test lint fix bench docs lock system clean
+.PHONY: demo test lab lab-test lint fix bench docs lock system lab-system clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' || \
@@ -23,6 +23,12 @@ demo: .venv/ready ## Break one node of a small fleet and watch it being healed: 
 test: .venv/ready ## Run every test; those whose programs are missing are skipped with the reason
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 	RUNNER_TEST_STORE=postgresql $(BIN)/pytest -n $(JOBS) --dist worksteal -m store $(ARGS)
+
+lab: .venv/ready ## Boot hosts with a real systemd and monitoring, and stay until Ctrl-C (Debian, as root)
+	$(BIN)/python -m tests.lab up $(ARGS)
+
+lab-test: .venv/ready ## Run the tests that break and heal the hosts of the lab (Debian, as root)
+	$(BIN)/pytest -n 0 -m lab $(ARGS)
 
 lint: .venv/ready ## Check style, types, YAML and playbooks
 	$(BIN)/ruff check .
@@ -48,7 +54,10 @@ lock: ## Resolve requirements.lock anew (needs uv)
 		--no-emit-index-url --no-annotate --all-extras --group dev pyproject.toml -o requirements.lock
 
 system: ## Install the real parts that the tests run against (Debian, as root)
-	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive .ci/system
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive .ci/system .ci/packages
+
+lab-system: ## Install what the lab needs (Debian, as root)
+	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive .ci/system .ci/lab-packages
 
 clean: ## Remove what the targets made
 	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible

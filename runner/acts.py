@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runner import approve
+from runner import approve, drill
 from runner.admit import BEFORE_RUN
 from runner.catalog import parameters
 from runner.catalog.entry import Entry
+from runner.catalog.scan import scan
 from runner.errors import Refused, UsageError
 from runner.incident import Alert, AlertStatus, Approval, Incident, Labels, Level, State
 from runner.intake.payload import parse
+from runner.inventory import Inventory
 from runner.project import Project
 from runner.record import Feedback, Key, Setting, Standing
 from runner.steps import learn
@@ -62,13 +64,9 @@ def request_run(
     _check_actor(by)
     chosen = project.catalog.get(entry)
     if chosen.kind == "drill":
-        raise Refused(f"{entry} is a drill; drills are not run as remediations")
-    if not hosts:
-        raise UsageError("name at least one host with --host")
+        raise Refused(f"{entry} is a drill; `runner drill run {entry}` injects it")
     inventory = project.inventory()
-    for host in hosts:
-        if host not in inventory.hosts:
-            raise Refused(f"{visible(host)} is not a host of the inventory; give its exact name")
+    _check_hosts(inventory, hosts)
     labels, choices = _split(chosen, values)
     labels |= {"alertname": "ByHand", "entry": entry, "instance": hosts[0]}
     parameters.resolve(  # refused here, while the person who typed it is still looking
@@ -79,7 +77,49 @@ def request_run(
         chosen=choices,
     )
     request = {"entry": entry, "hosts": sorted(set(hosts)), "values": choices}
-    return _open(project, labels, request, by, ceiling)
+    return _open(project, labels, request, by, ceiling, project.queue.remediate)
+
+
+def request_drill(project: Project, *, entry: str, host: str, span: timedelta, by: str) -> int:
+    """Open the incident of a drill, which injects a fault on one host for a while; its id.
+
+    Raises NotFound for an unknown entry, UsageError for a time that it does not take, and
+    Refused for what is no drill, for a host whose inventory does not say `runner_drill: true`, while
+    everything is paused, and while an incident is open on the host.
+    """
+    _check_actor(by)
+    chosen = project.catalog.get(entry)
+    if chosen.kind != "drill":
+        raise Refused(f"{entry} is a {chosen.kind}, not a drill; `runner drill list` shows those")
+    inventory = project.inventory()
+    _check_hosts(inventory, [host])
+    drill.check(inventory, touched(project, chosen, [host]))
+    values = {f"{chosen.role}_seconds": int(span.total_seconds())}
+    labels = {"alertname": "Drill", "entry": entry, "instance": host}
+    hostvars = parameters.agreed(chosen, [inventory.hosts[host].variables])
+    schema = project.catalog.schema(entry)
+    parameters.resolve(chosen, schema, labels=labels, hostvars=hostvars, chosen=values)
+    with project.database.read() as tx:
+        if reason := switches.paused(tx):
+            raise Refused(f"no drill now: {reason}")
+        if at_work := incidents.open_on(tx, [host], drill.NEWEST):
+            raise Refused(f"incident {at_work[0].id} is open on {host}; let it end first")
+    request = {"entry": entry, "hosts": [host], "values": values}
+    return _open(project, labels, request, by, Level.AUTO, project.queue.drill)
+
+
+def touched(project: Project, entry: Entry, hosts: Sequence[str]) -> tuple[str, ...]:
+    """The hosts that an entry acts on when it is run on `hosts`: those, and its delegates."""
+    found = scan(entry, project.config.project.roles)
+    return tuple(sorted({*hosts, *found.delegates}))
+
+
+def _check_hosts(inventory: Inventory, hosts: Sequence[str]) -> None:
+    if not hosts:
+        raise UsageError("name at least one host with --host")
+    for host in hosts:
+        if host not in inventory.hosts:
+            raise Refused(f"{visible(host)} is not a host of the inventory; give its exact name")
 
 
 def _split(entry: Entry, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
@@ -95,8 +135,14 @@ def _split(entry: Entry, values: Mapping[str, Any]) -> tuple[dict[str, str], dic
 
 
 def _open(
-    project: Project, labels: Labels, request: Mapping[str, Any], by: str, ceiling: Level
+    project: Project,
+    labels: Labels,
+    request: Mapping[str, Any],
+    by: str,
+    ceiling: Level,
+    start: Callable[[Any, int], None],
 ) -> int:
+    """Open the incident of a request; `start` queues what shall happen with it."""
     now = datetime.now(UTC)
     mark = hashlib.sha256(f"{now.isoformat()} {by} {labels}".encode()).hexdigest()[:16]
     alert = Alert(
@@ -119,7 +165,7 @@ def _open(
             now=now,
         )
         assert opened is not None, "the fingerprint holds the time to the microsecond"
-        project.queue.remediate(tx, opened)
+        start(tx, opened)
     return opened
 
 
@@ -210,6 +256,8 @@ def retry(project: Project, incident: int, *, by: str, reason: str) -> int:
         found = incidents.get(tx, incident)
         if not found.state.ended:
             raise Refused(f"incident {incident} has not ended: {found.state}")
+        if project.catalog.is_drill(found.requested_entry):
+            raise Refused(f"incident {incident} is a drill; start a new one instead")
         if not incidents.still_firing(tx, incident) and found.requested_by is None:
             raise Refused(f"incident {incident}: its alert is no longer firing")
         text = f"incident {incident} again, asked by {by}: {reason[:MAX_TEXT]}"

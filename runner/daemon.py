@@ -210,7 +210,7 @@ def handle_again(project: Project, incident: int, times: int) -> None:
     if found is None or found.state.ended or found.state is State.WAITING:
         return
     with project.database.write() as tx:
-        if times <= AGAIN:
+        if times <= AGAIN and not project.catalog.is_drill(found.requested_entry):
             project.queue.again(tx, incident, times)
         else:
             reason = f"the engine failed {times} times in the middle of it; the log says why"

@@ -81,6 +81,10 @@ class Queue:
         """Queue the rest of the path, after a person said yes."""
         self._put(tx, "proceed", f"incident-{incident}-approval-{approval}", incident)
 
+    def drill(self, tx: sa.Connection, incident: int) -> None:
+        """Queue the injection of a fault that a person asked for."""
+        self._put(tx, "drill", f"incident-{incident}-drill", incident)
+
     def _put(
         self, tx: sa.Connection, workflow: str, key: str, *args: Any, delay: float = 0.0
     ) -> None:

@@ -34,7 +34,7 @@ class Level(StrEnum):
 
 
 class State(StrEnum):
-    """Where an incident stands. The last nine are ends."""
+    """Where an incident stands. The last ten are ends."""
 
     ADMITTED = "admitted"  #: ours to handle
     LOCATED = "located"  #: exact inventory hosts are known
@@ -54,6 +54,7 @@ class State(StrEnum):
     DENIED = "denied"  #: a person said no
     EXPIRED = "expired"  #: nobody answered in time
     CANCELLED = "cancelled"  #: the pre-flight or a person stopped it
+    DRILLED = "drilled"  #: a person had a fault injected, which ends by itself
     RESOLVED = "resolved"  #: the alert cleared before anything ran
     FIXED = "fixed"  #: ran, and verified
     ESCALATED = "escalated"  #: handed to a person with the bundle
@@ -71,6 +72,7 @@ ENDED = frozenset(
         State.DENIED,
         State.EXPIRED,
         State.CANCELLED,
+        State.DRILLED,
         State.RESOLVED,
         State.FIXED,
         State.ESCALATED,
@@ -117,6 +119,7 @@ class Purpose(StrEnum):
     REMEDIATION = "remediation"  #: the real thing
     UNDO = "undo"  #: the entry's declared undo
     PROBE = "probe"  #: a read-only entry that gathers evidence
+    DRILL = "drill"  #: a fault is injected on purpose
 
     @property
     def check(self) -> bool:

@@ -23,6 +23,7 @@ from runner.steps.carry_out import carry_out
 from runner.steps.confirm import confirm, undo
 from runner.steps.decide import decide
 from runner.steps.gather import gather
+from runner.steps.inject import inject
 from runner.steps.judge import judge
 from runner.steps.locate import locate
 from runner.steps.progress import escalate
@@ -56,6 +57,12 @@ def proceed(incident: int) -> None:
     _tracked(incident, _act)
 
 
+@DBOS.workflow(name="drill", max_recovery_attempts=None)
+def drill(incident: int) -> None:
+    """Inject a fault on purpose; what the runner makes of it is another incident."""
+    _tracked(incident, lambda number: _step(inject, number))
+
+
 def _remediate(incident: int) -> None:
     for step in (admit, locate, gather, decide, judge, rehearse, ask):
         if not _step(step, incident):
@@ -74,7 +81,7 @@ def _act(incident: int) -> None:
         attempt += 1
 
 
-def _tracked(incident: int, path: Callable[[int], None]) -> None:
+def _tracked(incident: int, path: Callable[[int], object]) -> None:
     workflow = DBOS.workflow_id or ""
     active.add(workflow)
     try:

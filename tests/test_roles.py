@@ -120,7 +120,17 @@ def test_role_has_both_scenarios(role: Path) -> None:
 def test_only_modules_of_ansible_core_and_the_role_are_used(role: Path) -> None:
     own = {path.stem for path in role.glob("library/*.py")}
     words = {"name", "register", "when", "loop", "loop_control", "become", "vars", "until"}
-    words |= {"retries", "delay", "changed_when", "failed_when", "check_mode", "notify"}
+    words |= {
+        "retries",
+        "delay",
+        "changed_when",
+        "failed_when",
+        "check_mode",
+        "notify",
+        "delegate_to",
+        "async",
+        "poll",
+    }
     for path in role.glob("tasks/*.yml"):
         for task in read(path):
             (module,) = set(task) - words

@@ -54,6 +54,11 @@ class Catalog:
         """The entries that are a remediation, a probe or a drill, by id."""
         return tuple(entry for _, entry in sorted(self.entries.items()) if entry.kind == kind)
 
+    def is_drill(self, id: str | None) -> bool:
+        """Whether this is the id of a drill."""
+        entry = self.entries.get(id or "")
+        return entry is not None and entry.kind == "drill"
+
     def schema(self, entry_id: str) -> Specs:
         """The variables of the entry's role; none for a plan of steps."""
         return self.schemas[self.get(entry_id).id]

@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "catalog": ("runner.cli.catalog", "Look at the entries, check them, make a new one."),
     "model": ("runner.cli.model", "See what the model was used for and what it cost."),
     "case": ("runner.cli.case", "Decide recorded incidents again and compare."),
+    "drill": ("runner.cli.drill", "Break a host on purpose, and see what the runner makes of it."),
     "pause": ("runner.cli.pause", "Let nothing run anywhere until `resume`."),
     "resume": ("runner.cli.pause", "End the pause."),
     "audit": ("runner.cli.audit", "Prove or export the audit trail."),

@@ -28,6 +28,7 @@ GOOD = frozenset(
         State.SUPPRESSED,
         State.OBSERVED,
         State.DRY_RUN,
+        State.DRILLED,
         State.WAITING,
     }
 )

@@ -1,0 +1,241 @@
+"""`runner drill`: faults on purpose, and what the runner makes of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from runner import acts, bundle, drill_report, duration
+from runner.bundle import Bundle
+from runner.cli import Noun, option
+from runner.cli.session import Session, as_option, confirm, person, yes_option
+from runner.cli.stand_in import StandIn
+from runner.drill import NEWEST, VARIABLE, Game, game, led_to
+from runner.errors import Refused, UsageError
+from runner.incident import Incident, Purpose, State
+from runner.store import incidents
+from runner.text import brief
+
+#: Seconds between two looks at the store.
+POLL = 0.2
+#: How long after the end of a fault its last alert may still be on the way.
+AFTERWARDS = timedelta(seconds=30)
+#: How long after the end of a fault a host is left alone before the next one.
+QUIET = timedelta(seconds=5)
+#: How long a fault may last, as the role's preflight has it.
+SHORTEST, LONGEST = timedelta(seconds=5), timedelta(hours=1)
+#: What is no failure of the runner: it mended the fault, or called a person.
+GOOD = frozenset({State.FIXED, State.ESCALATED, State.WAITING})
+
+_for_option = option(
+    "--for",
+    "span",
+    default="60s",
+    show_default=True,
+    metavar="DURATION",
+    help="When the fault ends by itself, 5s to 1h.",
+)
+_approve_option = option(
+    "--approve", is_flag=True, help="Answer yes, as you, when the runner asks a person."
+)
+
+
+@click.group(cls=Noun)
+def drill() -> None:
+    """Break hosts on purpose, and see what the runner makes of it."""
+
+
+@drill.command("list")
+@click.pass_obj
+def list_drills(session: Session) -> int:
+    """List the drills, and the hosts that allow them."""
+    drills = session.project.catalog.by_kind("drill")
+    hosts = _allowing(session)
+    if session.json:
+        rows = [{"id": e.id, "title": e.title, "description": e.description} for e in drills]
+        session.answer({"drills": rows, "hosts": hosts})
+        return 0
+    session.screen.table(("drill", "what it does"), [(e.id, e.description) for e in drills])
+    allowed = ", ".join(hosts) or f"none; set {VARIABLE}: true in the inventory"
+    session.screen.line(f"hosts that allow drills: {allowed}")
+    return 0
+
+
+@drill.command("run")
+@click.argument("entry", metavar="DRILL")
+@option("--host", required=True, help="An exact inventory name of a host that allows drills.")
+@_for_option
+@_approve_option
+@as_option
+@yes_option
+@click.pass_obj
+def run_drill(
+    session: Session, entry: str, host: str, span: str, approve: bool, name: str | None, yes: bool
+) -> int:
+    """Inject one fault, wait for the end of its incident, and report the times.
+
+    DRILL is one of `runner drill list`. The exit code is 0 when the runner fixed the fault or
+    handed it to a person, and 1 when it did neither.
+    """
+    day = GameDay(session, by=person(name), span=span_of(span), approve=approve)
+    confirm(session, f"Break {brief(host)} on purpose with {brief(entry)}?", yes=yes)
+    with StandIn(session) as standing_in:
+        played = day.play(entry, host, standing_in)
+    return _conclude(session, [played])
+
+
+@drill.command("matrix")
+@option("--drill", "drills", multiple=True, metavar="DRILL",
+        help="A drill; may be given several times. All of them if not said.")  # fmt: skip
+@option("--host", "hosts", multiple=True, required=True,
+        help="A host; may be given several times.")  # fmt: skip
+@option("--report", type=click.Path(file_okay=False, path_type=Path), required=True,
+        help="Folder for report.json, report.md and report.svg.")  # fmt: skip
+@_for_option
+@_approve_option
+@as_option
+@yes_option
+@click.pass_obj
+def run_matrix(
+    session: Session,
+    drills: tuple[str, ...],
+    hosts: tuple[str, ...],
+    report: Path,
+    span: str,
+    approve: bool,
+    name: str | None,
+    yes: bool,
+) -> int:
+    """Inject each fault on each host, one after another, and write one report.
+
+    A fault that a host cannot have is left out and named. The report is written anew after each
+    fault, so that Ctrl-C loses none.
+    """
+    chosen = drills or tuple(e.id for e in session.project.catalog.by_kind("drill"))
+    day = GameDay(session, by=person(name), span=span_of(span), approve=approve)
+    confirm(session, f"Break {brief(', '.join(hosts))} with {len(chosen)} drills?", yes=yes)
+    played: list[Game] = []
+    with StandIn(session) as standing_in:
+        for entry, host in [(entry, host) for entry in chosen for host in hosts]:
+            try:
+                played.append(day.play(entry, host, standing_in))
+            except Refused as error:
+                session.note(f"left out: {entry} on {host}: {error}")
+                continue
+            drill_report.write(played, report)
+    if not played:
+        raise Refused("no fault was injected; the lines above say why")
+    return _conclude(session, played)
+
+
+def _allowing(session: Session) -> list[str]:
+    """The hosts that allow drills, by name."""
+    hosts = session.project.inventory().hosts
+    return sorted(n for n, h in hosts.items() if h.variables.get(VARIABLE) is True)
+
+
+def span_of(text: str) -> timedelta:
+    """How long a fault lasts. Raises UsageError for what is no duration, or out of bounds."""
+    try:
+        span = duration.parse(text)
+    except ValueError as error:
+        raise UsageError(f"--for: {error}") from None
+    if not SHORTEST <= span <= LONGEST:
+        raise UsageError(f"--for {brief(text)}: a fault lasts 5s to 1h")
+    return span
+
+
+def _conclude(session: Session, played: Sequence[Game]) -> int:
+    """Print what became of the faults; 0 when each was fixed or handed to a person, else 1."""
+    if session.json:
+        session.answer(drill_report.as_json(played))
+    else:
+        rows = map(drill_report.cells, drill_report.summary(played))
+        session.screen.table(drill_report.HEADINGS, rows)
+        for one in played:
+            if one.result != State.FIXED:
+                session.screen.line(f"{one.drill} on {one.host}: {one.result}: {one.reason}")
+    return 0 if all(one.result in GOOD for one in played) else 1
+
+
+class GameDay:
+    """Faults one after another, each followed to the end of what came of it."""
+
+    def __init__(self, session: Session, *, by: str, span: timedelta, approve: bool) -> None:
+        self._session = session
+        self._project = session.project
+        self._by = by
+        self._span = span
+        self._approve = approve
+
+    def play(self, entry: str, host: str, standing_in: StandIn) -> Game:
+        """One fault from its injection until the host is quiet again.
+
+        Raises Refused when it may not, or did not, begin.
+        """
+        number = acts.request_drill(
+            self._project, entry=entry, host=host, span=self._span, by=self._by
+        )
+        self._say(f"incident {number} injects {entry} on {host}")
+        _wait(lambda: self._bundle(number).incident.state.ended, standing_in)
+        injected_at = _injected_at(self._bundle(number))
+        _wait(lambda: self._is_over(host, injected_at), standing_in)
+        found = self._led_to(host, injected_at)
+        one = game(drill=entry, host=host, injected_at=injected_at, found=found)
+        about = f", incident {one.incident}" if one.incident else ""
+        self._say(f"{entry} on {host}: {one.result}{about}; the fault ends by itself")
+        _wait(lambda: self._is_quiet(host, injected_at), standing_in)
+        return one
+
+    def _is_over(self, host: str, injected_at: datetime) -> bool:
+        """Whether the fault's incident has ended, or will not come, or waits for nobody here."""
+        late = datetime.now(UTC) > injected_at + self._span + AFTERWARDS
+        found = self._led_to(host, injected_at)
+        if found is None:
+            return late
+        if found.incident.state is State.WAITING and self._approve:
+            self._answer(found)
+        return found.incident.state.ended or (late and found.incident.state is State.WAITING)
+
+    def _answer(self, found: Bundle) -> None:
+        for question in found.approvals:
+            if question.answer is None:
+                acts.answer(self._project, question.id, answer="approved", by=self._by)
+
+    def _is_quiet(self, host: str, injected_at: datetime) -> bool:
+        with self._project.database.read() as tx:
+            at_work = incidents.open_on(tx, [host], NEWEST)
+        working = [incident for incident in at_work if incident.state is not State.WAITING]
+        return not working and datetime.now(UTC) > injected_at + self._span + QUIET
+
+    def _led_to(self, host: str, since: datetime) -> Bundle | None:
+        with self._project.database.read() as tx:
+            recent: Sequence[Incident] = incidents.find(tx, since=since, limit=200)
+            found = led_to(recent, host, since)
+        return self._bundle(found.id) if found else None
+
+    def _bundle(self, number: int) -> Bundle:
+        with self._project.database.read() as tx:
+            return bundle.load(tx, number)
+
+    def _say(self, text: str) -> None:
+        if not self._session.json:
+            self._session.note(text)
+
+
+def _injected_at(found: Bundle) -> datetime:
+    """When the fault was injected, by the playbook's own word. Raises Refused when it was not."""
+    if found.incident.state is not State.DRILLED:
+        raise Refused(found.incident.reason)
+    run = next(run for run in found.runs if run.purpose is Purpose.DRILL)
+    return datetime.fromisoformat(str(run.results["injected_at"]))
+
+
+def _wait(question: Callable[[], bool], standing_in: StandIn) -> None:
+    while not question():
+        standing_in.step()
+        time.sleep(POLL)

@@ -1,0 +1,70 @@
+"""`python -m tests.lab up` boots a lab and stays; `down` removes one that was left behind."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+
+from tests.lab import lab, layout, project, watch
+from tests.lab.shell import LabError
+
+
+def main() -> int:
+    """The exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    up = verbs.add_parser("up", help="boot a lab and stay until Ctrl-C")
+    up.add_argument(
+        "--hosts",
+        type=_hosts,
+        default=layout.DEFAULT,
+        metavar="NAME,NAME",
+        help=f"some of {', '.join(layout.ADDRESSES)} (default: {','.join(layout.DEFAULT)})",
+    )
+    verbs.add_parser("down", help="remove what a lab that was ended hard left behind")
+    arguments = parser.parse_args()
+    try:
+        return _up(arguments.hosts) if arguments.verb == "up" else _down()
+    except LabError as error:
+        print(f"lab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(text.split(",")))
+    if unknown := [name for name in names if name not in layout.ADDRESSES]:
+        raise argparse.ArgumentTypeError(f"no host of the lab is called {unknown[0]!r}")
+    return names
+
+
+def _up(hosts: tuple[str, ...]) -> int:
+    with lab.running(hosts, tell=_say) as one:
+        for name in one.hosts:
+            _say(f"  {name:8} {layout.ADDRESSES[name]}")
+        at = one.layout
+        _say(f"Prometheus {watch.PROMETHEUS}, Alertmanager {watch.ALERTMANAGER}, both inside:")
+        _say(f"  nsenter --net={at.namespace} $SHELL")
+        _say(f"  ssh -i {at.key} -o UserKnownHostsFile={at.known_hosts} root@{hosts[0]}")
+        configuration = project.write(at, at.state / "project")
+        _say(f"  runner -c {configuration} serve")
+        _say("Ctrl-C ends the lab.")
+        signal.pause()
+    return 0
+
+
+def _down() -> int:
+    at = layout.default()
+    with lab.claimed(at):
+        _say("removed" if lab.remove(at) else "there is nothing to remove")
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""One lab for all tests of this folder; the tests themselves live in its control namespace."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab import lab as labs
+from tests.lab import layout
+from tests.lab.game import Game, playing
+from tests.lab.lab import Lab
+from tests.lab.shell import inside
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here is marked `lab`, and stays in one worker with its lab."""
+    for item in items:
+        if layout.HERE in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+            item.add_marker(pytest.mark.xdist_group("lab"))
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """A running lab with its default hosts. Skips with the reason where there can be none."""
+    if why := labs.obstacle():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(why)
+    with labs.running() as made, inside(made.layout.namespace):
+        yield made
+
+
+@pytest.fixture(scope="session")
+def game(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Game]:
+    """A runner that works on the lab."""
+    with playing(lab, tmp_path_factory.mktemp("game")) as made:
+        yield made

@@ -1,0 +1,258 @@
+"""A lab from its first process to its last: up, down, and what a crashed one left behind."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from tests.lab import authority, host, image, layout, watch
+from tests.lab.layout import Layout
+from tests.lab.shell import LabError, call, inhabitants, missing
+
+_PROGRAMS = (
+    "ip",
+    "lxc-start",
+    "lxcfs",
+    "mmdebstrap",
+    "nsenter",
+    "openssl",
+    "ssh",
+    "ssh-keygen",
+    *watch.PROGRAMS,
+)
+
+
+def obstacle() -> str:
+    """Why this machine cannot run a lab, as a sentence; empty when it can."""
+    if os.geteuid() != 0:
+        return "the lab needs root, for network namespaces and containers"
+    if absent := missing(_PROGRAMS):
+        return f"the lab needs {', '.join(absent)}; `make lab-system` installs them on Debian"
+    if not Path("/dev/fuse").exists():
+        return "the lab needs /dev/fuse, for lxcfs"
+    return ""
+
+
+class Lab:
+    """A running lab. `close` leaves nothing; after a crash, the next start clears up."""
+
+    def __init__(self, at: Layout, hosts: Sequence[str], tell: Callable[[str], None]) -> None:
+        """Raises LabError; what was started by then is removed."""
+        if why := obstacle():
+            raise LabError(why)
+        self.layout = at
+        self.hosts: list[str] = []
+        self._tell = tell
+        self._lock = _claim(at)
+        self._processes: list[subprocess.Popen[bytes]] = []
+        try:
+            if remove(at):
+                tell("removed what an earlier lab had left behind")
+            self._image = image.ready(tell)
+            self._start(hosts)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, hosts: Sequence[str]) -> None:
+        began = time.monotonic()
+        self.layout.state.mkdir(parents=True)
+        self._network()
+        self._keys()
+        self._lxcfs()
+        self._processes += watch.start(self.layout, secrets.token_hex(16))
+        self.boot(*hosts)
+        watch.wait(self.layout)
+        self._tell(f"{len(self.hosts)} hosts and monitoring in {time.monotonic() - began:.1f} s")
+
+    def boot(self, *hosts: str) -> None:
+        """Boot hosts together, wait until they answer, and have them watched."""
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            list(pool.map(self._boot, hosts))
+        self.hosts += hosts
+        watch.watch(self.layout, self.hosts)
+
+    def _boot(self, name: str) -> None:
+        folder = self.layout.upper(name) / "etc/ssl/lab"
+        folder.mkdir(parents=True)
+        authority.certify(self.layout, name, folder)
+        host.boot(self.layout, self._image, name)
+        host.wait(self.layout, name)
+
+    def retire(self, name: str) -> None:
+        """Cut a host's power for good and watch it no longer; its disk is gone too."""
+        self.hosts.remove(name)
+        watch.watch(self.layout, self.hosts)
+        host.stop(self.layout, name)
+        shutil.rmtree(self.layout.containers / self.layout.container(name))
+        shutil.rmtree(self.layout.upper(name).parent)
+
+    def run(self, name: str, *command: str, check: bool = True, text: str = "") -> str:
+        """What a command on a host prints, without SSH."""
+        return host.run(self.layout, name, *command, check=check, text=text)
+
+    def _network(self) -> None:
+        namespace = self.layout.id
+        call("ip", "netns", "add", namespace)
+        call("ip", "-n", namespace, "link", "set", "lo", "up")
+        call("ip", "-n", namespace, "link", "add", "br0", "type", "bridge")
+        address = f"{layout.GATEWAY}/{layout.PREFIX}"
+        call("ip", "-n", namespace, "addr", "add", address, "dev", "br0")
+        call("ip", "-n", namespace, "link", "set", "br0", "up")
+
+    def _keys(self) -> None:
+        call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", self.layout.key)
+        authority.found(self.layout)
+        (self.layout.state / "ssh").mkdir(mode=0o700)
+
+    def _lxcfs(self) -> None:
+        """A file system of our own in which each host sees its own processors and memory."""
+        self.layout.lxcfs.mkdir()
+        pidfile = self.layout.state / "lxcfs.pid"
+        log = (self.layout.state / "lxcfs.log").open("wb")
+        process = subprocess.Popen(
+            ["lxcfs", "-f", "-l", "--enable-cfs", "-p", pidfile, self.layout.lxcfs],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        log.close()
+        self._processes.append(process)
+        deadline = time.monotonic() + 20
+        while not (self.layout.lxcfs / "proc/stat").exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise LabError(f"lxcfs does not start; see {self.layout.state}/lxcfs.log")
+            time.sleep(0.02)
+
+    def close(self) -> None:
+        """End and remove everything."""
+        remove(self.layout)
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        self._lock.close()
+
+
+@contextmanager
+def claimed(at: Layout) -> Iterator[None]:
+    """The lock of a lab for the time of the block. Raises LabError when one lives."""
+    with _claim(at):
+        yield
+
+
+def _claim(at: Layout) -> TextIO:
+    """The lock that a living lab holds. Raises LabError when there is one."""
+    at.state.parent.mkdir(parents=True, exist_ok=True)
+    lock = at.state.with_name(f"{at.state.name}.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise LabError(
+            f"a lab runs in {at.state} already; end it, or name another folder in RUNNER_LAB_STATE"
+        ) from None
+    return lock
+
+
+def remove(at: Layout) -> bool:
+    """Remove a lab, whole or in pieces; whether there was anything."""
+    there = at.state.exists() or at.namespace.exists()
+    names = [path.name for path in at.containers.glob(f"{at.id}-*")]
+    if names:
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            list(pool.map(lambda name: _power_off(at, name), names))
+    _end(inhabitants(at.namespace))
+    call("ip", "netns", "delete", at.id, check=False)
+    _unmount(at)
+    _forget_groups(at)
+    shutil.rmtree(at.state, ignore_errors=True)
+    return there
+
+
+def _power_off(at: Layout, name: str) -> None:
+    call("lxc-stop", "-k", "-P", at.containers, "-n", name, check=False)
+
+
+def _end(processes: Sequence[int]) -> None:
+    """End processes, and return when they are gone."""
+    for process in processes:
+        _signal(process, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(_lives(process) for process in processes):
+        time.sleep(0.02)
+
+
+def _signal(process: int, number: int) -> bool:
+    try:
+        os.kill(process, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _lives(process: int) -> bool:
+    """Whether it still holds anything: a zombie holds nothing but its number."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def _unmount(at: Layout) -> None:
+    pidfile = at.state / "lxcfs.pid"
+    call("umount", "-l", at.lxcfs, check=False)
+    if pidfile.is_file() and (text := pidfile.read_text().strip()).isdigit():
+        command = Path(f"/proc/{text}/cmdline")
+        if command.is_file() and str(at.lxcfs).encode() in command.read_bytes():
+            _end([int(text)])
+
+
+def _forget_groups(at: Layout) -> None:
+    """Remove the control groups of hosts; the last process of one may take a moment to go."""
+    deadline = time.monotonic() + 10
+    while (left := groups(at)) and time.monotonic() < deadline:
+        for top in left:
+            for folder, _, _ in os.walk(top, topdown=False):
+                with suppress(OSError):
+                    os.rmdir(folder)
+        time.sleep(0.05)
+
+
+def groups(at: Layout) -> list[Path]:
+    """The topmost control groups of the lab's hosts, in every hierarchy."""
+    top = Path("/sys/fs/cgroup")
+    return [path for depth in ("", "*/") for path in top.glob(f"{depth}lxc.*.{at.id}-*")]
+
+
+@contextmanager
+def running(
+    hosts: Sequence[str] = layout.DEFAULT,
+    at: Layout | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator[Lab]:
+    """A lab for the time of the block; Ctrl-C, SIGTERM and SIGHUP end it in order too."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
+    made = Lab(at or layout.default(), hosts, tell)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt

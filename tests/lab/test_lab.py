@@ -1,0 +1,129 @@
+"""The lab itself: what it promises to those who use it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runner.config import load
+from runner.inventory import Inventory
+from tests.lab import lab as labs
+from tests.lab import layout, project, shell
+from tests.lab.lab import Lab
+from tests.lab.layout import Layout
+
+
+def test_every_host_runs_its_units_and_no_unit_failed(lab: Lab) -> None:
+    for host in lab.hosts:
+        unit = "etcd" if layout.is_storage(host) else "app"
+        assert lab.run(host, "systemctl", "is-active", unit).strip() == "active"
+        assert lab.run(host, "systemctl", "--failed", "--no-legend") == ""
+
+
+def test_a_host_sees_its_own_memory_and_not_the_machines(lab: Lab) -> None:
+    first = lab.run("web1", "head", "-n", "1", "/proc/meminfo")
+    assert first.split() == ["MemTotal:", str(384 * 1024), "kB"]
+
+
+def test_ansible_reaches_every_host_by_ssh_and_checks_its_key(lab: Lab, tmp_path: Path) -> None:
+    configuration = project.write(lab.layout, tmp_path)
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible"),
+            ",".join(lab.hosts),
+            "-i",
+            "inventories/lab",
+            "-m",
+            "ansible.builtin.ping",
+            "--one-line",
+        ],
+        cwd=configuration.parent,
+        env={**os.environ, "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.count("SUCCESS") == len(lab.hosts), done.stdout + done.stderr
+
+
+def test_the_inventory_names_every_host_and_its_address(lab: Lab, tmp_path: Path) -> None:
+    settings = load(project.write(lab.layout, tmp_path))
+    inventory = Inventory.load(settings.project.inventory, environment=dict(os.environ))
+    addresses = {
+        name: host.variables["ansible_host"]
+        for name, host in inventory.hosts.items()
+        if "ansible_host" in host.variables
+    }
+    assert addresses == layout.ADDRESSES
+
+
+def test_a_second_lab_in_the_same_folder_is_refused_with_a_sentence(lab: Lab) -> None:
+    with pytest.raises(shell.LabError, match=r"runs in .* already"):
+        Lab(lab.layout, ("web1",), print)
+
+
+def test_what_a_killed_lab_left_is_removed_by_the_next_start(tmp_path: Path) -> None:
+    if why := labs.obstacle():
+        pytest.skip(why)
+    at = Layout(tmp_path / "lab")
+    environment = {**os.environ, "RUNNER_LAB_STATE": str(at.state)}
+    command = [sys.executable, "-m", "tests.lab"]
+    with subprocess.Popen(
+        [*command, "up", "--hosts", "web1"],
+        cwd=layout.REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if "Ctrl-C" in line)
+        process.send_signal(signal.SIGKILL)
+    assert len(shell.inhabitants(at.namespace)) >= 3
+    done = subprocess.run(
+        [*command, "down"], cwd=layout.REPOSITORY, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "removed\n", done.stderr
+    assert left(at) == []
+
+
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    if why := labs.obstacle():
+        pytest.skip(why)
+    at = Layout(tmp_path / "lab")
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.lab", "up", "--hosts", "web1"],
+        cwd=layout.REPOSITORY,
+        env={**os.environ, "RUNNER_LAB_STATE": str(at.state)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if "Ctrl-C" in line)
+        process.send_signal(signal.SIGINT)
+    assert left(at) == []
+
+
+def left(at: Layout) -> list[str]:
+    """Whatever of a lab is still there: namespaces, mounts, control groups, files, processes."""
+    groups = list(map(str, labs.groups(at)))
+    mounts = Path("/proc/self/mounts").read_text().splitlines()
+    mounts = [line for line in mounts if str(at.state) in line]
+    files = [str(p) for p in (at.state, at.namespace) if p.exists()]
+    return groups + mounts + files + list(map(str, living(at.id)))
+
+
+def living(mark: str) -> list[str]:
+    """Command lines of processes that name this lab."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if f"{mark}-" in text:
+            found.append(text)
+    return found
