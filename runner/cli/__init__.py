@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "catalog": ("runner.cli.catalog", "Look at the entries, check them, make a new one."),
     "pause": ("runner.cli.pause", "Let nothing run anywhere until `resume`."),
     "resume": ("runner.cli.pause", "End the pause."),
+    "simulate": ("runner.cli.simulate", "Try a receiver with what Alertmanager may send."),
     "audit": ("runner.cli.audit", "Prove or export the audit trail."),
     "demo": ("runner.cli.demo", "Watch it heal a broken service on this machine."),
 }
