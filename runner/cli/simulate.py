@@ -25,7 +25,7 @@ _MAX_TOKEN = 4096
 @option("--only", metavar="NAME", multiple=True, help="Only this row; may be given again.")
 @option("--list", "list_rows", is_flag=True, help="List the rows and send nothing.")
 @option("--route", "show_route", is_flag=True,
-        help="Print the part of alertmanager.yml to try the receiver with, and send nothing.")  # fmt: skip
+        help="Print the part of alertmanager.yml to try it with, and send nothing.")  # fmt: skip
 @click.pass_obj
 def simulate(
     session: Session,

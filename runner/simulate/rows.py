@@ -15,7 +15,7 @@ from runner.simulate.bodies import Maker, message
 
 HOUR = timedelta(hours=1)
 BURST = 40  #: deliveries at once
-LARGE = 1000  #: alerts of one large group
+LARGE = 300  #: alerts of one large group
 
 
 class Expected(StrEnum):
@@ -190,7 +190,7 @@ ROWS: tuple[Row, ...] = (
     Row(name="odd-text", bodies=_odd,
         words="Labels hold templates, commands, control characters and 4,000 letters"),
     Row(name="large-group", bodies=_large, opens=LARGE, expected=Expected.TAKEN_OR_TOO_LARGE,
-        words="A group has a thousand alerts"),
+        words="A group has three hundred alerts"),
     Row(name="burst", bodies=_burst, requests=BURST, opens=BURST, at_once=True,
         words="Many groups are flushed at the same time; none may be told to slow down"),
     Row(name="custom-payload", bodies=_custom, opens=0, reads=False, expected=Expected.REFUSED,

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests import small_project as small
+from tests.reliability.record import Injected
 
 pytestmark = pytest.mark.real
 
@@ -63,10 +64,20 @@ def crash_and_recover(config: Path, point: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_a_crash_loses_nothing_and_repeats_nothing(tmp_path: Path, point: str) -> None:
+def row(point: str) -> str:
+    """The row of docs/reliability.md that a point is counted in."""
+    return "kill_run" if point.startswith(("rehearsal:", "run:")) else "kill_step"
+
+
+@pytest.mark.parametrize(
+    "point", [pytest.param(point, marks=pytest.mark.fault(row(point))) for point in POINTS]
+)
+def test_a_crash_loses_nothing_and_repeats_nothing(
+    tmp_path: Path, point: str, fault: Injected
+) -> None:
     """Invariants 1 and 2: the alert is handled to its end, and its playbook ran once."""
     found = crash_and_recover(prepared(tmp_path), point)
+    count(fault, found, tmp_path)
     trail = [(t["action"], t["reason"]) for t in found["transitions"]]
     assert found["incident"]["state"] == "fixed", trail
     assert small.runs(tmp_path) == 1, trail
@@ -74,12 +85,24 @@ def test_a_crash_loses_nothing_and_repeats_nothing(tmp_path: Path, point: str) -
     assert len(actions) == len(set(actions)), "a transition was written twice"
 
 
+def count(fault: Injected, found: dict[str, Any], root: Path) -> None:
+    """One kill, one alert, one play."""
+    fault.failure()
+    fault.alerts(told=1, found=1 if found["incident"] else 0)
+    fault.ended(found["incident"]["state"], broken=small.runs(root) == 0)
+    fault.runs(small.runs(root))
+
+
 @pytest.mark.slow
+@pytest.mark.fault("takeover")
 @pytest.mark.parametrize("point", TAKEN_OVER)
-def test_another_worker_takes_over(tmp_path: Path, point: str, postgres: Any) -> None:
+def test_another_worker_takes_over(
+    tmp_path: Path, point: str, postgres: Any, fault: Injected
+) -> None:
     """Invariants 1 and 2 on PostgreSQL: a worker that is gone for good is replaced."""
     settings = {"store": {"url": postgres.new_database()}}
     found = crash_and_recover(prepared(tmp_path, settings=settings), point)
+    count(fault, found, tmp_path)
     trail = [(t["action"], t["reason"]) for t in found["transitions"]]
     assert found["incident"]["state"] == "fixed", trail
     assert small.runs(tmp_path) == 1, trail

@@ -26,6 +26,7 @@ from runner.store.tables import incidents as rows
 from runner.web.app import create_app
 from runner.web.serve import Server
 from tests import small_project as small
+from tests.acceptance.service_lab import soon
 from tests.real_alertmanager import RealAlertmanager, _Server, eventually, free_port
 from tests.web_lab import Counted
 
@@ -169,7 +170,7 @@ class Site:
             with self.project.database.read() as tx:
                 return deliveries.waiting(tx) == 0
 
-        eventually(idle, "every delivery has been looked at")
+        soon(idle, "every delivery has been looked at", 120)
 
     def incidents(self, name: str) -> list[Incident]:
         """All of this alert, in the order of their arrival."""

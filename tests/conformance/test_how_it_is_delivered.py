@@ -127,9 +127,7 @@ def test_a_partition_brings_everything_twice(
     assert site.deliveries("Parted") == [2]
 
 
-def test_a_receiver_that_was_away_longer_than_alertmanager(
-    site: Site, tmp_path: Path
-) -> None:
+def test_a_receiver_that_was_away_longer_than_alertmanager(site: Site, tmp_path: Path) -> None:
     """Outage and restart: an Alertmanager that starts anew tells again what it logged before."""
     first = RealAlertmanager(tmp_path / "am", site.routes)
     first.fire(alertname="Restarted")

@@ -224,9 +224,7 @@ def _just(project: Project) -> Site:
     return one
 
 
-def test_the_token_is_compared_and_not_logged(
-    site: Site, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_token_is_compared_and_not_logged(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     """5.1: the only proof of a sender is its token, so it stands in no log."""
     assert site.post(b"{}", token="x" * 100).status_code == 401
     assert TOKEN not in caplog.text and guard.WEBHOOK in site.url

@@ -108,9 +108,7 @@ def answered(url: str, *words: object) -> tuple[int, dict[str, dict[str, str]]]:
     ],
     indirect=["bad"],
 )
-def test_a_wrong_answer_fails_the_row_and_says_what_follows(
-    bad: Bad, row: str, words: str
-) -> None:
+def test_a_wrong_answer_fails_the_row_and_says_what_follows(bad: Bad, row: str, words: str) -> None:
     code, found = answered(bad.url, "--only", row)
     assert code == 1 and list(found) == [row]
     assert found[row]["result"] == "failed" and words in found[row]["problem"]
@@ -171,7 +169,9 @@ def test_it_prints_a_route_to_try() -> None:
 
 
 def test_an_expectation_fits_its_statuses() -> None:
-    fits = {each: [s for s in (200, 202, 302, 401, 413, 429, 503) if each.fits(s)] for each in Expected}
+    fits = {
+        each: [s for s in (200, 202, 302, 401, 413, 429, 503) if each.fits(s)] for each in Expected
+    }
     assert fits == {
         Expected.TAKEN: [200, 202],
         Expected.REFUSED: [401, 413],
