@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: demo test lint fix bench docs lock system clean
+.PHONY: demo test reliability lint fix bench docs lock system clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -23,6 +23,9 @@ demo: .venv/ready ## Break one node of a small fleet and watch it being healed: 
 test: .venv/ready ## Run every test; those whose programs are missing are skipped with the reason
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 	RUNNER_TEST_STORE=postgresql $(BIN)/pytest -n $(JOBS) --dist worksteal -m store $(ARGS)
+
+reliability: .venv/ready ## Inject every failure of docs/reliability.md, count, and write its table again
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m fault --reliability-page docs/reliability.md $(ARGS)
 
 lint: .venv/ready ## Check style, types, YAML and playbooks
 	$(BIN)/ruff check .

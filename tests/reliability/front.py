@@ -23,7 +23,7 @@ class Front(_Server):
     def __init__(self, target: str) -> None:
         self.mode = "pass"
         self.injected = 0
-        self._kept: dict[str, httpx.Response] = {}
+        self.kept: dict[str, httpx.Response] = {}  #: path → the last true answer
         front = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -65,13 +65,13 @@ class Front(_Server):
         self, request: http.server.BaseHTTPRequestHandler, target: str, body: bytes
     ) -> httpx.Response:
         key = request.path.partition("?")[0]
-        if self.mode == "stale" and key in self._kept:
-            return self._kept[key]
+        if self.mode == "stale" and key in self.kept:
+            return self.kept[key]
         kind = request.headers.get("Content-Type", "")
         said = httpx.request(
             request.command, target + request.path, content=body,
             headers={"Content-Type": kind} if kind else {}, timeout=10, trust_env=False,
         )  # fmt: skip
         if self.mode == "pass":
-            self._kept[key] = said
+            self.kept[key] = said
         return said
