@@ -125,10 +125,13 @@ class Inbox:
         latest = incidents.latest_of(tx, alert.fingerprint)
         if alert.status is AlertStatus.RESOLVED:
             resolved(tx, alert, latest)
-        elif latest is not None and is_known(alert, latest, firing=_firing(tx, latest)):
-            incidents.delivered_again(tx, latest.id)
-        else:
+        elif latest is None or not is_known(alert, latest, firing=_firing(tx, latest)):
             self._open(tx, alert, stored.ceiling, stored.id)
+        elif is_doubted(latest, firing=_firing(tx, latest)):
+            reason = f"incident {latest.id} took the alert for resolved, and it is told again"
+            self._start(tx, incidents.reopen(tx, latest, reason=reason))
+        else:
+            incidents.delivered_again(tx, latest.id)
 
     def _open(self, tx: sa.Connection, alert: Alert, ceiling: Level, delivery: int) -> None:
         opened = incidents.open_incident(
@@ -158,6 +161,14 @@ def is_known(alert: Alert, latest: Incident, *, firing: bool) -> bool:
     if alert.starts_at <= latest.alert.starts_at:
         return True
     return firing and not latest.state.ended
+
+
+def is_doubted(latest: Incident, *, firing: bool) -> bool:
+    """Whether `latest` ended as resolved though no message ever said so, and so may be wrong.
+
+    Alertmanager did not have the alert when it was asked. Who tells of it again knows better.
+    """
+    return latest.state is State.RESOLVED and firing
 
 
 def resolved(tx: sa.Connection, alert: Alert, latest: Incident | None) -> None:

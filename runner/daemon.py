@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from runner import acts, remediate
-from runner.admit import Inbox
+from runner.admit import Inbox, is_doubted
 from runner.engine import Worker
 from runner.errors import RemoteError, RunnerError
 from runner.incident import State
@@ -194,7 +194,8 @@ class Daemon:
             known = {
                 fingerprint: Known(
                     starts_at=incident.alert.starts_at,
-                    firing=incidents.still_firing(tx, incident.id),
+                    firing=(firing := incidents.still_firing(tx, incident.id)),
+                    doubted=is_doubted(incident, firing=firing),
                 )
                 for fingerprint, incident in newest.items()
             }

@@ -11,6 +11,14 @@ import pytest
 from runner import engine
 from runner.store.database import Database
 from tests import real_postgres
+from tests.reliability.record import (
+    fault,
+    pytest_addoption,
+    pytest_runtest_logreport,
+    pytest_terminal_summary,
+)
+
+__all__ = ["fault", "pytest_addoption", "pytest_runtest_logreport", "pytest_terminal_summary"]
 
 
 @pytest.fixture(scope="session")

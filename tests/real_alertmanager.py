@@ -89,20 +89,26 @@ class Process:
 
 
 class RealAlertmanager(Process):
-    """One Alertmanager without a cluster."""
+    """One Alertmanager; without a cluster unless `cluster` says how it joins one."""
 
-    def __init__(self, folder: Path, configuration: str = QUIET_CONFIG) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        configuration: str = QUIET_CONFIG,
+        cluster: tuple[str, ...] = ("--cluster.listen-address=",),
+        port: int | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._started: dict[tuple[tuple[str, str], ...], str] = {}
         (folder / "alertmanager.yml").write_text(configuration)
-        port = free_port()
+        port = port or free_port()
         super().__init__(
             [
                 require("prometheus-alertmanager"),
                 f"--config.file={folder}/alertmanager.yml",
                 f"--storage.path={folder}/data",
                 f"--web.listen-address=127.0.0.1:{port}",
-                "--cluster.listen-address=",
+                *cluster,
             ],
             f"http://127.0.0.1:{port}",
             folder / "log",

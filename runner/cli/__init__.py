@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "drill": ("runner.cli.drill", "Break a host on purpose, and see what the runner makes of it."),
     "pause": ("runner.cli.pause", "Let nothing run anywhere until `resume`."),
     "resume": ("runner.cli.pause", "End the pause."),
+    "simulate": ("runner.cli.simulate", "Try a receiver with what Alertmanager may send."),
     "audit": ("runner.cli.audit", "Prove or export the audit trail."),
     "demo": ("runner.cli.demo", "Watch it heal a broken service on this machine."),
 }

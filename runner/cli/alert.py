@@ -8,6 +8,7 @@ from typing import IO
 import click
 
 from runner import acts
+from runner.admit import is_doubted
 from runner.cli import LEVELS, Noun, option
 from runner.cli.explain import explain_alert
 from runner.cli.follow import conclude, follow
@@ -90,7 +91,11 @@ def _new_alerts(session: Session) -> Delivery | None:
     with session.project.database.read() as tx:
         newest = incidents.known(tx, [each.fingerprint for each in active])
         known = {
-            key: Known(starts_at=each.alert.starts_at, firing=incidents.still_firing(tx, each.id))
+            key: Known(
+                starts_at=each.alert.starts_at,
+                firing=(firing := incidents.still_firing(tx, each.id)),
+                doubted=is_doubted(each, firing=firing),
+            )
             for key, each in newest.items()
         }
     new = missing(active, known).missing

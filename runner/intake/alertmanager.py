@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -36,6 +36,10 @@ from runner.text import REPLACEMENT, brief, cut
 
 MAX_FILTERS = 30  #: labels that a question names, so that its URL stays short
 MAX_FILTER_VALUE = 200  #: characters of a label value that a question names
+
+#: After a restart Alertmanager knows no alert until it is told again, which Prometheus does
+#: each `--rules.alert.resend-delay`, a minute unless set, at an evaluation of the rule.
+RELEARNS = timedelta(minutes=5)
 
 _ACTIVE = {"active": "true", "silenced": "false", "inhibited": "false", "unprocessed": "false"}
 _ANY = {"active": "true", "silenced": "true", "inhibited": "true", "unprocessed": "true"}
@@ -139,10 +143,13 @@ class Alertmanagers:
         alerts = self.active_alerts(filters, receiver)
         return compose(alerts, source="pull", receiver=receiver or "", group_key="pull")
 
-    def state_of(self, fingerprint: str, labels: Labels) -> AlertState:
+    def state_of(
+        self, fingerprint: str, labels: Labels, *, since: datetime | None = None
+    ) -> AlertState:
         """How the alert stands at this moment: the last look before a run.
 
-        ABSENT is no proof of a fix: a restarted Alertmanager knows nothing.
+        ABSENT is no proof of a fix. With `since`, when it was known to fire, it is a RemoteError
+        instead while every peer was restarted after that and may not have been told again.
         """
         parameters: Parameters = [*_ANY.items(), *(("filter", text) for text in exactly(labels))]
         found = [
@@ -152,8 +159,19 @@ class Alertmanagers:
             if alert["fingerprint"] == fingerprint
         ]
         if not found:
+            if since is not None and self._forgot(since):
+                raise RemoteError(
+                    "Alertmanager was restarted a moment ago, and may not have been told again "
+                    "of what fires."
+                )
             return AlertState(standing=Standing.ABSENT, reason="Alertmanager does not have it.")
         return min(found, key=_caution)
+
+    def _forgot(self, since: datetime) -> bool:
+        """Whether no peer that answers can still know what fired at `since`."""
+        started = [peer.started for peer in self.status() if not peer.error]
+        lately = max(since, datetime.now(UTC) - RELEARNS)
+        return bool(started) and all(at is not None and at > lately for at in started)
 
     def status(self) -> tuple[PeerStatus, ...]:
         """Each peer's own answer, in the order of the configuration; never raises RemoteError."""

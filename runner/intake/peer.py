@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Literal, NotRequired, TypeVar
 
 import httpx
@@ -12,7 +13,7 @@ from typing_extensions import TypedDict  # what pydantic asks for before Python 
 from runner import config
 from runner.errors import BadDelivery, RemoteData, RemoteError
 from runner.intake.client import open_client, read, split_credentials
-from runner.intake.payload import MAX_ALERTS, Fingerprint, Pairs, read_json
+from runner.intake.payload import MAX_ALERTS, Fingerprint, Pairs, moment, read_json
 from runner.text import brief
 
 MAX_ANSWER = 64 * 1024 * 1024  #: bytes of one answer
@@ -30,6 +31,7 @@ class PeerStatus:
     error: str = ""  #: why it cannot be used; empty when it can
     version: str = ""
     cluster: str = ""  #: ready, settling or disabled
+    started: datetime | None = None  #: what it held before that, it has forgotten
     config: str = field(default="", repr=False)  #: alertmanager.yml, its secrets hidden
 
 
@@ -76,6 +78,7 @@ class _PeerStatus(TypedDict):
     versionInfo: _Version
     cluster: _Cluster
     config: _Original
+    uptime: NotRequired[str]  # in truth the time of its start
 
 
 _ALERTS = TypeAdapter(Annotated[list[ApiAlert], Field(max_length=MAX_ALERTS, fail_fast=True)])
@@ -112,6 +115,7 @@ class Peer:
             url=self.url,
             version=brief(answer["versionInfo"]["version"]),
             cluster=brief(answer["cluster"]["status"]),
+            started=_moment(answer.get("uptime", "")),
             config=answer["config"]["original"],
         )
 
@@ -148,3 +152,10 @@ class Peer:
             f"{said or 'nothing more'}.",
             permanent=permanent,
         )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return moment(text)
+    except (ValueError, OverflowError):
+        return None

@@ -20,6 +20,7 @@ class Known:
 
     starts_at: datetime
     firing: bool  #: no message said that it resolved
+    doubted: bool = False  #: it was taken for resolved, and no message said so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,4 +45,4 @@ def missing(active: Sequence[Alert], known: Mapping[str, Known]) -> Difference:
 
 
 def _is_new(alert: Alert, known: Known | None) -> bool:
-    return known is None or alert.starts_at > known.starts_at
+    return known is None or known.doubted or alert.starts_at > known.starts_at

@@ -183,7 +183,9 @@ def _still_firing(project: Project, incident: Incident, firing: bool) -> None:
     if incident.alert.source == "watch" or project.alertmanagers is None:
         return  # the message is the newest word there is
     try:
-        alert = project.alertmanagers.state_of(incident.alert.fingerprint, incident.alert.labels)
+        alert = project.alertmanagers.state_of(
+            incident.alert.fingerprint, incident.alert.labels, since=incident.created_at
+        )
     except RemoteError as error:
         raise Stale(
             State.ESCALATED, f"nobody can say whether it still fires, so nothing was run: {error}"

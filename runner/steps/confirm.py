@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -95,11 +97,17 @@ def _verified(project: Project, incident: Incident, entry: Entry, run: Run) -> V
         within=entry.verify.within or defaults.within,
         hold=defaults.hold if entry.verify.hold is None else entry.verify.hold,
         poll=defaults.poll,
-        now=lambda: datetime.now(UTC),
+        now=_clock(),
         sleep=project.sleep,
         lookback=_lookback(project, incident),
         cancelled=lambda: load(project, incident.id).cancel_requested,
     )
+
+
+def _clock() -> Callable[[], datetime]:
+    """Now, by a clock that nobody can set: a jump of the time is not time that checks held."""
+    started, since = datetime.now(UTC), time.monotonic()
+    return lambda: started + timedelta(seconds=time.monotonic() - since)
 
 
 def _applicable(incident: Incident, entry: Entry) -> tuple[VerifyCheck, ...]:
@@ -138,7 +146,9 @@ def cleared(project: Project, incident: Incident) -> Result:
     if project.alertmanagers is None:
         return _cleared_in_prometheus(project, incident)
     try:
-        alert = project.alertmanagers.state_of(incident.alert.fingerprint, incident.alert.labels)
+        alert = project.alertmanagers.state_of(
+            incident.alert.fingerprint, incident.alert.labels, since=incident.created_at
+        )
     except RemoteError:
         return Result.UNKNOWN
     if alert.standing is Standing.ABSENT:

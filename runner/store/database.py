@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from runner.errors import ConfigError, StoreError
 from runner.store.tables import metadata
+from runner.store.turns import Turns
 
 #: The newest migration in `migrations/versions`; `tests/test_store.py` compares.
 HEAD = "0004"
@@ -29,6 +30,7 @@ class Database:
         """Open `url`; a relative SQLite file is seen from `root`. Connects when first used."""
         self.engine = _engine(url, root)
         self.sqlite = self.engine.dialect.name == "sqlite"
+        self._turns = Turns()
 
     @property
     def file(self) -> Path | None:
@@ -46,14 +48,16 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """One transaction, committed at the end. On SQLite it holds the write lock from its
         first statement on, so that what it reads is still true when it writes."""
-        with _explained(), self.engine.begin() as connection:
-            if self.sqlite:
+        if self.sqlite:
+            with self._turns.turn(BUSY_SECONDS), _explained(), self.engine.begin() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
-            else:
-                # A process that is frozen in here holds rows that every other writer needs.
-                connection.exec_driver_sql(
-                    f"set local idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"
-                )
+                yield connection
+            return
+        with _explained(), self.engine.begin() as connection:
+            # A process that is frozen in here holds rows that every other writer needs.
+            connection.exec_driver_sql(
+                f"set local idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"
+            )
             yield connection
 
     def migrate(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests import small_project as small
+from tests.reliability.record import Injected
 
 pytestmark = pytest.mark.real
 
@@ -81,20 +82,45 @@ def check(found: dict[str, Any], root: Path) -> None:
     assert len(actions) == len(set(actions)), trail
 
 
-@pytest.mark.parametrize("points", CHAINS, ids=lambda points: points[0])
-def test_crashes_lose_nothing_and_repeat_nothing(tmp_path: Path, points: tuple[str, ...]) -> None:
+def count(fault: Injected, kills: int, found: dict[str, Any], root: Path) -> None:
+    """So many kills, one alert, one play."""
+    fault.failure(kills)
+    fault.alerts(told=1, found=1 if found["incident"] else 0)
+    fault.ended(found["incident"]["state"], broken=small.runs(root) == 0)
+    fault.runs(small.runs(root))
+
+
+def row(points: tuple[str, ...]) -> str:
+    """The row of docs/reliability.md that the kills of a chain are counted in."""
+    return "kill_run" if points[0].startswith("rehearsal:") else "kill_step"
+
+
+@pytest.mark.parametrize(
+    "points",
+    [pytest.param(points, marks=pytest.mark.fault(row(points)), id=points[0]) for points in CHAINS],
+)
+def test_crashes_lose_nothing_and_repeat_nothing(
+    tmp_path: Path, points: tuple[str, ...], fault: Injected
+) -> None:
     """Invariants 1 and 2: killed at each point, the alert is handled to its end, and once."""
     config = prepared(tmp_path)
     for point in points:
         crash(config, point)
-    check(recover(config), tmp_path)
+    found = recover(config)
+    count(fault, len(points), found, tmp_path)
+    check(found, tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.fault("takeover")
 @pytest.mark.parametrize("point", TAKEN_OVER)
-def test_another_worker_takes_over(tmp_path: Path, point: str, postgres: Any) -> None:
+def test_another_worker_takes_over(
+    tmp_path: Path, point: str, postgres: Any, fault: Injected
+) -> None:
     """Invariants 1 and 2 on PostgreSQL: a worker that is gone for good is replaced."""
     settings = {"store": {"url": postgres.new_database()}}
     config = prepared(tmp_path, settings=settings)
     crash(config, point)
-    check(recover(config), tmp_path)
+    found = recover(config)
+    count(fault, 1, found, tmp_path)
+    check(found, tmp_path)

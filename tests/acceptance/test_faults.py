@@ -26,6 +26,7 @@ from runner.project import Project
 from tests import small_project as small
 from tests.acceptance.moments import Moments
 from tests.acceptance.service_lab import REPOSITORY, soon
+from tests.reliability.record import Injected
 from tests.web_lab import Counted
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -60,6 +61,14 @@ def fault_at(moment: str, fault: Callable[[], None]) -> Iterator[Moments]:
 def told(found: Bundle) -> list[tuple[str, str]]:
     """The trail, newest first: what a failed assertion should show."""
     return [(each.action, each.reason) for each in reversed(found.transitions)]
+
+
+def counted(fault: Injected, found: Bundle, root: Path, times: int = 1) -> None:
+    """So many failures were injected into the path of one alert."""
+    fault.failure(times)
+    fault.alerts(told=1, found=int(found.incident.state.ended))
+    fault.ended(found.incident.state, broken=small.runs(root) == 0)
+    fault.runs(small.runs(root))
 
 
 def is_fixed_once(found: Bundle, root: Path) -> None:
@@ -113,7 +122,10 @@ def stored_on(disk: Disk, root: Path, **options: Any) -> Project:
     return small.project(small.make(root, **options), f"sqlite:///{disk.folder}/store.db")
 
 
-def test_what_cannot_be_stored_is_not_acknowledged(disk: Disk, tmp_path: Path) -> None:
+@pytest.mark.fault("disk_full")
+def test_what_cannot_be_stored_is_not_acknowledged(
+    disk: Disk, tmp_path: Path, fault: Injected
+) -> None:
     """Invariant 1: 503 and nothing else, and the sender's next try is handled."""
     from runner.web.app import create_app
     from runner.web.serve import Server
@@ -134,15 +146,19 @@ def test_what_cannot_be_stored_is_not_acknowledged(disk: Disk, tmp_path: Path) -
             disk.free()
             taken = httpx.post(url, content=body, headers=headers, timeout=30, trust_env=False)
             assert taken.status_code == 200, taken.text
-            is_fixed_once(small.wait(project), tmp_path)
+            found = small.wait(project)
+            is_fixed_once(found, tmp_path)
+            counted(fault, found, tmp_path)
+            fault.saw("refused with 503")
         finally:
             server.stop()
     project.close()
 
 
+@pytest.mark.fault("disk_full")
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_full_disk_delays_an_incident_and_no_more(
-    disk: Disk, tmp_path: Path, moment: str
+    disk: Disk, tmp_path: Path, moment: str, fault: Injected
 ) -> None:
     """Invariant 2: once there is space again it ends, without a restart, and ran once."""
     project = stored_on(disk, tmp_path, extra="sleep 1.5")
@@ -150,17 +166,22 @@ def test_a_full_disk_delays_an_incident_and_no_more(
         small.deliver(project, small.alert())
         found = small.wait(project)
     assert moments.came.is_set()
+    counted(fault, found, tmp_path)
     is_fixed_once(found, tmp_path)
     project.close()
 
 
-def test_a_run_that_has_no_space_to_start_is_for_a_person(disk: Disk, tmp_path: Path) -> None:
+@pytest.mark.fault("disk_full")
+def test_a_run_that_has_no_space_to_start_is_for_a_person(
+    disk: Disk, tmp_path: Path, fault: Injected
+) -> None:
     """Invariant 9: the artifacts lie on the full disk too, so nothing could be run."""
     settings = {"project": {"inventory": ["inventory"], "state": str(disk.folder / "var")}}
     project = stored_on(disk, tmp_path, settings=settings)
     with fault_at("run:intent", disk.fill_for_a_while), working(project):
         small.deliver(project, small.alert())
         found = small.wait(project)
+    counted(fault, found, tmp_path)
     assert found.incident.state is State.ESCALATED
     assert "cannot be started" in found.incident.reason, told(found)
     assert small.runs(tmp_path) == 0
@@ -189,8 +210,11 @@ def lock(path: Path) -> None:
     threading.Thread(target=process.communicate, daemon=True).start()
 
 
+@pytest.mark.fault("store_locked")
 @pytest.mark.parametrize("moment", ["before:gather", "run:intent", "run:ended"])
-def test_a_locked_database_delays_an_incident_and_no_more(tmp_path: Path, moment: str) -> None:
+def test_a_locked_database_delays_an_incident_and_no_more(
+    tmp_path: Path, moment: str, fault: Injected
+) -> None:
     """Invariant 2: it ends without a restart, and ran once."""
     path = tmp_path / "store.db"
     project = small.project(small.make(tmp_path, extra="sleep 1.5"), f"sqlite:///{path}")
@@ -198,11 +222,15 @@ def test_a_locked_database_delays_an_incident_and_no_more(tmp_path: Path, moment
         small.deliver(project, small.alert())
         found = small.wait(project)
     assert moments.came.is_set()
+    counted(fault, found, tmp_path)
     is_fixed_once(found, tmp_path)
     project.close()
 
 
-def test_a_store_that_fails_for_a_moment_ends_nothing(tmp_path: Path, store_url: str) -> None:
+@pytest.mark.fault("store_locked")
+def test_a_store_that_fails_for_a_moment_ends_nothing(
+    tmp_path: Path, store_url: str, fault: Injected
+) -> None:
     """Invariant 2: back at once, it must not be taken for a reason to give up."""
 
     def fail() -> None:
@@ -213,6 +241,7 @@ def test_a_store_that_fails_for_a_moment_ends_nothing(tmp_path: Path, store_url:
         small.deliver(project, small.alert())
         found = small.wait(project)
     assert moments.came.is_set()
+    counted(fault, found, tmp_path)
     is_fixed_once(found, tmp_path)
     project.close()
 
@@ -220,9 +249,10 @@ def test_a_store_that_fails_for_a_moment_ends_nothing(tmp_path: Path, store_url:
 # --- a PostgreSQL that dies ----------------------------------------------------------------
 
 
+@pytest.mark.fault("postgres_crash")
 @pytest.mark.parametrize("moment", ["run:midway", "run:ended"])
 def test_a_postgresql_that_crashes_is_waited_for(
-    tmp_path: Path, postgres: Any, moment: str
+    tmp_path: Path, postgres: Any, moment: str, fault: Injected
 ) -> None:
     """Invariant 2: the database is gone for eight seconds in the middle of a run."""
 
@@ -236,6 +266,7 @@ def test_a_postgresql_that_crashes_is_waited_for(
         small.deliver(project, small.alert())
         found = small.wait(project)
     assert moments.came.is_set()
+    counted(fault, found, tmp_path)
     is_fixed_once(found, tmp_path)
     project.close()
 
@@ -243,15 +274,22 @@ def test_a_postgresql_that_crashes_is_waited_for(
 # --- two processes, and frozen ones --------------------------------------------------------
 
 
+@pytest.mark.fault("second_process")
 @pytest.mark.parametrize("state", ["var", "elsewhere"])
-def test_a_second_process_on_one_sqlite_file_is_refused(tmp_path: Path, state: str) -> None:
+def test_a_second_process_on_one_sqlite_file_is_refused(
+    tmp_path: Path, state: str, fault: Injected
+) -> None:
     """Invariant 3: host locks of one process are not enough for two on SQLite."""
     url = f"sqlite:///{tmp_path}/store.db"
     project = small.project(small.make(tmp_path), url)
     settings = {"project": {"inventory": ["inventory"], "state": state}}
     other = small.project(small.make(tmp_path, settings=settings), url)
-    with working(project), pytest.raises(Refused, match="already works on this SQLite store"):
-        Daemon(other).start()
+    with working(project):
+        with pytest.raises(Refused, match="already works on this SQLite store"):
+            Daemon(other).start()
+        small.deliver(project, small.alert())
+        counted(fault, small.wait(project), tmp_path)
+        fault.saw("refused to start")
     with working(other):
         pass
     for each in (project, other):
@@ -281,12 +319,13 @@ def frozen(worker: subprocess.Popen[str]) -> bool:
     return status.rpartition(")")[2].split()[0] == "T"
 
 
+@pytest.mark.fault("frozen")
 @pytest.mark.parametrize(
     ("moment", "times"),
     [("run:before_intent", 1), ("run:in_intent", 1), ("run:intent", 0), ("run:midway", 1)],
 )
 def test_a_worker_that_was_frozen_does_not_run_it_again(
-    tmp_path: Path, postgres: Any, moment: str, times: int
+    tmp_path: Path, postgres: Any, moment: str, times: int, fault: Injected
 ) -> None:
     """Invariants 2 and 3: another one took over; who wakes up late exits with 75.
 
@@ -302,6 +341,7 @@ def test_a_worker_that_was_frozen_does_not_run_it_again(
             found = small.wait(project)
             first.send_signal(signal.SIGCONT)
             assert first.wait(60) == 75
+    counted(fault, found, tmp_path)
     wanted = State.FIXED if times else State.ESCALATED
     assert found.incident.state is wanted, told(found)
     assert small.runs(tmp_path) == times and len(real(found)) == 1
@@ -332,7 +372,10 @@ def test_a_question_is_answered_after_a_restart_with_another_release(tmp_path: P
     project.close()
 
 
-def test_another_release_goes_on_where_the_last_one_was_killed(tmp_path: Path) -> None:
+@pytest.mark.fault("deploy")
+def test_another_release_goes_on_where_the_last_one_was_killed(
+    tmp_path: Path, fault: Injected
+) -> None:
     """Invariant 1: a deploy in the middle of an incident leaves nothing behind."""
     config = small.make(tmp_path, settings={"store": {"url": "sqlite:///store.db"}})
     project = small.project(config)
@@ -340,7 +383,9 @@ def test_another_release_goes_on_where_the_last_one_was_killed(tmp_path: Path) -
     with process(config, "after:judge", "kill", version="0.0.1") as first:
         assert first.wait(60) == -signal.SIGKILL
     with process(config, version="99.0.0"):
-        is_fixed_once(small.wait(project), tmp_path)
+        found = small.wait(project)
+        counted(fault, found, tmp_path)
+        is_fixed_once(found, tmp_path)
     project.close()
 
 
@@ -364,43 +409,49 @@ def break_records(monkeypatch: pytest.MonkeyPatch, times: int, steps: set[str]) 
     return failed
 
 
+@pytest.mark.fault("engine_error")
 @pytest.mark.parametrize("step", ["judge", "carry_out"])
 def test_a_workflow_that_broke_is_handled_again(
-    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, step: str
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, step: str, fault: Injected
 ) -> None:
     """Invariant 2: the engine's own error loses no incident and repeats no run."""
     project = small.project(small.make(tmp_path), store_url)
     failed = break_records(monkeypatch, 1, {step})
     with working(project):
         small.deliver(project, small.alert())
-        is_fixed_once(small.wait(project), tmp_path)
+        found = small.wait(project)
+    counted(fault, found, tmp_path)
+    is_fixed_once(found, tmp_path)
     assert failed == [step]
     project.close()
 
 
+@pytest.mark.fault("engine_error")
 def test_a_workflow_that_always_breaks_is_for_a_person(
-    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, fault: Injected
 ) -> None:
     """Invariant 14: it is not handled again for ever."""
     project = small.project(small.make(tmp_path), store_url)
-    break_records(monkeypatch, 1000, {"judge"})
+    failed = break_records(monkeypatch, 1000, {"judge"})
     with working(project):
         small.deliver(project, small.alert())
         found = small.wait(project)
+    counted(fault, found, tmp_path, times=len(failed))
     assert found.incident.state is State.ESCALATED
     assert "engine" in found.incident.reason
     assert small.runs(tmp_path) == 0
     project.close()
 
 
+@pytest.mark.fault("engine_error")
 def test_what_broke_long_ago_is_found_after_a_restart(
-    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, fault: Injected
 ) -> None:
     """Invariant 1: the process may have been away since, for longer than anybody counts."""
     config = small.make(tmp_path)
     project = small.project(config, store_url)
     with monkeypatch.context() as patch:
-        break_records(patch, 1000, {"judge"})
+        failed = break_records(patch, 1000, {"judge"})
         patch.setattr(Daemon, "_revive", lambda self: None)
         with working(project) as made:
             small.deliver(project, small.alert())
@@ -408,7 +459,9 @@ def test_what_broke_long_ago_is_found_after_a_restart(
             long_ago(project)
     again = small.project(config, store_url)
     with working(again):
-        is_fixed_once(small.wait(again), tmp_path)
+        found = small.wait(again)
+    counted(fault, found, tmp_path, times=len(failed))
+    is_fixed_once(found, tmp_path)
     for each in (project, again):
         each.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from contextlib import ExitStack, closing
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from runner.store.tables import workers
 from tests import small_project as small
 from tests.acceptance.service_lab import soon
 from tests.acceptance.test_faults import process
+from tests.reliability.record import Injected
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -37,7 +39,10 @@ ALONE = (
 )
 
 
-def test_three_workers_of_which_one_is_killed(tmp_path: Path, postgres: Any) -> None:
+@pytest.mark.fault("takeover")
+def test_three_workers_of_which_one_is_killed(
+    tmp_path: Path, postgres: Any, fault: Injected
+) -> None:
     """Invariants 1, 2 and 3: each incident ends, no playbook twice, no two runs on a host."""
     settings = SETTINGS | {"store": {"url": postgres.new_database()}}
     extra = ALONE.format(root=tmp_path)
@@ -57,7 +62,17 @@ def test_three_workers_of_which_one_is_killed(tmp_path: Path, postgres: Any) -> 
         soon(lambda: runs_now(project, name), "the first worker runs a playbook", 90)
         first.send_signal(signal.SIGKILL)
         soon(lambda: ended(project) == INCIDENTS, "every incident ends", 240)
+        count(fault, project, tmp_path)
         is_sound(project, tmp_path)
+
+
+def count(fault: Injected, project: Project, root: Path) -> None:
+    """One kill among many incidents."""
+    fault.failure()
+    fault.alerts(told=INCIDENTS, found=ended(project))
+    with project.database.read() as tx:
+        fault.ended(*(found.state for found in incidents.find(tx, limit=1000)))
+    fault.runs(*Counter((root / "ran").read_text().split()).values())
 
 
 def worker_of(project: Project) -> str:

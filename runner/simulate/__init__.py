@@ -1,0 +1,1 @@
+"""`runner simulate`: what Alertmanager may send, played to a receiver; tests play the same rows."""

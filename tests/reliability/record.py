@@ -1,0 +1,153 @@
+"""Counts what tests of `tests/reliability/matrix.py` injected and saw; fails them by it.
+
+Imported by tests/conftest.py. With `--reliability-page FILE` the table of docs/reliability.md
+is written from the run; without it the totals are only said.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.reliability.matrix import MATRIX
+
+ROOT = Path(__file__).parents[2]
+BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
+HEAD = (
+    "| fault | promised | seen | injected | lost | run twice | wrongly fixed | test |\n"
+    "|---|---|---|---|---|---|---|---|\n"
+)
+LEAST = 300  #: failures that a whole run injects
+#: What the last run of this process recorded, a list for each row.
+RECORDS: dict[str, list[dict[str, Any]]] = defaultdict(list)
+
+
+@dataclass
+class Injected:
+    """What one test injects and sees; whatever is lost, twice or wrong fails it at its end."""
+
+    row: str
+    test: str
+    injected: int = 0
+    lost: int = 0
+    twice: int = 0
+    wrong: int = 0
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def failure(self, times: int = 1) -> None:
+        """So many failures were injected."""
+        self.injected += times
+
+    def alerts(self, told: int, found: int) -> None:
+        """So many activations were acknowledged, and so many have an incident that ended."""
+        self.lost += max(0, told - found)
+
+    def runs(self, *times: int) -> None:
+        """How often each play ran that had reason to run once, as the play itself counted."""
+        self.twice += sum(max(0, number - 1) for number in times)
+
+    def ended(self, *states: str, broken: bool = False) -> None:
+        """How incidents ended; `broken` says that in truth the trouble was still there."""
+        self.seen.update(map(str, states))
+        if broken:
+            self.wrong += sum(str(state) == "fixed" for state in states)
+
+    def saw(self, what: str, times: int = 1) -> None:
+        """Anything else that was seen."""
+        self.seen[what] += times
+
+
+@pytest.fixture
+def fault(request: pytest.FixtureRequest) -> Iterator[Injected]:
+    """The record of the row that the test is marked with."""
+    mark = request.node.get_closest_marker("fault")
+    assert mark is not None, "mark the test with @pytest.mark.fault(ROW)"
+    path = Path(inspect.getfile(request.function)).relative_to(ROOT)
+    record = Injected(row=mark.args[0], test=path.as_posix())
+    yield record
+    request.node.user_properties.append(("fault", vars(record)))
+    assert record.injected > 0, "nothing was injected"
+    assert (record.lost, record.twice, record.wrong) == (0, 0, 0), record
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make reliability` writes the page."""
+    parser.addoption("--reliability-page", help="Write the table into this page.")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collect, also from other processes."""
+    if report.when == "teardown":
+        for name, record in report.user_properties:
+            if name == "fault":
+                RECORDS[record["row"]].append(record)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say the totals, and write the page when asked to."""
+    if not RECORDS or hasattr(config, "workerinput"):
+        return
+    totals = [sum(map(column, everything())) for column in (_injected, _lost, _twice, _wrong)]
+    said = "injected failures: {}; lost: {}, run twice: {}, wrongly fixed: {}".format(*totals)
+    terminalreporter.write_line(said)
+    if page := config.getoption("--reliability-page"):
+        missing = [key for key in MATRIX if key not in RECORDS]
+        if missing or totals[0] < LEAST or any(totals[1:]):
+            terminalreporter.write_line(f"{page} is left as it is: {missing or said}", red=True)
+            return
+        write(Path(page))
+
+
+def everything() -> Iterable[dict[str, Any]]:
+    """All records."""
+    return [record for records in RECORDS.values() for record in records]
+
+
+def _injected(record: dict[str, Any]) -> int:
+    return int(record["injected"])
+
+
+def _lost(record: dict[str, Any]) -> int:
+    return int(record["lost"])
+
+
+def _twice(record: dict[str, Any]) -> int:
+    return int(record["twice"])
+
+
+def _wrong(record: dict[str, Any]) -> int:
+    return int(record["wrong"])
+
+
+def write(page: Path) -> None:
+    """Put the table between its marks, and leave the rest of the page."""
+    text = page.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(before + BEGIN + table() + END + after, encoding="utf-8")
+
+
+def table() -> str:
+    """The rows in the order of the matrix, and their sums."""
+    lines = [_line(key) for key in MATRIX]
+    sums = [str(sum(map(column, everything()))) for column in (_injected, _lost, _twice, _wrong)]
+    return HEAD + "".join(lines) + f"| all | | | {' | '.join(sums)} | |\n"
+
+
+def _line(key: str) -> str:
+    records, row = RECORDS[key], MATRIX[key]
+    seen: Counter[str] = Counter()
+    for record in records:
+        seen.update(record["seen"])
+    said = ", ".join(f"{number} {what}" for what, number in sorted(seen.items()))
+    sums = [str(sum(map(column, records))) for column in (_injected, _lost, _twice, _wrong)]
+    tests = sorted({record["test"] for record in records})
+    links = ", ".join(f"[{Path(test).name}](../{test})" for test in tests)
+    cells = [row.fault, row.promised, said, *sums, links]
+    return f"| {' | '.join(cells)} |\n"
