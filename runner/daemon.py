@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from runner import acts, remediate
+from runner import acts, predict, remediate
 from runner.admit import Inbox
 from runner.engine import Worker
 from runner.errors import RemoteError, RunnerError
@@ -31,6 +31,8 @@ REVIVE_EVERY = 5.0
 AGAIN = 3
 #: Seconds between two sweeps of what is older than it may be.
 RETENTION_EVERY = 600.0
+#: Seconds between two looks whether nodes are to be predicted.
+PREDICT_EVERY = 5.0
 
 
 class Daemon:
@@ -82,9 +84,17 @@ class Daemon:
                 firing = [incident.alert for incident in incidents.firing_of(tx, "watch")]
             self._watches = WatchLoop(config.watches, self._deliver, query=query, firing=firing)
             self._watches.start()
+        if config.nodes.group:
+            # Often: which of several processes does a round is decided by who claims it.
+            self._every(PREDICT_EVERY, self._predict, "predict")
         if config.alertmanagers and config.intake.reconcile:
             every = config.intake.reconcile.total_seconds()
             self._every(every, self.reconcile, "reconcile")
+
+    def _predict(self) -> None:
+        """A round of predictions, if it is due; the greylist as this machine's playbooks see it."""
+        predict.publish(self.project)
+        predict.step(self.project, datetime.now(UTC))
 
     def _deliver(self, delivery: Delivery) -> None:
         acts.deliver(self.project, delivery.raw, source=delivery.source)

@@ -34,7 +34,7 @@ from runner.store import deliveries, incidents, switches, tables, workers
 from runner.store.database import Database
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-SOURCES = ("webhook", "stdin", "pull", "watch", "person")
+SOURCES = ("webhook", "stdin", "pull", "watch", "prediction", "person")
 #: Why a delivery was refused: not version 4, too large, who are you, the store is down.
 REFUSALS = ("bad_delivery", "too_large", "unauthorized", "store")
 STATUSES = ("firing", "resolved")

@@ -24,6 +24,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "approval": ("runner.cli.approval", "Answer what the runner asks."),
     "run": ("runner.cli.run", "Run an entry by hand, under the same rails."),
     "catalog": ("runner.cli.catalog", "Look at the entries, check them, make a new one."),
+    "node": (
+        "runner.cli.node",
+        "Look at nodes, at what is predicted of them, and at the greylist.",
+    ),
+    "predict": ("runner.cli.predict", "Say which nodes are about to fail; change nothing."),
     "pause": ("runner.cli.pause", "Let nothing run anywhere until `resume`."),
     "resume": ("runner.cli.pause", "End the pause."),
     "audit": ("runner.cli.audit", "Prove or export the audit trail."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runner import plan as plans
 from runner.catalog.entry import Entry
 from runner.errors import RemoteError, RunnerError, StoreError
-from runner.incident import Incident, Outcome, Plan, Purpose, Run, State
+from runner.incident import OWN_SOURCES, Incident, Outcome, Plan, Purpose, Run, State
 from runner.intake.alertmanager import Standing
 from runner.project import Project
 from runner.steps.perform import Job, perform
@@ -124,7 +124,7 @@ def _same_plan(project: Project, incident: Incident, entry: Entry, plan: Plan) -
 def _still_firing(project: Project, incident: Incident, firing: bool) -> None:
     if not firing:
         raise Stale(State.RESOLVED, "the alert resolved by itself before anything ran")
-    if incident.alert.source == "watch" or project.alertmanagers is None:
+    if incident.alert.source in OWN_SOURCES or project.alertmanagers is None:
         return  # the message is the newest word there is
     try:
         alert = project.alertmanagers.state_of(incident.alert.fingerprint, incident.alert.labels)
