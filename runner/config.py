@@ -366,7 +366,7 @@ class Signal(Section):
 class Greylist(Section):
     """When a node counts as having early signs, and when no more."""
 
-    join_after: Duration = parse("2h")  #: of warning on end
+    join_after: Duration = parse("3h")  #: of warning on end
     critical_after: Duration = parse("30m")  #: of critical on end
     leave_after: Duration = parse("12h")  #: of health on end
     remind_every: Duration = parse("1d")  #: 0 turns it off

@@ -14,7 +14,9 @@ from runner.nodes.greylist import Event, Standing, step
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 EVERY = timedelta(minutes=15)
-SETTINGS = Greylist()  # joins after 2 h, critical after 30 min, leaves after 12 h
+SETTINGS = Greylist.model_validate(
+    {"join_after": "2h", "critical_after": "30m", "leave_after": "12h"}
+)
 N, W, C, U = Tier.NONE, Tier.WARNING, Tier.CRITICAL, Tier.UNKNOWN
 
 
@@ -101,7 +103,9 @@ def test_noise_around_a_bound_changes_nothing_without_a_long_run(seen: list[Tier
 
 
 @given(st.lists(st.sampled_from([N, W, C]), max_size=120), st.data())
-def test_a_worse_look_never_means_that_it_joins_later(seen: list[Tier], data: st.DataObject) -> None:
+def test_a_worse_look_never_means_that_it_joins_later(
+    seen: list[Tier], data: st.DataObject
+) -> None:
     def first(looks: list[Tier]) -> int:
         return next((n for n, e in walked(looks)[0] if e is Event.JOINED), 10_000)
 
