@@ -68,6 +68,7 @@ class Report:
     moves: int  #: joins and leaves of nodes that did not fail
     healthy_days: float
     flapping: tuple[str, ...]  #: nodes that joined more than twice within a week
+    found_nodes: frozenset[str]
     missed: tuple[str, ...]  #: nodes that failed unseen, though not without a sign
 
     @property
@@ -200,6 +201,7 @@ def _report(history: History, alarms: Sequence[Alarm], lasted: timedelta) -> Rep
         moves=sum(1 + (alarm.ended is not None) for alarm in steady),
         healthy_days=len(healthy) * (lasted / DAY),
         flapping=tuple(sorted(_flapping(alarms))),
+        found_nodes=frozenset(found),
         missed=tuple(sorted(failed.keys() - found - history.sudden)),
     )
 
