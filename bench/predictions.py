@@ -18,9 +18,9 @@ from runner.nodes import backtest, simulate
 from runner.nodes.backtest import Report
 from runner.nodes.signals import etcd
 
-SEEDS = (101, 102, 103, 104)
+SEEDS = (101, 102, 103)
 HEALTHY, FAILING, DAYS = 44, 36, 30.0
-EVERY = "30m"
+EVERY = "1h"  #: four times as seldom as the default, which gains nothing and costs time
 BEGIN = "<!-- figures: made by `make prediction` -->"
 END = "<!-- end of figures -->"
 #: What must hold; the page says so, and the program fails when it does not.

@@ -207,6 +207,7 @@ def step(project: Project, now: datetime) -> bool:
         _drop_strangers(tx, project, now)
         _remind(tx, project, now)
         _count_spares(tx, project, outlook)
+        rounds.put_note(tx, ROUND, now.isoformat(), now)
     publish(project)
     deliver(project, now)
     return True

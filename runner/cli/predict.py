@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 #: Nodes of `--simulate`, of each kind, and the days that they are watched.
 SIMULATED = {"healthy": 20, "failing": 18, "days": 30.0}
 
+#: What a report works out of its counts.
+SHARES = (
+    "precision", "recall", "recall_of_signs", "median_lead", "shortest_lead",
+    "false_criticals_per_1000", "moves_per_week",
+)  # fmt: skip
+
 
 @click.command(cls=Verb)
 @option("--node", metavar="HOST", help="Only this node.")
@@ -129,7 +135,7 @@ def _backtest(session: Session, history: History) -> None:
     with session.busy("running the rules over the history"):
         report = backtest.run(history, signals.in_force(settings), settings)
     if session.json:
-        session.answer(vars(report) | dict(figures(report)))
+        session.answer(vars(report) | {name: getattr(report, name) for name in SHARES})
     else:
         session.screen.pairs(figures(report))
 

@@ -83,6 +83,17 @@ def latest(tx: sa.Connection, by: str = "rules") -> dict[str, Said]:
     return {row["node"]: _said(row) for row in tx.execute(query).mappings()}
 
 
+def tiers(tx: sa.Connection, by: str = "rules") -> dict[str, int]:
+    """Tier → how many nodes the newest prediction puts there."""
+    newest = (
+        sa.select(sa.func.max(predictions.c.id))
+        .where(predictions.c.by == by)
+        .group_by(predictions.c.node)
+    )
+    query = sa.select(predictions.c.tier, sa.func.count()).group_by(predictions.c.tier)
+    return {tier: n for tier, n in tx.execute(query.where(predictions.c.id.in_(newest)))}
+
+
 def history(tx: sa.Connection, node: str, limit: int = 50) -> tuple[Said, ...]:
     """Predictions of one node, newest first."""
     query = sa.select(predictions).where(predictions.c.node == node)
