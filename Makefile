@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: demo test reliability lab lab-test lint fix bench docs lock system lab-system clean
+.PHONY: demo test reliability lab lab-test lint fix bench prediction docs lock system lab-system clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -46,6 +46,9 @@ fix: .venv/ready ## Mend what lint can mend by itself
 bench: .venv/ready ## Measure: intake, and Ansible runs as a multiple of bare ansible-playbook
 	$(BIN)/python -m bench.intake
 	$(BIN)/python -m bench.runs
+
+prediction: .venv/ready ## Backtest predictions over simulated nodes and write the figures down
+	$(BIN)/python -m bench.predictions docs/prediction.md
 
 docs: .venv/ready ## Write the generated pages again
 	$(BIN)/python -m runner.cli.reference docs

@@ -61,7 +61,7 @@ def request_run(
     Raises NotFound for an unknown entry, UsageError for values it does not take, and
     Refused for a host that is not an exact inventory name or a drill or probe that is not.
     """
-    _check_actor(by)
+    check_actor(by)
     chosen = project.catalog.get(entry)
     if chosen.kind == "drill":
         raise Refused(f"{entry} is a drill; `runner drill run {entry}` injects it")
@@ -182,7 +182,7 @@ def answer(
 
     Raises Refused when it does not count: late, second, by the wrong person, other plan.
     """
-    _check_actor(by)
+    check_actor(by)
     if answer not in ("approved", "denied"):
         raise UsageError(f"the answer is approved or denied, not {visible(answer)}")
     now = datetime.now(UTC)
@@ -238,7 +238,7 @@ def _apply(
 
 def cancel(project: Project, incident: int, *, by: str, reason: str) -> None:
     """Stop an incident: at once when nothing runs, else as soon as the run has been ended."""
-    _check_actor(by)
+    check_actor(by)
     with project.database.write() as tx:
         found = incidents.get(tx, incident)
         if found.state.ended:
@@ -251,7 +251,7 @@ def cancel(project: Project, incident: int, *, by: str, reason: str) -> None:
 
 def retry(project: Project, incident: int, *, by: str, reason: str) -> int:
     """Handle an ended incident again, as a new one on the same alert; its id."""
-    _check_actor(by)
+    check_actor(by)
     with project.database.write() as tx:
         found = incidents.get(tx, incident)
         if not found.state.ended:
@@ -315,19 +315,20 @@ def set_autonomy(
 
 def pause(project: Project, *, by: str, reason: str) -> None:
     """Make every incident `observe` until `resume`."""
-    _check_actor(by)
+    check_actor(by)
     with project.database.write() as tx:
         switches.pause(tx, actor=by, reason=reason[:MAX_TEXT] or "no reason given")
 
 
 def resume(project: Project, *, by: str, reason: str = "") -> None:
     """End the pause. Raises Refused when nothing is paused."""
-    _check_actor(by)
+    check_actor(by)
     with project.database.write() as tx:
         if not switches.resume(tx, actor=by, reason=reason[:MAX_TEXT] or "no reason given"):
             raise Refused("nothing is paused")
 
 
-def _check_actor(by: str) -> None:
+def check_actor(by: str) -> None:
+    """Raise UsageError unless `by` is a person."""
     if not _NAME.fullmatch(by):
         raise UsageError("the actor must be user:NAME, with a name of 1 to 64 characters")

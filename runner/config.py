@@ -47,6 +47,8 @@ def _text(value: object) -> object:
 
 
 Text = Annotated[str, BeforeValidator(_text)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+AlertName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class Credentials(Section):
@@ -151,6 +153,7 @@ class Retention(Section):
     artifacts: Duration = parse("30d")
     prompts: Duration = parse("30d")  #: texts of model calls; their figures stay with the incident
     audit: Duration = parse("400d")
+    predictions: Duration = parse("90d")
 
 
 class Store(Section):
@@ -376,7 +379,10 @@ class Receiver(Section):
     name: str
     url: str | None = Field(default=None, repr=False)
     url_file: Path | None = None
-    on: tuple[str, ...] = ("waiting", "fixed", "escalated", "expired")
+    on: tuple[str, ...] = (
+        *("waiting", "fixed", "escalated", "expired"),
+        *("greylist_join", "greylist_remind", "spares_empty"),
+    )
     format: Literal["text", "html"] = "text"
 
     @model_validator(mode="after")
@@ -484,6 +490,65 @@ class Model(Endpoint):
     mask: ModelMask = ModelMask()
 
 
+class Signal(Section):
+    """One measured sign of a node's health: how it is asked for, and what is too much."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    promql: Annotated[str, Field(min_length=1)]  #: a series per node, told apart by `nodes.label`
+    direction: Literal["up", "down"] = "up"  #: where it gets worse
+    warning: Finite
+    critical: Finite
+    weight: Annotated[float, Field(gt=0, le=1)] = 1.0  #: a tier takes a sum of 1
+    unit: str = ""
+    optional: bool = False  #: a node without it is still known
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Signal:
+        worse = self.critical - self.warning
+        if (worse if self.direction == "up" else -worse) <= 0:
+            raise ValueError(f"signal {self.name}: critical must be worse than warning")
+        return self
+
+
+class Greylist(Section):
+    """When a node counts as having early signs, and when no more."""
+
+    join_after: Duration = parse("3h")  #: of warning on end
+    critical_after: Duration = parse("30m")  #: of critical on end
+    leave_after: Duration = parse("12h")  #: of health on end
+    remind_every: Duration = parse("1d")  #: 0 turns it off
+    warning_alert: AlertName = "StorageNodeWarning"
+    critical_alert: AlertName = "StorageNodeCritical"
+
+
+class Nodes(Section):
+    """Nodes whose failure is looked for before it happens; without a group none."""
+
+    group: str | None = None  #: of the inventory
+    spares: str | None = None  #: group of the inventory
+    members: str | None = None  #: PromQL: a sample above 0 for each node that serves now
+    label: str = "instance"
+    every: Duration = parse("15m")
+    window: Duration = parse("3d")  #: what trends are made from
+    step: Duration = parse("10m")
+    recent: Duration = parse("2h")  #: what counts as now
+    warning_within: Duration = parse("2d")
+    critical_within: Duration = parse("12h")
+    signals: tuple[Signal, ...] = ()  #: empty: those of etcd that are built in
+    greylist: Greylist = Greylist()
+
+    @model_validator(mode="after")
+    def _sound(self) -> Nodes:
+        if not (self.step and self.every) or self.recent < 2 * self.step:
+            raise ValueError("every and step must be longer than 0s, and recent at least two steps")
+        if not 6 * self.recent <= self.window <= 2000 * self.step:
+            raise ValueError("window must be at least six times recent, and at most 2000 steps")
+        names = [signal.name for signal in self.signals]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"two signals are called {min(twice)}; rename one")
+        return self
+
+
 class Config(Section):
     """All of runner.yml. `root` is the folder that it lies in."""
 
@@ -508,6 +573,7 @@ class Config(Section):
     retry: Retry = Retry()
     notify: Notify = Notify()
     mask: Mask = Mask()
+    nodes: Nodes = Nodes()
 
     @model_validator(mode="after")
     def _somebody_decides(self) -> Config:
@@ -520,6 +586,7 @@ class Config(Section):
         """Who chooses an entry."""
         return self.decide or ("rules" if self.model is None else "both")
 
+    @model_validator(mode="after")
     def _agrees(self) -> Config:
         receivers = [receiver.name for receiver in self.notify.receivers]
         for budget in self.policy.budgets:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from runner import acts, remediate
+from runner import acts, predict, remediate
 from runner.admit import Inbox, is_doubted
 from runner.engine import Worker
 from runner.errors import RemoteError, RunnerError
@@ -38,6 +38,8 @@ LEARN_EVERY = 10.0
 LEARN_ALL_EVERY = timedelta(hours=1)
 #: How far a look goes back behind the last one: transactions may have been open then.
 LEARN_OVERLAP = timedelta(minutes=1)
+#: Seconds between two looks whether nodes are to be predicted.
+PREDICT_EVERY = 5.0
 
 
 class Daemon:
@@ -96,9 +98,17 @@ class Daemon:
                 firing = [incident.alert for incident in incidents.firing_of(tx, "watch")]
             self._watches = WatchLoop(config.watches, self._deliver, query=query, firing=firing)
             self._watches.start()
+        if config.nodes.group:
+            # Often: which of several processes does a round is decided by who claims it.
+            self._every(PREDICT_EVERY, self._predict, "predict")
         if config.alertmanagers and config.intake.reconcile:
             every = config.intake.reconcile.total_seconds()
             self._every(every, self.reconcile, "reconcile")
+
+    def _predict(self) -> None:
+        """A round of predictions, if it is due; the greylist as this machine's playbooks see it."""
+        predict.publish(self.project)
+        predict.step(self.project, datetime.now(UTC))
 
     def _deliver(self, delivery: Delivery) -> None:
         acts.deliver(self.project, delivery.raw, source=delivery.source)

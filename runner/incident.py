@@ -139,6 +139,10 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
 
 
+#: Sources that are the runner itself: no Alertmanager knows of their alerts.
+OWN_SOURCES = frozenset({"watch", "prediction"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Alert:
     """One alert of one delivery, as parsed and size-checked."""
@@ -151,7 +155,7 @@ class Alert:
     ends_at: datetime | None = None  #: None while firing
     generator_url: str = ""
     receiver: str = ""  #: Alertmanager's receiver name, un-escaped
-    source: str = "webhook"  #: webhook, stdin, pull, watch or person
+    source: str = "webhook"  #: webhook, stdin, pull, watch, prediction or person
 
     @property
     def name(self) -> str:

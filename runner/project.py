@@ -88,6 +88,10 @@ class Project:
         """The inventory, read again when a file changed. Raises InventoryError."""
         return self._inventory.read(INVENTORY_AGE)
 
+    def forget_inventory(self) -> None:
+        """Have the inventory read again at its next use: a script of it says something else."""
+        self.__dict__.pop("_inventory", None)
+
     @cached_property
     def ansible_environment(self) -> dict[str, str]:
         """What Ansible may see of our environment: a path, a home, a language, its settings."""

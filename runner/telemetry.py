@@ -30,11 +30,11 @@ from prometheus_client.registry import Collector
 from runner import __version__
 from runner.errors import StoreError
 from runner.incident import ENDED, Outcome, Purpose, Result, State
-from runner.store import deliveries, incidents, switches, tables, workers
+from runner.store import deliveries, incidents, nodes, rounds, switches, tables, workers
 from runner.store.database import Database
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-SOURCES = ("webhook", "stdin", "pull", "watch", "person")
+SOURCES = ("webhook", "stdin", "pull", "watch", "prediction", "person")
 #: Why a delivery was refused: not version 4, too large, who are you, the store is down.
 REFUSALS = ("bad_delivery", "too_large", "unauthorized", "store")
 STATUSES = ("firing", "resolved")
@@ -161,6 +161,7 @@ class Stored(Collector):
 
     def _read(self, tx: sa.Connection, now: datetime) -> Iterator[Metric]:
         yield _incident_states(tx)
+        yield _node_tiers(tx)
         for name, text, read in _GAUGES:
             value = read(tx, now)
             if value is not None:
@@ -175,6 +176,19 @@ def _incident_states(tx: sa.Connection) -> Metric:
     for state in State:
         family.add_metric([str(state)], counts.get(state, 0))
     return family
+
+
+def _node_tiers(tx: sa.Connection) -> Metric:
+    family = GaugeMetricFamily("runner_nodes", "Nodes by predicted tier.", labels=["tier"])
+    counts = nodes.tiers(tx)
+    for tier in ("none", "unknown", "warning", "critical"):
+        family.add_metric([tier], counts.get(tier, 0))
+    return family
+
+
+def _last_prediction(tx: sa.Connection, now: datetime) -> float | None:
+    noted = rounds.note(tx, "predict")
+    return datetime.fromisoformat(noted).timestamp() if noted else None
 
 
 def _ask(tx: sa.Connection, what: Any, *where: Any) -> Any:
@@ -285,6 +299,16 @@ _GAUGES: tuple[tuple[str, str, Callable[[sa.Connection, datetime], float | None]
         "heartbeat_timestamp_seconds",
         "Last beat of a worker on the database's clock; absent without a worker.",
         _heartbeat,
+    ),
+    (
+        "nodes_greylisted",
+        "Nodes on the greylist.",
+        lambda tx, now: len(nodes.members(tx)),
+    ),
+    (
+        "last_prediction_timestamp_seconds",
+        "When a round of predictions last went through; absent without one.",
+        _last_prediction,
     ),
     (
         "paused",

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "runner"
 #: What asks, decides, acts or tells: each takes what it needs as arguments.
 ACTIVITIES = {
     "admit", "approve", "audit", "decide", "evidence", "execute", "intake", "inventory", "learn",
-    "notify", "policy", "verify",
+    "nodes", "notify", "policy", "verify",
 }  # fmt: skip
 #: Nouns that every activity may use, and what a look at text or time needs.
 NOUNS = {

@@ -15,7 +15,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from runner.incident import Level, Outcome, Purpose, Result, State
-from runner.store import deliveries, outbox, switches, workers
+from runner.store import deliveries, outbox, rounds, switches, workers
 from runner.store.database import Database
 from runner.telemetry import Metrics
 from tests.notify_incident import ask, database, opened
@@ -53,6 +53,7 @@ def busy(store: Database) -> None:
     with store.write() as tx:
         deliver(tx, datetime.now(UTC) - timedelta(minutes=10))
         workers.join(tx, "worker", "here")
+        rounds.put_note(tx, "predict", datetime.now(UTC).isoformat(), datetime.now(UTC))
 
 
 def deliver(tx: sa.Connection, at: datetime) -> int:

@@ -29,6 +29,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "model": ("runner.cli.model", "See what the model was used for and what it cost."),
     "case": ("runner.cli.case", "Decide recorded incidents again and compare."),
     "drill": ("runner.cli.drill", "Break a host on purpose, and see what the runner makes of it."),
+    "node": (
+        "runner.cli.node",
+        "Look at nodes, at what is predicted of them, and at the greylist.",
+    ),
+    "predict": ("runner.cli.predict", "Say which nodes are about to fail; change nothing."),
     "pause": ("runner.cli.pause", "Let nothing run anywhere until `resume`."),
     "resume": ("runner.cli.pause", "End the pause."),
     "simulate": ("runner.cli.simulate", "Try a receiver with what Alertmanager may send."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runner.errors import RemoteError
-from runner.incident import State
+from runner.incident import OWN_SOURCES, State
 from runner.intake.alertmanager import Standing
 from runner.project import Project
 from runner.steps.progress import end, load
@@ -23,7 +23,7 @@ def admit(project: Project, incident_id: int) -> bool:
     if not firing:
         reason = "the alert resolved by itself before anything ran"
         return end(project, incident_id, State.RESOLVED, reason)
-    if incident.alert.source == "watch" or project.alertmanagers is None:
+    if incident.alert.source in OWN_SOURCES or project.alertmanagers is None:
         return True
     try:
         alert = project.alertmanagers.state_of(incident.alert.fingerprint, incident.alert.labels)

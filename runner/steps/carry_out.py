@@ -11,6 +11,7 @@ from runner.config import Approval as Settings
 from runner.errors import Refused, RemoteError, RunnerError, StoreError
 from runner.execute.diff import differing
 from runner.incident import (
+    OWN_SOURCES,
     Approval,
     BlastRadius,
     Incident,
@@ -180,7 +181,7 @@ def _same_plan(project: Project, incident: Incident, entry: Entry, plan: Plan) -
 def _still_firing(project: Project, incident: Incident, firing: bool) -> None:
     if not firing:
         raise Stale(State.RESOLVED, "the alert resolved by itself before anything ran")
-    if incident.alert.source == "watch" or project.alertmanagers is None:
+    if incident.alert.source in OWN_SOURCES or project.alertmanagers is None:
         return  # the message is the newest word there is
     try:
         alert = project.alertmanagers.state_of(

@@ -14,6 +14,7 @@ from runner.evidence.lookback import expr_of, lookback
 from runner.evidence.prometheus import PrometheusClient
 from runner.evidence.samples import AlertingRule
 from runner.incident import (
+    OWN_SOURCES,
     Decision,
     Incident,
     Level,
@@ -141,7 +142,7 @@ def cleared(project: Project, incident: Incident) -> Result:
     """Whether the alert is gone, asked of who decides it; a message alone is no proof."""
     with project.database.read() as tx:
         firing = incidents.still_firing(tx, incident.id)
-    if incident.alert.source == "watch":
+    if incident.alert.source in OWN_SOURCES:
         return Result.NOT_FIXED if firing else Result.FIXED
     if project.alertmanagers is None:
         return _cleared_in_prometheus(project, incident)

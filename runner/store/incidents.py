@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
@@ -273,6 +274,22 @@ def firing_of(tx: sa.Connection, source: str, limit: int = 10_000) -> tuple[Inci
         if row["alert"]["source"] == source:
             found.setdefault(row["fingerprint"], from_row(row))
     return tuple(found.values())
+
+
+def about(
+    tx: sa.Connection, source: str, instance: str, *, since: datetime, limit: int = 100
+) -> tuple[Incident, ...]:
+    """Incidents of alerts from `source` on `instance` that were opened since then, newest first."""
+    query = (
+        sa.select(incidents).where(incidents.c.created_at >= since).order_by(incidents.c.id.desc())
+    )
+    found = (from_row(row) for row in tx.execute(query).mappings())
+    fitting = (
+        incident
+        for incident in found
+        if incident.alert.source == source and incident.alert.labels.get("instance") == instance
+    )
+    return tuple(itertools.islice(fitting, limit))
 
 
 def of_delivery(tx: sa.Connection, delivery: int) -> tuple[int, ...]:

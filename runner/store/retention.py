@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from runner.config import Retention
 from runner.incident import ENDED
-from runner.store import tables, trail
+from runner.store import nodes, tables, trail
 
 _OF_INCIDENT = (
     tables.evidence,
@@ -36,6 +36,7 @@ def sweep(
         "notifications": _notifications(tx, now - retention.incidents),
         "records": _records(tx, now - retention.audit),
         "transitions": trail.cut(tx, now - retention.audit),
+        "predictions": nodes.forget(tx, now - retention.predictions),
     }
     return {table: count for table, count in gone.items() if count}
 

@@ -395,4 +395,51 @@ memory = Table(
     metadata,
     Column("incident", Identity, primary_key=True, autoincrement=False),
     Column("text", Text, nullable=False),
+
+
+#: What was said of a node, and what came of it. A row when the tier changed, and some between.
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("node", String(255), nullable=False),
+    Column("by", String(16), nullable=False),
+    Column("tier", String(16), nullable=False),
+    Column("expected", Float),
+    Column("soonest", Float),
+    Column("latest", Float),
+    Column("reasons", JSON, nullable=False),
+    Column("findings", JSON, nullable=False),
+    Column("outcome", String(16)),
+    Index("ix_predictions_node_at", "node", "at"),
+    Index("ix_predictions_at", "at"),
+)
+
+#: Where each node stands that is not quietly healthy: on the greylist, or on its way there.
+greylist = Table(
+    "greylist",
+    metadata,
+    Column("node", String(255), primary_key=True),
+    Column("tier", String(16), nullable=False),
+    Column("joined_at", UtcTime),
+    Column("since", UtcTime),
+    Column("looked_at", UtcTime),
+    Column("above_warning", Float),
+    Column("above_critical", Float),
+    Column("below_warning", Float),
+    Column("below_critical", Float),
+    Column("why", Text, nullable=False, server_default=""),
+    Column("reminded_at", UtcTime),
+    Column("settled_at", UtcTime),
+    Column("settled_by", Text),
+)
+
+#: Work that one process of many does at a time: claimed by pushing its time on.
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("due_at", UtcTime, nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
 )

@@ -1,0 +1,44 @@
+"""A series as a line of small bars, or of plain characters where there are no bars."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+BARS = "▁▂▃▄▅▆▇█"
+PLAIN = "_.-=+*%#"
+GAP = " "  #: nothing is known there
+
+
+def sparkline(values: Sequence[float], width: int = 24, *, bars: bool = True) -> str:
+    """`values` in `width` characters, from their lowest to their highest; gaps stay gaps."""
+    ramp = BARS if bars else PLAIN
+    parts = [_median(values, n, width) for n in range(min(width, len(values)))]
+    known = [value for value in parts if value is not None]
+    if not known:
+        return "?" * len(parts)
+    low, high = min(known), max(known)
+    span = high - low
+    steps = len(ramp) - 1
+    return "".join(
+        GAP if value is None else ramp[round((value - low) / span * steps) if span else 0]
+        for value in parts
+    )
+
+
+def _median(values: Sequence[float], number: int, width: int) -> float | None:
+    """The median of what stands behind one character; None when nothing is known of it."""
+    width = min(width, len(values))
+    part = values[number * len(values) // width : (number + 1) * len(values) // width]
+    known = [value for value in part if math.isfinite(value)]
+    return statistics.median(known) if known else None
+
+
+def can_show_bars(encoding: str | None) -> bool:
+    """Whether an output of this encoding has the bars."""
+    try:
+        BARS.encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True

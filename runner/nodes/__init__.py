@@ -1,0 +1,1 @@
+"""Nodes: signs of trouble before the failure, from measured signals to the greylist."""
