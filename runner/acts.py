@@ -84,10 +84,10 @@ def request_drill(project: Project, *, entry: str, host: str, span: timedelta, b
     """Open the incident of a drill, which injects a fault on one host for a while; its id.
 
     Raises NotFound for an unknown entry, UsageError for a time that it does not take, and
-    Refused for what is no drill, for a host whose inventory does not say `runner_drill: true`, while
-    everything is paused, and while an incident is open on the host.
+    Refused for what is no drill, for a host whose inventory does not say `runner_drill: true`,
+    while everything is paused, and while an incident is open on the host.
     """
-    _check_actor(by)
+    check_actor(by)
     chosen = project.catalog.get(entry)
     if chosen.kind != "drill":
         raise Refused(f"{entry} is a {chosen.kind}, not a drill; `runner drill list` shows those")
@@ -271,7 +271,7 @@ def feedback(project: Project, incident: int, *, right: bool, by: str, reason: s
 
     Raises UsageError without a reason, and Refused while the incident goes on.
     """
-    _check_actor(by)
+    check_actor(by)
     text = reason.strip()[:MAX_TEXT]
     if not text:
         raise UsageError("say why: the record and the memory keep the reason")
@@ -295,7 +295,7 @@ def set_autonomy(
     Raises Refused where nothing is earned or lost, NotFound for an unknown entry, and
     UsageError for a higher level without a reason. Every ceiling still holds.
     """
-    _check_actor(by)
+    check_actor(by)
     if not project.config.autonomy.earn:
         raise Refused("autonomy.earn is false in runner.yml, so a record grants and takes nothing")
     project.catalog.get(key.entry)

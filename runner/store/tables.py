@@ -395,7 +395,7 @@ memory = Table(
     metadata,
     Column("incident", Identity, primary_key=True, autoincrement=False),
     Column("text", Text, nullable=False),
-
+)
 
 #: What was said of a node, and what came of it. A row when the tier changed, and some between.
 predictions = Table(
