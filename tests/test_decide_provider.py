@@ -70,7 +70,11 @@ def test_other_protocols_are_called_for_real(name: str) -> None:
     memory = Memory()
     with ModelServer("right") as server:
         bare = name in ("ollama", "anthropic")
-        changes = {"provider": name, "timeout": "20s", "base_url": server.root if bare else server.url}
+        changes = {
+            "provider": name,
+            "timeout": "20s",
+            "base_url": server.root if bare else server.url,
+        }
         opinion = lab.decider(server.url, memory, **changes).decide(lab.question())
     assert opinion.decision is not None, opinion.reason
     assert opinion.decision.entry == "restart"
