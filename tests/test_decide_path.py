@@ -11,7 +11,7 @@ import pytest
 from runner import acts
 from runner.daemon import Daemon
 from runner.demo.model_server import ModelServer
-from runner.incident import SUSPECTED, Level, Purpose, State
+from runner.incident import SUSPECTED, Level, State
 from runner.model_call import Failure, ModelCall, Round
 from runner.project import Project
 from runner.store import model_calls
@@ -27,9 +27,7 @@ def start(tmp_path: Path, store_url: str) -> Iterator[Start]:
     """Starts a daemon on a small project with a model; ends what it started."""
     started: list[tuple[Project, Daemon]] = []
 
-    def begin(
-        server: ModelServer, model: dict[str, Any] | None = None, **settings: Any
-    ) -> Project:
+    def begin(server: ModelServer, model: dict[str, Any] | None = None, **settings: Any) -> Project:
         section = {"name": "scripted", "base_url": server.url, "timeout": "2s", "deadline": "60s"}
         settings = {"model": section | (model or {}), **settings}
         project = small.project(small.make(tmp_path, settings=settings), store_url)
@@ -179,5 +177,3 @@ def test_a_budget_that_is_used_up_is_a_reason(start: Start) -> None:
     assert found.incident.state is State.FIXED
     assert "budget (0 calls within a hour" in " ".join(row.reason for row in found.transitions)
     assert [call.failure for call in calls(project)] == [Failure.BUDGET]
-
-

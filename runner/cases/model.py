@@ -168,9 +168,7 @@ def settled(
     settings: Model,
 ) -> Answer:
     """What counts of the rules' answer and the model's opinion, with what the model cost."""
-    found = settle(
-        by_rules.decision, opinion, deciders=decider, on_failure=settings.on_failure
-    )
+    found = settle(by_rules.decision, opinion, deciders=decider, on_failure=settings.on_failure)
     read = any(decision.decider == DECIDER for decision in found.kept)
     return Answer(
         decision=found.decision,
