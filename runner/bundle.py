@@ -20,7 +20,8 @@ from runner.incident import (
     Verdict,
     Verification,
 )
-from runner.store import approvals, incidents, records, runs, trail
+from runner.model_call import ModelCall
+from runner.store import approvals, incidents, model_calls, records, runs, trail
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,7 @@ class Bundle:
     runs: tuple[Run, ...]
     verifications: dict[str, Verification]  #: by run id
     transitions: tuple[Transition, ...]
+    calls: tuple[ModelCall, ...] = ()  #: of the model
 
 
 def load(tx: sa.Connection, incident: int) -> Bundle:
@@ -50,6 +52,7 @@ def load(tx: sa.Connection, incident: int) -> Bundle:
         runs=runs.of_incident(tx, incident),
         verifications=records.verifications_of(tx, incident),
         transitions=trail.of_incident(tx, incident),
+        calls=model_calls.of_incident(tx, incident),
     )
 
 

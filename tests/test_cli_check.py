@@ -38,7 +38,7 @@ def test_a_sound_project_is_0(tmp_path: Path) -> None:
     code, findings = found(project(tmp_path))
     assert code == 0
     assert {each["topic"] for each in findings if each["level"] == "ok"} == {
-        "configuration", "roles", "catalog", "inventory", "access"
+        "configuration", "roles", "catalog", "inventory", "prompts", "model", "access"
     }  # fmt: skip
 
 
@@ -76,6 +76,41 @@ def test_missing_roles_and_prompts_are_errors(tmp_path: Path) -> None:
     said = errors(project(tmp_path, project=settings))
     assert "more: there is no such folder; see project.roles" in said
     assert "none: there is no such folder; see project.prompts" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("decide_question.md.j2", "{{ labels.shown }}", "shown by _untrusted.md.j2 only"),
+        ("decide_question.md.j2", "{{ labels }}", "text from outside enters a prompt by"),
+        ("decide_system.md.j2", "{{ nothing }}", "'nothing' is undefined"),
+    ],
+)
+def test_a_prompt_that_cannot_be_used_is_an_error(
+    tmp_path: Path, name: str, text: str, why: str
+) -> None:
+    """Invariant 5: text from outside enters a prompt behind its fence, or not at all."""
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / name).write_text(text)
+    assert why in errors(project(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        ({"name": "m"}, "openai needs a key"),
+        ({"name": "m", "api_key_file": "none"}, "the secret file cannot be read"),
+        (
+            {"name": "m", "base_url": "http://m", "injection": {"patterns": ["("]}},
+            "is not a regular",
+        ),
+        ({"name": "m", "base_url": "http://m", "fallback": {"name": "n"}}, "openai needs a key"),
+    ],
+)
+def test_a_model_that_cannot_be_used_is_an_error(
+    tmp_path: Path, model: dict[str, Any], why: str
+) -> None:
+    assert why in errors(project(tmp_path, model=model))
 
 
 def test_a_prompt_that_is_no_template_is_an_error(tmp_path: Path) -> None:

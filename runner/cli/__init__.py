@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("runner.cli.run", "Run an entry by hand, under the same rails."),
     "catalog": ("runner.cli.catalog", "Look at the entries, check them, make a new one."),
     "case": ("runner.cli.case", "Decide recorded incidents again and compare."),
+    "model": ("runner.cli.model", "See what the model was used for and what it cost."),
     "pause": ("runner.cli.pause", "Let nothing run anywhere until `resume`."),
     "resume": ("runner.cli.pause", "End the pause."),
     "audit": ("runner.cli.audit", "Prove or export the audit trail."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -35,8 +36,8 @@ Check = Callable[[Project], Iterator[Finding]]
 def check(session: Session, online: bool) -> int:
     """Say what is wrong with the project; change nothing.
 
-    Looks at runner.yml, the files it names, catalog, cases, inventory, prompts and receivers. The
-    exit code is 3 when something is an error.
+    Looks at runner.yml, the files it names, catalog, cases, inventory, prompts, model and
+    receivers. The exit code is 3 when something is an error.
     """
     found: list[Finding] = []
     for topic, look in [*OFFLINE.items(), *(ONLINE.items() if online else ())]:
@@ -120,22 +121,35 @@ def _inventory(project: Project) -> Iterator[Finding]:
 
 
 def _prompts(project: Project) -> Iterator[Finding]:
-    from jinja2 import TemplateSyntaxError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from runner.decide.prompt import Prompts
 
     folder = project.config.project.prompts
-    if folder is None:
-        return
-    if not folder.is_dir():
+    if not folder.is_dir() and folder != project.config.path(Path("prompts")):
         yield _error("prompts", f"{folder}: there is no such folder; see project.prompts")
         return
-    files = sorted(folder.rglob("*.j2"))
-    for path in files:
-        try:
-            ImmutableSandboxedEnvironment().parse(path.read_text(encoding="utf-8"))
-        except (TemplateSyntaxError, OSError, UnicodeDecodeError) as error:
-            yield _error("prompts", f"{path}: {error}")
-    yield _ok("prompts", counted(len(files), "file"))
+    problems = Prompts(folder, project.mask).problems()
+    for text in problems:
+        yield _error("prompts", text)
+    if not problems:
+        whose = str(folder) if folder.is_dir() else "those that are shipped"
+        yield _ok("prompts", whose)
+
+
+def _model(project: Project) -> Iterator[Finding]:
+    """What can be known of the model without asking it, which would cost money."""
+    from runner.decide.injection import Detectors
+    from runner.decide.provider import build
+    from runner.evidence.mask import Mask
+
+    settings = project.config.model
+    if settings is None:
+        yield _ok("model", "none is configured: rules choose")
+        return
+    Detectors(settings.injection)
+    Mask(settings.mask.patterns)
+    for endpoint in filter(None, (settings, settings.fallback)):
+        build(endpoint, timeout=1, max_tokens=settings.max_tokens)  # key, package, name
+        yield _ok("model", f"{endpoint.provider} {endpoint.name}, {project.config.deciders} decide")
 
 
 def _access(project: Project) -> Iterator[Finding]:
@@ -220,6 +234,7 @@ OFFLINE: dict[str, Check] = {
     "cases": _cases,
     "inventory": _inventory,
     "prompts": _prompts,
+    "model": _model,
     "access": _access,
     "receivers": _receivers,
 }

@@ -63,9 +63,13 @@ def _row(found: Incident) -> tuple[object, ...]:
 @click.argument("number", type=NUMBER)
 @option("--evidence", is_flag=True, help="The text of the evidence, too.")
 @option("--diff", is_flag=True, help="The whole diff of the rehearsal.")
-@option("--all", "everything", is_flag=True, envvar="RUNNER_INCIDENT_SHOW_ALL", help="Both.")
+@option("--prompt", is_flag=True, help="What a model was asked and answered, word for word.")
+@option("--all", "everything", is_flag=True, envvar="RUNNER_INCIDENT_SHOW_ALL",
+        help="All of these.")  # fmt: skip
 @click.pass_obj
-def show(session: Session, number: int, evidence: bool, diff: bool, everything: bool) -> None:
+def show(
+    session: Session, number: int, evidence: bool, diff: bool, prompt: bool, everything: bool
+) -> None:
     """Everything that is known of one incident."""
     with session.project.database.read() as tx:
         found = bundle.load(tx, number)
@@ -73,7 +77,11 @@ def show(session: Session, number: int, evidence: bool, diff: bool, everything: 
         session.answer(found)
     else:
         show_incident(
-            session.screen, found, evidence=evidence or everything, diff=diff or everything
+            session.screen,
+            found,
+            evidence=evidence or everything,
+            diff=diff or everything,
+            prompt=prompt or everything,
         )
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from runner import duration
 from runner.bundle import Bundle
+from runner.cli.model_report import show_calls
 from runner.cli.screen import STYLES, Screen
 from runner.incident import Approval, Fidelity, Incident, Purpose, Run, State, Transition
 from runner.text import brief
@@ -60,11 +61,14 @@ def title(incident: Incident) -> str:
     return f"{incident.alert.name} on {where}" if where else incident.alert.name
 
 
-def show_incident(screen: Screen, bundle: Bundle, *, evidence: bool, diff: bool) -> None:
+def show_incident(
+    screen: Screen, bundle: Bundle, *, evidence: bool, diff: bool, prompt: bool = False
+) -> None:
     """Everything that is known, in the order in which it became known."""
     _head(screen, bundle.incident)
     _evidence(screen, bundle, whole=evidence)
     _decisions(screen, bundle)
+    show_calls(screen, bundle.calls, whole=prompt)
     show_verdict(screen, bundle)
     show_plan(screen, bundle, whole=diff)
     _approvals(screen, bundle.approvals)
@@ -115,6 +119,7 @@ def _decisions(screen: Screen, bundle: Bundle) -> None:
                 ("entry", decision.entry or "none"),
                 ("because", decision.reason),
                 ("values", values),
+                ("hosts", ", ".join(decision.hosts)),
                 ("evidence", cited),
                 ("confidence", f"{decision.confidence:.0%}"),
             ]

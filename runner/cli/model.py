@@ -1,0 +1,42 @@
+"""`runner model`: what the model was used for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from runner.cli import Noun, option
+from runner.cli.session import Session
+from runner.store import model_calls
+
+
+@click.group(cls=Noun)
+def model() -> None:
+    """See what the model was used for and what it cost."""
+
+
+@model.command()
+@option("--days", type=click.IntRange(1, 400), default=14, show_default=True,
+        help="How many days, today included.")  # fmt: skip
+@click.pass_obj
+def usage(session: Session, days: int) -> None:
+    """Calls, tokens and money by day, in UTC, the newest first."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    with session.project.database.read() as tx:
+        found = model_calls.usage(tx, today - timedelta(days=days - 1))
+    if session.json:
+        session.answer([vars(day) for day in found])
+    elif not found:
+        session.note("No model was called in this time.")
+    else:
+        columns = ("day", "model", "calls", "failed", "reused", "tokens in", "out", "money", "mean")
+        session.screen.table(columns, [_row(day) for day in found])
+
+
+def _row(day: model_calls.Day) -> tuple[object, ...]:
+    mean = f"{day.seconds / day.calls:.1f}s" if day.calls else "-"
+    return (
+        day.day, f"{day.provider} {day.model}", day.calls, day.failed, day.reused,
+        day.input_tokens, day.output_tokens, f"{day.money:.4f}", mean,
+    )  # fmt: skip
