@@ -20,13 +20,21 @@ _FAULTS = "; ".join(f"{fault.name}: {fault.title}" for fault in FAULTS)
 @option("--level", type=click.Choice([str(level) for level in Level]), default="auto",
         envvar="RUNNER_DEMO_LEVEL", show_default=True,
         help="How far it may go; approve asks you.")  # fmt: skip
+@option("--model", type=click.Choice(["none", "scripted"]), default="none", show_default=True,
+        help="scripted: a stand-in decides together with the rules.")  # fmt: skip
 @option("--keep", is_flag=True, help="Leave the fleet and the dashboard up until Ctrl-C.")
 @option("--port", type=click.IntRange(1, 65535), help="Of the dashboard; else a free one.")
 @option("--folder", type=click.Path(path_type=Path), default=Path("var/demo"), show_default=True,
         help="Where its files go; they stay for you to look at.")  # fmt: skip
 @click.pass_obj
 def demo(
-    session: Session, fault: str, level: str, keep: bool, port: int | None, folder: Path
+    session: Session,
+    fault: str,
+    level: str,
+    model: str,
+    keep: bool,
+    port: int | None,
+    folder: Path,
 ) -> int:
     """Break a real service on this machine and watch the runner heal it.
 
@@ -45,6 +53,7 @@ def demo(
         folder=folder,
         port=port,
         keep=keep,
+        scripted=model == "scripted",
     )
     show: Show = JsonLines() if session.json else Words(session.screen)
     try:

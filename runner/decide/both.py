@@ -36,9 +36,9 @@ def settle(
     if opinion.decision is None:
         return _unanswered(rules, opinion, deciders, on_failure)
     if deciders == "model":
-        # Its entry goes on; but where the rules say otherwise, so may a text have made it.
-        same = opinion.decision.entry == rules.entry
-        kept = (opinion.decision,) if same else (rules, opinion.decision)
+        # Where the rules say otherwise a text may have made it choose: policy sees both.
+        harmless = opinion.decision.entry in (rules.entry, None)
+        kept = (opinion.decision,) if harmless else (rules, opinion.decision)
         return Settled(decision=opinion.decision, kept=kept)
     return Settled(decision=_first(rules, opinion.decision), kept=(rules, opinion.decision))
 

@@ -19,7 +19,7 @@ from runner.decide.question import Choice, Question
 from runner.decide.untrusted import Masks, Outside
 from runner.errors import ConfigError
 from runner.incident import Evidence
-from runner.text import brief, cut
+from runner.text import CUT, brief, cut
 
 SYSTEM, QUESTION, REPAIR = "decide_system.md.j2", "decide_question.md.j2", "decide_repair.md.j2"
 #: The one file in which text from outside may be shown.
@@ -116,7 +116,7 @@ class Prompts:
                 {
                     "number": item.number,
                     "kind": item.kind,
-                    "text": outside(f"{item.title}\n{item.text}", limit),
+                    "text": outside(_text(item, limit), limit),
                 }
                 for item, limit in evidence
             ],
@@ -192,6 +192,14 @@ def _within(items: Sequence[Evidence], total: int) -> list[tuple[Evidence, int]]
         kept.append((item, size))
         left -= size
     return kept
+
+
+def _text(item: Evidence, limit: int) -> str:
+    """Title and text; of a log that is too long the end, where the trouble is told."""
+    room = limit - len(item.title) - 2
+    if item.kind != "log" or len(item.text) <= room:
+        return f"{item.title}\n{item.text}"
+    return f"{item.title}\n{CUT}{item.text[-room:] if room > 0 else ''}"
 
 
 def _example() -> Question:

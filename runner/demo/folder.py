@@ -20,9 +20,11 @@ from runner.demo.fleet import BAD, HOSTS, Fleet, Node
 from runner.errors import Refused, UsageError
 
 MARK = ".runner-demo"
-_COPIED = ("playbooks", "roles", "inventories/demo", "ansible.cfg")
+_COPIED = ("playbooks", "prompts", "roles", "inventories/demo", "ansible.cfg")
 _LEVEL = re.compile(r"^level: \w+$", re.MULTILINE)
 _HOLD = re.compile(r"^  hold: \w+$", re.MULTILINE)
+#: What the demo's stand-in for a model is called.
+SCRIPTED = "scripted"
 #: How long a fix must hold here; the shipped entries wait longer.
 HOLD = "2s"
 
@@ -81,8 +83,11 @@ def _empty(folder: Path) -> None:
             place.unlink()
 
 
-def furnish(folder: Path, fleet: Fleet, *, level: str, port: int) -> Path:
-    """Copy the catalog, write the inventory's values and runner.yml; the path of the latter."""
+def furnish(folder: Path, fleet: Fleet, *, level: str, port: int, model: str | None = None) -> Path:
+    """Copy the catalog, write the inventory's values and runner.yml; the path of the latter.
+
+    `model` is the address of a model that decides together with the rules.
+    """
     for name in _COPIED:
         _copy(shipped() / name, folder / name)
     for entry in sorted(folder.glob("playbooks/*/entry.yml")):
@@ -91,7 +96,10 @@ def furnish(folder: Path, fleet: Fleet, *, level: str, port: int) -> Path:
     target = folder / "inventories/demo/group_vars/all/fleet.yml"
     target.write_text(_yaml(values, "Where this demo's fleet lies."))
     path = folder / "runner.yml"
-    path.write_text(_yaml(settings(fleet, level=level, port=port), "Written by `runner demo`."))
+    content = settings(fleet, level=level, port=port)
+    if model is not None:
+        content["model"] = {"provider": "openai", "name": SCRIPTED, "base_url": model}
+    path.write_text(_yaml(content, "Written by `runner demo`."))
     return path
 
 

@@ -1,4 +1,5 @@
-"""A scripted stand-in for a language model: a real HTTP server that speaks OpenAI's chat API.
+"""A scripted stand-in for a language model: a real HTTP server that speaks OpenAI's chat API, and
+enough of Ollama's and Anthropic's.
 
 It is no model. It reads the schema that it is asked to answer by and the prompt, and answers as
 its behaviour says; it serves the demo (`runner demo --model scripted`) and the tests.
@@ -21,6 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+from runner.demo.model_dialects import DIALECTS
 from runner.demo.model_script import BEHAVIOURS, Act, Seen, right, seen
 
 MODEL = "scripted-1"
@@ -127,10 +129,12 @@ class _Handler(BaseHTTPRequestHandler):
             body = json.loads(self.rfile.read(length))
         except ValueError:
             return self._send(400, _error("the body is no JSON"))
-        if not self.path.endswith("/chat/completions"):
+        dialect = next((d for end, d in DIALECTS.items() if self.path.endswith(end)), None)
+        if dialect is None and not self.path.endswith("/chat/completions"):
             return self._send(404, _error(f"there is nothing at {self.path}"))
         model = self.server.model
-        name, act = model.act(body, self.path, self.headers.get("Authorization", ""))
+        asked = dialect.asked(body) if dialect is not None else body
+        name, act = model.act(asked, self.path, self.headers.get("Authorization", ""))
         if name == "hangs":
             model.closing.wait()
             return None
@@ -140,6 +144,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._pour(model)
         if act.status != 200:
             return self._send(act.status, _error(act.text), act.headers)
+        if dialect is not None:
+            return self._send(200, dialect.answer(body, act, MODEL))
         return self._stream(body, act) if body.get("stream") else self._whole(body, act)
 
     def _whole(self, body: dict[str, Any], act: Act) -> None:

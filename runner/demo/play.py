@@ -42,6 +42,10 @@ NOTE = (
     f"in this copy of the catalog a fix must hold for {project_folder.HOLD} only, "
     "and entries that ship with level approve allow auto"
 )
+SCRIPTED_NOTE = (
+    "scripted: this is NO language model but a small server on this machine that follows a script; "
+    "the calls, checks and records are the real ones"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,7 @@ class Wish:
     folder: Path
     port: int | None  #: of the web; None takes a free one
     keep: bool
+    scripted: bool = False  #: whether the stand-in for a model decides, too
 
 
 def play(wish: Wish, show: Show, asker: Asker) -> int:
@@ -105,7 +110,10 @@ def _set_up(wish: Wish, folder: Path, stack: ExitStack, signals: Signals) -> tup
     *ports, port = free_ports(7)
     fleet = Fleet(folder / "fleet", ports)
     stack.callback(fleet.stop)
-    path = project_folder.furnish(folder, fleet, level=wish.level, port=wish.port or port)
+    model = _model(stack) if wish.scripted else None
+    path = project_folder.furnish(
+        folder, fleet, level=wish.level, port=wish.port or port, model=model
+    )
     project = Project.load(path)
     stack.callback(project.close)
     server = _server(project)
@@ -113,6 +121,13 @@ def _set_up(wish: Wish, folder: Path, stack: ExitStack, signals: Signals) -> tup
     fleet.start()
     with signals.deferred():
         return fleet, _start(project, server, path, stack)
+
+
+def _model(stack: ExitStack) -> str:
+    """The address of the scripted stand-in for a model, which ends with the demo."""
+    from runner.demo.model_server import ModelServer
+
+    return stack.enter_context(ModelServer("right")).url
 
 
 def _server(project: Project) -> Server:
@@ -188,6 +203,7 @@ def _fleet(wish: Wish, stage: Stage, fleet: Fleet) -> dict[str, Any]:
         "folder": _near(stage.path.parent),
         "level": str(wish.level),
         "note": NOTE,
+        "model": SCRIPTED_NOTE if wish.scripted else None,
     }
 
 

@@ -150,6 +150,8 @@ class Words:
         self._pair("project", data["folder"])
         self._pair("level", f"{data['level']}: {_LEVELS[data['level']]}")
         self._pair("note", data["note"], "dim")
+        if data["model"]:
+            self._pair("model", data["model"], "yellow")
 
     def _on_broken(self, event: Event) -> None:
         self._since = event.at

@@ -93,7 +93,8 @@ def _gathered(bundle: Bundle) -> Told:
 
 
 def _decided(bundle: Bundle) -> Told:
-    yield "decision", {"decision": bundle.decisions[-1]}
+    for decision in bundle.decisions:
+        yield "decision", {"decision": decision}
 
 
 def _judged(bundle: Bundle) -> Told:
