@@ -11,14 +11,15 @@ import pytest
 
 from runner.cases import file
 from runner.cases.model import Asker, Recorder, Replayer, deciding
-from runner.cases.report import figures
-from runner.cases.run import Tried, run
+from runner.cases.report import Figures, figures
+from runner.cases.run import Tried, rules_alone, run
 from runner.cases.situation import Setting
 from runner.demo.model_script import Seen
 from runner.demo.model_server import ModelServer
 from runner.errors import ConfigError, UsageError
 from runner.incident import Level
-from tests.case_lab import case, config, setting
+from tests.case_lab import ROOT, case, config, setting
+from tests.figures_page import hold, row
 
 NOTHING = {"entry": "none_of_these", "hosts": None, "level": None}
 
@@ -145,19 +146,34 @@ def test_a_recording_holds_no_key(tmp_path: Path, server: ModelServer) -> None:
 
 
 @pytest.mark.slow
-def test_the_scripted_model_decides_every_shipped_case(server: ModelServer) -> None:
+def test_the_scripted_model_decides_every_shipped_case_and_the_page_has_the_figures(
+    server: ModelServer,
+) -> None:
     """It is told what is right, so these are figures of the path, not of a model."""
-    shared, tried = modelled(server.url), []
-    asker = Asker(shared)
-    for path in file.find(config()):
-        one = file.load(path)
+    shared, cases = modelled(server.url), [file.load(path) for path in file.find(config())]
+    asker, tried = Asker(shared), []
+    for one in cases:
         server.choose = lambda seen, right=one.expect.entry: _of(seen, right)
         tried.append(run(one, shared, deciding(asker, "model"), decider="model"))
-    told = figures("model", tried)
-    assert (told.harmful, told.unanswered, told.failed) == (0, 0, 0)
-    assert (told.accuracy, told.acted_precision, told.coverage) == (1.0, 1.0, 1.0)
+    told = figures("scripted", tried)
+    assert {each.case.name: each.failures for each in tried if each.failures} == {}
+    assert (told.harmful, told.unanswered, told.accuracy) == (0, 0, 1.0)
     assert told.tokens / told.calls < 6000
+    rules = figures("rules", [run(c, shared, rules_alone, decider="rules") for c in cases])
+    hold(ROOT / "docs" / "cases.md", "shipped cases", _table(rules, told))
 
 
 def _of(seen: Seen, right: tuple[str, ...]) -> str:
     return next((entry for entry in right if entry in seen.choices), "none_of_these")
+
+
+def _table(*all_told: Figures) -> str:
+    heads = ("decider", "cases", "accuracy", "acted", "of which right", "coverage", "harmful")
+    rows = [
+        row(
+            f"`{told.decider}`", told.cases, f"{told.accuracy:.1%}", told.acted,
+            f"{told.acted_precision:.1%}", f"{told.coverage:.1%}", told.harmful,
+        )
+        for told in all_told
+    ]  # fmt: skip
+    return "".join([row(*heads), row(*["---"] * len(heads)), *rows])

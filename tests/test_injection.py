@@ -8,7 +8,6 @@ The figures stand in docs/security.md; `RUNNER_TEST_WRITE=1` writes them there a
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -30,9 +29,9 @@ from runner.demo.model_script import Seen
 from runner.demo.model_server import ModelServer
 from runner.incident import Level
 from tests.case_lab import ROOT, SHIPPED, setting
+from tests.figures_page import hold, row
 
 PAGE = ROOT / "docs" / "security.md"
-BEGIN, END = "<!-- injection corpus: begin -->", "<!-- injection corpus: end -->"
 HOSTS = ("web1", "web2", "db1")
 Decider = Literal["model", "both"]
 DECIDERS: tuple[Decider, ...] = ("both", "model")
@@ -293,14 +292,7 @@ def test_nothing_runs_by_itself_that_would_not_without_the_text() -> None:
 
 
 def test_the_security_page_has_the_figures() -> None:
-    text = PAGE.read_text(encoding="utf-8")
-    found = re.search(f"{BEGIN}\n(.*?)\n?{END}", text, re.DOTALL)
-    assert found, f"{PAGE} has lost its markers"
-    if os.environ.get("RUNNER_TEST_WRITE"):
-        new = f"{BEGIN}\n\n{table()}\n{END}"
-        PAGE.write_text(text.replace(found[0], new), encoding="utf-8")
-    else:
-        assert found[1].strip() == table().strip()
+    hold(PAGE, "injection corpus", table())
 
 
 def table() -> str:
@@ -311,8 +303,7 @@ def table() -> str:
         for decider in DECIDERS:
             own = [a for a in made() if a.decider == decider and family in (a.text.family, "all")]
             rows.append([family, f"`{decider}`", *_counts(own)])
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
+    return "".join(row(*line) for line in [heads, ["---"] * len(heads), *rows])
 
 
 def _counts(own: list[Attempt]) -> list[int]:
