@@ -68,8 +68,8 @@ _WORDS: dict[str, str] = {
     ),
     "tells what to choose": (
         rf"\b{_CHOOSE}\b.{{0,30}}\b"
-        + _any("entry", "playbook", "tool", "function", "remediation", "on all", "all hosts",
-               "every host", "immediately", "at once", "now") + r"\b"
+        + _any("entry", "playbook", "this tool", "on all", "all hosts", "every host",
+               "immediately", "at once") + r"\b"
     ),
     "tells to skip people or checks": _any(
         rf"\b(?:do not|don't|never|no need to|without)\b.{{0,20}}\b{_PEOPLE}\b",

@@ -19,13 +19,14 @@ from runner.decide.question import Choice, Question
 from runner.decide.untrusted import Masks, Outside
 from runner.errors import ConfigError
 from runner.incident import Evidence
-from runner.text import CUT, brief, cut
+from runner.text import brief, cut
 
 SYSTEM, QUESTION, REPAIR = "decide_system.md.j2", "decide_question.md.j2", "decide_repair.md.j2"
 #: The one file in which text from outside may be shown.
 PARTIAL = "_untrusted.md.j2"
 _LABEL = 200  #: characters of a label, an annotation or a host's name
 _ITEM = 1500  #: characters of one item of evidence
+_BLOCK = 4000  #: characters of all labels, of all annotations, of all hosts
 _LABELS = 64  #: labels, and annotations, that are shown
 _HOSTS = 50
 _PROBLEM = 600  #: characters of what was wrong with an answer
@@ -99,24 +100,25 @@ class Prompts:
         `schema` is told where the provider cannot be given it.
         """
 
-        def outside(text: str, limit: int = _LABEL) -> Outside:
-            return Outside(text, mask=self._mask, limit=limit, marker=fence)
+        def outside(text: str, limit: int = _LABEL, **more: Any) -> Outside:
+            return Outside(text, mask=self._mask, limit=limit, marker=fence, **more)
 
         evidence = _within(question.evidence, self._max_evidence)
         context = {
             "fence": fence,
             "schema": json.dumps(schema) if schema else None,
             "environment": question.environment,
-            "labels": outside(_pairs(question.labels), _LABELS * _LABEL),
-            "annotations": outside(_pairs(question.annotations), _LABELS * _LABEL),
-            "hosts": outside(_numbered(question.hosts), _HOSTS * _LABEL),
+            "labels": outside(_pairs(question.labels), _BLOCK),
+            "annotations": outside(_pairs(question.annotations), _BLOCK),
+            "hosts": outside(_numbered(question.hosts), _BLOCK),
             "choices": [_choice(choice, outside) for choice in question.choices],
             "probes": [{"id": probe.id, "title": probe.title} for probe in question.probes],
             "evidence": [
                 {
                     "number": item.number,
                     "kind": item.kind,
-                    "text": outside(_text(item, limit), limit),
+                    # Of a log that is too long the end, where the trouble is told.
+                    "text": outside(item.text, limit, head=item.title, tail=item.kind == "log"),
                 }
                 for item, limit in evidence
             ],
@@ -192,14 +194,6 @@ def _within(items: Sequence[Evidence], total: int) -> list[tuple[Evidence, int]]
         kept.append((item, size))
         left -= size
     return kept
-
-
-def _text(item: Evidence, limit: int) -> str:
-    """Title and text; of a log that is too long the end, where the trouble is told."""
-    room = limit - len(item.title) - 2
-    if item.kind != "log" or len(item.text) <= room:
-        return f"{item.title}\n{item.text}"
-    return f"{item.title}\n{CUT}{item.text[-room:] if room > 0 else ''}"
 
 
 def _example() -> Question:

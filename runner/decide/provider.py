@@ -146,12 +146,20 @@ def build(
 
 def structured(model: Any, endpoint: Endpoint, schema: Mapping[str, Any]) -> Any:
     """The chat model, held to answer by `schema` where the provider can."""
+    if endpoint.provider == "nvidia":  # its with_structured_output hides what the model said
+        tool = {"type": "function", "function": _function(schema)}
+        return model.bind_tools([tool], tool_choice=TOOL)
     kind = _KINDS[endpoint.provider]
     method = kind.method if endpoint.method == "auto" else endpoint.method
     more: dict[str, Any] = {}
     if endpoint.provider == "openai" and method == "json_schema":
         more["strict"] = not free_form(dict(schema))
     return model.with_structured_output(dict(schema), method=method, include_raw=True, **more)
+
+
+def _function(schema: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in schema.items() if name not in ("title", "description")}
+    return {"name": TOOL, "description": schema.get("description", ""), "parameters": kept}
 
 
 def request(
@@ -175,9 +183,10 @@ def request(
         # Importing takes a while the first time, which is not the provider's fault.
         model = build(endpoint, timeout=timeout, max_tokens=max_tokens, client=client)
         asked = model if schema is None else structured(model, endpoint, schema)
-    except ConfigError as error:
+    except Exception as error:
         client.close()
-        return Reply(failure=Failure.UNAVAILABLE, detail=str(error))
+        why = str(error) if isinstance(error, ConfigError) else _detail(error, key)
+        return Reply(failure=Failure.UNAVAILABLE, detail=why)
     started = time.monotonic()
     answers: queue.SimpleQueue[Reply] = queue.SimpleQueue()
 

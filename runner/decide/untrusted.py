@@ -6,7 +6,7 @@ import secrets
 import unicodedata
 from collections.abc import Callable
 
-from runner.text import cut, storable, visible
+from runner.text import CUT, cut, storable, visible
 
 #: What stands for the fence where a prompt is compared with another one.
 PLACEHOLDER = "0" * 16
@@ -28,11 +28,15 @@ class Outside:
     error and not a hole.
     """
 
-    def __init__(self, text: str, *, mask: Masks, limit: int, marker: str) -> None:
-        masked = mask(storable(text[:_NEAR]))
-        # NFKC first: letters that only look like others are what they look like, to detectors too.
-        clear = visible(unicodedata.normalize("NFKC", masked), lines=True)
-        self._text = cut(clear.replace(marker, "[fence]"), limit)
+    def __init__(
+        self, text: str, *, mask: Masks, limit: int, marker: str, head: str = "", tail: bool = False
+    ) -> None:
+        """`head` is a line before it; `tail` says that the end is kept when it is too long."""
+        near = text[-_NEAR:] if tail else text[:_NEAR]
+        first = cut(_clear(head, mask, marker), limit // 2) + "\n" if head else ""
+        body, room = _clear(near, mask, marker), limit - len(first)
+        kept = CUT + body[len(body) - room + 1 :] if tail and len(body) > room else cut(body, room)
+        self._text = first + kept
 
     @property
     def shown(self) -> str:
@@ -47,3 +51,10 @@ class Outside:
 
     def __bool__(self) -> bool:
         return bool(self._text)
+
+
+def _clear(text: str, mask: Masks, marker: str) -> str:
+    """Masked, without the marker, and with every character that could act written out."""
+    # NFKC first: letters that only look like others are what they look like, to detectors too.
+    clear = unicodedata.normalize("NFKC", mask(storable(text)))
+    return visible(clear.replace(marker, "[fence]"), lines=True)
