@@ -88,11 +88,12 @@ def test_no_entry_point_is_imported_by_what_it_starts() -> None:
             assert not {n for n in imports(path) if n.split(".")[0] in ("cli", "web", "demo")}, path
 
 
-def test_cases_judge_from_outside() -> None:
-    """What is judged by cases must not know of them: only entry points may run cases."""
+@pytest.mark.parametrize("outside", ["cases", "ask"])
+def test_who_looks_from_outside_is_not_known_inside(outside: str) -> None:
+    """What is judged by cases, or asked about, must not know of it: only entry points do."""
     for path in modules():
-        if part(path) not in ("cases", "cli", "web", "demo"):
-            assert not {n for n in imports(path) if n.split(".")[0] == "cases"}, path
+        if part(path) not in (outside, "cli", "web", "demo"):
+            assert not {n for n in imports(path) if n.split(".")[0] == outside}, path
 
 
 def test_module_names_say_what_is_inside() -> None:

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from runner.demo.model_server import ModelServer
 from tests import web_lab as lab
 from tests.case_lab import ROOT, content, write
 from tests.cli_lab import answered, call
@@ -135,3 +136,51 @@ def test_a_new_entry_comes_with_a_case_that_passes(tmp_path: Path) -> None:
     made = make(tmp_path)
     assert call(made, "catalog", "new", "heal_it").exit_code == 0
     assert answered(made, "case", "run")["figures"]["cases"] == 1
+
+
+def modelled(path: Path, url: str) -> Path:
+    content = json.loads(path.read_text())
+    content["model"] = {"name": "scripted", "base_url": url, "retries": 0, "timeout": "60s"}
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_model_is_recorded_and_replayed(path: Path) -> None:
+    one, kept = case(path), path.parent / "kept"
+    with ModelServer("right") as server:
+        words = ("case", "run", one, "--decider", "model", "--record", kept, "--repeat", 2)
+        result = call(modelled(path, server.url), *words)
+        assert len(server.requests) == 2
+    assert result.exit_code == 0, result.output
+    for fact in ("agreement     100.0%", "no answer     0", "2 calls"):
+        assert fact in result.stdout
+    again = answered(path, "case", "run", one, "--decider", "both", "--replay", kept)
+    assert again["figures"]["unanswered"] == 0
+    assert [d["decider"] for d in again["cases"][0]["trials"][0]["decisions"]] == ["rules", "model"]
+
+
+def test_a_case_that_was_not_recorded_fails_and_says_what_to_do(path: Path) -> None:
+    (path.parent / "kept").mkdir()
+    words = ("--decider", "model", "--replay", path.parent / "kept")
+    result = call(modelled(path, "http://127.0.0.1:9/v1"), "case", "run", case(path), *words)
+    assert result.exit_code == 1
+    assert "use --record again" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("--decider", "model"), 3, "needs a section model"),
+        (("--record", "x"), 2, "are for --decider model or both"),
+        (("--decider", "both", "--record", "x", "--replay", "x"), 2, "not both"),
+        (("--decider", "nobody"), 2, "nobody"),
+        (("--repeat", "0"), 2, "0"),
+        (("--repeat", "101"), 2, "101"),
+    ],
+)
+def test_what_does_not_go_together_is_a_sentence(
+    path: Path, words: tuple[str, ...], code: int, sentence: str
+) -> None:
+    result = call(path, "case", "run", case(path), *words)
+    assert result.exit_code == code
+    assert sentence in result.stderr

@@ -12,7 +12,7 @@ from runner.ask.facts import Fact
 from runner.config import Model
 from runner.decide import provider
 from runner.decide.answer import Unusable, parse
-from runner.decide.ledger import Ledger
+from runner.decide.model import ModelDecider
 from runner.decide.prompt import Prompts
 from runner.decide.untrusted import fence
 from runner.model_call import Failure, ModelCall, Round
@@ -42,18 +42,10 @@ class Said:
     problem: str = ""  #: why there is no text, a sentence
 
 
-def ask(
-    question: str,
-    facts: Sequence[Fact],
-    settings: Model,
-    prompts: Prompts,
-    ledger: Ledger,
-    *,
-    mask: Callable[[str], str],
-    request: provider.Request = provider.request,
-) -> Said:
-    """One call of the model, within its budget; never an exception of the provider's."""
-    shown = prompts.other(
+def ask(question: str, facts: Sequence[Fact], model: ModelDecider) -> Said:
+    """One call of the model, within its budget. Raises StoreError, and ConfigError for prompts."""
+    settings = model.settings
+    shown = model.prompts.other(
         "ask_system.md.j2",
         "ask_question.md.j2",
         fence=fence(),
@@ -61,21 +53,22 @@ def ask(
         facts=[f"{fact.kind}, {fact.source}: {fact.text}" for fact in facts],
     )
     messages = [("system", shown.system), ("human", shown.question)]
-    call = ledger.open(_call(settings, prompts, messages), settings)
+    call = model.ledger.open(_call(settings, model.prompts, messages), settings)
     if call.failure is not None:
         return Said(problem=f"the model was not asked: {call.detail}")
-    reply = request(
+    reply = model.request(
         settings,
         messages,
-        _SCHEMA if settings.method != "json_mode" else None,
+        _SCHEMA,
         timeout=settings.timeout.total_seconds(),
         max_tokens=settings.max_tokens,
     )
     said, failure = _checked(reply, facts)
-    ledger.close(_closed(call, settings, reply, failure, mask))
+    model.ledger.close(_closed(call, settings, reply, failure, model.mask))
     if said.problem:
-        return Said(problem=f"the model's answer is not shown: {brief(mask(said.problem), 300)}")
-    return replace(said, text=visible(storable(mask(said.text)), lines=True))
+        problem = brief(model.mask(said.problem), 300)
+        return Said(problem=f"the model's answer is not shown: {problem}")
+    return replace(said, text=visible(storable(model.mask(said.text)), lines=True))
 
 
 def _checked(reply: provider.Reply, facts: Sequence[Fact]) -> tuple[Said, Failure | None]:

@@ -38,10 +38,12 @@ def ask(session: Session, question: str, incident: int | None, only_facts: bool)
         raise UsageError(f"a question has 1 to {MAX_QUESTION} characters")
     with session.busy("collecting facts"):
         found = _facts(session, incident)
-    said = None
+    said: Said | None = None
     if session.project.config.model is not None and not only_facts:
         with session.busy("asking the model"):
-            said = _said(session, question, found)
+            from runner.ask.answer import ask as ask_model
+
+            said = ask_model(question, found, session.project.model)
     if session.json:
         hosts = dict(ask_facts.by_host(found))
         session.answer({"question": question, "answer": said, "facts": found, "hosts": hosts})
@@ -64,18 +66,6 @@ def _inventory(session: Session) -> Inventory | None:
     except RunnerError as error:
         session.note(f"alerts are not located: {error}")
         return None
-
-
-def _said(session: Session, question: str, found: Sequence[Fact]) -> Said:
-    from runner.ask.answer import ask as ask_model
-    from runner.decide.ledger import Memory
-    from runner.decide.prompt import Prompts
-
-    project = session.project
-    assert project.config.model is not None, "asked only with one"
-    prompts = Prompts(project.config.project.prompts, project.mask)
-    model = project.config.model
-    return ask_model(question, found, model, prompts, Memory(), mask=project.mask)
 
 
 def _show(session: Session, found: Sequence[Fact], said: Said | None) -> None:

@@ -28,13 +28,18 @@ def settle(
     """Who counts. Where both chose, the rules' entry goes on, and policy sees that they differ.
 
     No text can then make another entry run than without a model. Where only one chose, its
-    entry goes on; the other's "none" is a disagreement. Without an answer of the model the rules
-    count alone, and if the question itself may have caused that, it is a disagreement as well.
+    entry goes on; the other's "none" is a disagreement. With the model alone its entry goes on,
+    but where the rules say otherwise policy sees that too, and a person is asked: no text makes
+    anything run by itself. Without an answer of the model the rules count alone, and if the
+    question itself may have caused that, it is a disagreement as well.
     """
     if opinion.decision is None:
         return _unanswered(rules, opinion, deciders, on_failure)
     if deciders == "model":
-        return Settled(decision=opinion.decision, kept=(opinion.decision,))
+        # Where the rules say otherwise a text may have made it choose: policy sees both.
+        harmless = opinion.decision.entry in (rules.entry, None)
+        kept = (opinion.decision,) if harmless else (rules, opinion.decision)
+        return Settled(decision=opinion.decision, kept=kept)
     return Settled(decision=_first(rules, opinion.decision), kept=(rules, opinion.decision))
 
 
