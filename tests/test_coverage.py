@@ -128,6 +128,9 @@ def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(UsageError, match=r"bad\.yml"):
         rules_in(path)
+    for absent in (tmp_path, tmp_path / "bad.yml" / "x", tmp_path / "none.yml"):
+        with pytest.raises(UsageError, match="cannot be read"):
+            rules_in(absent)
 
 
 def test_the_level_is_what_holds_before_any_alert(opened: Project, rules: Path) -> None:
