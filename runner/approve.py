@@ -36,13 +36,20 @@ def check(
     _check_name(question, by, settings)
 
 
-def _check_name(question: Approval, by: str, settings: Settings) -> None:
-    """Every list that names somebody must have `by`: the entry's narrows, it never widens."""
+def left_out(question: Approval, by: str, settings: Settings) -> str | None:
+    """The list that names people, but not this one; None when `by` may answer.
+
+    Every list that names somebody must have them: the entry's narrows, it never widens.
+    """
     named = question.brief.approvers if question.brief else ()
     lists = {"approval.approvers": settings.approvers, "the entry's approvers": named}
-    for place, names in lists.items():
-        if names and by.removeprefix("user:") not in names:
-            raise Refused(f"approval {question.id}: {by} is not among {place}")
+    name = by.removeprefix("user:")
+    return next((place for place, names in lists.items() if names and name not in names), None)
+
+
+def _check_name(question: Approval, by: str, settings: Settings) -> None:
+    if place := left_out(question, by, settings):
+        raise Refused(f"approval {question.id}: {by} is not among {place}")
 
 
 def require_given(questions: Iterable[Approval], *, plan: str, settings: Settings) -> None:

@@ -138,6 +138,8 @@ def _group(reach: GroupReach, domain: str = "") -> str:
 def _domain(radius: BlastRadius) -> str:
     if not radius.domains:
         return ""
+    if any(" " in domain for domain in radius.domains):  # `rack r2` says what it is
+        return ", ".join(radius.domains)
     return f"failure domain{'s' * (len(radius.domains) > 1)} {', '.join(radius.domains)}"
 
 

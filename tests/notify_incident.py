@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from runner.incident import (
     Alert,
     AlertStatus,
+    Brief,
     Check,
     Decision,
     Evidence,
@@ -59,7 +60,7 @@ def opened(
     return made
 
 
-def ask(tx: sa.Connection, incident: int) -> int:
+def ask(tx: sa.Connection, incident: int, brief: Brief | None = None) -> int:
     """Bring the incident to `waiting`; returns the approval's id."""
     reason = Reason(rule="cooldown", level=Level.APPROVE, text="web1 was restarted 3m ago")
     records.put_verdict(tx, incident, Verdict(level=Level.APPROVE, reasons=(reason,)))
@@ -71,6 +72,7 @@ def ask(tx: sa.Connection, incident: int) -> int:
         requested_by="runner",
         requested_at=NOW,
         expires_at=NOW + timedelta(minutes=30),
+        brief=brief,
     )
     incidents.move(
         tx, incident, State.WAITING, "a person has to agree",

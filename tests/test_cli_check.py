@@ -183,3 +183,11 @@ def test_alertmanagers_own_settings_are_advised_on(
     said = [each["text"] for each in findings if each["topic"] == "alertmanager"]
     assert said[0] == "http://a: version 0.28, cluster ready"
     assert any("group_by" in text for text in said)
+
+
+def test_an_entry_that_nobody_may_approve_is_an_error(tmp_path: Path) -> None:
+    settings = {"approval": {"approvers": ["ann"]}}
+    path = make(tmp_path, settings=settings, entry={"approvers": ["dora"]})
+    assert "nobody may approve mark" in errors(path)
+    path = make(tmp_path, settings=settings, entry={"approvers": ["ann", "dora"]})
+    assert errors(path) == ""

@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runner import acts, coverage
-from runner.catalog import load
+from runner.catalog import Catalog, load
 from runner.catalog.coverage import AlertRule, fits, rules_in
+from runner.catalog.matcher import Matcher
 from runner.errors import UsageError
 from runner.incident import Level
 from runner.project import Project
 from tests import small_project as small
 from tests.cli_lab import answered, call
+from tests.policy_case import entry
 from tests.real_alertmanager import RealPrometheus, start_prometheus
 
 __all__ = ["start_prometheus"]  # a fixture
@@ -79,6 +83,31 @@ def test_a_matcher_fits_does_not_or_depends(
     assert [fit.depends for fit in found] == ([] if depends is None else [depends])
 
 
+VALUES = st.sampled_from(["", "a", "b", "page"])
+LABELS = st.dictionaries(st.sampled_from(["severity", "job", "team"]), VALUES)
+MATCHERS = st.builds(
+    Matcher,
+    st.sampled_from(["alertname", "severity", "job", "team"]),
+    st.sampled_from(["=", "!=", "=~", "!~"]),
+    st.sampled_from(["", "a", "b", "page", "Down"]),
+)
+
+
+@given(labels=LABELS, others=LABELS, match=st.lists(MATCHERS, min_size=1, max_size=3))
+def test_it_never_says_what_the_alert_will_prove_wrong(
+    labels: dict[str, str], others: dict[str, str], match: list[Matcher]
+) -> None:
+    """Certain is certain, and what is left out cannot become eligible, whatever else it carries."""
+    heal = entry(id="heal", match=match)
+    catalog = Catalog(playbooks=Path(), roles=(), entries={"heal": heal}, schemas={})
+    found = fits(AlertRule(name="Down", labels=labels, place=""), catalog)
+    fires = others | labels | {"alertname": "Down"}
+    if not found:
+        assert not heal.eligible(fires)
+    elif not found[0].depends:
+        assert heal.eligible(fires)
+
+
 def test_it_reads_rule_files_and_manifests(rules: Path, tmp_path: Path) -> None:
     manifest = tmp_path / "crd.yml"
     content = {"kind": "PrometheusRule", "spec": {"groups": [{"name": "a", "rules": [
@@ -99,6 +128,9 @@ def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(UsageError, match=r"bad\.yml"):
         rules_in(path)
+    for absent in (tmp_path, tmp_path / "bad.yml" / "x", tmp_path / "none.yml"):
+        with pytest.raises(UsageError, match="cannot be read"):
+            rules_in(absent)
 
 
 def test_the_level_is_what_holds_before_any_alert(opened: Project, rules: Path) -> None:

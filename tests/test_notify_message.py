@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from runner import bundle
-from runner.incident import State
+from runner.incident import BlastRadius, Brief, Decision, GroupReach, Record, State
 from runner.notify.inert import BREAK
 from runner.notify.message import Message, Writer
-from runner.store import incidents, switches, trail
+from runner.store import incidents, radii, records, switches, trail
 from tests.notify_incident import LABELS, NOW, ask, database, escalate, opened, rehearse
 
 WRITER = Writer(mask=lambda t: t.replace("hunter2", "***"), environment="lab", public_url=None)
@@ -39,6 +39,40 @@ def test_a_question_names_the_diff_the_reasons_and_the_command(tx: sa.Connection
     assert "+state: started" in text
     assert "cooldown grants approve: web1 was restarted 3m ago" in text
     assert "2026-03-01 12:30:00 UTC; the plan is abcdef012345." in text
+
+
+def test_a_question_carries_the_approval_pack(tx: sa.Connection) -> None:
+    """Invariant 5: also where an entry or the inventory would call a channel together."""
+    incident = opened(tx)
+    evil = "@channel <b>x</b>"
+    reach = GroupReach(group=evil, size=3, touched=("web1",), staying=("web2", "web3"), needed=2)
+    radii.put(tx, incident, BlastRadius(hosts=("web1",), groups=(reach,), domains=("r2",)))
+    records.put_decision(
+        tx,
+        incident,
+        Decision(
+            decider="rules",
+            entry="service_restart",
+            reason="the unit is down",
+            alternatives=(("disk_space", "the disk is not full"),),
+        ),
+    )
+    brief = Brief(
+        title=evil, description="x", risk="low", rehearsal="required", undo="undo_it",
+        approvers=("dora",), record=Record(fixed=3, not_fixed=1),
+    )  # fmt: skip
+    ask(tx, incident, brief)
+    message = last(tx, incident)
+    for body in (message.text, message.html):
+        for part in (
+            "of 3 in ", "failure domain r2, leaves 2, needs 2", "Undo: undo_it",
+            "fixed 3 of 4 earlier runs for this alert (75%), 1 not fixed", "the unit is down",
+            "not disk_space: the disk is not full", "Fidelity: no task changes anything", "dora",
+            "runner approval show 1", "+state: started",
+        ):  # fmt: skip
+            assert part in body, part
+        assert "@channel" not in body
+    assert "<b>" not in message.html
 
 
 def test_an_answered_question_offers_no_command(tx: sa.Connection) -> None:

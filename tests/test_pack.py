@@ -27,6 +27,7 @@ from runner.store import approvals, history, radii
 from runner.web.views import pack_file
 from tests import web_lab as lab
 from tests.cli_lab import answered, call
+from tests.real_browser import browser, needs_chromium
 from tests.small_project import make, project
 
 ETCD = GroupReach(group="etcd", size=3, touched=("etcd1",), staying=("etcd2", "etcd3"), needed=2)
@@ -45,6 +46,10 @@ BRIEF = Brief(
     ("radius", "words"),
     [
         (RADIUS, "1 of 3 in etcd, failure domain r2, leaves 2, needs 2"),
+        (
+            replace(RADIUS, domains=("rack r2",)),
+            "1 of 3 in etcd, rack r2, leaves 2, needs 2",
+        ),
         (None, ""),
         (BlastRadius(hosts=("a",)), "1 host in no group"),
         (
@@ -160,6 +165,43 @@ def test_the_file_has_all_of_it_and_nothing_that_runs(
     assert "<script" not in text and "<img" not in text and "onerror=alert" in text
     assert not re.search(r'(?:src|href)="(?!#|https://runbooks)', text)
     assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+
+
+@needs_chromium
+def test_a_real_browser_shows_the_file_in_its_style_and_runs_nothing(
+    opened: Project, tmp_path: Path
+) -> None:
+    """Invariant 5: its own policy lets in the one style, by hash, and nothing else."""
+    evil = "<script>window.ran = 1</script><style>main {display: none}</style>"
+    question = asked(opened, evil)
+    with opened.database.read() as tx:
+        text = pack_file(pack.load(tx, question), "production")
+    # Even what got in unescaped would stay without an effect.
+    file = tmp_path / "pack.html"
+    file.write_text(text.replace("<main>", f"{evil}<main>"))
+    with browser(file.as_uri()) as page:
+        assert page.sees("1 of 3 in etcd")
+        assert page.value("typeof window.ran") == "undefined"
+        assert page.value("getComputedStyle(document.querySelector('main')).display") == "block"
+        border = "getComputedStyle(document.querySelector('section.ask')).borderTopWidth"
+        assert page.value(border) == "2px"
+
+
+def test_the_page_has_all_of_it_and_the_place_to_answer(tmp_path: Path) -> None:
+    opened = lab.project(tmp_path, lab.GUARDED)
+    question, (_, plain) = asked(opened, EVIL), lab.waiting(opened, lab.alert("b" * 16))
+    with lab.site(opened, lab.ANNA) as client:
+        page, other = (client.get(f"/approvals/{number}").text for number in (question, plain))
+        file = client.get(f"/approvals/{question}/file")
+        told = client.get(f"/api/v1/approvals/{question}/pack").json()
+        assert client.get("/approvals/99").status_code == 404
+    assert "you are not among the entry&#39;s approvers" in page and "<form" not in page
+    assert f'action="/approvals/{plain}"' in other
+    for text in (page, file.text):
+        assert "leaves 2, needs 2" in text and "rollback_release" in text
+        assert "<script>" not in text and "<img src=x" not in text
+    assert file.headers["content-disposition"] == f'attachment; filename="approval-{question}.html"'
+    assert told["words"]["undo"] == "rollback_release (Roll back)"
 
 
 def test_a_file_that_cannot_be_written_is_a_sentence(path: Path, opened: Project) -> None:

@@ -141,7 +141,7 @@ def test_a_changed_playbook_cancels_what_was_approved(start: Start, tmp_path: Pa
 
 
 def test_a_changed_inventory_cancels_what_was_approved(start: Start, tmp_path: Path) -> None:
-    project = start(settings={"level": "approve"}, extra="echo {{{{ mark_mode | default(1) }}}}")
+    project = start(settings={"level": "approve"}, extra="echo {{ mark_mode | default(1) }}")
     small.deliver(project, small.alert())
     question = small.wait(project, until=small.waiting).approvals[0]
     variables = tmp_path / "inventory/group_vars/all.yml"

@@ -62,7 +62,7 @@ def show(session: Session, number: int, diff: bool, html: Path | None) -> None:
             {"approval": asked.question, "incident": asked.bundle, "words": _words(asked)}
         )
     elif html is None:
-        _show(session, asked, whole=diff)
+        _show(session, asked, whole=diff, texts=diff)
 
 
 @approval.command()
@@ -78,7 +78,7 @@ def approve(
     """Let the plan run that is shown."""
     asked = _load(session, number)
     if not session.json:
-        _show(session, asked, whole=True)
+        _show(session, asked, whole=True, texts=False)
     if asked.question.answer is None:
         confirm(session, "Shall this run?", yes=yes)
     # The hash of what was shown: a plan that changed since then is not approved.
@@ -126,11 +126,11 @@ def _write(session: Session, asked: Pack, file: Path) -> None:
     session.note(f"approval {asked.question.id} is in {file}")
 
 
-def _show(session: Session, asked: Pack, *, whole: bool) -> None:
+def _show(session: Session, asked: Pack, *, whole: bool, texts: bool) -> None:
     screen, question = session.screen, asked.question
     screen.line(f"Approval {question.id}: {title(asked.incident)}", "bold")
     screen.line(f"{answer_of(question)}; asked for by {question.requested_by}")
-    show_pack(screen, asked, whole=whole)
+    show_pack(screen, asked, whole=whole, texts=texts)
     if question.answer is None and asked.incident.state is State.WAITING:
         screen.heading("Next")
         screen.line(f"  runner incident show {asked.incident.id} --evidence")

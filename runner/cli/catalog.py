@@ -129,7 +129,7 @@ def lint(session: Session) -> int:
 
 @catalog.command()
 @option("--rules", "files", multiple=True, metavar="FILE",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=click.Path(path_type=Path),
         help="A rule file; may be given several times. Else Prometheus is asked.")  # fmt: skip
 @option("--fail-under", type=click.FloatRange(0, 100), metavar="PERCENT",
         help="Exit with 1 when fewer alerts have an entry.")  # fmt: skip

@@ -98,7 +98,7 @@ def _head(screen: Screen, incident: Incident) -> None:
     )
 
 
-def evidence(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
+def evidence(screen: Screen, bundle: Bundle, *, whole: bool, hint: bool = True) -> None:
     """The numbered facts; what they say only when all of it is asked for."""
     if not bundle.evidence:
         return
@@ -107,7 +107,7 @@ def evidence(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
         screen.line(f"  [{item.number}] {item.title} ({item.kind}: {brief(item.source)})")
         if whole:
             screen.block(item.text, "      ")
-    if not whole:
+    if hint and not whole:
         screen.line("  --evidence shows what they say", "dim")
 
 
@@ -173,14 +173,14 @@ def _rehearsal(screen: Screen, run: Run, *, whole: bool) -> None:
     screen.diff(run.diff, "  ", None if whole else DIFF_LINES)
 
 
-def show_pack(screen: Screen, pack: Pack, *, whole: bool) -> None:
+def show_pack(screen: Screen, pack: Pack, *, whole: bool, texts: bool) -> None:
     """All that a person needs to answer, the most important first."""
     show_brief(screen, pack)
     show_plan(screen, pack.bundle, whole=whole)
     decisions(screen, pack.bundle)
     show_verdict(screen, pack.bundle)
     _record(screen, pack)
-    evidence(screen, pack.bundle, whole=whole)
+    evidence(screen, pack.bundle, whole=texts, hint=False)
 
 
 def show_brief(screen: Screen, pack: Pack) -> None:

@@ -92,6 +92,8 @@ def _once(project: Project, incident: Incident, entry: Entry, attempt: int) -> R
     if before is not None:  # a crash cut this step short: what became of the run counts
         return perform(project, job)
     if asked and attempt == 1:
+        # First the files: check mode really runs some tasks, and must not run what nobody saw.
+        _same_plan(project, incident, entry, plan)
         _recheck(project, incident, entry, plan)
     return for_hosts(project, lambda: _start(project, job))
 
@@ -164,8 +166,11 @@ def _still_room(project: Project, incident: Incident, entry: Entry) -> BlastRadi
         because = " ".join(reason.text for reason in verdict.limiting)
         raise Stale(State.ESCALATED, f"it may no longer start: {because}")
     radius = policy.measure(case)
-    with project.database.write() as tx:
-        radii.put(tx, incident.id, radius)
+    with project.database.read() as tx:
+        known = radii.of_incident(tx, incident.id)
+    if radius != known:
+        with project.database.write() as tx:
+            radii.put(tx, incident.id, radius)
     return radius
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import RedirectResponse, Response
 
-from runner import acts, bundle, pack
+from runner import acts, approve, bundle, pack
 from runner.incident import ENDED, Incident, State
 from runner.project import Project
 from runner.store import approvals, incidents, radii, switches
@@ -111,8 +111,15 @@ def approval_page(request: Request, project: Opened, by: By, id: Id) -> Response
     """All that is needed to answer one question, and the place to answer it."""
     with project.database.read() as tx:
         asked = pack.load(tx, id)
-    may = by.may(Permission.ANSWER)
-    return _page(request, project, by, "approval.html", pack=asked, may_answer=may)
+    return _page(
+        request,
+        project,
+        by,
+        "approval.html",
+        pack=asked,
+        may_answer=by.may(Permission.ANSWER),
+        left_out=approve.left_out(asked.question, by.name, project.config.approval),
+    )
 
 
 @router.get("/approvals/{id}/file")
