@@ -303,6 +303,28 @@ def test_feedback_counts_at_once_and_is_kept(made: Project) -> None:
     assert marks(made) == [Mark.FIXED, Mark.FIXED]
 
 
+def test_a_word_on_an_old_incident_counts(made: Project) -> None:
+    number = fixed(made)
+    with made.database.write() as tx:
+        old = {"updated_at": now() - timedelta(days=100)}
+        tx.execute(tables.incidents.update().values(old))
+    assert marks(made) == []
+    acts.feedback(made, number, right=False, by="user:ann", reason="it came back")
+    assert marks(made) == [Mark.BAD]
+    with made.database.read() as tx:
+        assert incidents.get(tx, number).updated_at < now() - timedelta(days=99)
+
+
+def test_a_firing_that_nobody_ended_is_open(made: Project) -> None:
+    """Invariant 10: that no message came does not prove that it stayed."""
+    ended(made, opened(made), State.OBSERVED)
+    ended(made, opened(made), State.RESOLVED)
+    with made.database.read() as tx:
+        found = learning.spells(tx, "Down", "test", now() - timedelta(hours=1))
+    assert [spell.open for spell in found] == [False, True]
+    assert all(timedelta(minutes=1) < spell.lasted < timedelta(minutes=10) for spell in found)
+
+
 def test_feedback_is_refused_where_it_says_nothing(made: Project) -> None:
     number = opened(made)
     with pytest.raises(Refused, match="has not ended"):
@@ -443,7 +465,7 @@ def test_a_spent_budget_is_told_once_and_to_its_owner(tmp_path: Path, store_url:
         ]},
     }  # fmt: skip
     hosts = json.loads(json.dumps(small.INVENTORY))
-    hosts["all"]["hosts"]["web1"]["runner_owner"] = "shop-team"
+    hosts["all"]["hosts"]["web1"]["runner_owner"] = ["shop-team", "nobody", {"a": 1}]
     project = small.project(small.make(tmp_path, settings=settings, inventory=hosts), store_url)
     with project.database.write() as tx:
         workers.join(tx, "worker", "here")

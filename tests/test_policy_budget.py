@@ -41,7 +41,7 @@ def test_a_spent_budget_of_a_service_asks_a_person() -> None:
     assert (reason.rule, reason.level) == ("budget", Level.APPROVE)
     assert reason.text == (
         "The error budget of service shop is spent: 2 runs in 7d failed or fixed nothing, "
-        "2 are allowed."
+        "it is spent at 2."
     )
 
 

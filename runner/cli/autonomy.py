@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import click
 
 from runner import acts
+from runner import autonomy as records
+from runner.autonomy import Record
 from runner.cli import LEVELS, Noun, option
 from runner.cli.report import age, counted, moment
 from runner.cli.session import Session, as_option, person
-from runner.incident import Level, Transition
-from runner.record import Helps, Key, Setting, Standing, Trial, Uplift
-from runner.steps import learn
-from runner.store import learning, trail
+from runner.incident import Level
+from runner.record import Helps, Key, Setting, Trial
 from runner.text import visible
-
-#: What the trail calls a change of a record.
-ACTIONS = ("promoted", "demoted", "autonomy_kept")
 
 environment_option = option(
     "--environment", metavar="NAME", help="Another environment than runner.yml names."
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Record:
-    """One record as it is shown."""
-
-    standing: Standing
-    uplift: Uplift
 
 
 @click.group(cls=Noun)
@@ -60,7 +47,7 @@ def show(session: Session, entry: str | None) -> None:
     _note_if_off(session)
 
 
-def _row(record: _Record) -> tuple[object, ...]:
+def _row(record: Record) -> tuple[object, ...]:
     found, key = record.standing, record.standing.key
     return (
         found.level,
@@ -74,17 +61,9 @@ def _row(record: _Record) -> tuple[object, ...]:
     )
 
 
-def _records(session: Session, entry: str | None) -> list[_Record]:
-    now, project = datetime.now(UTC), session.project
-    with session.busy("Reading the records …"), project.database.read() as tx:
-        return [
-            _Record(
-                standing=learn.standing(project, tx, key, now),
-                uplift=learn.helps(project, tx, key, now),
-            )
-            for key in learning.keys(tx)
-            if entry in (None, key.entry)
-        ]
+def _records(session: Session, entry: str | None) -> list[Record]:
+    with session.busy("Reading the records …"):
+        return records.records(session.project, entry)
 
 
 def _note_if_off(session: Session) -> None:
@@ -99,21 +78,14 @@ def _note_if_off(session: Session) -> None:
 @click.pass_obj
 def history(session: Session, entry: str, alert: str, environment: str | None) -> None:
     """How a record came to its level: what counted, and every change."""
-    key, now = _key(session, entry, alert, environment), datetime.now(UTC)
-    project = session.project
-    with project.database.read() as tx:
-        found = learn.standing(project, tx, key, now)
-        trials = learn.trials(project, tx, key, now)
-        given = learning.settings(tx, key)
-        told = _told(trail.of_actions(tx, ACTIONS), key)
-    trials.sort(key=lambda each: each.at)
+    found = records.history(session.project, _key(session, entry, alert, environment))
     if session.json:
-        session.answer({"standing": found, "trials": trials, "settings": given, "trail": told})
+        session.answer(found)
         return
-    session.screen.line(found.text)
-    _events(session, [*trials, *given])
+    session.screen.line(found.standing.text)
+    _events(session, [*found.trials, *found.settings])
     session.screen.heading("Changes, as the trail was told")
-    for row in told:
+    for row in found.trail:
         session.screen.line(f"  {moment(row.at)}  {row.reason} ({row.actor})")
     _note_if_off(session)
 
@@ -127,11 +99,6 @@ def _events(session: Session, events: Iterable[Trial | Setting]) -> None:
         for each in sorted(events, key=lambda event: event.at)
     ]
     session.screen.table(("at", "what", "why"), rows)
-
-
-def _told(rows: Iterable[Transition], key: Key) -> list[Transition]:
-    wanted = vars(key).items()
-    return [row for row in rows if row.action in ACTIONS and wanted <= row.detail.items()]
 
 
 def _key(session: Session, entry: str, alert: str, environment: str | None) -> Key:
@@ -179,7 +146,7 @@ def export(session: Session, file: TextIO) -> None:
     session.note(f"Exported {counted(len(found), 'record')}.")
 
 
-def _exported(record: _Record) -> dict[str, Any]:
+def _exported(record: Record) -> dict[str, Any]:
     """Without times of the moment, so that the file changes only when a record does."""
     found = record.standing
     return {
@@ -208,10 +175,9 @@ def _exported(record: _Record) -> dict[str, Any]:
 @click.pass_obj
 def report(session: Session, measure: bool) -> None:
     """Which entries help, which do not, and of which too little is known."""
-    now, project = datetime.now(UTC), session.project
     if measure:
         with session.busy("Measuring what clears by itself …"):
-            learn.measure_all(project, now)
+            records.measure(session.project)
     found = _records(session, None)
     if session.json:
         session.answer(found)
@@ -230,7 +196,7 @@ def report(session: Session, measure: bool) -> None:
             session.screen.line("  none", "dim")
 
 
-def _measured(record: _Record) -> str:
+def _measured(record: Record) -> str:
     clearing = record.uplift.clearing
     if clearing is None:
         return ""

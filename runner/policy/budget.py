@@ -29,7 +29,7 @@ class Account:
         return (
             f"The error budget of {self.name} is spent: {len(self.burnt)} runs in "
             f"{write(self.budget.within)} failed or fixed nothing, "
-            f"{self.budget.failures} are allowed."
+            f"it is spent at {self.budget.failures}."
         )
 
 

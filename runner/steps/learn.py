@@ -155,13 +155,14 @@ def _note_budgets(project: Project, now: datetime) -> int:
 
 
 def _owners(project: Project, hosts: Iterable[str]) -> list[str]:
-    """Receivers that `runner_owner` of these hosts names."""
+    """Receivers that `runner_owner` of these hosts names: one, or a list."""
     known = project.inventory().hosts
-    named = {known[host].variables.get("runner_owner") for host in hosts if host in known}
+    values = [known[host].variables.get("runner_owner") for host in hosts if host in known]
+    named = {str(name) for each in values for name in (each if isinstance(each, list) else [each])}
     receivers = {receiver.name for receiver in project.config.notify.receivers}
-    for stranger in sorted(str(name) for name in named if name and name not in receivers):
+    for stranger in sorted(named - receivers - {"None"}):
         logger.warning("runner_owner names %s, which is no receiver of notify.receivers", stranger)
-    return sorted(str(name) for name in named if name in receivers)
+    return sorted(named & receivers)
 
 
 def measure(project: Project, key: Key, now: datetime) -> Clearing | None:
@@ -174,7 +175,7 @@ def measure(project: Project, key: Key, now: datetime) -> Clearing | None:
     since = now - rules.history
     with project.database.read() as tx:
         touched = learning.touches(tx, key.alertname, since)
-        watched = learning.spells(tx, key.alertname, key.environment, since, now)
+        watched = learning.spells(tx, key.alertname, key.environment, since)
     found, source = _firings(project, key, since, now, watched)
     measured = uplift.count(
         uplift.untouched(found, touched),

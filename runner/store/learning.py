@@ -42,7 +42,7 @@ def keys(tx: sa.Connection, *, changed_since: datetime | None = None) -> tuple[K
         .distinct()
     )
     if changed_since is not None:
-        changed = tx.execute(query.where(incidents.c.updated_at >= changed_since))
+        changed = tx.execute(query.where(_changed(changed_since)))
         return tuple(sorted(Key(*row) for row in changed))
     given = sa.select(
         autonomy_settings.c.entry, autonomy_settings.c.alertname, autonomy_settings.c.environment
@@ -57,11 +57,11 @@ def keys(tx: sa.Connection, *, changed_since: datetime | None = None) -> tuple[K
 def facts(tx: sa.Connection, key: Key, since: datetime) -> tuple[Facts, ...]:
     """What the newest incidents of a record say, those that changed after `since`.
 
-    A feedback changes its incident. Runs by hand are not of it: a person chose.
+    Runs by hand are not of it: a person chose.
     """
     query = (
         sa.select(incidents.c.id, incidents.c.state)
-        .where(*_of(key), incidents.c.updated_at >= since)
+        .where(*_of(key), _changed(since))
         .order_by(incidents.c.id.desc())
         .limit(MAX_INCIDENTS)
     )
@@ -80,6 +80,13 @@ def facts(tx: sa.Connection, key: Key, since: datetime) -> tuple[Facts, ...]:
         )
         for number, state in states.items()
     )
+
+
+def _changed(since: datetime) -> sa.ColumnElement[bool]:
+    """Incidents that changed, or that somebody said something of. A word leaves `updated_at` as
+    it is: that is when the alert was last heard of."""
+    said = sa.select(feedback.c.incident).where(feedback.c.at >= since)
+    return sa.or_(incidents.c.updated_at >= since, incidents.c.id.in_(said))
 
 
 def _of(key: Key) -> tuple[sa.ColumnElement[bool], ...]:
@@ -151,7 +158,6 @@ def feedback_of(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, Feedback
 def say(tx: sa.Connection, word: Feedback) -> None:
     """Keep a person's word on an incident, in the trail and in the memory too."""
     tx.execute(feedback.insert().values(vars(word)))
-    tx.execute(incidents.update().where(incidents.c.id == word.incident).values(updated_at=word.at))
     text = f"{'right' if word.right else 'wrong'}: {word.reason}"
     trail.append(
         tx,
@@ -219,12 +225,21 @@ def touches(tx: sa.Connection, alertname: str, since: datetime) -> tuple[Touch, 
 
 
 def spells(
-    tx: sa.Connection, alertname: str, environment: str, since: datetime, now: datetime
+    tx: sa.Connection, alertname: str, environment: str, since: datetime
 ) -> tuple[Spell, ...]:
-    """Firings that the runner only watched: how long they lasted, as far as it was told."""
+    """Firings that the runner only watched: how long they lasted, as far as it was told.
+
+    One that no message ended is open, and known to have lasted until it was last heard of.
+    """
     acted = sa.select(runs.c.incident).where(runs.c.purpose.in_(_ACTING))
     query = (
-        sa.select(incidents.c.alert, incidents.c.activation, incidents.c.cleared_at)
+        sa.select(
+            incidents.c.alert,
+            incidents.c.activation,
+            incidents.c.cleared_at,
+            incidents.c.updated_at,
+            incidents.c.state,
+        )
         .where(
             incidents.c.alertname == alertname,
             incidents.c.environment == environment,
@@ -236,17 +251,16 @@ def spells(
         .order_by(incidents.c.id.desc())
         .limit(10_000)
     )
-    return tuple(_spell(row, now) for row in tx.execute(query).mappings())
+    return tuple(_spell(row) for row in tx.execute(query).mappings())
 
 
-def _spell(row: Any, now: datetime) -> Spell:
-    end = row["cleared_at"] or now
-    lasted = max(end - row["activation"], timedelta())
+def _spell(row: Any) -> Spell:
+    lasted = max((row["cleared_at"] or row["updated_at"]) - row["activation"], timedelta())
     return Spell(
         labels=row["alert"]["labels"],
         began=row["activation"],
         lasted=lasted,
-        open=row["cleared_at"] is None,
+        open=row["cleared_at"] is None and row["state"] != State.RESOLVED,
     )
 
 
