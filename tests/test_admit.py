@@ -134,6 +134,25 @@ def test_what_alertmanager_cut_off_is_fetched_once(desk: Desk) -> None:
     assert len(desk.started) == 60
 
 
+def test_what_was_taken_for_resolved_is_handled_when_it_is_told_again(desk: Desk) -> None:
+    """Invariant 1: Alertmanager did not have the alert once, which proves nothing."""
+    desk.deliver(firing())
+    with desk.database.write() as tx:
+        incidents.move(tx, 1, State.RESOLVED, "Alertmanager no longer has the alert")
+    desk.deliver(firing())
+    desk.deliver(firing())
+    assert desk.started == [1, 2]
+    assert desk.states() == [State.RESOLVED, State.ADMITTED]
+
+
+def test_what_a_message_resolved_stays_so(desk: Desk) -> None:
+    """A retried snapshot of the same firing is no news."""
+    desk.deliver(firing())
+    desk.deliver(resolved())
+    desk.deliver(firing())
+    assert desk.started == [1]
+
+
 def test_old_activations_are_admitted(desk: Desk) -> None:
     """Rule 10: an old `startsAt` is no reason to refuse."""
     desk.deliver(firing(minutes=-60 * 24 * 365))

@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -217,6 +217,46 @@ def test_rule_6_it_says_which_silence_and_since_when():
     state = peers([silenced("s1", "s2")]).state_of(PRINT, LABELS)
     assert state.by == ("s1", "s2") and "s1, s2" in state.reason
     assert state.starts_at == datetime(2026, 11, 21, 0, 11, 14, 842000, tzinfo=UTC)
+
+
+def restarted(*ages: timedelta | None) -> Alertmanagers:
+    """A peer for each age, none of which holds an alert; None has no start to tell."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        age = ages[int(request.url.host.removeprefix("am"))]
+        if not request.url.path.endswith("/status"):
+            return httpx.Response(200, json=[])
+        answer: dict[str, Any] = {
+            "versionInfo": {"version": "0.34.0"},
+            "cluster": {"status": "ready"},
+            "config": {"original": ""},
+        }
+        if age is not None:
+            answer["uptime"] = (datetime.now(UTC) - age).isoformat()
+        return httpx.Response(200, json=answer)
+
+    urls = [f"http://am{number}:9093" for number in range(len(ages))]
+    transport = httpx.MockTransport(handle)
+    return Alertmanagers([config.Alertmanager(url=url) for url in urls], transport=transport)
+
+
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("ages", [[HOUR], [MINUTE, HOUR], [6 * MINUTE], [None]], ids=str)
+def test_rule_7_absent_counts_where_somebody_could_know(ages):
+    """Rule 7: a peer that was there all the time, or long enough to have been told again."""
+    since = datetime.now(UTC) - 30 * MINUTE
+    assert restarted(*ages).state_of(PRINT, LABELS, since=since).standing is Standing.ABSENT
+
+
+def test_rule_7_absent_after_a_restart_is_not_known():
+    """Invariant 10: Alertmanager keeps alerts in memory only."""
+    since = datetime.now(UTC) - 30 * MINUTE
+    with pytest.raises(RemoteError, match="restarted"):
+        restarted(MINUTE, 2 * MINUTE).state_of(PRINT, LABELS, since=since)
+    lately = datetime.now(UTC) - timedelta(seconds=20)  # it was told after its start
+    assert restarted(MINUTE).state_of(PRINT, LABELS, since=lately).standing is Standing.ABSENT
 
 
 def test_a_question_names_labels_exactly_and_leaves_out_what_it_cannot_name():

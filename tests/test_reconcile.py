@@ -44,3 +44,9 @@ def test_rule_7_what_is_no_longer_active_is_only_named_and_nothing_is_resolved()
     """Rule 7: never infer "fixed" from a missing or a resolved message alone."""
     known = {"a": Known(starts_at=NOW, firing=True), "b": Known(starts_at=NOW, firing=False)}
     assert missing([], known) == Difference(missing=(), gone=("a",))
+
+
+def test_what_was_taken_for_resolved_and_is_active_is_delivered_again():
+    """Invariant 1: Alertmanager did not have it when it was asked, and now it does."""
+    known = {"a": Known(starts_at=NOW, firing=True, doubted=True)}
+    assert missing([alert("a")], known).missing == (alert("a"),)

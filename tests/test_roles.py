@@ -321,3 +321,15 @@ def test_diagnostics_read_without_any_variable(tmp_path: Path) -> None:
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert "changed=0" in result.stdout
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+def test_every_role_has_a_scenario_that_heals_and_one_that_refuses(role: Path) -> None:
+    """The rest of a scenario is shared: .config/molecule."""
+    scenarios = {path.parent.name for path in role.glob("molecule/*/molecule.yml")}
+    assert scenarios >= {"default", "refuses"}
+    assert (role / "molecule/default/prepare.yml").exists()
+    for scenario in scenarios:
+        content = yaml.safe_load((role / "molecule" / scenario / "molecule.yml").read_text())
+        assert "driver" not in content and "platforms" not in content
+        assert (role / "molecule" / scenario / "verify.yml").exists()

@@ -37,18 +37,21 @@ class SshHost:
             self._connect()
         except subprocess.CalledProcessError as error:
             self.close()
+            if os.geteuid() == 0 and os.environ.get("CI") == "true":
+                raise
             pytest.skip(f"no network namespace can be made here: {error.stderr.strip()}; be root")
         self._start()
 
     def _connect(self) -> None:
         name, ours = self._name, self.address.removesuffix("2") + "1/30"
         run("ip", "netns", "add", name)
-        run("ip", "link", "add", f"{name}a", "type", "veth", "peer", "name", "b", "netns", name)
+        run("ip", "link", "add", f"{name}a", "type", "veth", "peer", "name", "eth0", "netns", name)
         run("ip", "addr", "add", ours, "dev", f"{name}a")
-        run("ip", "link", "set", f"{name}a", "up")
-        for command in (["addr", "add", f"{self.address}/30", "dev", "b"],
-                        ["link", "set", "b", "up"], ["link", "set", "lo", "up"]):  # fmt: skip
-            run("ip", "-n", name, *command)
+        run("ip", "link", "set", "dev", f"{name}a", "up")
+        inside = ("addr", "add", f"{self.address}/30", "dev", "eth0")
+        run("ip", "-n", name, *inside)
+        for device in ("eth0", "lo"):
+            run("ip", "-n", name, "link", "set", "dev", device, "up")
 
     def _start(self) -> None:
         key, host_key = self._folder / "key", self._folder / "host_key"
@@ -96,7 +99,7 @@ class SshHost:
 
     def die(self) -> None:
         """Everything on it ends at once, and no packet is answered any more."""
-        run("ip", "-n", self._name, "link", "set", "b", "down")
+        run("ip", "-n", self._name, "link", "set", "dev", "eth0", "down")
         for pid in self._pids():
             try:
                 os.kill(pid, signal.SIGKILL)

@@ -18,8 +18,7 @@ PAGE = ROOT / "docs" / "reliability.md"
 def rows() -> list[list[str]]:
     """The cells of the page's table, without its head."""
     text = PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
-    lines = [line for line in text.splitlines() if line.startswith("| ")]
-    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[1:]]
+    return [record.cells(line) for line in text.splitlines() if line.startswith("| ")][1:]
 
 
 def marked() -> dict[str, set[str]]:
@@ -72,17 +71,17 @@ def test_what_is_lost_twice_or_wrong_is_counted() -> None:
     assert one.seen == {"fixed": 2, "escalated": 1}
 
 
-def test_the_table_is_put_between_its_marks(
+def test_a_run_of_some_rows_leaves_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = vars(Injected(row="kill_step", test="tests/test_x.py", injected=2)) | {
-        "seen": {"fixed": 2}
-    }
-    monkeypatch.setattr(record, "RECORDS", {key: [] for key in MATRIX} | {"kill_step": [one]})
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{BEGIN}old\n{END}after\n")
-    record.write(page)
+    page.write_text(f"before\n{BEGIN}{END}after\n")
+    for key, number in (("kill_step", 2), ("kill_run", 5), ("kill_step", 3)):
+        one = vars(Injected(row=key, test="tests/test_x.py", injected=number))
+        monkeypatch.setattr(record, "RECORDS", {key: [one | {"seen": {"fixed": number}}]})
+        record.write(page)
     text = page.read_text()
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
-    assert "| 2 fixed | 2 | 0 | 0 | 0 | [test_x.py](../tests/test_x.py) |" in text
-    assert "| all | | | 2 | 0 | 0 | 0 | |" in text
+    assert text.startswith("before\n") and text.endswith("after\n")
+    assert "| 3 fixed | 3 | 0 | 0 | 0 | [test_x.py](../tests/test_x.py) |" in text
+    assert "| 5 fixed | 5 |" in text and "2 fixed" not in text
+    assert "| all | | | 8 | 0 | 0 | 0 | |" in text
