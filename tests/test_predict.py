@@ -15,7 +15,7 @@ import pytest
 from runner import predict
 from runner.admit import Inbox
 from runner.daemon import Daemon
-from runner.errors import ConfigError, NotFound, Refused, RemoteError, UsageError
+from runner.errors import ConfigError, NotFound, Refused, RemoteError, StoreError, UsageError
 from runner.evidence.samples import Sample, Series
 from runner.incident import Incident, State
 from runner.intake.payload import parse
@@ -283,6 +283,23 @@ def test_a_node_that_left_the_inventory_leaves_the_greylist(world: World) -> Non
     world.rounds(1)
     assert world.members() == []
     assert "no longer in group storage" in world.acts()[-1][1]
+
+
+def test_nobody_is_gone_while_nothing_is_seen(world: World) -> None:
+    """Invariant 10: a Prometheus that lost everything says nothing of one node."""
+    world.metrics.fill["n2"] = 0.95
+    world.rounds(4)
+    world.end(world.admit()[0].id, State.FIXED)
+    world.metrics.away = True
+    world.rounds(12)
+    assert world.members() == ["n2 critical"]
+
+
+def test_a_greylist_that_cannot_be_written_is_a_sentence(world: World) -> None:
+    world.project.state.parent.joinpath("var").mkdir(exist_ok=True)
+    (world.project.state / "greylist.json").mkdir()
+    with pytest.raises(StoreError, match="the greylist cannot be written"):
+        predict.publish(world.project)
 
 
 def test_the_last_spare_being_gone_pages_once(world: World) -> None:
