@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from runner import acts, predict, remediate
 from runner.admit import Inbox, is_doubted
@@ -87,6 +88,9 @@ class Daemon:
         self._every(REVIVE_EVERY, self._revive, "revive")
         self._every(RETENTION_EVERY, self._forget, "retention")
         self._every(LEARN_EVERY, self._learn, "learning")
+        if self.project.config.nodes.group:
+            # Of every process: its playbooks see the greylist of its own machine.
+            self._every(PREDICT_EVERY, partial(predict.publish, self.project), "greylist")
         if self._intake:
             self._start_intake()
 
@@ -106,8 +110,7 @@ class Daemon:
             self._every(every, self.reconcile, "reconcile")
 
     def _predict(self) -> None:
-        """A round of predictions, if it is due; the greylist as this machine's playbooks see it."""
-        predict.publish(self.project)
+        """A round of predictions, if it is due."""
         predict.step(self.project, datetime.now(UTC))
 
     def _deliver(self, delivery: Delivery) -> None:

@@ -13,12 +13,13 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from runner import acts
-from runner.errors import ConfigError, NotFound, Refused, RemoteError
+from runner.errors import ConfigError, NotFound, Refused, RemoteError, StoreError
 from runner.incident import Labels, State
 from runner.intake.payload import compose
 from runner.inventory import Inventory, locate
@@ -247,9 +248,10 @@ def _move(tx: sa.Connection, project: Project, outlook: Outlook) -> None:
 
     settings = project.config.nodes
     known = nodes.standings(tx)
+    sees = any(_measured(one) for one in outlook.predictions)
     for one in outlook.predictions:
         member = known.get(one.node, Member(node=one.node, tier="none"))
-        if _is_gone(member, one, outlook.at, settings.greylist.leave_after):
+        if sees and _is_gone(member, one, outlook.at, settings.greylist.leave_after):
             why = f"replaced ({member.settled_by}), and no longer measured"
             _leave(tx, member, outlook.at, why, nodes.CONFIRMED)
             continue
@@ -265,8 +267,12 @@ def _is_gone(member: Member, one: Prediction, now: datetime, after: timedelta) -
         member.tier == "critical"
         and member.settled_at is not None
         and now - member.settled_at >= after
-        and all(finding.level is None for finding in one.findings)
+        and not _measured(one)
     )
+
+
+def _measured(one: Prediction) -> bool:
+    return any(finding.level is not None for finding in one.findings)
 
 
 def _standing(member: Member) -> Standing:
@@ -318,8 +324,8 @@ def _why(one: Prediction) -> str:
 
 
 def _join(tx: sa.Connection, member: Member, after: Member, one: Prediction, now: datetime) -> None:
-    """It joined, or changed its tier: what was settled before does not settle this."""
-    why = _why(one)
+    """It joined, or changed its tier; what got worse is not settled by what was done before."""
+    why, eased = _why(one), member.tier == "critical"
     nodes.put(
         tx,
         replace(
@@ -327,8 +333,8 @@ def _join(tx: sa.Connection, member: Member, after: Member, one: Prediction, now
             why=why,
             joined_at=member.joined_at or now,
             reminded_at=now,
-            settled_at=None,
-            settled_by=None,
+            settled_at=member.settled_at if eased else None,
+            settled_by=member.settled_by if eased else None,
         ),
     )
     trail.append(
@@ -485,14 +491,24 @@ def publish(project: Project) -> bool:
     content = as_inventory(members)
     path = project.state / GREYLIST_FILE
     text = json.dumps(content, indent=2) + "\n"
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    if _text(path) == text:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f".{GREYLIST_FILE}.{os.getpid()}")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: the greylist cannot be written ({error.strerror})") from None
     project.forget_inventory()
     return True
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
 
 
 def as_inventory(members: Sequence[Member]) -> dict[str, Any]:

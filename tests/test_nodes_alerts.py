@@ -31,7 +31,7 @@ def test_what_is_told_is_the_difference_to_what_is_known() -> None:
     warning, critical = alert_of(held(), NODES), alert_of(held("critical"), NODES)
     assert difference([warning], [], NOW) == (warning,)
     assert difference([warning], [warning], NOW) == (), "told once"
-    fired, ended = difference([critical], [warning], NOW)
+    ended, fired = difference([critical], [warning], NOW)
     assert fired == critical
     assert (ended.name, ended.status) == ("StorageNodeWarning", AlertStatus.RESOLVED)
     assert [one.status for one in difference([], [warning], NOW)] == [AlertStatus.RESOLVED]

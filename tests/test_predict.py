@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ import pytest
 
 from runner import predict
 from runner.admit import Inbox
-from runner.errors import ConfigError, NotFound, Refused, RemoteError, UsageError
+from runner.daemon import Daemon
+from runner.errors import ConfigError, NotFound, Refused, RemoteError, StoreError, UsageError
 from runner.evidence.samples import Sample, Series
 from runner.incident import Incident, State
 from runner.intake.payload import parse
@@ -54,12 +56,14 @@ NODES = {
 class Metrics:
     """Answers like Prometheus, with one flat value for each node."""
 
+    name = "Prometheus"
+
     def __init__(self) -> None:
         self.fill: dict[str, float] = {"n1": 0.4, "n2": 0.41, "n3": 0.39}
         self.serving: set[str] = {"n1", "n2", "n3"}
         self.away = False
 
-    def query(self, promql: str) -> list[Sample]:
+    def query(self, promql: str, at: datetime | None = None) -> list[Sample]:
         self._answer()
         return [Sample(labels={"instance": f"{host}:2379"}, value=1) for host in self.serving]
 
@@ -73,6 +77,9 @@ class Metrics:
             Series(labels={"instance": f"{node}:9100"}, points=tuple((at, value) for at in moments))
             for node, value in values.items()
         ]
+
+    def rule_of(self, *_: object) -> None:
+        """No rule made the alert: the runner did."""
 
     def _answer(self) -> None:
         if self.away:
@@ -278,6 +285,23 @@ def test_a_node_that_left_the_inventory_leaves_the_greylist(world: World) -> Non
     assert "no longer in group storage" in world.acts()[-1][1]
 
 
+def test_nobody_is_gone_while_nothing_is_seen(world: World) -> None:
+    """Invariant 10: a Prometheus that lost everything says nothing of one node."""
+    world.metrics.fill["n2"] = 0.95
+    world.rounds(4)
+    world.end(world.admit()[0].id, State.FIXED)
+    world.metrics.away = True
+    world.rounds(12)
+    assert world.members() == ["n2 critical"]
+
+
+def test_a_greylist_that_cannot_be_written_is_a_sentence(world: World) -> None:
+    world.project.state.parent.joinpath("var").mkdir(exist_ok=True)
+    (world.project.state / "greylist.json").mkdir()
+    with pytest.raises(StoreError, match="the greylist cannot be written"):
+        predict.publish(world.project)
+
+
 def test_the_last_spare_being_gone_pages_once(world: World) -> None:
     world.metrics.serving |= {"s1", "s2"}
     world.rounds(3)
@@ -332,3 +356,50 @@ def test_nodes_that_are_not_there_are_said(
     with pytest.raises(ConfigError, match=r"prometheus\.url"):
         predict.look(project, START)
     project.close()
+
+
+def test_the_daemon_does_the_rounds(world: World) -> None:
+    daemon = Daemon(world.project)
+    daemon._predict()
+    daemon._predict()
+    with world.project.database.read() as tx:
+        assert [one.tier for one in nodes.history(tx, "n1")] == ["none"]
+    assert (world.project.state / "greylist.json").is_file()
+
+
+@pytest.mark.real
+@needs_ansible[1]
+def test_a_prediction_goes_the_way_of_every_alert_to_a_playbook(
+    tmp_path: Path, store_url: str
+) -> None:
+    """From a filling disk to the greylist, an entry, a rehearsed run, and settled."""
+    at_once = {"join_after": "0s", "critical_after": "0s", "leave_after": "1s"}
+    settings = {"nodes": NODES | {"every": "1s", "greylist": at_once}}
+    entry = {
+        "match": ['alertname="StorageNodeCritical"'],
+        "parameters": {"mark_text": {"from": "label tier"}},
+    }
+    path = small.make(tmp_path, settings=settings, entry=entry, inventory=INVENTORY)
+    world = World(small.project(path, store_url))
+    world.metrics.fill["n2"] = 0.95
+    daemon = Daemon(world.project)
+    daemon.start()
+    try:
+        found = small.wait(world.project)
+        assert (found.incident.state, found.incident.entry) == (State.FIXED, "mark"), found
+        assert found.incident.hosts == ("n2",) and small.runs(tmp_path, "n2") == 1
+        assert (tmp_path / "marked-n2").read_text() == "critical "
+        until(lambda: ("greylist_settle", "n2 is settled: fixed") in world.acts())
+        world.metrics.fill["n2"] = 0.4
+        until(lambda: world.members() == [])
+        assert len(world.admit()) == 1, "it resolved, and started nothing new"
+    finally:
+        daemon.stop()
+        world.project.close()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 90
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

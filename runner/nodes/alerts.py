@@ -66,7 +66,7 @@ def difference(
         for key, alert in known.items()
         if key not in should
     ]
-    return (*fresh, *over)
+    return (*over, *fresh)  # who got worse is not to be joined to what just ended
 
 
 def _key(alert: Alert) -> tuple[str, str]:
