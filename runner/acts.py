@@ -82,8 +82,8 @@ def request_drill(project: Project, *, entry: str, host: str, span: timedelta, b
     """Open the incident of a drill, which injects a fault on one host for a while; its id.
 
     Raises NotFound for an unknown entry, UsageError for a time that it does not take, and
-    Refused for what is no drill, for a host whose inventory does not say `runner_drill: true`, while
-    everything is paused, and while an incident is open on the host.
+    Refused for what is no drill, for a host whose inventory does not say `runner_drill: true`,
+    while everything is paused, and while an incident is open on the host.
     """
     _check_actor(by)
     chosen = project.catalog.get(entry)
