@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: demo test reliability lab lab-test lint fix bench prediction docs lock system lab-system clean
+.PHONY: demo test reliability lab lab-test lab-matrix lint fix bench prediction docs lock system lab-system clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -29,8 +29,12 @@ lab: .venv/ready ## Boot hosts with a real systemd and monitoring, and stay unti
 
 lab-test: .venv/ready ## Run the tests that break and heal the hosts of the lab (Debian, as root)
 	$(BIN)/pytest -n 0 -m lab $(ARGS)
+
 reliability: .venv/ready ## Inject every failure of docs/reliability.md, count, and write its table again
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m fault --reliability-page docs/reliability.md $(ARGS)
+
+lab-matrix: .venv/ready ## Run every drill on the hosts of a lab and report into var/drills (Debian, as root)
+	$(BIN)/python -m tests.lab matrix --report var/drills $(ARGS)
 
 lint: .venv/ready ## Check style, types, YAML and playbooks
 	$(BIN)/ruff check .

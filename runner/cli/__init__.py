@@ -21,14 +21,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "work": ("runner.cli.serve", "Work on incidents without a web server."),
     "alert": ("runner.cli.alert", "Hand in alerts, or ask why one did or did not run."),
     "incident": ("runner.cli.incident", "Look at incidents, cancel them, try them again."),
-    "ask": ("runner.cli.ask", "Ask what needs attention; answered from numbered facts."),
+    "ask": (
+        "runner.cli.ask",
+        "Answer a question from the store, Alertmanager and Prometheus; change nothing.",
+    ),
     "autonomy": ("runner.cli.autonomy", "See what entries have earned, and set it."),
     "approval": ("runner.cli.approval", "Answer what the runner asks."),
     "run": ("runner.cli.run", "Run an entry by hand, under the same rails."),
     "catalog": ("runner.cli.catalog", "Look at the entries, check them, make a new one."),
     "model": ("runner.cli.model", "See what the model was used for and what it cost."),
-    "case": ("runner.cli.case", "Decide recorded incidents again and compare."),
-    "drill": ("runner.cli.drill", "Break a host on purpose, and see what the runner makes of it."),
+    "case": (
+        "runner.cli.case",
+        "Decide recorded incidents again, and compare with what is expected.",
+    ),
+    "drill": ("runner.cli.drill", "Break hosts on purpose, and see what the runner makes of it."),
     "node": (
         "runner.cli.node",
         "Look at nodes, at what is predicted of them, and at the greylist.",

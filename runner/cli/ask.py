@@ -26,7 +26,13 @@ MAX_QUESTION = 500
 @click.command(cls=Verb)
 @click.argument("question")
 @option("--incident", type=NUMBER, metavar="N", help="Ask about this incident alone.")
-@option("--facts", "only_facts", is_flag=True, help="Ask no model; show the facts.")
+@option(
+    "--facts",
+    "only_facts",
+    is_flag=True,
+    envvar="RUNNER_ASK_FACTS",
+    help="Ask no model; show the facts.",
+)
 @click.pass_obj
 def ask(session: Session, question: str, incident: int | None, only_facts: bool) -> None:
     """Answer a question from the store, Alertmanager and Prometheus; change nothing.

@@ -44,7 +44,8 @@ def _set_output(ctx: click.Context, _: click.Parameter, value: str | None) -> No
         help="Keep what the model answers there.")  # fmt: skip
 @option("--replay", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
         help="Ask nobody; take the answers kept there. No key is needed.")  # fmt: skip
-@option("--junit", "report", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+@option("--junit", "report", envvar="RUNNER_CASE_RUN_JUNIT",
+        type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
         help="Write JUnit's XML there, too.")  # fmt: skip
 @click.option("--output", "-o", type=click.Choice(["table", "json", "junit"]),
               envvar="RUNNER_OUTPUT", show_envvar=True, expose_value=False, is_eager=True,

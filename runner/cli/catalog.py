@@ -128,7 +128,7 @@ def lint(session: Session) -> int:
 
 
 @catalog.command()
-@option("--rules", "files", multiple=True, metavar="FILE",
+@option("--rules", "files", multiple=True, envvar="RUNNER_CATALOG_COVERAGE_RULES", metavar="FILE",
         type=click.Path(path_type=Path),
         help="A rule file; may be given several times. Else Prometheus is asked.")  # fmt: skip
 @option("--fail-under", type=click.FloatRange(0, 100), metavar="PERCENT",

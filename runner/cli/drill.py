@@ -34,6 +34,7 @@ GOOD = frozenset({State.FIXED, State.ESCALATED, State.WAITING})
 _for_option = option(
     "--for",
     "span",
+    envvar="RUNNER_DRILL_FOR",
     default="60s",
     show_default=True,
     metavar="DURATION",
@@ -89,9 +90,9 @@ def run_drill(
 
 
 @drill.command("matrix")
-@option("--drill", "drills", multiple=True, metavar="DRILL",
+@option("--drill", "drills", multiple=True, envvar="RUNNER_DRILL_MATRIX_DRILL", metavar="DRILL",
         help="A drill; may be given several times. All of them if not said.")  # fmt: skip
-@option("--host", "hosts", multiple=True, required=True,
+@option("--host", "hosts", multiple=True, envvar="RUNNER_DRILL_MATRIX_HOST", required=True,
         help="A host; may be given several times.")  # fmt: skip
 @option("--report", type=click.Path(file_okay=False, path_type=Path), required=True,
         help="Folder for report.json, report.md and report.svg.")  # fmt: skip

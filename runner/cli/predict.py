@@ -30,10 +30,19 @@ SHARES = (
 @click.command(cls=Verb)
 @option("--node", metavar="HOST", help="Only this node.")
 @option("--backtest", is_flag=True, help="Say how good predictions would have been.")
-@option("--csv", "table", type=click.File(encoding="utf-8"), metavar="FILE",
+@option("--csv", "table", envvar="RUNNER_PREDICT_CSV",
+        type=click.File(encoding="utf-8"), metavar="FILE",
         help="Backtest over a table of time, node, signal and value.")  # fmt: skip
-@option("--from", "start", metavar="TIME", help="Backtest over Prometheus from here, ISO 8601.")
-@option("--to", "end", metavar="TIME", help="And to here; now if not said.")
+@option(
+    "--from",
+    "start",
+    envvar="RUNNER_PREDICT_FROM",
+    metavar="TIME",
+    help="Backtest over Prometheus from here, ISO 8601.",
+)
+@option(
+    "--to", "end", envvar="RUNNER_PREDICT_TO", metavar="TIME", help="And to here; now if not said."
+)
 @option("--failed", multiple=True, metavar="HOST=TIME",
         help="A node that failed then; may be given several times.")  # fmt: skip
 @option("--simulate", type=click.IntRange(0, 2**32 - 1), metavar="SEED",

@@ -1,13 +1,15 @@
-"""`python -m tests.lab up` boots a lab and stays; `down` removes one that was left behind."""
+"""`python -m tests.lab up` boots a lab and stays, `matrix` breaks it, `down` removes a left one."""
 
 from __future__ import annotations
 
 import argparse
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 from tests.lab import lab, layout, project, watch
-from tests.lab.shell import LabError
+from tests.lab.shell import LabError, inside
 
 
 def main() -> int:
@@ -22,9 +24,14 @@ def main() -> int:
         metavar="NAME,NAME",
         help=f"some of {', '.join(layout.ADDRESSES)} (default: {','.join(layout.DEFAULT)})",
     )
+    matrix = verbs.add_parser("matrix", help="run every drill on the web hosts of a lab of its own")
+    matrix.add_argument("--report", type=Path, required=True, help="folder of the report")
+    matrix.add_argument("--for", dest="span", default="60s", help="when each fault ends by itself")
     verbs.add_parser("down", help="remove what a lab that was ended hard left behind")
     arguments = parser.parse_args()
     try:
+        if arguments.verb == "matrix":
+            return _matrix(arguments.report.absolute(), arguments.span)
         return _up(arguments.hosts) if arguments.verb == "up" else _down()
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
@@ -53,6 +60,19 @@ def _up(hosts: tuple[str, ...]) -> int:
         _say("Ctrl-C ends the lab.")
         signal.pause()
     return 0
+
+
+def _matrix(report: Path, span: str) -> int:
+    """Boot a lab, have a runner work on it, and play every drill; the exit code of the matrix."""
+    hosts = ("web1", "web2")
+    with lab.running(hosts, tell=_say) as one:
+        at = one.layout
+        configuration = project.write(at, at.state / "project")
+        given = ["drill", "matrix", "--report", str(report), "--for", span, "--approve", "--yes"]
+        given += ["--as", project.PERSON, *(word for host in hosts for word in ("--host", host))]
+        with inside(at.namespace), project.serving(at, configuration):
+            words = project.command(at, "-c", str(configuration), *given)
+            return subprocess.run(words, env=project.environment()).returncode
 
 
 def _down() -> int:

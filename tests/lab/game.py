@@ -25,7 +25,7 @@ from tests.lab import watch
 from tests.lab.lab import Lab
 
 #: A loaded machine is slow; a fault that is healed ends the waiting long before.
-PATIENCE = 150.0
+PATIENCE = 400.0
 #: Longer than any test waits: the runner heals, never the end of the fault.
 FAULT_SPAN = timedelta(minutes=10)
 BY = f"user:{projects.PERSON}"
