@@ -28,7 +28,13 @@ log = logging.getLogger(__name__)
 
 CONSOLE = "console"
 #: What the console tells: every end but the ones that nobody has to know of, and acts.
-CONSOLE_ON = (*sorted({State.WAITING, *ENDED} - {State.SUPPRESSED}), "pause", "resume")
+CONSOLE_ON = (
+    *sorted({State.WAITING, *ENDED} - {State.SUPPRESSED}),
+    "step",
+    "left_out",
+    "pause",
+    "resume",
+)
 FIRST_WAIT = timedelta(seconds=30)  #: doubled by each further failure
 LONGEST_WAIT = timedelta(hours=1)
 PATIENCE = timedelta(seconds=45)  #: how long one step waits for its slowest receiver

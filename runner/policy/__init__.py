@@ -5,15 +5,29 @@ A new rule is a function in the file of its family and a line in `RULES`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from runner.incident import Level, Verdict
-from runner.policy import calendar, ceilings, decision, frequency, radius
+from runner.policy import calendar, ceilings, decision, frequency, radius, steps
 from runner.policy.capacity import capacity
 from runner.policy.case import Case, PastRun, Rule
 from runner.policy.fidelity import judge_rehearsal
+from runner.policy.steps import one_after_another, together
 
-__all__ = ["RULES", "Case", "PastRun", "Rule", "judge", "judge_rehearsal"]
+__all__ = [
+    "MIDWAY",
+    "OF_THE_WHOLE",
+    "RULES",
+    "Case",
+    "PastRun",
+    "Rule",
+    "judge",
+    "judge_rehearsal",
+    "judge_steps",
+    "one_after_another",
+    "together",
+]
 
 RULES: tuple[Rule, ...] = (
     ceilings.configuration,
@@ -32,6 +46,7 @@ RULES: tuple[Rule, ...] = (
     radius.failure_domains,
     radius.unknown_radius,
     capacity,
+    steps.one_at_a_time,
     frequency.cooldown,
     frequency.entry_rate,
     frequency.global_rate,
@@ -39,8 +54,44 @@ RULES: tuple[Rule, ...] = (
     calendar.freeze,
 )
 
+#: Rules about the very hosts of a run: each step of a plan is judged by them.
+OF_A_STEP: tuple[Rule, ...] = (
+    ceilings.hosts,
+    ceilings.entry,
+    decision.risk,
+    radius.max_hosts,
+    radius.failure_domains,
+    radius.unknown_radius,
+    capacity,
+    steps.one_at_a_time,
+    frequency.cooldown,
+    frequency.entry_rate,
+    frequency.breaker,
+)
+#: Rules about a plan whose hosts are not chosen yet.
+OF_THE_WHOLE: tuple[Rule, ...] = (
+    ceilings.entry,
+    decision.risk,
+    *(rule for rule in RULES if rule not in OF_A_STEP),
+)
+#: Rules that are asked again right before a later step: half a plan is stopped by what makes
+#: it unsafe, not by what counts how often something begins.
+MIDWAY: tuple[Rule, ...] = (ceilings.hosts, radius.max_hosts, radius.failure_domains, capacity)
+
 
 def judge(case: Case, rules: Iterable[Rule] = RULES) -> Verdict:
     """The least level that any rule grants, with every reason in the order of `rules`."""
     reasons = tuple(reason for rule in rules for reason in rule(case))
     return Verdict(level=Level.lowest(*(reason.level for reason in reasons)), reasons=reasons)
+
+
+def judge_steps(verdict: Verdict, cases: Sequence[Case]) -> Verdict:
+    """`verdict` with every reason for which a step holds the plan back; never a higher level."""
+    added = [
+        replace(reason, text=f"Step {number}, {case.entry.id}: {reason.text}")
+        for number, case in enumerate(cases, start=1)
+        for reason in judge(case, OF_A_STEP).reasons
+        if reason.level is not Level.AUTO
+    ]
+    level = Level.lowest(verdict.level, *(reason.level for reason in added))
+    return Verdict(level=level, reasons=(*verdict.reasons, *added))

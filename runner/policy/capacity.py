@@ -36,7 +36,7 @@ def capacity(case: Case) -> Iterator[Reason]:
     """A run that would leave too few healthy hosts of a group does not start."""
     groups, problems = _groups(case)
     yield from problems
-    asking = [host for host in case.reach if VARIABLE in case.variables.get(host, {})]
+    asking = [host for host in case.affected if VARIABLE in case.variables.get(host, {})]
     bound = {host for group in groups for host in group.members}
     if not problems and (loose := [host for host in asking if host not in bound]):
         yield _loose(loose)
@@ -65,7 +65,7 @@ def needed(value: Any, size: int) -> int | None:
 
 
 def _groups(case: Case) -> tuple[list[_Group], list[Reason]]:
-    reach, found, problems = set(case.reach), [], []
+    reach, found, problems = set(case.affected), [], []
     for name, hosts in sorted(case.groups.items()):
         members = frozenset(hosts)
         if name in _NOT_SERVING or not members & reach:
@@ -97,7 +97,7 @@ def _named(case: Case, members: frozenset[str], group: str) -> bool:
 def _shortage(case: Case, group: _Group) -> Iterator[Reason]:
     """A reason if the run takes a serving host of `group` and too few are left."""
     health = case.healthy or {}
-    taken = group.members & set(case.reach)
+    taken = group.members & set(case.affected)
     if all(health.get(host) is False for host in taken):
         return  # what is broken already cannot be taken away
     sick = {h for h in group.members if case.healthy is not None and health.get(h) is not True}

@@ -7,7 +7,7 @@ does that. What is not known is said to be not known (`None`), never left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -64,6 +64,9 @@ class Case:
     healthy: Mapping[str, bool | None] | None = None
     busy: frozenset[str] = frozenset()  #: hosts of other runs in flight
     history: tuple[PastRun, ...] = ()
+    serving: frozenset[str] = frozenset()  #: within reach, but in service all the time
+    #: incident → hosts of the other plans with places that are being carried out now
+    acting: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     incident: int | None = None  #: its own earlier attempts are no reason to cool down
     earned: Reason | None = None  #: what (entry, alert, environment) has earned
     unknown_radius: tuple[str, ...] = ()  #: sentences of the static scan
@@ -73,6 +76,11 @@ class Case:
     def reach(self) -> tuple[str, ...]:
         """Every host that the run can touch, sorted, each once."""
         return tuple(sorted({*self.hosts, *self.touched}))
+
+    @property
+    def affected(self) -> tuple[str, ...]:
+        """The hosts within reach whose service the run may take away, sorted."""
+        return tuple(host for host in self.reach if host not in self.serving)
 
 
 #: A rule gives reasons; none means that it grants `auto` and has nothing to say.

@@ -26,7 +26,7 @@ def max_hosts(case: Case) -> Iterator[Reason]:
 
 def failure_domains(case: Case) -> Iterator[Reason]:
     """Two failure domains at once do not start; an unknown one needs a person."""
-    domains = {host: case.variables.get(host, {}).get(DOMAIN) for host in case.reach}
+    domains = {host: case.variables.get(host, {}).get(DOMAIN) for host in case.affected}
     known = sorted({str(domain) for domain in domains.values() if domain is not None})
     if len(known) > 1:
         text = f"The run would touch {len(known)} failure domains at once: {', '.join(known)}."

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+
 from runner import plan as plans
 from runner.catalog.entry import Entry
 from runner.errors import RemoteError, RunnerError, StoreError
 from runner.incident import Incident, Outcome, Plan, Purpose, Run, State
 from runner.intake.alertmanager import Standing
+from runner.policy import together
 from runner.project import Project
 from runner.steps.perform import Job, perform
 from runner.steps.progress import end, escalate, load
-from runner.steps.rehearse import check
+from runner.steps.rehearse import Check, check
 from runner.steps.waiting import for_hosts
-from runner.store import approvals, incidents, records, runs, switches
+from runner.store import approvals, incidents, records, runs, switches, trail
 
 #: An attempt that never started, because the runner went away, may be made again so often.
 STARTS = 3
+#: The act in the trail that says that a step is not needed, because its host is gone.
+LEFT_OUT = "left_out"
 
 
 class Stale(Exception):
@@ -26,30 +31,60 @@ class Stale(Exception):
         self.state = state
 
 
-def carry_out(project: Project, incident_id: int, attempt: int) -> bool:
-    """Run the approved plan; True when it was started, whatever came of it."""
+def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -> bool:
+    """Run one step of the approved plan; True when it was started, whatever came of it, and
+    when `approach` left it out."""
     incident = load(project, incident_id)
     if incident.state.ended:
         return False
-    entry = project.catalog.get(incident.entry or "")
+    with project.database.read() as tx:
+        plan = records.plan_of(tx, incident_id)
+        if left_out(tx, incident_id, step):
+            return True
+    assert plan is not None, "rehearse stores a plan before this step"
     try:
         for start in range(STARTS):
-            run = _once(project, incident, entry, (attempt - 1) * STARTS + start + 1)
+            run = _once(project, incident, plan, (attempt - 1) * STARTS + start + 1, step)
             if run.outcome is not Outcome.CANCELLED or run.stats:
                 break
             if load(project, incident_id).cancel_requested:
                 return end(project, incident_id, State.CANCELLED, f"cancelled: {run.reason}")
     except Stale as stale:
-        return end(project, incident_id, stale.state, str(stale))
+        return _not_started(project, incident_id, plan, step, stale)
     except StoreError:
         raise  # the step is repeated when the store is back, and finds its run if there is one
     except RunnerError as error:
+        if step > 1:
+            return escalate(project, incident_id, midway(plan, step, str(error)))
         return escalate(project, incident_id, f"nothing was run: {error}")
-    return _ended(project, incident_id, run)
+    return _ended(project, incident_id, plan, run)
 
 
-def _ended(project: Project, incident_id: int, run: Run) -> bool:
-    reason = f"{run.entry} ended {run.outcome}: {run.reason}"
+def midway(plan: Plan, step: int, why: str) -> str:
+    """Why a later step was not started, for the person who takes over."""
+    done = "step 1" if step == 2 else f"steps 1 to {step - 1}"
+    return f"{plan.called(step)}it was not started: {why}; what {done} did stays"
+
+
+def _not_started(project: Project, incident_id: int, plan: Plan, step: int, stale: Stale) -> bool:
+    """The end of an incident whose run did not start; a plan that has begun is a person's."""
+    if step == 1:
+        return end(project, incident_id, stale.state, str(stale))
+    cancelled = load(project, incident_id).cancel_requested
+    state = State.CANCELLED if cancelled else State.ESCALATED
+    return end(project, incident_id, state, midway(plan, step, str(stale)))
+
+
+def left_out(tx: sa.Connection, incident_id: int, step: int) -> bool:
+    """Whether `approach` left this step out, because its host is gone."""
+    return any(
+        transition.action == LEFT_OUT and transition.detail.get("step") == step
+        for transition in trail.of_incident(tx, incident_id)
+    )
+
+
+def _ended(project: Project, incident_id: int, plan: Plan, run: Run) -> bool:
+    reason = f"{plan.called(run.step)}{run.entry} ended {run.outcome}: {run.reason}"
     detail = {"run": run.id, "outcome": run.outcome}
     with project.database.write() as tx:
         expected = {State.APPROVED, State.RUNNING}
@@ -57,48 +92,64 @@ def _ended(project: Project, incident_id: int, run: Run) -> bool:
         return not incidents.get(tx, incident_id).state.ended
 
 
-def _once(project: Project, incident: Incident, entry: Entry, attempt: int) -> Run:
+def _once(project: Project, incident: Incident, plan: Plan, attempt: int, step: int) -> Run:
+    part = plan.parts[step - 1]
     with project.database.read() as tx:
-        plan = records.plan_of(tx, incident.id)
-        before = runs.find(tx, incident.id, Purpose.REMEDIATION, attempt)
+        before = runs.find(tx, incident.id, Purpose.REMEDIATION, attempt, step)
         asked = bool(approvals.of_incident(tx, incident.id))
-    assert plan is not None, "rehearse stores a plan before this step"
     job = Job(
         incident=incident.id,
         purpose=Purpose.REMEDIATION,
         attempt=attempt,
-        entry=entry,
-        plan=plan,
+        step=step,
+        entry=project.catalog.get(part.entry),
+        plan=part,
     )
     if before is not None:  # a crash cut this step short: what became of the run counts
         return perform(project, job)
-    if asked and attempt == 1:
-        _recheck(project, incident, entry, plan)
-    return for_hosts(project, lambda: _start(project, job))
+    if asked and attempt == 1 and step == 1:
+        _recheck(project, incident, job.entry, plan)
+    return for_hosts(project, lambda: _start(project, job, plan))
 
 
-def _start(project: Project, job: Job) -> Run:
+def _start(project: Project, job: Job, plan: Plan) -> Run:
     """The pre-flight and the run, together: between the two nothing else happens."""
-    preflight(project, job.incident, job.entry, job.plan)
+    preflight(project, job.incident, plan)
+    on = f"{job.entry.id} on {', '.join(job.plan.hosts)}, attempt {job.attempt}"
+    reason = f"{plan.called(job.step)}attempt {job.attempt}" if plan.steps else on
     with project.database.write() as tx:
-        reason = f"{job.entry.id} on {', '.join(job.plan.hosts)}, attempt {job.attempt}"
         expected = {State.APPROVED, State.VERIFYING}
         incidents.move(tx, job.incident, State.RUNNING, reason, expected=expected)
+        if plan.places and job.step == 1:
+            _alone(project, tx, job.incident, plan)
     return perform(project, job)
+
+
+def _alone(project: Project, tx: sa.Connection, incident: int, plan: Plan) -> None:
+    """Raise Stale, which undoes the transaction, while another plan changes the same group.
+
+    The move before this is what makes two of them wait for each other: it holds the trail.
+    """
+    groups = project.inventory().groups
+    for other, found in records.acting(tx, incident).items():
+        shared = together(groups, plan.touched, found.touched) if found.places else ""
+        if shared:
+            text = f"incident {other} is changing {shared} now; one change at a time"
+            raise Stale(State.ESCALATED, text)
 
 
 def _recheck(project: Project, incident: Incident, entry: Entry, plan: Plan) -> None:
     """Check mode once more: what a person approved must still be what would happen."""
     if entry.rehearsal == "none":
         return
-    run = check(project, incident, entry, plan, Purpose.RECHECK)
+    run = check(project, incident, Check(Purpose.RECHECK, entry, plan.parts[0]))
     if not (run.outcome and run.outcome.completed):
         raise Stale(State.ESCALATED, f"check mode now ends {run.outcome}: {run.reason}")
     if run.diff_hash != plan.diff:
         raise Stale(State.CANCELLED, "what check mode would change is no longer what was approved")
 
 
-def preflight(project: Project, incident_id: int, entry: Entry, plan: Plan) -> None:
+def preflight(project: Project, incident_id: int, plan: Plan) -> None:
     """Raise Stale unless everything that let the plan through still holds."""
     incident = load(project, incident_id)
     if incident.cancel_requested:
@@ -107,13 +158,14 @@ def preflight(project: Project, incident_id: int, entry: Entry, plan: Plan) -> N
         if reason := switches.paused(tx):
             raise Stale(State.CANCELLED, reason)
         firing = incidents.still_firing(tx, incident_id)
-    _same_plan(project, incident, entry, plan)
+    _same_plan(project, incident, plan)
     if incident.requested_by is None:
         _still_firing(project, incident, firing)
 
 
-def _same_plan(project: Project, incident: Incident, entry: Entry, plan: Plan) -> None:
-    now = plans.draft(incident, entry, project.catalog, project.inventory())
+def _same_plan(project: Project, incident: Incident, plan: Plan) -> None:
+    entry = project.catalog.get(plan.entry)
+    now = plans.draft(incident, entry, project.catalog, project.inventory(), plan.places)
     now = plans.hashed(now, plan.diff)
     if now.hash != plan.hash:
         raise Stale(

@@ -30,7 +30,9 @@ def judge(project: Project, incident_id: int) -> bool:
         entry = project.catalog.get(incident.entry or "")
     except NotFound as error:
         return escalate(project, incident_id, str(error))
-    verdict = policy.judge(case_of(project, incident, entry))
+    # Where a placed entry acts is only known when its plan is made; its steps are judged then.
+    rules = policy.OF_THE_WHOLE if entry.placed else policy.RULES
+    verdict = policy.judge(case_of(project, incident, entry), rules)
     with project.database.write() as tx:
         records.put_verdict(tx, incident_id, verdict)
         moved = incidents.move(
@@ -65,6 +67,7 @@ def _because(verdict: Verdict) -> str:
 
 
 def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
+    """What policy must know to judge this entry on the incident's hosts, as things are now."""
     inventory, now = project.inventory(), datetime.now(UTC)
     found = scan(entry, project.config.project.roles)
     with project.database.read() as tx:

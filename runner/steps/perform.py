@@ -31,13 +31,14 @@ _POLL = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run to perform: `attempt` tells it from other runs of the same purpose."""
+    """One run to perform: `attempt` and `step` tell it from other runs of the same purpose."""
 
     incident: int
     purpose: Purpose
     attempt: int
     entry: Entry
-    plan: Plan
+    plan: Plan  #: or the part of it that is this step
+    step: int = 1
 
 
 def perform(project: Project, job: Job) -> Run:
@@ -48,7 +49,7 @@ def perform(project: Project, job: Job) -> Run:
     found out, or is `unknown`.
     """
     with project.database.read() as tx:
-        before = runs.find(tx, job.incident, job.purpose, job.attempt)
+        before = runs.find(tx, job.incident, job.purpose, job.attempt, job.step)
     if before is None:
         with project.slots:
             before = _start(project, job)
@@ -66,6 +67,7 @@ def _start(project: Project, job: Job) -> Run:
         incident=job.incident,
         purpose=job.purpose,
         attempt=job.attempt,
+        step=job.step,
         entry=job.entry.id,
         hosts=job.plan.touched,
         plan=job.plan.hash,
@@ -109,7 +111,7 @@ def _still_ours(project: Project, since: datetime) -> None:
 
 def _existing(project: Project, job: Job) -> Run:
     with project.database.read() as tx:
-        found = runs.find(tx, job.incident, job.purpose, job.attempt)
+        found = runs.find(tx, job.incident, job.purpose, job.attempt, job.step)
     assert found is not None
     if found.outcome is None:
         _settle(project, found)

@@ -15,7 +15,7 @@ from runner.errors import ConfigError, StoreError
 from runner.store.tables import metadata
 
 #: The newest migration in `migrations/versions`; `tests/test_store.py` compares.
-HEAD = "0001"
+HEAD = "0005"
 #: How long a writer waits for another one before the store counts as down.
 BUSY_SECONDS = 5
 #: How long PostgreSQL waits for the next statement of a transaction that writes.

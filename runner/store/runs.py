@@ -30,11 +30,11 @@ class WorkerDead(Exception):
 def intend(tx: sa.Connection, run: Run, *, worker: str, lock: Sequence[str]) -> bool:
     """Write the intent to run and lock every host of `lock`, all or nothing.
 
-    False when this very run (incident, purpose, attempt) was intended before: never start it
+    False when this very run (incident, purpose, attempt, step) was intended before: never start it
     again. Raises HostsBusy when a host is taken and WorkerDead when this worker may not start
     anything any more; the caller's transaction must then be rolled back.
     """
-    if find(tx, run.incident, run.purpose, run.attempt) is not None:
+    if find(tx, run.incident, run.purpose, run.attempt, run.step) is not None:
         return False
     require_alive(tx, worker)
     tx.execute(runs.insert().values(_to_row(run) | {"worker": worker}))
@@ -81,10 +81,15 @@ def conclude(tx: sa.Connection, run: str, *, release: bool = True, **columns: An
     return True
 
 
-def find(tx: sa.Connection, incident: int, purpose: Purpose, attempt: int) -> Run | None:
-    """The run of this attempt, if it was ever intended."""
+def find(
+    tx: sa.Connection, incident: int, purpose: Purpose, attempt: int, step: int = 1
+) -> Run | None:
+    """The run of this attempt at this step, if it was ever intended."""
     query = sa.select(runs).where(
-        runs.c.incident == incident, runs.c.purpose == purpose, runs.c.attempt == attempt
+        runs.c.incident == incident,
+        runs.c.purpose == purpose,
+        runs.c.attempt == attempt,
+        runs.c.step == step,
     )
     row = tx.execute(query).mappings().first()
     return from_row(row) if row else None
@@ -131,6 +136,7 @@ def _to_row(run: Run) -> dict[str, Any]:
         "incident": run.incident,
         "purpose": run.purpose,
         "attempt": run.attempt,
+        "step": run.step,
         "entry": run.entry,
         "hosts": list(run.hosts),
         "plan": run.plan,
@@ -148,6 +154,7 @@ def from_row(row: Any) -> Run:
         incident=row["incident"],
         purpose=Purpose(row["purpose"]),
         attempt=row["attempt"],
+        step=row["step"],
         entry=row["entry"],
         hosts=tuple(row["hosts"]),
         plan=row["plan"],

@@ -176,6 +176,8 @@ plans = Table(
     Column("content", String(64), nullable=False),
     Column("diff", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    Column("places", JSON),
+    Column("steps", JSON),
 )
 
 #: The intent is the row; the outcome comes later. Never deleted while open.
@@ -186,6 +188,7 @@ runs = Table(
     Column("incident", Identity, nullable=False),
     Column("purpose", String(16), nullable=False),
     Column("attempt", Integer, nullable=False),
+    Column("step", Integer, nullable=False, server_default="1"),
     Column("entry", String(64), nullable=False),
     Column("hosts", JSON, nullable=False),
     Column("plan", String(64)),
@@ -201,7 +204,7 @@ runs = Table(
     Column("diff", Text, nullable=False, server_default=""),
     Column("diff_hash", String(64), nullable=False, server_default=""),
     Column("fidelity", JSON),
-    UniqueConstraint("incident", "purpose", "attempt"),
+    UniqueConstraint("incident", "purpose", "attempt", "step"),
     Index("ix_runs_started_at", "started_at"),
     Index("ix_runs_entry", "entry"),
 )
