@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from runner.demo.cluster import Cluster
+from runner.demo.storage import inventory
 from tests import small_project as small
 
 ROOT = Path(__file__).parent.parent
@@ -48,23 +49,3 @@ def project(
     defaults = small.default_settings() | {"policy": {}}
     (root / "runner.yml").write_text(json.dumps(defaults | dict(settings or {})))
     return root / "runner.yml"
-
-
-def inventory(cluster: Cluster, of_all: Mapping[str, Any]) -> dict[str, Any]:
-    """Voters and spares as two groups."""
-    names = {"storage": cluster.voters, "storage_spares": cluster.spares}
-    groups = {
-        group: {"hosts": {host: cluster.variables_of(host) for host in hosts}}
-        for group, hosts in names.items()
-    }
-    groups["storage"]["vars"] = {
-        "runner_spares": "storage_spares",
-        "runner_peers": "storage",
-        "runner_min_available": 2,
-    }
-    variables = {
-        "ansible_connection": "local",
-        "ansible_become": False,
-        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
-    }
-    return {"all": {"vars": variables | cluster.variables() | dict(of_all), "children": groups}}

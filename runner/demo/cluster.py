@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from runner.demo.fleet import free_ports, program
+from runner.demo.fleet import die_with_parent, free_ports, program
 from runner.errors import RunnerError
 
 VOTERS = ("s1", "s2", "s3")
@@ -116,6 +117,8 @@ class Cluster:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            # No thread of ours runs yet; it ends a cluster whose demo was killed.
+            preexec_fn=die_with_parent if sys.platform == "linux" else None,
         )
         until = time.monotonic() + START_SECONDS
         while not all(self.nodes[name].healthy() for name in self.voters):
@@ -178,6 +181,11 @@ class Cluster:
             "etcd_member_data": str(node.folder / "data"),
             "etcd_member_environment": str(node.folder / "etcd.env"),
         }
+
+    def check(self) -> None:
+        """Raise RunnerError when the supervisord has ended, which nobody asked it to."""
+        if self._supervisor is not None and self._supervisor.poll() is not None:
+            raise RunnerError(f"The supervisord ended by itself; see {self.folder}/supervisord.log")
 
     def stop(self) -> None:
         """End every node and the supervisord."""
