@@ -170,6 +170,18 @@ def _settle(project: Project, run: Run) -> None:
         _store(project, run, result)
 
 
+def settle_own(project: Project, incident: int) -> None:
+    """Find out what became of every run of this incident that a crash cut short.
+
+    Otherwise one on hosts that are not chosen again would keep them for good.
+    """
+    with project.database.read() as tx:
+        cut_short = [run for run in runs.locked(tx) if run.incident == incident]
+    for run in cut_short:
+        if run.outcome is None:
+            _settle(project, run)
+
+
 def _never_started() -> dict[str, Any]:
     reason = "the runner went away before it started anything"
     return {"outcome": Outcome.CANCELLED, "reason": reason, "ended_at": datetime.now(UTC)}

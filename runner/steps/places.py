@@ -14,6 +14,7 @@ from runner.inventory import locate as locate_host
 from runner.places import Option
 from runner.project import Project
 from runner.steps.judge import case_of
+from runner.steps.perform import settle_own
 from runner.store import records, runs
 
 
@@ -21,8 +22,11 @@ def options(project: Project, incident: Incident, entry: Entry) -> tuple[Option,
     """The ways to fill the places of this entry, best first. Raises Refused for none."""
     if not entry.placed:
         return (Option(number=0, places={}),)
+    settle_own(project, incident.id)
     with project.database.read() as tx:
-        busy = runs.busy_hosts(tx)
+        busy = {
+            host for run in runs.locked(tx) for host in run.hosts if run.incident != incident.id
+        }
     inventory = project.inventory()
     return places.options(
         places.parts(entry, project.catalog),

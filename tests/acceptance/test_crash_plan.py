@@ -14,8 +14,10 @@ from tests.acceptance.test_crash import work
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-#: Where a plan can be cut short, beside what any run knows. The step is the second of two.
+#: Where a plan can be cut short, beside what any run knows: when a spare is picked, and
+#: at the second step of two.
 PLAN_POINTS = (
+    "rehearsal:midway:add",
     "after:confirm:1",
     "before:approach:2",
     "rehearsal:midway:retire",
