@@ -218,7 +218,15 @@ class Watched(Protocol):
         """Raise RunnerError when one has."""
 
 
-def follow(alert: str, stage: Stage, fleet: Watched, show: Show, asker: Asker) -> Bundle:
+def follow(
+    alert: str,
+    stage: Stage,
+    fleet: Watched,
+    show: Show,
+    asker: Asker,
+    *,
+    patience: float = END_SECONDS,
+) -> Bundle:
     """Tell what happens until the incident has ended; the incident then."""
     story, began, waited = Story(), time.monotonic(), 0.0
     while True:
@@ -232,7 +240,7 @@ def follow(alert: str, stage: Stage, fleet: Watched, show: Show, asker: Asker) -
             if story.state is State.WAITING:
                 waited += asker.wait(stage.project, near(stage.path), found[0], show)
                 continue
-        _patient(time.monotonic() - began - waited, noticed=found is not None)
+        _patient(time.monotonic() - began - waited, patience, noticed=found is not None)
         time.sleep(POLL)
 
 
@@ -249,11 +257,11 @@ def _look(project: Project, alert: str) -> tuple[Bundle, bool] | None:
         return found, incidents.still_firing(tx, first)
 
 
-def _patient(seconds: float, *, noticed: bool) -> None:
+def _patient(seconds: float, patience: float, *, noticed: bool) -> None:
     if not noticed and seconds > NOTICE_SECONDS:
         raise RunnerError(f"No watch saw the fault within {NOTICE_SECONDS:.0f} seconds")
-    if seconds > END_SECONDS:
-        raise RunnerError(f"The incident did not end within {END_SECONDS / 60:.0f} minutes")
+    if seconds > patience:
+        raise RunnerError(f"The incident did not end within {patience / 60:.0f} minutes")
 
 
 def _conclude(
