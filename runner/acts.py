@@ -11,7 +11,7 @@ from typing import Any
 from runner import approve, drill
 from runner.admit import BEFORE_RUN
 from runner.catalog import parameters
-from runner.catalog.entry import Entry
+from runner.catalog.entry import PLACES, Entry
 from runner.catalog.scan import scan
 from runner.errors import Refused, UsageError
 from runner.incident import Alert, AlertStatus, Approval, Incident, Labels, Level, State
@@ -69,13 +69,7 @@ def request_run(
     _check_hosts(inventory, hosts)
     labels, choices = _split(chosen, values)
     labels |= {"alertname": "ByHand", "entry": entry, "instance": hosts[0]}
-    parameters.resolve(  # refused here, while the person who typed it is still looking
-        chosen,
-        project.catalog.schema(entry),
-        labels=labels,
-        hostvars=parameters.agreed(chosen, (inventory.hosts[h].variables for h in hosts)),
-        chosen=choices,
-    )
+    _refuse_values(project, chosen, hosts, labels, choices)
     request = {"entry": entry, "hosts": sorted(set(hosts)), "values": choices}
     return _open(project, labels, request, by, ceiling, project.queue.remediate)
 
@@ -120,6 +114,29 @@ def _check_hosts(inventory: Inventory, hosts: Sequence[str]) -> None:
     for host in hosts:
         if host not in inventory.hosts:
             raise Refused(f"{visible(host)} is not a host of the inventory; give its exact name")
+
+
+def _refuse_values(
+    project: Project,
+    entry: Entry,
+    hosts: Sequence[str],
+    labels: Labels,
+    choices: Mapping[str, Any],
+) -> None:
+    """Raise what the plan would raise, while the person who typed it is still looking."""
+    if entry.placed and len(set(hosts)) > 1:
+        raise UsageError(f"{entry.id} acts for one host at a time; name one with --host")
+    if entry.placed and not choices:
+        return  # whose variables count is known when its places are filled
+    inventory = project.inventory()
+    parameters.resolve(
+        entry,
+        project.catalog.schema(entry.id),
+        labels=labels,
+        hostvars=parameters.agreed(entry, (inventory.hosts[h].variables for h in hosts)),
+        chosen=choices,
+        places=dict.fromkeys(PLACES, hosts[0]),
+    )
 
 
 def _split(entry: Entry, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:

@@ -300,16 +300,32 @@ class Plan:
     delegates: tuple[str, ...]  #: further hosts that the play was seen to touch
     variables: Mapping[str, Any]
     content: str  #: hash of playbook, role and entry files
-    diff: str  #: hash of the rehearsal's diff; empty without a rehearsal
+    diff: str  #: hash of the diff of the first step's rehearsal; empty without one
     hash: str
     files: Mapping[str, str] = field(default_factory=dict)  #: name → digest, behind `content`
     #: host → variable → digest: what the play may read of the inventory
     inventory: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    #: where it acts: target, spare, peer → inventory name; empty for an ordinary plan
+    places: Mapping[str, str] = field(default_factory=dict)
+    #: each a plan of its own, in order; empty when the plan is its own only step
+    steps: tuple[Plan, ...] = ()
 
     @property
     def touched(self) -> tuple[str, ...]:
         """Every host to lock, sorted."""
         return tuple(sorted({*self.hosts, *self.delegates}))
+
+    @property
+    def parts(self) -> tuple[Plan, ...]:
+        """What is run, one after another; at least one."""
+        return self.steps or (self,)
+
+    def called(self, step: int) -> str:
+        """The step for people, as the beginning of a sentence; nothing when it is the only one."""
+        if not self.steps:
+            return ""
+        part = self.steps[step - 1]
+        return f"step {step} of {len(self.steps)}, {part.entry} on {', '.join(part.hosts)}: "
 
 
 #: The best first: what check mode showed, then what it hid.
@@ -354,9 +370,10 @@ class Run:
     incident: int
     purpose: Purpose
     attempt: int
+    step: int = 1  #: of the plan, from 1
     entry: str
     hosts: tuple[str, ...]
-    plan: str | None  #: plan hash
+    plan: str | None  #: hash of the plan, or of its step
     started_at: datetime
     deadline: datetime
     ended_at: datetime | None = None

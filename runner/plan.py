@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from runner.catalog import Catalog, parameters
@@ -16,30 +17,65 @@ from runner.catalog.scan import Scan, scan
 from runner.errors import Refused
 from runner.incident import Incident, Plan
 from runner.inventory import Inventory
+from runner.places import parts
 from runner.text import brief
 
+_NOWHERE: Mapping[str, str] = MappingProxyType({})
 #: Names of one kind that a person is told when a plan changed.
 MOST_NAMED = 5
 
 
-def draft(incident: Incident, entry: Entry, catalog: Catalog, inventory: Inventory) -> Plan:
+def draft(
+    incident: Incident,
+    entry: Entry,
+    catalog: Catalog,
+    inventory: Inventory,
+    places: Mapping[str, str] = _NOWHERE,
+) -> Plan:
     """The plan of running `entry` for this incident, not rehearsed yet.
 
-    Raises Refused or UsageError when a value cannot be had or a host is gone.
+    `places` says where the steps of a plan act. Raises Refused or UsageError when a value
+    cannot be had, a place is not filled, or a host is gone.
     """
-    gone = [host for host in incident.hosts if host not in inventory.hosts]
+    gone = [host for host in (*incident.hosts, *places.values()) if host not in inventory.hosts]
     if gone or not incident.hosts:
         raise Refused(f"no longer in the inventory: {', '.join(gone) or 'any host'}")
+    if not entry.placed:
+        return _part(incident, entry, catalog, inventory, incident.hosts, _NOWHERE)
+    if len(incident.hosts) > 1:
+        raise Refused(f"{entry.id} acts for one host at a time, not for {len(incident.hosts)}")
+    steps = []
+    for part in parts(entry, catalog):
+        if part.place not in places:
+            raise Refused(f"{part.entry.id} runs on a {part.place}, and none is chosen")
+        hosts = (places[part.place],)
+        step = _part(incident, part.entry, catalog, inventory, hosts, places)
+        # Who acts for another host also keeps every other run away from it.
+        also = (*step.delegates, places["target"]) if part.place == "peer" else step.delegates
+        delegates = tuple(dict.fromkeys(host for host in also if host not in hosts))
+        steps.append(hashed(replace(step, delegates=delegates, places=dict(places)), ""))
+    return steps[0] if not entry.steps else _whole(entry, catalog, tuple(steps), places)
+
+
+def _part(
+    incident: Incident,
+    entry: Entry,
+    catalog: Catalog,
+    inventory: Inventory,
+    where: tuple[str, ...],
+    places: Mapping[str, str],
+) -> Plan:
+    """The plan of one role on `where`."""
+    hostvars = (inventory.hosts[host].variables for host in where)
     variables = parameters.resolve(
         entry,
         catalog.schema(entry.id),
         labels=incident.alert.labels,
-        hostvars=parameters.agreed(
-            entry, (inventory.hosts[host].variables for host in incident.hosts)
-        ),
+        hostvars=parameters.agreed(entry, hostvars),
         chosen=_chosen(incident, entry),
+        places=places,
     )
-    hosts = tuple(sorted(incident.hosts))
+    hosts = tuple(sorted(where))
     delegates = delegates_of(scan(entry, catalog.roles), inventory)
     content = read(catalog, entry)
     plan = Plan(
@@ -56,6 +92,26 @@ def draft(incident: Incident, entry: Entry, catalog: Catalog, inventory: Invento
             for host in sorted({*hosts, *delegates})
             if host in inventory.hosts
         },
+    )
+    return hashed(plan, "")
+
+
+def _whole(
+    entry: Entry, catalog: Catalog, steps: tuple[Plan, ...], places: Mapping[str, str]
+) -> Plan:
+    hosts = {host for step in steps for host in step.hosts}
+    content = read(catalog, entry)
+    plan = Plan(
+        entry=entry.id,
+        hosts=tuple(sorted(hosts)),
+        delegates=tuple(sorted({host for step in steps for host in step.delegates} - hosts)),
+        variables={},
+        content=content.hash,
+        diff="",
+        hash="",
+        files=content.files,
+        places=dict(places),
+        steps=steps,
     )
     return hashed(plan, "")
 
@@ -84,6 +140,8 @@ def hashed(plan: Plan, diff: str) -> Plan:
         "inventory": plan.inventory,
         "diff": diff,
     }
+    if plan.places:
+        content |= {"places": dict(plan.places), "steps": [step.hash for step in plan.steps]}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode())
     return replace(plan, diff=diff, hash=digest.hexdigest())
 
@@ -96,9 +154,10 @@ def difference(before: Plan, now: Plan) -> str:
     found = [
         _names("entry", {before.entry} ^ {now.entry}),
         _names("hosts", _hosts(before) ^ _hosts(now)),
-        _names("variable", _keys(before.variables, now.variables)),
-        _names("playbook or role", _keys(before.files, now.files), before.content != now.content),
-        _names("inventory variable", _inventory(before, now)),
+        _names("variable", _all(_variables, before, now)),
+        _names("playbook or role", _all(_files, before, now), _content(before) != _content(now)),
+        _names("inventory variable", _all(_inventory, before, now)),
+        _names("steps", {s.entry for s in before.steps} ^ {s.entry for s in now.steps}),
         "what check mode would change" if before.diff != now.diff else "",
     ]
     return ", ".join(filter(None, found))
@@ -115,6 +174,24 @@ def _names(what: str, names: Iterable[str], changed: bool = False) -> str:
 
 def _hosts(plan: Plan) -> set[str]:
     return {*plan.hosts, *plan.delegates}
+
+
+def _all(what: Callable[[Plan, Plan], set[str]], before: Plan, now: Plan) -> set[str]:
+    """What differs in the plan or in any of its steps."""
+    steps = zip(before.steps, now.steps, strict=False)
+    return {name for pair in ((before, now), *steps) for name in what(*pair)}
+
+
+def _variables(before: Plan, now: Plan) -> set[str]:
+    return _keys(before.variables, now.variables)
+
+
+def _files(before: Plan, now: Plan) -> set[str]:
+    return _keys(before.files, now.files)
+
+
+def _content(plan: Plan) -> list[str]:
+    return [plan.content, *(step.content for step in plan.steps)]
 
 
 def _keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> set[str]:

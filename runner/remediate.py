@@ -18,6 +18,7 @@ from dbos import DBOS
 from runner.errors import RunnerError, StoreError
 from runner.project import Project
 from runner.steps.admit import admit
+from runner.steps.approach import approach
 from runner.steps.ask import ask
 from runner.steps.carry_out import carry_out
 from runner.steps.confirm import confirm, undo
@@ -71,14 +72,19 @@ def _remediate(incident: int) -> None:
 
 
 def _act(incident: int) -> None:
-    attempt = 1
-    while _step(carry_out, incident, attempt):
-        result = _step(confirm, incident)
-        if result == "undo":
-            _step(undo, incident)
-        if result != "again":
+    step = attempt = 1
+    while _step(carry_out, incident, attempt, step):
+        result = _step(confirm, incident, step)
+        if result == "again":
+            attempt += 1
+        elif result == "next":
+            step, attempt = step + 1, 1
+            if not _step(approach, incident, step):
+                return
+        else:
+            if result == "undo":
+                _step(undo, incident)
             return
-        attempt += 1
 
 
 def _tracked(incident: int, path: Callable[[int], object]) -> None:

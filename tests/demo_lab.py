@@ -43,6 +43,7 @@ class Demo:
         self.place = folder / "var" / "demo"
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80"}
         self.output = ""
+        self.patience = PATIENCE
 
     def run(self, *words: str, **environment: str) -> int:
         """Run a demo to its end; the exit code. `output` has all that it wrote."""
@@ -58,7 +59,7 @@ class Demo:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=PATIENCE,
+            timeout=self.patience,
             check=False,
         )
         self.output = done.stdout

@@ -182,10 +182,10 @@ def test_an_undo_is_a_remediation_and_a_step_no_drill(tmp_path: Path, write: Wri
 
 
 def test_a_plan_of_steps_needs_no_playbook(tmp_path: Path, write: Write) -> None:
-    write("one")
+    write("one", verify="{checks: [{promql: up}]}")
     (write("plan", role=None, parameters=None, steps="[one]") / "playbook.yml").unlink()
     catalog = _load(tmp_path)
-    assert catalog.get("plan").steps == ("one",)
+    assert [str(step) for step in catalog.get("plan").steps] == ["one"]
     assert catalog.schema("plan") == {}
 
 

@@ -27,6 +27,7 @@ from runner.config import Section, build
 from runner.duration import write
 from runner.incident import Level, Outcome, Result, State
 from tests.acceptance.test_crash import POINTS
+from tests.acceptance.test_crash_plan import PLAN_POINTS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -296,15 +297,16 @@ def test_the_architecture_names_every_module() -> None:
 
 
 def test_the_architecture_says_what_each_crash_does() -> None:
-    assert set(first_codes("docs/architecture.md", "What a crash does")) == set(POINTS)
+    said = set(first_codes("docs/architecture.md", "What a crash does"))
+    assert said == {*POINTS, *PLAN_POINTS}
 
 
 def test_the_architecture_names_the_steps_in_order() -> None:
     source = (ROOT / "runner" / "remediate.py").read_text()
     order = re.search(r"for step in \(([^)]*)\):", source)
     assert order
-    steps = [*order[1].split(", "), "carry_out", "confirm", "undo"]
-    assert all(f"_step({step}, incident" in source for step in steps[-3:])
+    steps = [*order[1].split(", "), "carry_out", "confirm", "approach", "undo"]
+    assert all(f"_step({step}, incident" in source for step in steps[-4:])
     assert first_codes("docs/architecture.md", "The path") == steps
 
 

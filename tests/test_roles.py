@@ -16,9 +16,13 @@ from typing import Any
 import pytest
 import yaml
 
+from runner.catalog import load
+
 ROOT = Path(__file__).parent.parent
 ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
-ENTRIES = sorted(path.parent for path in (ROOT / "playbooks").glob("*/entry.yml"))
+FOLDERS = sorted(path.parent for path in (ROOT / "playbooks").glob("*/entry.yml"))
+#: Those that run a role; the others are plans of steps.
+ENTRIES = [folder for folder in FOLDERS if (folder / "playbook.yml").exists()]
 PYTHON_TYPES: dict[str, Any] = {
     "str": str,
     "path": str,
@@ -155,7 +159,7 @@ def test_entry_passes_only_variables_of_its_role(entry: Path) -> None:
     assert required <= set(content["parameters"]) <= set(known)
 
 
-@each_entry
+@pytest.mark.parametrize("entry", FOLDERS, ids=lambda path: path.name)
 def test_playbook_readme_has_the_five_headings(entry: Path) -> None:
     wanted = ["Meaning", "Impact", "Diagnosis", "Mitigation", "Rollback"]
 
@@ -204,6 +208,85 @@ def test_example_addresses_are_documentation_addresses() -> None:
     documentation = ipaddress.ip_network("192.0.2.0/24")
     assert addresses
     assert all(address in documentation or address.is_loopback for address in addresses)
+
+
+@pytest.mark.parametrize(
+    ("entry", "steps"),
+    [
+        ("replace_storage_node", ["add_storage_node on spare", "retire_storage_node on target"]),
+        (
+            "retire_storage_node",
+            [
+                "remove_storage_member on peer",
+                "set_aside_storage_node on target, if reachable",
+            ],
+        ),
+    ],
+)
+def test_a_storage_node_is_added_before_one_is_removed(entry: str, steps: list[str]) -> None:
+    catalog = load(ROOT / "playbooks", (ROOT / "roles",))
+
+    assert [str(step) for step in catalog.get(entry).steps] == steps
+
+
+def voter(name: str, *, healthy: bool = True, learner: bool = False) -> dict[str, Any]:
+    return {
+        "id": name, "name": name, "peer_urls": [f"http://{name}:2380"], "learner": learner,
+        "healthy": healthy, "leader": False, "revision": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("members", "minimum", "said"),
+    [
+        ([voter("a"), voter("b"), voter("c"), voter("d")], 3, ""),
+        ([voter("a", healthy=False), voter("b"), voter("c"), voter("d")], 3, ""),
+        ([voter("a"), voter("b"), voter("c")], 3, "2 voters would be left, the minimum is 3"),
+        ([voter("a"), voter("b")], 1, ""),
+        ([voter("a"), voter("b", healthy=False), voter("c")], 2, "1 of 2 voters would be left"),
+        ([voter("a"), voter("b"), voter("c", learner=True)], 1, "c is still joining"),
+    ],
+)
+def test_a_removal_keeps_minimum_and_quorum(
+    members: list[dict[str, Any]], minimum: int, said: str
+) -> None:
+    """Invariant 11: the role holds the quorum itself, by health and not by the member list."""
+    etcd = module_of("etcd_member/library/etcd_cluster.py")
+
+    why = etcd.against_removing(etcd.view(members, []), members[0], minimum)
+
+    assert said in why and bool(said) == bool(why)
+
+
+def test_no_second_member_joins_while_one_does() -> None:
+    etcd = module_of("etcd_member/library/etcd_cluster.py")
+    members = [voter("a"), voter("b", learner=True)]
+
+    assert "b is still joining" in etcd.against_adding(etcd.view(members, []))
+    assert etcd.against_adding(etcd.view(members[:1], [])) == ""
+    assert "quorum" in etcd.against_adding(etcd.view([voter("a", healthy=False)], []))
+
+
+def test_a_new_member_starts_with_everybody_and_itself() -> None:
+    etcd = module_of("etcd_member/library/etcd_cluster.py")
+    cluster = etcd.view([voter("b"), voter("a")], [])
+
+    assert etcd.initial_cluster(cluster, "c", "http://c:2380") == (
+        "a=http://a:2380,b=http://b:2380,c=http://c:2380"
+    )
+
+
+def test_only_data_that_was_put_aside_long_ago_is_removed(tmp_path: Path) -> None:
+    aside = module_of("etcd_member/library/data_aside.py")
+    for name in ("data.aside-17", "data.aside-x", "data", "other.aside-1"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data.aside-18").symlink_to(tmp_path / "data")
+    now = (tmp_path / "data.aside-17").stat().st_ctime
+
+    assert aside.old(str(tmp_path / "data"), 7, now + 6 * 86400) == []
+    assert aside.old(str(tmp_path / "data"), 7, now + 8 * 86400) == [
+        str(tmp_path / "data.aside-17")
+    ]
 
 
 @pytest.mark.parametrize(

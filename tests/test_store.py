@@ -133,6 +133,33 @@ def test_the_first_writers_of_an_empty_store_wait_for_one_another(database: Data
         assert switches.paused(tx)
 
 
+def test_a_run_in_flight_keeps_its_hosts_through_the_change_of_its_table(tmp_path: Path) -> None:
+    """Invariant 3: SQLite makes the table of runs anew, to which the host locks refer."""
+    from alembic import command
+    from alembic.config import Config
+
+    before = Database("sqlite:///old.db", root=tmp_path)
+    settings = Config()
+    settings.set_main_option("script_location", "runner:store/migrations")
+    settings.set_main_option("path_separator", "os")
+    with before.engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0001")
+        connection.exec_driver_sql(
+            "insert into runs (id, incident, purpose, attempt, entry, hosts, worker, artifacts,"
+            " started_at, deadline) values ('r', 1, 'remediation', 1, 'e', '[\"web1\"]', 'w', '',"
+            " '2026-01-01 00:00:00', '2026-01-01 00:05:00')"
+        )
+        connection.exec_driver_sql("insert into host_locks values ('web1', 'r', '2026-01-01')")
+        connection.commit()
+    before.migrate()
+    with before.read() as tx:
+        (run,) = runs.locked(tx)
+    assert (run.id, run.step) == ("r", 1)
+    before.close()
+
+
 @pytest.mark.parametrize("url", ["", "nothing", "mysql://x/y", "sqlite://", "sqlite:///:memory:"])
 def test_a_url_of_something_else_is_refused_with_a_sentence(url: str) -> None:
     with pytest.raises(ConfigError, match=r"store\.url"):

@@ -84,7 +84,7 @@ def load(playbooks: Path, roles: tuple[Path, ...]) -> Catalog:
     known = {path.parent.name for path in playbooks.glob("*/entry.yml")}
     for entry in entries.values():
         problems += _references(entry, entries, known)
-    problems += _cycles(entries)
+    problems += _cycles(entries) or [p for e in entries.values() for p in _steps(e, entries)]
     if problems:
         raise CatalogError("\n".join(problems))
     return Catalog(
@@ -172,12 +172,29 @@ def _named(entry: Entry) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     if entry.probe:
         yield "probe", entry.probe, ("probe",)
     for number, step in enumerate(entry.steps):
-        yield f"steps.{number}", step, ("remediation", "probe")
+        yield f"steps.{number}", step.entry, ("remediation", "probe")
+
+
+def _steps(entry: Entry, entries: Mapping[str, Entry]) -> Iterator[str]:
+    """What keeps the plan from being carried out step by step."""
+    for number, step in enumerate(entry.steps):
+        place, of = f"{entry.folder / 'entry.yml'}: steps.{number}", entries.get(step.entry)
+        if of is None or of.kind == "drill":
+            continue
+        if of.steps and (step.host not in (None, "target") or step.unreachable == "skip"):
+            yield f"{place}: {of.id} is a plan itself; its own steps say where they act"
+        if not any(check.alert is None for check in of.verify.checks) and not of.steps:
+            yield (
+                f"{place}: {of.id} has no check but `alert: cleared`, which holds only when the "
+                "whole plan is done; give it one that shows its own effect"
+            )
 
 
 def _cycles(entries: Mapping[str, Entry]) -> list[str]:
     graph: dict[str, list[str]] = {
-        entry.id: sorted({*entry.steps, *([entry.undo] if entry.undo else [])})
+        entry.id: sorted(
+            {*(step.entry for step in entry.steps), *([entry.undo] if entry.undo else [])}
+        )
         for entry in entries.values()
     }
     try:

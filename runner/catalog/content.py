@@ -75,7 +75,7 @@ def _files(catalog: Catalog, entry: Entry) -> Iterator[tuple[str, Path]]:
     for role in role_folders(scan(entry, catalog.roles), catalog.roles):
         yield from _tree(f"roles/{role.name}", role)
     for step in entry.steps:
-        yield from _files(catalog, catalog.get(step))
+        yield from _files(catalog, catalog.get(step.entry))
 
 
 def _tree(label: str, folder: Path) -> list[tuple[str, Path]]:

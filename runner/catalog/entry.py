@@ -14,13 +14,18 @@ from runner.duration import Duration, RateField
 from runner.incident import Level
 
 ENTRY_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
+#: Where a play runs, seen from the host that the alert names (the target): on it, on a spare
+#: that code picks, or on a peer that acts for it.
+Place = Literal["target", "spare", "peer"]
+PLACES = ("target", "spare", "peer")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 class Parameter(Section):
     """Where the value of one role variable comes from."""
 
-    from_: Text = Field(alias="from")  #: `constant`, `label NAME`, `inventory NAME`, `choice`
+    #: `constant`, `label NAME`, `inventory NAME`, `host PLACE` or `choice`
+    from_: Text = Field(alias="from")
     value: Any = None  #: of a constant; of a choice: what is taken when nothing is chosen
 
     @field_validator("from_")
@@ -29,20 +34,23 @@ class Parameter(Section):
         kind, _, name = text.partition(" ")
         if kind in ("label", "inventory") and name.strip():
             return f"{kind} {name.strip()}"
+        if kind == "host" and name.strip() in PLACES:
+            return f"host {name.strip()}"
         if text in ("constant", "choice"):
             return text
         raise ValueError(
-            f"from is `constant`, `label NAME`, `inventory NAME` or `choice`, not {text!r}"
+            "from is `constant`, `label NAME`, `inventory NAME`, `host target`, `host spare`, "
+            f"`host peer` or `choice`, not {text!r}"
         )
 
     @property
     def kind(self) -> str:
-        """constant, label, inventory or choice."""
+        """constant, label, inventory, host or choice."""
         return self.from_.partition(" ")[0]
 
     @property
     def name(self) -> str:
-        """Of the label or the inventory variable; empty for the others."""
+        """Of the label, the inventory variable or the place; empty for the others."""
         return self.from_.partition(" ")[2]
 
 
@@ -51,6 +59,19 @@ class Target(Section):
 
     label: Text = "instance"
     max_hosts: Annotated[int, Field(ge=1)] = 1
+    host: Place = "target"  #: where the play runs
+
+
+class Step(Section):
+    """One step of a plan: an entry, and where it acts."""
+
+    entry: Text
+    host: Place | None = None  #: None: where the entry itself says
+    unreachable: Literal["stop", "skip"] = "stop"  #: skip: its host may be gone for good
+
+    def __str__(self) -> str:
+        where = f" on {self.host}" if self.host else ""
+        return f"{self.entry}{where}" + (", if reachable" if self.unreachable == "skip" else "")
 
 
 class Limits(Section):
@@ -115,7 +136,15 @@ class Entry(Section):
     queries: dict[str, Text] = Field(default_factory=dict)  #: title → PromQL, as evidence
     probe: str | None = None  #: id of the probe entry that gathers logs for it
     undo: str | None = None
-    steps: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        """A step may be written as the bare id of its entry."""
+        if not isinstance(value, list | tuple):
+            return value
+        return tuple({"entry": step} if isinstance(step, str) else step for step in value)
 
     @field_validator("match", mode="before")
     @classmethod
@@ -140,6 +169,11 @@ class Entry(Section):
         if bool(self.role) == bool(self.steps):
             raise ValueError("give either role or steps")
         return self
+
+    @property
+    def placed(self) -> bool:
+        """Whether it acts elsewhere than on the hosts that the alert names, or in steps."""
+        return bool(self.steps) or self.target.host != "target"
 
     @property
     def playbook(self) -> Path:

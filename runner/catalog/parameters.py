@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from runner.catalog import document
@@ -115,7 +116,7 @@ def _misuse(parameter: Parameter, spec: ParameterSpec) -> str:
         return f"each of its choices in the role's argument_specs {error}"
     if parameter.kind == "constant" and parameter.value is None:
         return "a constant needs value"
-    if parameter.kind in ("label", "inventory") and parameter.value is not None:
+    if parameter.kind in ("label", "inventory", "host") and parameter.value is not None:
         return f"value belongs to constant and choice, not to {parameter.kind}; remove it"
     if parameter.value is None:
         return ""
@@ -173,10 +174,12 @@ def resolve(
     labels: Mapping[str, str],
     hostvars: Mapping[str, Any],
     chosen: Mapping[str, Any],
+    places: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The values of the entry's variables, and of nothing else.
 
-    `chosen` holds what a person or the model picked, for `choice` parameters only. A choice
+    `chosen` holds what a person or the model picked, for `choice` parameters only; `places`
+    the inventory names of target, spare and peer, as far as the plan has them. A choice
     that nobody made, and a label that is not there, are left to the role's default unless the
     role requires them. Raises UsageError
     for what was chosen, Refused for what a label or the inventory gave, a sentence each.
@@ -193,7 +196,10 @@ def resolve(
             continue
         if parameter.kind == "label" and not labels.get(parameter.name) and not spec.required:
             continue  # the role's default stands
-        values[name] = _value(entry, parameter, spec, labels, hostvars, chosen)
+        if parameter.kind == "host":
+            values[name] = _host(entry, parameter, places)
+        else:
+            values[name] = _value(entry, parameter, spec, labels, hostvars, chosen)
     return values
 
 
@@ -231,6 +237,12 @@ def _value(
         return checked(value, spec)
     except ValueError as why:
         raise error(f"{entry.id}: {place} {why}") from None
+
+
+def _host(entry: Entry, parameter: Parameter, places: Mapping[str, str]) -> str:
+    if parameter.name not in places:
+        raise Refused(f"{entry.id}: the plan has no {parameter.name}, whose name it needs")
+    return places[parameter.name]
 
 
 def _from_label(entry: Entry, parameter: Parameter, labels: Mapping[str, str]) -> str:

@@ -80,14 +80,18 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
         ("match", _matching(entry)),
         ("not for", "; ".join(entry.not_for)),
         ("role", entry.role or ""),
-        ("steps", ", ".join(entry.steps)),
-        ("target", f"label {entry.target.label}, at most {hosts}"),
+        ("steps", "; then ".join(map(str, entry.steps))),
+        ("target", f"label {entry.target.label}, at most {hosts}{_elsewhere(entry)}"),
         ("max runs", str(entry.limits.max_runs or "")),
         ("rehearsal", entry.rehearsal),
         ("probe", entry.probe or ""),
         ("undo", entry.undo or ""),
         ("files", str(entry.folder)),
     ]
+
+
+def _elsewhere(entry: Entry) -> str:
+    return "" if entry.target.host == "target" else f"; runs on a {entry.target.host}"
 
 
 def _parameter(name: str, entry: Entry, spec: ParameterSpec) -> tuple[str, ...]:

@@ -15,8 +15,9 @@ _FAULTS = "; ".join(f"{fault.name}: {fault.title}" for fault in FAULTS)
 
 
 @click.command(cls=Verb)
+@click.argument("what", type=click.Choice(["fleet", "storage"]), default="fleet")
 @option("--fault", type=click.Choice([fault.name for fault in FAULTS]), default="crash",
-        show_default=True, help=f"What breaks. {_FAULTS}.")  # fmt: skip
+        show_default=True, help=f"What breaks in the fleet. {_FAULTS}.")  # fmt: skip
 @option("--level", type=click.Choice([str(level) for level in Level]), default="auto",
         envvar="RUNNER_DEMO_LEVEL", show_default=True,
         help="How far it may go; approve asks you.")  # fmt: skip
@@ -29,6 +30,7 @@ _FAULTS = "; ".join(f"{fault.name}: {fault.title}" for fault in FAULTS)
 @click.pass_obj
 def demo(
     session: Session,
+    what: str,
     fault: str,
     level: str,
     model: str,
@@ -36,17 +38,23 @@ def demo(
     port: int | None,
     folder: Path,
 ) -> int:
-    """Break a real service on this machine and watch the runner heal it.
+    """Break something real on this machine and watch the runner heal it.
+
+    The fleet is three small services, of which one breaks. Storage is an etcd cluster, of which
+    one node dies and is replaced by a spare while a client writes; it needs etcd in PATH.
 
     It needs no root, no server and no key, takes under a minute, and stops everything that it
     started. Exit code 0 says that it ended as it should.
     """
+    from runner.demo import storage
     from runner.demo.answer import Asker
     from runner.demo.ended import Ended
     from runner.demo.faults import BY_NAME
     from runner.demo.play import Wish, play
     from runner.demo.show import JsonLines, Show, Words
 
+    show: Show = JsonLines() if session.json else Words(session.screen)
+    asker = Asker.here(person(None), allowed=not session.json)
     wish = Wish(
         fault=BY_NAME[fault],
         level=session.lower(Level(level)),
@@ -55,9 +63,11 @@ def demo(
         keep=keep,
         scripted=model == "scripted",
     )
-    show: Show = JsonLines() if session.json else Words(session.screen)
+    of_storage = storage.Wish(level=wish.level, folder=folder, port=port)
     try:
-        return play(wish, show, Asker.here(person(None), allowed=not session.json))
+        if what == "storage":
+            return storage.play(of_storage, show, asker)
+        return play(wish, show, asker)
     except Ended as ended:
         session.note("The demo was ended; nothing of it runs any more.")
         return ended.exit_code

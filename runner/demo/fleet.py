@@ -271,11 +271,12 @@ def _supervise(host: Node) -> subprocess.Popen[bytes]:
         cwd=host.folder,
         start_new_session=True,
         # No other thread runs yet, so that this is safe; it ends a fleet whose demo was killed.
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        preexec_fn=die_with_parent if sys.platform == "linux" else None,
     )
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Between fork and exec: ask Linux to end the child with its parent."""
     ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGTERM)
 
 

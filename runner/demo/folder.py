@@ -27,6 +27,10 @@ _HOLD = re.compile(r"^  hold: \w+$", re.MULTILINE)
 SCRIPTED = "scripted"
 #: How long a fix must hold here; the shipped entries wait longer.
 HOLD = "2s"
+NOTE = (
+    f"in this copy of the catalog a fix must hold for {HOLD} only, "
+    "and entries that ship with level approve allow auto"
+)
 
 
 @contextmanager
@@ -89,17 +93,17 @@ def furnish(folder: Path, fleet: Fleet, *, level: str, port: int, model: str | N
     `model` is the address of a model that decides together with the rules.
     """
     for name in _COPIED:
-        _copy(shipped() / name, folder / name)
+        copy(shipped() / name, folder / name)
     for entry in sorted(folder.glob("playbooks/*/entry.yml")):
         entry.write_text(hastened(entry.read_text()))
     values = {"demo_fleet": str(folder / "fleet"), "demo_ports": _ports(fleet)}
     target = folder / "inventories/demo/group_vars/all/fleet.yml"
-    target.write_text(_yaml(values, "Where this demo's fleet lies."))
+    target.write_text(as_yaml(values, "Where this demo's fleet lies."))
     path = folder / "runner.yml"
     content = settings(fleet, level=level, port=port)
     if model is not None:
         content["model"] = {"provider": "openai", "name": SCRIPTED, "base_url": model}
-    path.write_text(_yaml(content, "Written by `runner demo`."))
+    path.write_text(as_yaml(content, "Written by `runner demo`."))
     return path
 
 
@@ -108,7 +112,8 @@ def hastened(entry: str) -> str:
     return _HOLD.sub(f"  hold: {HOLD}", _LEVEL.sub("level: auto", entry))
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy(source: Path, target: Path) -> None:
+    """Copy a part of the shipped project, without its tests."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         ignored = shutil.ignore_patterns("__pycache__", "molecule", "cases")
@@ -121,7 +126,8 @@ def _ports(fleet: Fleet) -> dict[str, int]:
     return {node.name: node.port for node in fleet.nodes.values()}
 
 
-def _yaml(content: dict[str, Any], comment: str) -> str:
+def as_yaml(content: dict[str, Any], comment: str) -> str:
+    """The content as a YAML file that begins with the comment."""
     # By way of JSON, because YAML's writer would name what occurs twice.
     plain = json.loads(json.dumps(content))
     return f"---\n# {comment}\n" + yaml.safe_dump(plain, sort_keys=False, width=100)

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx
 
@@ -38,10 +38,6 @@ SHOWS_SECONDS = 5.0  #: until a fault shows: a bad release must start first
 END_SECONDS = 300.0  #: for everything but waiting for a person
 CANCEL_SECONDS = 10.0
 POLL = 0.1
-NOTE = (
-    f"in this copy of the catalog a fix must hold for {project_folder.HOLD} only, "
-    "and entries that ship with level approve allow auto"
-)
 SCRIPTED_NOTE = (
     "scripted: this is NO language model but a small server on this machine that follows a script; "
     "the calls, checks and records are the real ones"
@@ -62,9 +58,7 @@ class Wish:
 
 def play(wish: Wish, show: Show, asker: Asker) -> int:
     """Show it all; the exit code. Raises RunnerError, and Ended when somebody ends it."""
-    # What is set for a real runner must not lead the demo to its store or its Prometheus.
-    for name in config.ENVIRONMENT:
-        os.environ.pop(name, None)
+    alone()
     _check(wish)
     with Signals() as signals, ExitStack() as stack:
         try:
@@ -73,6 +67,12 @@ def play(wish: Wish, show: Show, asker: Asker) -> int:
             return _perform(wish, stage, fleet, show, asker)
         finally:
             signals.ignore()
+
+
+def alone() -> None:
+    """What is set for a real runner must not lead the demo to its store or its Prometheus."""
+    for name in config.ENVIRONMENT:
+        os.environ.pop(name, None)
 
 
 def _check(wish: Wish) -> None:
@@ -116,11 +116,11 @@ def _set_up(wish: Wish, folder: Path, stack: ExitStack, signals: Signals) -> tup
     )
     project = Project.load(path)
     stack.callback(project.close)
-    server = _server(project)
-    stack.callback(server.stop)
+    web = server(project)
+    stack.callback(web.stop)
     fleet.start()
     with signals.deferred():
-        return fleet, _start(project, server, path, stack)
+        return fleet, start(project, web, path, stack)
 
 
 def _model(stack: ExitStack) -> str:
@@ -130,7 +130,8 @@ def _model(stack: ExitStack) -> str:
     return stack.enter_context(ModelServer("right")).url
 
 
-def _server(project: Project) -> Server:
+def server(project: Project) -> Server:
+    """The dashboard, not started yet."""
     from runner.cli.metrics import WebMetrics
     from runner.web.app import create_app
     from runner.web.serve import Server
@@ -138,7 +139,8 @@ def _server(project: Project) -> Server:
     return Server(create_app(project, WebMetrics(project.database)), project.config.listen)
 
 
-def _start(project: Project, server: Server, path: Path, stack: ExitStack) -> Stage:
+def start(project: Project, server: Server, path: Path, stack: ExitStack) -> Stage:
+    """Start dashboard and worker; `stack` ends them, and what they have under way."""
     from runner.daemon import Daemon
 
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
@@ -174,7 +176,7 @@ def _perform(wish: Wish, stage: Stage, fleet: Fleet, show: Show, asker: Asker) -
     wish.fault.inject(node)
     data = _broken(wish.fault, node)
     show.tell(Event(kind="broken", at=began, data=data))
-    found = _follow(wish.fault, stage, fleet, show, asker)
+    found = follow(wish.fault.alert, stage, fleet, show, asker)
     _conclude(wish, stage, found, node, began, show)
     if wish.keep:
         _keep(stage, fleet, show)
@@ -200,9 +202,9 @@ def _fleet(wish: Wish, stage: Stage, fleet: Fleet) -> dict[str, Any]:
             for node in fleet.nodes.values()
         ],
         "web": stage.server.url,
-        "folder": _near(stage.path.parent),
+        "folder": near(stage.path.parent),
         "level": str(wish.level),
-        "note": NOTE,
+        "note": project_folder.NOTE,
         "model": SCRIPTED_NOTE if wish.scripted else None,
     }
 
@@ -225,21 +227,36 @@ def _trouble(url: str) -> str:
     return said
 
 
-def _follow(fault: Fault, stage: Stage, fleet: Fleet, show: Show, asker: Asker) -> Bundle:
+class Watched(Protocol):
+    """Processes that must not end by themselves while the demo goes on."""
+
+    def check(self) -> None:
+        """Raise RunnerError when one has."""
+
+
+def follow(
+    alert: str,
+    stage: Stage,
+    fleet: Watched,
+    show: Show,
+    asker: Asker,
+    *,
+    patience: float = END_SECONDS,
+) -> Bundle:
     """Tell what happens until the incident has ended; the incident then."""
     story, began, waited = Story(), time.monotonic(), 0.0
     while True:
         fleet.check()
-        found = _look(stage.project, fault.alert)
+        found = _look(stage.project, alert)
         if found is not None:
             for each in story.news(found[0], stage.drained(), firing=found[1]):
                 show.tell(each)
             if story.state.ended:
                 return found[0]
             if story.state is State.WAITING:
-                waited += asker.wait(stage.project, _near(stage.path), found[0], show)
+                waited += asker.wait(stage.project, near(stage.path), found[0], show)
                 continue
-        _patient(time.monotonic() - began - waited, noticed=found is not None)
+        _patient(time.monotonic() - began - waited, patience, noticed=found is not None)
         time.sleep(POLL)
 
 
@@ -256,11 +273,11 @@ def _look(project: Project, alert: str) -> tuple[Bundle, bool] | None:
         return found, incidents.still_firing(tx, first)
 
 
-def _patient(seconds: float, *, noticed: bool) -> None:
+def _patient(seconds: float, patience: float, *, noticed: bool) -> None:
     if not noticed and seconds > NOTICE_SECONDS:
         raise RunnerError(f"No watch saw the fault within {NOTICE_SECONDS:.0f} seconds")
-    if seconds > END_SECONDS:
-        raise RunnerError(f"The incident did not end within {END_SECONDS / 60:.0f} minutes")
+    if seconds > patience:
+        raise RunnerError(f"The incident did not end within {patience / 60:.0f} minutes")
 
 
 def _conclude(
@@ -269,7 +286,7 @@ def _conclude(
     show.tell(event("node", host=node.name, answer=answered(wish.fault.url(node))))
     if found.incident.state is State.ESCALATED:
         show.tell(event("bundle", text=_letter(wish, stage, found)))
-    show.tell(event("timeline", rows=list(_rows(found, began))))
+    show.tell(event("timeline", rows=list(rows(found, began))))
     show.tell(event("further", lines=_further(wish, stage, found, node)))
 
 
@@ -286,7 +303,7 @@ def _letter(wish: Wish, stage: Stage, found: Bundle) -> str:
     return writer.write(found.transitions[-1], found).text
 
 
-def _rows(found: Bundle, began: datetime) -> Iterator[dict[str, Any]]:
+def rows(found: Bundle, began: datetime) -> Iterator[dict[str, Any]]:
     """Each transition: seconds since the fault, seconds until the next one, state, reason."""
     following = [row.at for row in found.transitions[1:]]
     for number, row in enumerate(found.transitions):
@@ -300,15 +317,15 @@ def _rows(found: Bundle, began: datetime) -> Iterator[dict[str, Any]]:
 
 
 def _further(wish: Wish, stage: Stage, found: Bundle, node: Node) -> list[str]:
-    call = f"runner --config {_near(stage.path)}"
+    call = f"runner --config {near(stage.path)}"
     kept = [run.artifacts for run in found.runs if not run.purpose.check]
-    files = [_near(Path(place)) for place in kept[-1:]] + [_near(node.folder / "log" / "app.log")]
+    files = [near(Path(place)) for place in kept[-1:]] + [near(node.folder / "log" / "app.log")]
     more = [] if wish.keep else ["runner demo --keep   # dashboard and fleet stay until Ctrl-C"]
     show = f"{call} incident show {found.incident.id} --all"
     return [show, f"{call} audit verify", *files, *more]
 
 
-def _near(path: Path) -> str:
+def near(path: Path) -> str:
     """`path` as seen from here, where that is shorter to type."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -153,6 +153,20 @@ class Words:
         if data["model"]:
             self._pair("model", data["model"], "yellow")
 
+    def _on_cluster(self, event: Event) -> None:
+        data = event.data
+        self._section("An etcd cluster on this machine, without root")
+        for node in data["nodes"]:
+            self._pair(node["name"], f"{node['url']}  {node['role']}")
+        self._pair("client", "writes all the time, and remembers what was acknowledged")
+        self._pair("runner", f"{data['web']}  dashboard, worker, watches")
+        self._pair("project", data["folder"])
+        self._pair("level", f"{data['level']}: {_LEVELS[data['level']]}")
+        self._pair("note", data["note"], "dim")
+
+    def _on_step(self, event: Event) -> None:
+        self._pair("step", event.data["reason"])
+
     def _on_broken(self, event: Event) -> None:
         self._since = event.at
         data = event.data
@@ -228,6 +242,8 @@ class Words:
 
     def _on_run(self, event: Event) -> None:
         title = f"Run: {event.data['entry']} on {', '.join(event.data['hosts'])}"
+        if event.data["steps"]:
+            title = f"Run: {event.data['reason']}"
         self._section(title, event)
         self._skipped = 0
 

@@ -61,6 +61,8 @@ class Story:
 
     def _next(self, bundle: Bundle, transition: Transition) -> Iterator[Event]:
         yield from self._flush()
+        if transition.action in ("step", "left_out"):
+            yield Event(kind="step", at=transition.at, data={"reason": transition.reason})
         if transition.action not in list(State):
             return
         self.state = State(transition.action)
@@ -116,7 +118,8 @@ def _approved(bundle: Bundle) -> Told:
 
 def _running(bundle: Bundle) -> Told:
     assert bundle.plan is not None, "what has no plan does not run"
-    yield "run", {"entry": bundle.plan.entry, "hosts": bundle.plan.hosts}
+    plan = bundle.plan
+    yield "run", {"entry": plan.entry, "hosts": plan.hosts, "steps": len(plan.steps)}
 
 
 def _verifying(bundle: Bundle) -> Told:

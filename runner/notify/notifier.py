@@ -30,7 +30,7 @@ CONSOLE = "console"
 #: What the console tells: every end but the ones that nobody has to know of, and acts.
 CONSOLE_ON = (
     *sorted({State.WAITING, *ENDED} - {State.SUPPRESSED}),
-    *("pause", "resume", SUSPECTED, "budget_spent"),
+    *("step", "left_out", "pause", "resume", SUSPECTED, "budget_spent"),
     *("greylist_join", "greylist_leave", "greylist_remind", "spares_empty"),
 )
 FIRST_WAIT = timedelta(seconds=30)  #: doubled by each further failure

@@ -29,7 +29,7 @@ def capacity(case: Case) -> Iterator[Reason]:
     reached, problems = reaches(case)
     yield from problems
     bound = {host for reach in reached if reach.needed is not None for host in reach.touched}
-    asking = [host for host in case.reach if VARIABLE in case.variables.get(host, {})]
+    asking = [host for host in case.affected if VARIABLE in case.variables.get(host, {})]
     if not problems and (loose := [host for host in asking if host not in bound]):
         yield _loose(loose)
     if bound and case.healthy is None:
@@ -47,7 +47,7 @@ def reaches(case: Case) -> tuple[list[GroupReach], list[Reason]]:
     found, problems = [], []
     for name, hosts in sorted(case.groups.items()):
         members = frozenset(hosts)
-        if name in NOT_SERVING or not members & set(case.reach) or _said_by_another(case, name):
+        if name in NOT_SERVING or not members & set(case.affected) or _said_by_another(case, name):
             continue
         minimum, problem = _minimum(case, name, members)
         problems += [problem] if problem else []
@@ -100,7 +100,7 @@ def _minimum(case: Case, group: str, members: frozenset[str]) -> tuple[int | Non
 
 def _reach(case: Case, group: str, members: frozenset[str], minimum: int | None) -> GroupReach:
     health = case.healthy or {}
-    touched = members & set(case.reach)
+    touched = members & set(case.affected)
     sick = {h for h in members if case.healthy is not None and health.get(h) is not True}
     busy = members & case.busy
     grey = members & greylisted(case)

@@ -62,6 +62,9 @@ class Case:
     healthy: Mapping[str, bool | None] | None = None
     busy: frozenset[str] = frozenset()  #: hosts that other runs in flight may be changing
     history: tuple[PastRun, ...] = ()
+    serving: frozenset[str] = frozenset()  #: within reach, but in service all the time
+    #: incident → hosts of the other plans with places that are being carried out now
+    acting: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     incident: int | None = None  #: its own earlier attempts are no reason to cool down
     earned: Reason | None = None  #: what (entry, alert, environment) has earned
     suspicions: tuple[str, ...] = ()  #: text that looks as if it were meant to steer a model
@@ -72,6 +75,11 @@ class Case:
     def reach(self) -> tuple[str, ...]:
         """Every host that the run can touch, sorted, each once."""
         return tuple(sorted({*self.hosts, *self.touched}))
+
+    @property
+    def affected(self) -> tuple[str, ...]:
+        """The hosts within reach whose service the run may take away, sorted."""
+        return tuple(host for host in self.reach if host not in self.serving)
 
 
 #: A rule gives reasons; none means that it grants `auto` and has nothing to say.

@@ -14,7 +14,7 @@ def cooldown(case: Case) -> Iterator[Reason]:
     """The same entry does not run again on the same host too soon."""
     own = case.entry.limits.cooldown
     wanted = case.config.policy.cooldown if own is None else own
-    for host in case.reach:
+    for host in case.affected:
         ages = [
             max(case.now - run.started_at, timedelta())
             for run in case.history

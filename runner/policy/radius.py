@@ -28,7 +28,7 @@ def measure(case: Case) -> BlastRadius:
 
 
 def _domains(case: Case) -> tuple[str, ...]:
-    given = (case.variables.get(host, {}).get(DOMAIN) for host in case.reach)
+    given = (case.variables.get(host, {}).get(DOMAIN) for host in case.affected)
     return tuple(sorted({str(domain) for domain in given if domain is not None}))
 
 
@@ -48,7 +48,7 @@ def max_hosts(case: Case) -> Iterator[Reason]:
 
 def failure_domains(case: Case) -> Iterator[Reason]:
     """Two failure domains at once do not start; an unknown one needs a person."""
-    domains = {host: case.variables.get(host, {}).get(DOMAIN) for host in case.reach}
+    domains = {host: case.variables.get(host, {}).get(DOMAIN) for host in case.affected}
     known = _domains(case)
     if len(known) > 1:
         text = f"The run would touch {len(known)} failure domains at once: {', '.join(known)}."

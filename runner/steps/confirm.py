@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from runner import policy, verify
 from runner.catalog.entry import Entry, VerifyCheck
@@ -19,6 +20,7 @@ from runner.incident import (
     Incident,
     Level,
     Outcome,
+    Plan,
     Purpose,
     Result,
     Run,
@@ -34,36 +36,68 @@ from runner.steps.judge import case_of
 from runner.steps.perform import Job, perform
 from runner.steps.progress import advance, end, escalate, load
 from runner.steps.waiting import for_hosts
-from runner.store import incidents, records, runs
+from runner.store import incidents, records, runs, trail
 
 #: Outcomes that a person must look at even when the trouble is gone.
 _BROKEN = frozenset({Outcome.FAILED, Outcome.UNREACHABLE, Outcome.CANCELLED})
 #: Runs of one attempt whose effect is not verified: nothing can have come of them.
 _NOTHING_RAN = frozenset({Outcome.NO_HOSTS, Outcome.ALL_SKIPPED})
+#: The act in the trail that says what the verification of a step saw, before the next begins.
+STEP = "step"
 
 
-def confirm(project: Project, incident_id: int) -> str:
-    """Verify the newest run: `fixed`, `again`, or `end` when the incident has ended."""
+def confirm(project: Project, incident_id: int, step: int = 1) -> str:
+    """Verify the newest run of a step: `next` step, `again`, `undo`, or `end`."""
     incident = load(project, incident_id)
     if incident.state.ended:
         return "end"
     with project.database.read() as tx:
-        run = [r for r in runs.of_incident(tx, incident_id) if r.purpose is Purpose.REMEDIATION][-1]
+        plan = records.plan_of(tx, incident_id)
+        run = _newest(runs.of_incident(tx, incident_id))
         known = records.verifications_of(tx, incident_id).get(run.id)
-    entry = project.catalog.get(run.entry)
-    verification = known or _verified(project, incident, entry, run)
+    assert plan is not None, "rehearse stores a plan before this step"
+    if run.step < step:  # this step was left out, and the one before it is verified
+        return _after_the_last(project, incident, plan, step, run)
+    verification = known or _verified(project, incident, plan, run)
     with project.database.write() as tx:
         records.put_verification(tx, incident_id, run.id, verification)
-    return _next(project, incident, entry, run, verification)
+        if known is None and step < len(plan.parts):
+            reason = f"{plan.called(step)}{verification.reason}"
+            trail.append(tx, action=STEP, reason=reason, incident=incident_id, detail=_of(run))
+    return _next(project, incident, plan, run, verification)
+
+
+def _newest(found: tuple[Run, ...]) -> Run:
+    return [run for run in found if run.purpose is Purpose.REMEDIATION][-1]
+
+
+def _of(run: Run) -> dict[str, Any]:
+    return {"step": run.step, "run": run.id}
+
+
+def _after_the_last(project: Project, incident: Incident, plan: Plan, step: int, run: Run) -> str:
+    """After a step that was left out: go on, or see whether the whole plan had its effect."""
+    if step < len(plan.parts):
+        return "next"
+    whole = project.catalog.get(plan.entry)
+    with project.database.read() as tx:
+        found = records.verifications_of(tx, incident.id)[run.id]
+    if _applicable(incident, whole):
+        found = _observed(project, incident, whole, run, incident.hosts)
+        with project.database.write() as tx:
+            records.put_verification(tx, incident.id, run.id, found)
+    return _next(project, incident, plan, replace(run, step=step), found)
 
 
 def _next(
-    project: Project, incident: Incident, entry: Entry, run: Run, verification: Verification
+    project: Project, incident: Incident, plan: Plan, run: Run, verification: Verification
 ) -> str:
     if verification.result is Result.FIXED:
         if run.outcome in _BROKEN:
             reason = f"the run ended {run.outcome}, though the checks hold: {verification.reason}"
-            escalate(project, incident.id, reason)
+            escalate(project, incident.id, f"{plan.called(run.step)}{reason}")
+        elif run.step < len(plan.parts):
+            return "next"
         else:
             end(project, incident.id, State.FIXED, verification.reason, run=run.id)
         return "end"
@@ -82,7 +116,8 @@ def _may_repeat(project: Project, incident: Incident, run: Run) -> bool:
     return clean and attempts < project.config.retry.attempts
 
 
-def _verified(project: Project, incident: Incident, entry: Entry, run: Run) -> Verification:
+def _verified(project: Project, incident: Incident, plan: Plan, run: Run) -> Verification:
+    """Whether the step had its effect and, after the last one, the whole plan."""
     if run.outcome in _NOTHING_RAN:
         return Verification(
             result=Result.NOT_FIXED,
@@ -90,17 +125,40 @@ def _verified(project: Project, incident: Incident, entry: Entry, run: Run) -> V
             checks=(),
             at=datetime.now(UTC),
         )
+    part, entry = plan.parts[run.step - 1], project.catalog.get(run.entry)
+    if not plan.steps:
+        return _observed(project, incident, entry, run, part.hosts)
+    own = tuple(check for check in entry.verify.checks if check.alert is None)
+    found = _observed(project, incident, entry, run, part.hosts, checks=own)
+    whole = project.catalog.get(plan.entry)
+    last = run.step == len(plan.steps)
+    if not last or found.result is not Result.FIXED or not _applicable(incident, whole):
+        return found
+    of_all = _observed(project, incident, whole, run, incident.hosts)
+    return replace(of_all, checks=(*found.checks, *of_all.checks))
+
+
+def _observed(
+    project: Project,
+    incident: Incident,
+    entry: Entry,
+    run: Run,
+    hosts: tuple[str, ...],
+    *,
+    checks: tuple[VerifyCheck, ...] | None = None,
+) -> Verification:
+    """What the checks of `entry` see on `hosts`; `checks` are those of them that count."""
     defaults = project.config.verification
-    checks = _applicable(incident, entry)
+    counting = _applicable(incident, entry) if checks is None else checks
     return verify.verify(
-        checks,
-        _sources(project, incident, run),
+        counting,
+        _sources(project, incident, run, hosts),
         within=entry.verify.within or defaults.within,
         hold=defaults.hold if entry.verify.hold is None else entry.verify.hold,
         poll=defaults.poll,
         now=_clock(),
         sleep=project.sleep,
-        lookback=_lookback(project, incident),
+        lookback=_lookback(project, incident) if checks is None else timedelta(),
         cancelled=lambda: load(project, incident.id).cancel_requested,
     )
 
@@ -118,9 +176,11 @@ def _applicable(incident: Incident, entry: Entry) -> tuple[VerifyCheck, ...]:
     return tuple(check for check in entry.verify.checks if check.alert is None)
 
 
-def _sources(project: Project, incident: Incident, run: Run) -> verify.Sources:
+def _sources(
+    project: Project, incident: Incident, run: Run, where: tuple[str, ...]
+) -> verify.Sources:
     prometheus = project.prometheus
-    hosts = _addresses(project.inventory(), run.hosts)
+    hosts = _addresses(project.inventory(), where)
     return verify.Sources(
         alert_cleared=lambda: cleared(project, incident),
         query=prometheus.query if prometheus is not None else None,
@@ -195,12 +255,16 @@ def undo(project: Project, incident_id: int) -> bool:
     if incident.state.ended:
         return False
     with project.database.read() as tx:
-        verification = list(records.verifications_of(tx, incident_id).values())[-1]
+        plan = records.plan_of(tx, incident_id)
+        run = _newest(runs.of_incident(tx, incident_id))
+        verification = records.verifications_of(tx, incident_id)[run.id]
+    assert plan is not None, "rehearse stores a plan before this step"
+    reason = f"{plan.called(run.step)}{verification.reason}"
     entry = project.catalog.get(incident.entry or "")
     if entry.undo is None:
-        return escalate(project, incident_id, verification.reason)
+        return escalate(project, incident_id, reason)
     said = _undo(project, incident, project.catalog.get(entry.undo))
-    return escalate(project, incident_id, f"{verification.reason} {said}")
+    return escalate(project, incident_id, f"{reason} {said}")
 
 
 def _undo(project: Project, incident: Incident, entry: Entry) -> str:

@@ -32,7 +32,7 @@ def judge(project: Project, incident_id: int) -> bool:
     except NotFound as error:
         return escalate(project, incident_id, str(error))
     case = case_of(project, incident, entry)
-    verdict, radius = policy.judge(case), policy.measure(case)
+    verdict, radius = policy.judge(case, policy.rules_for(entry)), policy.measure(case)
     with project.database.write() as tx:
         records.put_verdict(tx, incident_id, verdict)
         radii.put(tx, incident_id, radius)
@@ -77,6 +77,7 @@ def _because(verdict: Verdict) -> str:
 
 
 def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
+    """What policy must know to judge this entry on the incident's hosts, as things are now."""
     inventory, now = project.inventory(), datetime.now(UTC)
     found = scan(entry, project.config.project.roles)
     with project.database.read() as tx:

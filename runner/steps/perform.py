@@ -31,13 +31,14 @@ _POLL = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One run to perform: `attempt` tells it from other runs of the same purpose."""
+    """One run to perform: `attempt` and `step` tell it from other runs of the same purpose."""
 
     incident: int
     purpose: Purpose
     attempt: int
     entry: Entry
-    plan: Plan
+    plan: Plan  #: or the part of it that is this step
+    step: int = 1
     radius: BlastRadius | None = None  #: what must still stay in service when it starts
 
 
@@ -49,7 +50,7 @@ def perform(project: Project, job: Job) -> Run:
     found out, or is `unknown`.
     """
     with project.database.read() as tx:
-        before = runs.find(tx, job.incident, job.purpose, job.attempt)
+        before = runs.find(tx, job.incident, job.purpose, job.attempt, job.step)
     if before is None:
         with project.slots:
             before = _start(project, job)
@@ -67,6 +68,7 @@ def _start(project: Project, job: Job) -> Run:
         incident=job.incident,
         purpose=job.purpose,
         attempt=job.attempt,
+        step=job.step,
         entry=job.entry.id,
         hosts=job.plan.touched,
         plan=job.plan.hash,
@@ -112,7 +114,7 @@ def _still_ours(project: Project, since: datetime) -> None:
 
 def _existing(project: Project, job: Job) -> Run:
     with project.database.read() as tx:
-        found = runs.find(tx, job.incident, job.purpose, job.attempt)
+        found = runs.find(tx, job.incident, job.purpose, job.attempt, job.step)
     assert found is not None
     if found.outcome is None:
         _settle(project, found)
@@ -169,6 +171,18 @@ def _settle(project: Project, run: Run) -> None:
         _write(project, run, release=True, **_never_started())
     else:
         _store(project, run, result)
+
+
+def settle_own(project: Project, incident: int) -> None:
+    """Find out what became of every run of this incident that a crash cut short.
+
+    Otherwise one on hosts that are not chosen again would keep them for good.
+    """
+    with project.database.read() as tx:
+        cut_short = [run for run in runs.locked(tx) if run.incident == incident]
+    for run in cut_short:
+        if run.outcome is None:
+            _settle(project, run)
 
 
 def _never_started() -> dict[str, Any]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from runner import plan as plans
 from runner import policy
 from runner.catalog.entry import Entry
-from runner.errors import Refused, RunnerError
+from runner.errors import Refused, RunnerError, StoreError
 from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run, State
 from runner.project import Project
 from runner.steps.judge import stop_at
 from runner.steps.perform import Job, perform
+from runner.steps.places import judged, options
 from runner.steps.progress import escalate, load, passed
 from runner.steps.waiting import for_hosts
-from runner.store import incidents, records, runs
+from runner.store import incidents, radii, records, runs
 
 #: A rehearsal that a crash cut short may be repeated so often: check mode changes nothing.
 ATTEMPTS = 3
@@ -25,24 +28,72 @@ def rehearse(project: Project, incident_id: int) -> bool:
         return not incident.state.ended
     entry = project.catalog.get(incident.entry or "")
     try:
-        draft = plans.draft(incident, entry, project.catalog, project.inventory())
+        shown = _shown(project, incident, entry)
+    except StoreError:
+        raise
     except RunnerError as error:
         return escalate(project, incident_id, f"no plan can be made: {error}")
-    run = None
-    if entry.rehearsal == "required":
-        run = check(project, incident, entry, draft, Purpose.REHEARSAL)
-    return _conclude(project, incident, entry, draft, run)
+    return _conclude(project, incident, shown)
 
 
-def check(project: Project, incident: Incident, entry: Entry, plan: Plan, purpose: Purpose) -> Run:
+@dataclass(frozen=True)
+class _Shown:
+    """A plan, its rehearsal, and what was passed over for it, a sentence each."""
+
+    draft: Plan
+    run: Run | None
+    passed_over: tuple[str, ...] = ()
+
+
+def _shown(project: Project, incident: Incident, entry: Entry) -> _Shown:
+    """The plan on the first hosts on which its first step can be rehearsed."""
+    inventory = project.inventory()
+    passed_over: list[str] = []
+    ways = options(project, incident, entry)
+    for way in ways:
+        draft = plans.draft(incident, entry, project.catalog, inventory, way.places)
+        first = project.catalog.get(draft.parts[0].entry)
+        if first.rehearsal == "none":
+            return _Shown(draft, None)
+        job = Check(Purpose.REHEARSAL, first, draft.parts[0], option=way.number)
+        run = check(project, incident, job)
+        shown = _Shown(draft, run, tuple(passed_over))
+        if (run.outcome and run.outcome.completed) or way is ways[-1]:
+            break
+        where = ", ".join(draft.parts[0].hosts)
+        passed_over.append(f"{where} is passed over: check mode ended {run.outcome}: {run.reason}")
+    return shown
+
+
+@dataclass(frozen=True)
+class Check:
+    """One step to rehearse. `option` tells apart the hosts that were tried for it."""
+
+    purpose: Purpose
+    entry: Entry
+    plan: Plan
+    step: int = 1
+    option: int = 0
+
+
+def check(project: Project, incident: Incident, wanted: Check) -> Run:
     """The rehearsal's run; repeated when a crash left its end unknown.
 
     Raises Refused when the hosts stay busy.
     """
     run: Run | None = None
     for attempt in range(1, ATTEMPTS + 1):
-        job = Job(incident=incident.id, purpose=purpose, attempt=attempt, entry=entry, plan=plan)
+        job = Job(
+            incident=incident.id,
+            purpose=wanted.purpose,
+            attempt=wanted.option * ATTEMPTS + attempt,
+            step=wanted.step,
+            entry=wanted.entry,
+            plan=wanted.plan,
+        )
         run = for_hosts(project, lambda job=job: perform(project, job))  # type: ignore[misc]
+        if run.hosts != wanted.plan.touched:
+            raise Refused("the inventory changed while it was rehearsed")
         if run.outcome is Outcome.CANCELLED and not load(project, incident.id).cancel_requested:
             continue
         if run.outcome is not Outcome.UNKNOWN:
@@ -55,29 +106,42 @@ def check(project: Project, incident: Incident, entry: Entry, plan: Plan, purpos
     return run
 
 
-def _conclude(
-    project: Project, incident: Incident, entry: Entry, draft: Plan, run: Run | None
-) -> bool:
-    plan = plans.hashed(draft, run.diff_hash if run else "")
-    with project.database.write() as tx:
+def strangers(run: Run, plan: Plan) -> set[str]:
+    """Hosts that the rehearsal touched though the plan does not name them."""
+    return set(run.seen) - set(plan.touched)
+
+
+def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
+    run = shown.run
+    plan = plans.hashed(shown.draft, run.diff_hash if run else "")
+    with project.database.read() as tx:
         before = records.verdict_of(tx, incident.id)
-        assert before is not None, "judge stores a verdict before this step"
-        verdict = policy.judge_rehearsal(
-            before,
-            run.fidelity if run else None,
-            run.outcome if run else None,
-            project.config.policy,
-            entry,
-            strangers=set(run.seen) - set(draft.touched) if run else (),
-        )
+    assert before is not None, "judge stores a verdict before this step"
+    if plan.places:
+        before, radius = judged(project, incident, plan, before)
+    verdict = policy.judge_rehearsal(
+        before,
+        run.fidelity if run else None,
+        run.outcome if run else None,
+        project.config.policy,
+        project.catalog.get(plan.parts[0].entry),
+        strangers=strangers(run, plan.parts[0]) if run else (),
+    )
+    with project.database.write() as tx:
+        if plan.places:
+            radii.put(tx, incident.id, radius)
         records.put_plan(tx, incident.id, plan)
         records.put_verdict(tx, incident.id, verdict)
         moved = incidents.move(
             tx,
             incident.id,
             State.REHEARSED,
-            _said(run),
-            detail={"plan": plan.hash, "outcome": run.outcome if run else None},
+            _said(plan, shown),
+            detail={
+                "plan": plan.hash,
+                "outcome": run.outcome if run else None,
+                "passed_over": list(shown.passed_over),
+            },
             level=verdict.level,
         )
     if not moved:
@@ -87,7 +151,11 @@ def _conclude(
     return True
 
 
-def _said(run: Run | None) -> str:
-    if run is None:
-        return "no rehearsal: the entry's README says why"
-    return f"check mode ended {run.outcome}, fidelity {run.fidelity.share:.0%}: {run.reason}"
+def _said(plan: Plan, shown: _Shown) -> str:
+    over = "".join(f"; {text}" for text in shown.passed_over)
+    if len(plan.steps) > 1:
+        over += f"; steps 2 to {len(plan.steps)} are rehearsed right before they run"
+    if (run := shown.run) is None:
+        return f"no rehearsal: the entry's README says why{over}"
+    ended = f"check mode ended {run.outcome}, fidelity {run.fidelity.share:.0%}: {run.reason}"
+    return f"{plan.called(1)}{ended}{over}"

@@ -19,10 +19,11 @@ from runner.incident import (
     Plan,
     Reason,
     Result,
+    State,
     Verdict,
     Verification,
 )
-from runner.store.tables import decisions, evidence, plans, verdicts, verifications
+from runner.store.tables import decisions, evidence, incidents, plans, verdicts, verifications
 
 
 def put_evidence(tx: sa.Connection, incident: int, items: Sequence[Evidence]) -> None:
@@ -90,15 +91,7 @@ def verdict_of(tx: sa.Connection, incident: int) -> Verdict | None:
 def put_plan(tx: sa.Connection, incident: int, plan: Plan) -> None:
     """Keep the plan that a person is shown and the pre-flight compares."""
     tx.execute(plans.delete().where(plans.c.incident == incident))
-    row = asdict(plan) | {
-        "incident": incident,
-        "hosts": list(plan.hosts),
-        "delegates": list(plan.delegates),
-        "variables": dict(plan.variables),
-        "files": dict(plan.files),
-        "inventory": {host: dict(names) for host, names in plan.inventory.items()},
-    }
-    tx.execute(plans.insert().values(row))
+    tx.execute(plans.insert().values(_plan_row(plan) | {"incident": incident}))
 
 
 def plan_of(tx: sa.Connection, incident: int) -> Plan | None:
@@ -106,13 +99,45 @@ def plan_of(tx: sa.Connection, incident: int) -> Plan | None:
     row = tx.execute(sa.select(plans).where(plans.c.incident == incident)).mappings().first()
     if row is None:
         return None
-    made = {
-        "hosts": tuple(row["hosts"]),
-        "delegates": tuple(row["delegates"]),
-        "files": row["files"] or {},
-        "inventory": row["inventory"] or {},
+    return _plan(_without(row, "incident"))
+
+
+def acting(tx: sa.Connection, besides: int) -> dict[int, Plan]:
+    """The plans that are being carried out now, by incident, without that of `besides`."""
+    states = [State.RUNNING, State.VERIFYING, State.UNDOING]
+    query = (
+        sa.select(plans)
+        .join(incidents, incidents.c.id == plans.c.incident)
+        .where(incidents.c.state.in_(states), incidents.c.id != besides)
+    )
+    rows = tx.execute(query).mappings()
+    return {row["incident"]: _plan(_without(row, "incident")) for row in rows}
+
+
+def _plan_row(plan: Plan) -> dict[str, Any]:
+    return vars(plan) | {
+        "hosts": list(plan.hosts),
+        "delegates": list(plan.delegates),
+        "variables": dict(plan.variables),
+        "files": dict(plan.files),
+        "inventory": {host: dict(names) for host, names in plan.inventory.items()},
+        "places": dict(plan.places),
+        "steps": [_plan_row(step) for step in plan.steps],
     }
-    return Plan(**_without(row, "incident") | made)
+
+
+def _plan(row: dict[str, Any]) -> Plan:
+    return Plan(
+        **row
+        | {
+            "hosts": tuple(row["hosts"]),
+            "delegates": tuple(row["delegates"]),
+            "files": row["files"] or {},
+            "inventory": row["inventory"] or {},
+            "places": row["places"] or {},
+            "steps": tuple(_plan(step) for step in row["steps"] or ()),
+        }
+    )
 
 
 def put_verification(

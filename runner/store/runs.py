@@ -37,12 +37,12 @@ def intend(
 ) -> bool:
     """Write the intent to run and lock every host of `lock`, all or nothing.
 
-    False when this very run (incident, purpose, attempt) was intended before: never start it
-    again. Raises HostsBusy when a host is taken, or when other runs leave too little of a group
-    of `radius`, and WorkerDead when this worker may not start anything any more; the caller's
-    transaction must then be rolled back.
+    False when this very run (incident, purpose, attempt, step) was intended before: never start
+    it again. Raises HostsBusy when a host is taken, or when other runs leave too little of a
+    group of `radius`, and WorkerDead when this worker may not start anything any more; the
+    caller's transaction must then be rolled back.
     """
-    if find(tx, run.incident, run.purpose, run.attempt) is not None:
+    if find(tx, run.incident, run.purpose, run.attempt, run.step) is not None:
         return False
     require_alive(tx, worker)
     if radius is not None:
@@ -113,10 +113,15 @@ def conclude(tx: sa.Connection, run: str, *, release: bool = True, **columns: An
     return True
 
 
-def find(tx: sa.Connection, incident: int, purpose: Purpose, attempt: int) -> Run | None:
-    """The run of this attempt, if it was ever intended."""
+def find(
+    tx: sa.Connection, incident: int, purpose: Purpose, attempt: int, step: int = 1
+) -> Run | None:
+    """The run of this attempt at this step, if it was ever intended."""
     query = sa.select(runs).where(
-        runs.c.incident == incident, runs.c.purpose == purpose, runs.c.attempt == attempt
+        runs.c.incident == incident,
+        runs.c.purpose == purpose,
+        runs.c.attempt == attempt,
+        runs.c.step == step,
     )
     row = tx.execute(query).mappings().first()
     return from_row(row) if row else None
@@ -163,6 +168,7 @@ def _to_row(run: Run) -> dict[str, Any]:
         "incident": run.incident,
         "purpose": run.purpose,
         "attempt": run.attempt,
+        "step": run.step,
         "entry": run.entry,
         "hosts": list(run.hosts),
         "plan": run.plan,
@@ -180,6 +186,7 @@ def from_row(row: Any) -> Run:
         incident=row["incident"],
         purpose=Purpose(row["purpose"]),
         attempt=row["attempt"],
+        step=row["step"],
         entry=row["entry"],
         hosts=tuple(row["hosts"]),
         plan=row["plan"],

@@ -182,6 +182,8 @@ plans = Table(
     Column("hash", String(64), nullable=False),
     Column("files", JSON),
     Column("inventory", JSON),
+    Column("places", JSON),
+    Column("steps", JSON),
 )
 
 #: What the run can touch and what stays meanwhile, as policy saw it with the latest verdict.
@@ -200,6 +202,7 @@ runs = Table(
     Column("incident", Identity, nullable=False),
     Column("purpose", String(16), nullable=False),
     Column("attempt", Integer, nullable=False),
+    Column("step", Integer, nullable=False, server_default="1"),
     Column("entry", String(64), nullable=False),
     Column("hosts", JSON, nullable=False),
     Column("plan", String(64)),
@@ -216,7 +219,7 @@ runs = Table(
     Column("diff_hash", String(64), nullable=False, server_default=""),
     Column("fidelity", JSON),
     Column("seen", JSON),
-    UniqueConstraint("incident", "purpose", "attempt"),
+    UniqueConstraint("incident", "purpose", "attempt", "step"),
     Index("ix_runs_started_at", "started_at"),
     Index("ix_runs_entry", "entry"),
 )

@@ -42,8 +42,10 @@ class EntryDetail(EntrySummary):
 
 def summary(entry: Entry) -> dict[str, Any]:
     """An EntrySummary as plain data."""
-    plain = entry.model_dump(mode="json", include=set(EntrySummary.model_fields) - {"match"})
-    return plain | {"match": [str(matcher) for matcher in entry.match]}
+    plain_fields = set(EntrySummary.model_fields) - {"match", "steps"}
+    plain = entry.model_dump(mode="json", include=plain_fields)
+    texts = {"match": [str(m) for m in entry.match], "steps": [str(s) for s in entry.steps]}
+    return plain | texts
 
 
 def detail(catalog: Catalog, entry: Entry) -> dict[str, Any]:

@@ -41,9 +41,13 @@ def around_steps(point: str) -> None:
     guarded = remediate._guarded
 
     def wrapped(function: Callable[..., Any], incident: int, *args: int) -> Any:
+        # Of a plan's steps the last argument tells which one it is.
+        step = f":{args[-1]}" if args else ""
         at(point, f"before:{function.__name__}")
+        at(point, f"before:{function.__name__}{step}")
         answer = guarded(function, incident, *args)
         at(point, f"after:{function.__name__}")
+        at(point, f"after:{function.__name__}{step}")
         return answer
 
     remediate._guarded = wrapped
@@ -52,21 +56,25 @@ def around_steps(point: str) -> None:
 def around_runs(point: str) -> None:
     """intent, midway, ended and recorded of the rehearsal and of the run."""
     run, write = perform.ansible.run, perform._write
-    purpose = "none"
+    purpose, entry = "none", "none"
+
+    def moment(name: str) -> None:
+        at(point, f"{purpose}:{name}")
+        at(point, f"{purpose}:{name}:{entry}")
 
     def wrapped(request: Any, **options: Any) -> Any:
-        nonlocal purpose
-        purpose = "rehearsal" if request.check else "run"
-        at(point, f"{purpose}:intent")
-        if point == f"{purpose}:midway":
+        nonlocal purpose, entry
+        purpose, entry = "rehearsal" if request.check else "run", request.entry_id
+        moment("intent")
+        if point in (f"{purpose}:midway", f"{purpose}:midway:{entry}"):
             options["on_started"] = lambda pid, group: threading.Timer(0.7, kill).start()
         result = run(request, **options)
-        at(point, f"{purpose}:ended")
+        moment("ended")
         return result
 
     def recorded(*args: Any, **options: Any) -> None:
         write(*args, **options)
-        at(point, f"{purpose}:recorded")
+        moment("recorded")
 
     perform.ansible.run, perform._write = wrapped, recorded  # type: ignore[assignment]
 

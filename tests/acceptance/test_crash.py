@@ -38,14 +38,14 @@ POINTS = tuple(point for chain in CHAINS for point in chain)
 TAKEN_OVER = ("stored", "after:judge", "run:midway", "run:recorded")
 
 
-def work(config: Path, point: str) -> subprocess.CompletedProcess[str]:
+def work(config: Path, point: str, seconds: float = 150) -> subprocess.CompletedProcess[str]:
     """Run a worker until it dies at `point`, or to the incident's end."""
     return subprocess.run(
         [sys.executable, "-m", "tests.acceptance.crash_worker", str(config), point],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=150,
+        timeout=seconds,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )
 

@@ -1,0 +1,63 @@
+"""Plans that act in steps, or for another host: one at a time, each step after those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+from runner.incident import Level, Reason
+from runner.policy.capacity import GREYLIST, VARIABLE
+from runner.policy.case import Case
+
+#: Groups that hold hosts of any kind, so that sharing one says nothing.
+_OF_ANY_KIND = frozenset({"all", "ungrouped", GREYLIST})
+
+
+def one_at_a_time(case: Case) -> Iterator[Reason]:
+    """While a plan with places is carried out in a group, no second one starts there."""
+    for incident, hosts in sorted(case.acting.items()):
+        if shared := together(case.groups, case.reach, hosts):
+            text = f"Incident {incident} is changing {shared} now; one change at a time."
+            yield Reason(rule="one_change", level=Level.REHEARSE, text=text)
+
+
+def together(
+    groups: Mapping[str, tuple[str, ...]], some: Collection[str], others: Collection[str]
+) -> str:
+    """What two sets of hosts have in common, for a person: hosts or a group; empty for nothing."""
+    if both := sorted(set(some) & set(others)):
+        return ", ".join(both)
+    for name, members in sorted(groups.items()):
+        within = set(members)
+        if name not in _OF_ANY_KIND and within & set(some) and within & set(others):
+            return f"group {name}"
+    return ""
+
+
+def one_after_another(cases: tuple[Case, ...], places: Mapping[str, str]) -> tuple[Case, ...]:
+    """Each step's case as it is once the steps before it have done their work.
+
+    A spare that an earlier step brought in serves in every group of the target from then on:
+    had it not been verified there, the later step would not be started.
+    """
+    spare, target = places.get("spare"), places.get("target")
+    if spare is None or target is None:
+        return cases
+    found, joined = [], False
+    for case in cases:
+        found.append(_with(case, spare, target) if joined else case)
+        joined = joined or spare in case.affected
+    return tuple(found)
+
+
+def _with(case: Case, spare: str, target: str) -> Case:
+    groups = {
+        name: (*hosts, spare) if target in hosts and spare not in hosts else hosts
+        for name, hosts in case.groups.items()
+    }
+    own = case.variables.get(spare, {})
+    same = {VARIABLE: case.variables.get(target, {}).get(VARIABLE)}
+    inherited = {name: value for name, value in same.items() if value is not None}
+    variables = {**case.variables, spare: {**inherited, **own}}
+    healthy = case.healthy if case.healthy is None else {**case.healthy, spare: True}
+    return replace(case, groups=groups, variables=variables, healthy=healthy)

@@ -1,0 +1,86 @@
+"""Before a later step of a plan: is it still safe, and what would it do?"""
+
+from __future__ import annotations
+
+from runner import policy
+from runner.errors import RunnerError, StoreError
+from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run
+from runner.places import parts
+from runner.project import Project
+from runner.steps.carry_out import LEFT_OUT, left_out, midway
+from runner.steps.places import held_midway
+from runner.steps.progress import escalate, load
+from runner.steps.rehearse import Check, check, strangers
+from runner.store import records, runs, trail
+
+
+def approach(project: Project, incident_id: int, step: int) -> bool:
+    """Judge and rehearse this step of the plan. What fails here stops the plan for a person.
+
+    A rehearsal before the plan began could not have shown it: what the earlier steps changed
+    was not there.
+    """
+    incident = load(project, incident_id)
+    if incident.state.ended:
+        return False
+    with project.database.read() as tx:
+        plan = records.plan_of(tx, incident_id)
+        begun = runs.find(tx, incident_id, Purpose.REMEDIATION, 1, step)
+        skipped = left_out(tx, incident_id, step)
+    assert plan is not None, "rehearse stores a plan before this step"
+    if begun is not None or skipped:
+        return True
+    try:
+        why = _against(project, incident, plan, step)
+    except StoreError:
+        raise
+    except RunnerError as error:
+        why = str(error)
+    return not why or escalate(project, incident_id, midway(plan, step, why))
+
+
+def _against(project: Project, incident: Incident, plan: Plan, step: int) -> str:
+    """What stands against the step, as a sentence; empty when nothing does."""
+    part = plan.parts[step - 1]
+    entry = project.catalog.get(part.entry)
+    verdict = held_midway(project, incident, plan, step)
+    run = None
+    if entry.rehearsal == "required" and not _too_low(incident, verdict.level):
+        run = check(project, incident, Check(Purpose.REHEARSAL, entry, part, step=step))
+        if run.outcome is Outcome.UNREACHABLE and _may_skip(project, plan, step):
+            _leave_out(project, incident, plan, step, run)
+            return ""
+        settings = project.config.policy
+        verdict = policy.judge_rehearsal(
+            verdict,
+            run.fidelity,
+            run.outcome,
+            settings,
+            entry,
+            strangers=strangers(run, part),
+        )
+    if not _too_low(incident, verdict.level):
+        return ""
+    because = "; ".join(reason.text for reason in verdict.limiting)
+    return f"{because} {run.reason}" if run and not _completed(run) else because
+
+
+def _completed(run: Run) -> bool:
+    return run.outcome is not None and run.outcome.completed
+
+
+def _too_low(incident: Incident, level: Level) -> bool:
+    """Whether the level is not enough to go on: a person's approval is for the whole plan."""
+    needed = Level.AUTO if incident.level is Level.AUTO else Level.APPROVE
+    return level.rank < needed.rank
+
+
+def _may_skip(project: Project, plan: Plan, step: int) -> bool:
+    return parts(project.catalog.get(plan.entry), project.catalog)[step - 1].may_skip
+
+
+def _leave_out(project: Project, incident: Incident, plan: Plan, step: int, run: Run) -> None:
+    reason = f"{plan.called(step)}it is left out, its host cannot be reached: {run.reason}"
+    with project.database.write() as tx:
+        detail = {"step": step, "run": run.id}
+        trail.append(tx, action=LEFT_OUT, reason=reason, incident=incident.id, detail=detail)

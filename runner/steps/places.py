@@ -1,0 +1,98 @@
+"""The steps of a plan as policy judges them, and the hosts that they may act on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from runner import places, policy
+from runner.catalog.entry import Entry
+from runner.catalog.scan import scan
+from runner.evidence.health import health
+from runner.incident import BlastRadius, Decision, Incident, Plan, Verdict
+from runner.inventory import locate as locate_host
+from runner.places import Option
+from runner.project import Project
+from runner.steps.judge import case_of
+from runner.steps.perform import settle_own
+from runner.store import records, runs
+
+
+def options(project: Project, incident: Incident, entry: Entry) -> tuple[Option, ...]:
+    """The ways to fill the places of this entry, best first. Raises Refused for none."""
+    if not entry.placed:
+        return (Option(number=0, places={}),)
+    settle_own(project, incident.id)
+    with project.database.read() as tx:
+        busy = {
+            host for run in runs.locked(tx) for host in run.hosts if run.incident != incident.id
+        }
+    inventory = project.inventory()
+    return places.options(
+        places.parts(entry, project.catalog),
+        incident.hosts[0],
+        inventory,
+        healthy=_health(project),
+        busy=busy,
+    )
+
+
+def judged(
+    project: Project, incident: Incident, plan: Plan, verdict: Verdict
+) -> tuple[Verdict, BlastRadius]:
+    """`verdict` with what policy says of each step, given that those before it did their work;
+    and the blast radius of all steps together."""
+    cases = _cases(project, incident, plan)
+    serving = frozenset.intersection(*(case.serving for case in cases))
+    whole = replace(cases[0], hosts=plan.hosts, touched=plan.touched, serving=serving)
+    return policy.judge_steps(verdict, cases), policy.measure(whole)
+
+
+def case_at(project: Project, incident: Incident, plan: Plan, step: int) -> policy.Case:
+    """The case of one step as things are now; of an ordinary plan it is the only one."""
+    if not plan.places:
+        return case_of(project, incident, project.catalog.get(plan.entry))
+    return _cases(project, incident, plan)[step - 1]
+
+
+def held_midway(project: Project, incident: Incident, plan: Plan, step: int) -> Verdict:
+    """What policy says right before a later step: is it still safe?"""
+    return policy.judge(case_at(project, incident, plan, step), policy.MIDWAY)
+
+
+def _cases(project: Project, incident: Incident, plan: Plan) -> tuple[policy.Case, ...]:
+    with project.database.read() as tx:
+        others = records.acting(tx, incident.id)
+    entries = [project.catalog.get(part.entry) for part in plan.parts]
+    case = case_of(project, incident, entries[0])
+    cases = []
+    for entry, part in zip(entries, plan.parts, strict=True):
+        declared = Decision(decider="runner", entry=entry.id, reason=f"a step of {plan.entry}")
+        cases.append(
+            replace(
+                case,
+                entry=entry,
+                hosts=part.hosts,
+                touched=part.touched,
+                serving=_serving(part, plan.places),
+                decisions=(declared,),
+                unknown_radius=scan(entry, project.config.project.roles).unknown,
+                acting={i: other.touched for i, other in others.items() if other.places},
+            )
+        )
+    return policy.one_after_another(tuple(cases), plan.places)
+
+
+def _serving(part: Plan, where: Mapping[str, str]) -> frozenset[str]:
+    """Hosts that the step uses without taking them out of service: who acts for the target."""
+    acts_for_another = where["target"] in part.delegates
+    return frozenset(part.hosts) if acts_for_another else frozenset()
+
+
+def _health(project: Project) -> Mapping[str, bool | None] | None:
+    inventory = project.inventory()
+    return health(
+        project.prometheus,
+        inventory.hosts,
+        lambda labels: locate_host(labels, "instance", inventory).hosts,
+    )
