@@ -14,6 +14,7 @@ from runner import acts
 from runner.bundle import Bundle
 from runner.daemon import Daemon
 from runner.demo.model_server import ModelServer
+from runner.errors import ConfigError
 from runner.incident import SUSPECTED, Alert, AlertStatus, Level, State
 from runner.model_call import Failure, ModelCall, Round
 from runner.plan import draft
@@ -257,3 +258,21 @@ def test_a_repeated_incident_with_the_same_evidence_asks_nobody_again(start: Sta
     assert found.incident.entry == "mark"
     (call,) = calls(project, again)
     assert (call.round, call.reused, call.requests) == (Round.REUSED, calls(project)[0].id, 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        ({"api_key_file": "none"}, "the secret file cannot be read"),
+        ({"injection": {"patterns": ["("]}}, "is not a regular expression"),
+    ],
+)
+def test_a_model_that_cannot_be_asked_stops_the_start(
+    tmp_path: Path, store_url: str, model: dict[str, Any], why: str
+) -> None:
+    """Invariant 13: a named secret file that is missing stops the start."""
+    settings = {"model": {"name": "m", "base_url": "http://127.0.0.1:9", **model}}
+    project = small.project(small.make(tmp_path, settings=settings), store_url)
+    with pytest.raises(ConfigError, match=why):
+        Daemon(project).start()
+    project.close()
