@@ -73,11 +73,16 @@ class Daemon:
         """Begin to work.
 
         Raises Refused when another process works on this SQLite store, CatalogError and
-        InventoryError when there would be nothing to work with.
+        InventoryError when there would be nothing to work with, ConfigError when the model
+        cannot be asked as it is configured.
         """
         # Read before the first alert, so that its decision does not wait for them.
         self.project.catalog  # noqa: B018
         self.project.inventory()
+        if (model := self.project.config.model) is not None:
+            self.project.model  # noqa: B018
+            for endpoint in filter(None, (model, model.fallback)):
+                endpoint.key()  # a named file that is missing stops the start
         self.project.worker = self._worker.id
         remediate.work_on(self.project)
         self._worker.start()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from runner.decide.ledger import Memory
+from runner.decide.model import _money, estimated
+from runner.decide.prompt import Prompts
+from runner.decide.provider import Reply
 from runner.demo.model_server import ModelServer
 from runner.model_call import Failure, Round
 from tests import decide_lab as lab
@@ -146,3 +151,44 @@ def test_an_answer_that_no_longer_fits_is_not_used_again() -> None:
         decider.decide(lab.question())
         decider.decide(lab.question(choices=lab.question().choices[1:]))
         assert len(server.requests) == 2
+
+
+def test_with_one_call_there_is_no_repair_and_no_evidence() -> None:
+    memory = Memory()
+    with ModelServer("markdown") as server:
+        decider = lab.decider(server.url, memory, budget={"calls_per_incident": 1})
+        opinion = decider.decide(lab.question(), incident=1, probe=lab.read)
+        assert "need_evidence" not in str(server.requests)
+    assert opinion.failure is Failure.INVALID
+    assert [call.requests for call in memory.calls] == [1, 0]
+
+
+def test_a_key_that_cannot_be_read_is_a_failure_and_costs_no_call(tmp_path: Path) -> None:
+    memory = Memory()
+    with ModelServer("right") as server:
+        decider = lab.decider(server.url, memory, api_key_file=tmp_path / "none")
+        opinion = decider.decide(lab.question())
+        assert server.requests == []
+    assert opinion.failure is Failure.UNAVAILABLE
+    assert "the secret file cannot be read" in opinion.reason
+    assert memory.calls[0].requests == 0
+
+
+def test_a_prompt_that_cannot_be_rendered_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "decide_system.md.j2").write_text("{{ labels }}")
+    decider = lab.decider("http://127.0.0.1:9")
+    decider.prompts = Prompts(tmp_path, lambda text: text)
+    assert decider.decide(lab.question()).failure is Failure.UNAVAILABLE
+
+
+def test_money_is_counted_by_tokens_and_estimated_without() -> None:
+    memory = Memory()
+    with ModelServer("right") as server:
+        prices = {"input": 1_000_000, "output": 2_000_000}
+        lab.decider(server.url, memory, prices=prices).decide(lab.question())
+    (call,) = memory.calls
+    assert call.money == call.input_tokens + 2 * call.output_tokens
+    silent = replace(call, input_tokens=0)
+    assert _money(lab.settings(prices=prices), silent, Reply(text="x" * 30)) == (
+        estimated(call.prompt) + 2 * 10
+    )

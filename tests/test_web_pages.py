@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
 from runner.incident import Alert
+from runner.model_call import ModelCall, Round
 from runner.project import Project
+from runner.store import model_calls
 from runner.web import views
 from tests import web_lab as lab
 from tests.real_browser import browser, needs_chromium
@@ -78,6 +80,19 @@ def test_an_incidents_page_tells_all_of_it(
     opened: Project, client: httpx.Client, part: str
 ) -> None:
     assert part in client.get(f"/incidents/{lab.fixed(opened)}").text
+
+
+def test_an_incidents_page_shows_what_a_model_said(opened: Project, client: httpx.Client) -> None:
+    made = lab.fixed(opened)
+    call = ModelCall(
+        incident=made, at=datetime.now(UTC), round=Round.FIRST, provider="openai", model="m",
+        prompt_hash="p", question="q", prompt="Be <brief>.", answer="<script>", requests=1,
+    )  # fmt: skip
+    with opened.database.write() as tx:
+        model_calls.put(tx, call)
+    shown = client.get(f"/incidents/{made}").text
+    assert "openai m, first: answered" in shown and "Be &lt;brief&gt;." in shown
+    assert "<script>" not in shown.partition("Calls of the model")[2].partition("</section>")[0]
 
 
 def test_a_person_answers_on_the_page(opened: Project, client: httpx.Client) -> None:

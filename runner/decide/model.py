@@ -155,20 +155,29 @@ class _Asking:
         try:
             found = self._ask(endpoint, Round.FIRST)
         except _NoAnswer as given:
-            if given.failure is Failure.INVALID:
-                found = self._ask(endpoint, Round.REPAIR, after=given)
-            elif self.settings.fallback is None or given.failure is Failure.BUDGET:
-                raise
-            else:
-                endpoint = self.settings.fallback
-                found = self._ask(endpoint, Round.FALLBACK)
+            found, endpoint = self._second(given)
         if found.probe is not None:
             found = self._with_evidence(endpoint, found.probe)
         return self._opinion(found)
 
+    def _second(self, given: _NoAnswer) -> tuple[Answer, Endpoint]:
+        """After a failure: the repair, or the second model. Raises _NoAnswer."""
+        fallback = self.settings.fallback
+        try:
+            if given.failure is Failure.INVALID:
+                return self._ask(self.settings, Round.REPAIR, after=given), self.settings
+            if fallback is not None and given.failure is not Failure.BUDGET:
+                return self._ask(fallback, Round.FALLBACK), fallback
+        except _NoAnswer as again:
+            # That there is no second call is not why there is no answer.
+            raise (given if again.failure is Failure.BUDGET else again) from None
+        raise given
+
     def _with_evidence(self, endpoint: Endpoint, probe: str) -> Answer:
         assert self.probe is not None, "without a probe nobody is offered to ask for one"
+        started = time.monotonic()
         evidence = (*self.question.evidence, *self.probe(probe))
+        self.until += time.monotonic() - started  # a playbook has deadlines of its own
         self.question = replace(self.question, evidence=evidence, probes=())
         return self._ask(endpoint, Round.EVIDENCE)
 
@@ -276,7 +285,7 @@ class _Asking:
                 output_tokens=reply.output_tokens,
                 money=_money(endpoint, call, reply),
                 seconds=reply.seconds,
-                requests=max(1, requests),
+                requests=0 if reply.failure is Failure.UNAVAILABLE else max(1, requests),
                 finish=brief(reply.finish, 40),
             )
         )

@@ -62,6 +62,7 @@ class Prompts:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=False,
+            auto_reload=False,  # one process keeps to what its hash says
         )
         self._mask = mask
         self._max_evidence = max_evidence
