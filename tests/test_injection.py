@@ -180,8 +180,8 @@ def attempts(server: ModelServer) -> Iterator[Attempt]:
     asker = Asker(shared)
     bases = list(BASES)
     for number, text in enumerate(corpus()):
-        for base in bases[1:]:  # where an attacker gains by another answer
-            yield from _attempts(text, base, "worst", server, asker, shared)
+        gain = bases[1 + number % 2]  # where an attacker gains by another answer
+        yield from _attempts(text, gain, "worst", server, asker, shared)
         yield from _attempts(text, bases[number % len(bases)], "obeys", server, asker, shared)
 
 
