@@ -334,3 +334,15 @@ def test_a_receiver_that_answered_is_free_for_the_next_step(store: Database) -> 
         waiting(store, fingerprint=f"f{number}")
         assert told.step(NOW) == 1
     assert len(sent) == 30
+
+
+def test_whoever_is_told_of_escalations_is_told_of_suspicions(store: Database) -> None:
+    """Invariant 8: a suspected injection pages."""
+    receivers = (
+        config.Receiver(name="pager", url="json://a", on=("escalated",)),
+        config.Receiver(name="chat", url="json://b", on=("fixed",)),
+    )
+    notifier = Notifier(config.Notify(receivers=receivers), store, mask=lambda text: text)
+    assert notifier.subscriptions["pager"] == ("escalated", "suspected")
+    assert notifier.subscriptions["chat"] == ("fixed",)
+    assert "suspected" in notifier.subscriptions["console"]

@@ -94,3 +94,22 @@ def test_it_asks_when_the_alert_is_old_or_from_the_future(age: timedelta, asks: 
 def test_it_names_the_age() -> None:
     text = only(rules.alert_age, case(alert=alert(timedelta(hours=7, minutes=3)))).text
     assert text == "The alert began 7h3m ago, policy.max_alert_age is 6h."
+
+
+def test_a_suspected_injection_needs_a_person() -> None:
+    """Invariant 8: text can make the runner do less."""
+    reason = only(rules.suspicion, case(suspicions=("label note speaks to a model",)))
+    assert reason.level is Level.APPROVE
+    assert reason.text == (
+        "Some text may be meant to steer the model: label note speaks to a model."
+    )
+    assert len(list(rules.suspicion(case(suspicions=("x",) * 100)))) == 5
+
+
+@pytest.mark.parametrize(
+    ("chosen", "asks"), [((), False), (("web1",), False), (("web2",), True), (("web1", "x"), True)]
+)
+def test_it_asks_when_a_decider_chose_other_hosts(chosen: tuple[str, ...], asks: bool) -> None:
+    """Invariant 7: a model does not change the scope."""
+    given = case(decisions=(decision(), decision(decider="model", hosts=chosen)))
+    assert bool(list(rules.scope(given))) is asks

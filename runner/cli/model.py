@@ -34,9 +34,9 @@ def usage(session: Session, days: int) -> None:
         session.screen.table(columns, [_row(day) for day in found])
 
 
-def _row(day: model_calls.Day) -> tuple[object, ...]:
+def _row(day: model_calls.Day) -> tuple[str, ...]:
     mean = f"{day.seconds / day.calls:.1f}s" if day.calls else "-"
+    counts = (day.calls, day.failed, day.reused, day.input_tokens, day.output_tokens)
     return (
-        day.day, f"{day.provider} {day.model}", day.calls, day.failed, day.reused,
-        day.input_tokens, day.output_tokens, f"{day.money:.4f}", mean,
+        str(day.day), f"{day.provider} {day.model}", *map(str, counts), f"{day.money:.4f}", mean
     )  # fmt: skip
