@@ -62,6 +62,14 @@ def test_a_model_that_differs_from_the_rules_needs_a_person(
     assert alone.failures == ("none_of_these was chosen, restart_service is right",)
 
 
+def test_a_miss_of_the_rules_is_one_of_both(tmp_path: Path, server: ModelServer) -> None:
+    server.choose = lambda _: "none_of_these"
+    known = {"expect": NOTHING, "misses": {"rules": "They do not read."}}
+    found = decided(tmp_path, modelled(server.url), decider="both", **known)
+    assert found.wrong and not found.failures
+    assert found.trials[0].level is Level.APPROVE
+
+
 def test_nobody_is_asked_where_nothing_is_eligible(tmp_path: Path, server: ModelServer) -> None:
     labels = {"alertname": "Watchdog", "instance": "web1"}
     found = decided(tmp_path, modelled(server.url), alert={"labels": labels}, expect=NOTHING)

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from runner.cases.file import load
 from runner.cases.run import Answer, rules_alone, run
 from runner.cases.situation import Situation, of
 from runner.catalog.entry import Entry
 from runner.errors import CatalogError, InventoryError
 from runner.incident import Decision, Level
-from tests.case_lab import SHIPPED, case, setting, tried
+from tests.case_lab import SHIPPED, case, setting, tried, write
 
 
 def chooser(entry: str | None, **more: Any) -> Any:
@@ -190,3 +191,10 @@ def test_a_body_needs_one_firing_alert(tmp_path: Path, alerts: Any) -> None:
 def test_an_inventory_that_is_not_there_names_the_case(tmp_path: Path) -> None:
     with pytest.raises(InventoryError, match=r"one\.yml.*is not there"):
         of(case(tmp_path, inventory="nowhere"), setting())
+
+
+def test_an_inventory_that_holds_itself_is_a_sentence(tmp_path: Path) -> None:
+    text = "title: T\nalert: {labels: {alertname: A}}\nexpect: {entry: none_of_these}\n"
+    path = write(tmp_path / "c.yml", text + "inventory: {web1: {a: &b [*b]}}\n")
+    with pytest.raises((InventoryError, CatalogError)):
+        of(load(path), setting())

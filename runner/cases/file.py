@@ -6,7 +6,7 @@ Cases lie in `playbooks/<id>/cases/` and `tests/cases/`, one in a file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -33,6 +33,12 @@ def _titled(value: Any) -> Any:
     return {"": value} if isinstance(value, str) else value
 
 
+#: Spans and moments with which one can reckon: a century, and the time of computers.
+_Span = Annotated[Duration, Field(le=timedelta(days=36_500))]
+_Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1980, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC)),
+]
 Several = Annotated[tuple[Text, ...], BeforeValidator(_list)]
 #: A text, or several by their titles.
 Texts = Annotated[dict[str, Text], BeforeValidator(_titled)]
@@ -43,7 +49,7 @@ class AlertForm(Section):
 
     labels: dict[str, Text]
     annotations: dict[str, Text] = Field(default_factory=dict)
-    age: Duration = timedelta(minutes=2)  #: how long it has fired
+    age: _Span = timedelta(minutes=2)  #: how long it has fired
 
 
 class EvidenceForm(Section):
@@ -60,7 +66,7 @@ class RunForm(Section):
 
     entry: Text
     host: Text
-    ago: Duration
+    ago: _Span
     fixed: bool = True
 
 
@@ -95,7 +101,7 @@ class CaseFile(Section):
     title: Text  #: what happens, in a sentence
     alert: AlertForm | None = None
     webhook: dict[str, Any] | None = None  #: a whole body, with one firing alert
-    at: AwareDatetime | None = None  #: the moment of the decision; freeze windows count then
+    at: _Moment | None = None  #: the moment of the decision; freeze windows count then
     #: a path beside the file, or hosts with their variables and `groups`; else the project's own
     inventory: Text | dict[str, dict[str, Any] | None] | None = None
     evidence: EvidenceForm = EvidenceForm()

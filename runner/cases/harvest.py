@@ -32,7 +32,7 @@ def harvest(bundle: Bundle, inventory: Inventory | None, mask: Callable[[str], s
             f"incident {incident.id} was asked for by {incident.requested_by}: "
             "no decision was made that a case could expect"
         )
-    content: dict[str, Any] = {"title": _title(incident), "alert": _alert(bundle, mask)}
+    content: dict[str, Any] = {"title": mask(_title(incident)), "alert": _alert(bundle, mask)}
     if incident.hosts:
         content["inventory"] = _inventory(inventory, incident.hosts)
     if evidence := _evidence(bundle):

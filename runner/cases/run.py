@@ -73,8 +73,11 @@ class Tried:
 
     @property
     def miss(self) -> str | None:
-        """Why the decider is known to be wrong here."""
-        return self.case.misses.get(self.decider)  # type: ignore[call-overload,no-any-return]
+        """Why the decider is known to be wrong here. With both, the rules' entry goes on."""
+        known = self.case.misses
+        if self.decider == "both":
+            return known.get("both") or known.get("rules")
+        return known.get("model" if self.decider == "model" else "rules")
 
     @property
     def failures(self) -> tuple[str, ...]:

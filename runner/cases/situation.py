@@ -165,7 +165,7 @@ def _inline(hosts: Mapping[str, Mapping[str, Any] | None]) -> Inventory:
         variables[host] = own
     try:
         return parse_inventory(json.dumps({**groups, "_meta": {"hostvars": variables}}))
-    except TypeError:
+    except (TypeError, ValueError, RecursionError):
         raise InventoryError("inventory: a variable is neither text, number nor list") from None
 
 

@@ -10,7 +10,7 @@ from runner.cli.report import age, answer_of, next_commands, title
 from runner.cli.screen import STYLES
 from runner.cli.session import Session
 from runner.errors import NotFound, UsageError
-from runner.incident import Incident, Level, State
+from runner.incident import SUSPECTED, Incident, Level, State
 from runner.store import deliveries, incidents
 from runner.text import brief
 
@@ -136,6 +136,8 @@ def _came_to(found: Bundle) -> Iterator[tuple[str, str]]:
 def _stopped(found: Bundle) -> Iterator[tuple[str, str]]:
     """What people did to it, and how it came to its end."""
     for row in found.transitions:
+        if row.action == SUSPECTED:
+            yield row.action, row.reason
         if row.actor != "runner" and row.action not in ("approved", "denied", "admitted"):
             yield row.action, f"{row.reason} ({row.actor})"
     if found.incident.joined:
