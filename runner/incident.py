@@ -257,7 +257,8 @@ class GroupReach:
     group: str
     size: int  #: hosts of the group
     touched: tuple[str, ...]  #: those that the run can touch, sorted
-    staying: tuple[str, ...]  #: those that stay healthy and in service meanwhile, sorted
+    #: those that stay healthy and in service meanwhile, sorted; empty when nobody needs to know
+    staying: tuple[str, ...]
     needed: int | None = None  #: how many must stay; None when nobody asks for a minimum
     takes: bool = True  #: whether a touched host may be in service; broken ones cannot be taken
     busy: int = 0  #: hosts in other runs

@@ -28,9 +28,12 @@ from runner.incident import (
     Run,
 )
 from runner.store import approvals, history
+from runner.text import brief
 
 #: Groups that are named in the words of a radius, those with a minimum first.
 MOST_GROUPS = 4
+#: Hosts and failure domains that are named in them.
+MOST_NAMED = 5
 _KINDS = {
     "simulated": "simulated",
     "really_ran": "really ran in check mode",
@@ -139,12 +142,17 @@ def _domain(radius: BlastRadius) -> str:
     if not radius.domains:
         return ""
     if any(" " in domain for domain in radius.domains):  # `rack r2` says what it is
-        return ", ".join(radius.domains)
-    return f"failure domain{'s' * (len(radius.domains) > 1)} {', '.join(radius.domains)}"
+        return _some(radius.domains)
+    return f"failure domain{'s' * (len(radius.domains) > 1)} {_some(radius.domains)}"
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(brief(name) for name in names[:MOST_NAMED]) + more
 
 
 def _caveats(radius: BlastRadius, minimum: bool) -> str:
-    also = f"; also acts on {', '.join(radius.delegates)}" if radius.delegates else ""
+    also = f"; also acts on {_some(radius.delegates)}" if radius.delegates else ""
     health = "; nobody could be asked which hosts are healthy"
     unknown = "; not known exactly, see the verdict" if radius.unknown else ""
     return also + (health if minimum and not radius.health else "") + unknown

@@ -206,6 +206,16 @@ def test_a_variable_greylists_a_host_like_the_group() -> None:
     assert list(capacity(group(2, healthy=HEALTHY, variables=variables))) == []
 
 
+def test_the_group_of_everything_is_told_once() -> None:
+    """Invariant 11: its own minimum counts even where another group has the same hosts."""
+    groups = {"all": WEB, "web": WEB}
+    same = group(2, healthy=HEALTHY, groups=groups)
+    assert [reach.group for reach in radius.measure(same).groups] == ["web"]
+    variables: dict[str, Any] = {host: {"runner_min_available": {"all": 3}} for host in WEB}
+    reason = only(capacity, group(0, healthy=HEALTHY, groups=groups, variables=variables))
+    assert reason.text.startswith("Group all would keep 2 of 3 hosts, needs 3")
+
+
 def test_the_radius_is_measured_from_what_the_rules_judge() -> None:
     variables: dict[str, Any] = {
         host: {"runner_min_available": 2, "runner_failure_domain": "r2"} for host in WEB
@@ -227,6 +237,7 @@ HOSTS = tuple(f"n{number}" for number in range(6))
 def fleets(draw: st.DrawFn) -> Case:
     """A plan somewhere in a small fleet of which anything may be down, busy or greylisted."""
     groups = {name: tuple(draw(st.sets(st.sampled_from(HOSTS), max_size=6))) for name in ("a", "b")}
+    groups["all"] = HOSTS
     minimum = st.one_of(st.integers(0, 6), st.integers(0, 100).map(lambda share: f"{share}%"))
     variables: dict[str, dict[str, Any]] = {host: {} for host in HOSTS}
     for name, members in groups.items():
@@ -240,7 +251,7 @@ def fleets(draw: st.DrawFn) -> Case:
         hosts=reach[:1],
         touched=reach,
         variables=variables,
-        groups=groups | {"all": HOSTS, "greylisted": tuple(draw(some))},
+        groups=groups | {"greylisted": tuple(draw(some))},
         healthy={host: draw(st.sampled_from([True, False, None])) for host in HOSTS},
         busy=frozenset(draw(some)),
         config=config(max_hosts=6),
@@ -254,7 +265,7 @@ def test_no_plan_that_leaves_too_few_is_let_through(fleet: Case) -> None:
     through = judge(fleet).level.rank >= Level.APPROVE.rank
     health, touched = fleet.healthy or {}, set(fleet.reach)
     gone = touched | fleet.busy | set(fleet.groups["greylisted"])
-    for name in ("a", "b"):
+    for name in ("a", "b", "all"):
         members = set(fleet.groups[name])
         asked = [fleet.variables[host].get("runner_min_available", {}) for host in members]
         counts = [needed(value[name], len(members)) or 0 for value in asked if name in value]

@@ -47,19 +47,18 @@ def reaches(case: Case) -> tuple[list[GroupReach], list[Reason]]:
     found, problems = [], []
     for name, hosts in sorted(case.groups.items()):
         members = frozenset(hosts)
-        if name in NOT_SERVING or not members & set(case.affected) or _said_by_another(case, name):
+        if name in NOT_SERVING or not members & set(case.affected):
             continue
         minimum, problem = _minimum(case, name, members)
         problems += [problem] if problem else []
         found.append(_reach(case, name, members, minimum))
-    return found, problems
+    return [reach for reach in found if not _said_by_another(reach, found)], problems
 
 
-def _said_by_another(case: Case, name: str) -> bool:
-    """Whether the group `all` is just another name of a group that says what it is."""
-    hosts = set(case.groups[name])
-    named = (set(of) for group, of in case.groups.items() if group not in (*NOT_SERVING, name))
-    return name == EVERYTHING and hosts in named
+def _said_by_another(reach: GroupReach, found: list[GroupReach]) -> bool:
+    """Whether `all` says the same as a group that says what it is: as large, as much needed."""
+    named = [(other.size, other.needed) for other in found if other.group != EVERYTHING]
+    return reach.group == EVERYTHING and (reach.size, reach.needed) in named
 
 
 def greylisted(case: Case) -> frozenset[str]:
@@ -104,11 +103,12 @@ def _reach(case: Case, group: str, members: frozenset[str], minimum: int | None)
     sick = {h for h in members if case.healthy is not None and health.get(h) is not True}
     busy = members & case.busy
     grey = members & greylisted(case)
+    staying = members - touched - sick - busy - grey if minimum is not None else ()
     return GroupReach(
         group=group,
         size=len(members),
         touched=tuple(sorted(touched)),
-        staying=tuple(sorted(members - touched - sick - busy - grey)),
+        staying=tuple(sorted(staying)),
         needed=minimum,
         # What is broken already cannot be taken away.
         takes=any(health.get(host) is not False for host in touched),
