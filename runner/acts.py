@@ -316,6 +316,9 @@ def set_autonomy(
     if not project.config.autonomy.earn:
         raise Refused("autonomy.earn is false in runner.yml, so a record grants and takes nothing")
     project.catalog.get(key.entry)
+    if not all(0 < len(part) <= MAX_TEXT for part in (key.alertname, key.environment)):
+        raise UsageError(f"alert and environment are names of 1 to {MAX_TEXT} characters")
+    key = Key(key.entry, storable(key.alertname), storable(key.environment))
     now = datetime.now(UTC)
     text = storable(reason.strip()[:MAX_TEXT])
     learn.note(project, key, now)  # what it earned by itself is told first

@@ -62,7 +62,7 @@ def test_history_tells_how_it_came_to_its_level(path: Path, opened: Project) -> 
     lab.broken(opened)
     call(path, "autonomy", "set", "mark", "Down", "approve", "--reason", "ok", "--as", "ann")
     text = call(path, "autonomy", "history", "mark", "Down").stdout
-    for part in ("has earned approve", "fixed    incident 1: it ran and was verified",
+    for part in ("stands at approve", "fixed    incident 1: it ran and was verified",
                  "bad      incident 2: the run was verified as not_fixed",
                  "approve  user:ann set it: ok", "approve to rehearse: mark for Down",
                  "rehearse to approve: mark for Down in test is set: ok (user:ann)"):  # fmt: skip
@@ -72,10 +72,20 @@ def test_history_tells_how_it_came_to_its_level(path: Path, opened: Project) -> 
     assert [each["action"] for each in found["trail"]] == ["demoted", "promoted"]
 
 
+def test_history_of_nothing_says_so(path: Path) -> None:
+    result = call(path, "autonomy", "history", "mark", "Other")
+    assert result.exit_code == 0 and "Nothing counted yet" in result.stderr
+
+
+def test_what_no_alert_is_called_is_refused(path: Path) -> None:
+    for name in ("", "x" * 5000):
+        assert call(path, "autonomy", "set", "mark", name, "observe").exit_code == 2
+
+
 def test_set_raises_only_with_a_reason(path: Path, opened: Project) -> None:
     words = ("autonomy", "set", "mark", "Down")
     assert call(path, *words, "auto").exit_code == 2
-    assert "has earned auto" in call(path, *words, "auto", "--reason", "tried").stdout
+    assert "stands at auto" in call(path, *words, "auto", "--reason", "tried").stdout
     assert answered(path, *words, "rehearse", "--hold")["held"] is True
     assert call(path, "autonomy", "set", "nothing", "Down", "observe").exit_code == 5
     assert call(path, *words, "everything").exit_code == 2

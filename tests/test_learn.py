@@ -171,7 +171,7 @@ def test_what_a_person_raised_is_lost_by_one_bad_run_and_forgotten_with_time() -
 def test_the_sentence_says_what_is_missing() -> None:
     found = earned(KEY, trials("fffffbf"), (), rules(), NOW)
     assert found.text == (
-        "service_restart for ServiceDown in production has earned approve in 90d: 6 fixed, "
+        "service_restart for ServiceDown in production stands at approve; in 90d: 6 fixed, "
         "0 confirmed by people, 0 denied, 1 bad. Auto needs 5 verified runs since the last bad "
         "one (has 1) and a lower bound of 50% (has 55%)."
     )

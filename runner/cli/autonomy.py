@@ -83,6 +83,8 @@ def history(session: Session, entry: str, alert: str, environment: str | None) -
         session.answer(found)
         return
     session.screen.line(found.standing.text)
+    if not found.trials and not found.settings:
+        session.note(f"Nothing counted yet for {found.standing.key}.")
     _events(session, [*found.trials, *found.settings])
     session.screen.heading("Changes, as the trail was told")
     for row in found.trail:

@@ -146,7 +146,7 @@ def _in_order(trials: Sequence[Trial], settings: Sequence[Setting]) -> list[Tria
 def _standing(key: Key, replay: _Replay, rules: Autonomy, uplift: Uplift | None) -> Standing:
     level, seen = replay.level, replay.seen
     text = (
-        f"{key} has earned {level} in {write(rules.window)}: {_counted(seen)}. "
+        f"{key} stands at {level}; in {write(rules.window)}: {_counted(seen)}. "
         f"{_sentence(replay.missing())}."
     )
     useless = uplift is not None and uplift.helps is Helps.NO and rules.uplift.required
