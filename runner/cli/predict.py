@@ -30,43 +30,35 @@ SHARES = (
 @click.command(cls=Verb)
 @option("--node", metavar="HOST", help="Only this node.")
 @option("--backtest", is_flag=True, help="Say how good predictions would have been.")
-@option("--csv", "table", envvar="RUNNER_PREDICT_CSV",
-        type=click.File(encoding="utf-8"), metavar="FILE",
+@option("--csv", type=click.File(encoding="utf-8"), metavar="FILE",
         help="Backtest over a table of time, node, signal and value.")  # fmt: skip
-@option(
-    "--from",
-    "start",
-    envvar="RUNNER_PREDICT_FROM",
-    metavar="TIME",
-    help="Backtest over Prometheus from here, ISO 8601.",
-)
-@option(
-    "--to", "end", envvar="RUNNER_PREDICT_TO", metavar="TIME", help="And to here; now if not said."
-)
+@option("--from", "start", metavar="TIME", envvar="RUNNER_PREDICT_FROM",
+        help="Backtest over Prometheus from here, ISO 8601.")  # fmt: skip
+@option("--to", metavar="TIME", help="And to here; now if not said.")
 @option("--failed", multiple=True, metavar="HOST=TIME",
         help="A node that failed then; may be given several times.")  # fmt: skip
 @option("--simulate", type=click.IntRange(0, 2**32 - 1), metavar="SEED",
         help="Backtest over simulated nodes, the same for the same SEED.")  # fmt: skip
 @click.pass_obj
-def predict(session: Session, node: str | None, backtest: bool, table: IO[str] | None,
-            start: str | None, end: str | None, failed: tuple[str, ...],
+def predict(session: Session, node: str | None, backtest: bool, csv: IO[str] | None,
+            start: str | None, to: str | None, failed: tuple[str, ...],
             simulate: int | None) -> int:  # fmt: skip
     """Say which nodes are about to fail; change nothing.
 
     The exit code is 1 when one is in the warning or critical tier. With --backtest the same
     rules and the same greylist run over a history instead, and their figures are printed.
     """
-    sources = [each for each in (table, start, simulate) if each is not None]
+    sources = [each for each in (csv, start, simulate) if each is not None]
     if not backtest:
-        if sources or end or failed:
+        if sources or to or failed:
             raise UsageError("--csv, --from, --to, --failed and --simulate need --backtest")
         return _now(session, node)
     if node is not None or len(sources) != 1:
         raise UsageError("--backtest takes one of --csv, --from and --simulate, and no --node")
-    if start is None and (end or failed):
+    if start is None and (to or failed):
         raise UsageError("--to and --failed go with --from")
     predictions.look_for_extra()
-    _backtest(session, _history(session, table, start, end, failed, simulate))
+    _backtest(session, _history(session, csv, start, to, failed, simulate))
     return 0
 
 
