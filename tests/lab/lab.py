@@ -102,6 +102,10 @@ class Lab:
         """What a command on a host prints, without SSH."""
         return host.run(self.layout, name, *command, check=check, text=text)
 
+    def link(self, name: str) -> str:
+        """What the control namespace knows of its end of a host's cable."""
+        return call("ip", "-n", self.layout.id, "link", "show", "dev", layout.interface(name))
+
     def _network(self) -> None:
         namespace = self.layout.id
         call("ip", "netns", "add", namespace)
