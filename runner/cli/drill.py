@@ -13,7 +13,6 @@ from runner import acts, bundle, drill_report, duration
 from runner.bundle import Bundle
 from runner.cli import Noun, option
 from runner.cli.session import Session, as_option, confirm, person, yes_option
-from runner.cli.stand_in import StandIn
 from runner.drill import NEWEST, VARIABLE, Game, game, led_to
 from runner.errors import Refused, UsageError
 from runner.incident import Incident, Purpose, State
@@ -84,9 +83,7 @@ def run_drill(
     """
     day = GameDay(session, by=person(name), span=span_of(span), approve=approve)
     confirm(session, f"Break {brief(host)} on purpose with {brief(entry)}?", yes=yes)
-    with StandIn(session) as standing_in:
-        played = day.play(entry, host, standing_in)
-    return _conclude(session, [played])
+    return _conclude(session, [day.play(entry, host)])
 
 
 @drill.command("matrix")
@@ -120,14 +117,13 @@ def run_matrix(
     day = GameDay(session, by=person(name), span=span_of(span), approve=approve)
     confirm(session, f"Break {brief(', '.join(hosts))} with {len(chosen)} drills?", yes=yes)
     played: list[Game] = []
-    with StandIn(session) as standing_in:
-        for entry, host in [(entry, host) for entry in chosen for host in hosts]:
-            try:
-                played.append(day.play(entry, host, standing_in))
-            except Refused as error:
-                session.note(f"left out: {entry} on {host}: {error}")
-                continue
-            drill_report.write(played, report)
+    for entry, host in [(entry, host) for entry in chosen for host in hosts]:
+        try:
+            played.append(day.play(entry, host))
+        except Refused as error:
+            session.note(f"left out: {entry} on {host}: {error}")
+            continue
+        drill_report.write(played, report)
     if not played:
         raise Refused("no fault was injected; the lines above say why")
     return _conclude(session, played)
@@ -167,13 +163,16 @@ class GameDay:
     """Faults one after another, each followed to the end of what came of it."""
 
     def __init__(self, session: Session, *, by: str, span: timedelta, approve: bool) -> None:
+        """Raises Refused when nobody works on what alerts will tell."""
+        if not session.is_worked_on():
+            raise Refused("nobody would answer the fault; start `runner serve` first")
         self._session = session
         self._project = session.project
         self._by = by
         self._span = span
         self._approve = approve
 
-    def play(self, entry: str, host: str, standing_in: StandIn) -> Game:
+    def play(self, entry: str, host: str) -> Game:
         """One fault from its injection until the host is quiet again.
 
         Raises Refused when it may not, or did not, begin.
@@ -182,14 +181,14 @@ class GameDay:
             self._project, entry=entry, host=host, span=self._span, by=self._by
         )
         self._say(f"incident {number} injects {entry} on {host}")
-        _wait(lambda: self._bundle(number).incident.state.ended, standing_in)
+        _wait(lambda: self._bundle(number).incident.state.ended)
         injected_at = _injected_at(self._bundle(number))
-        _wait(lambda: self._is_over(host, injected_at), standing_in)
+        _wait(lambda: self._is_over(host, injected_at))
         found = self._led_to(host, injected_at)
         one = game(drill=entry, host=host, injected_at=injected_at, found=found)
         about = f", incident {one.incident}" if one.incident else ""
         self._say(f"{entry} on {host}: {one.result}{about}; the fault ends by itself")
-        _wait(lambda: self._is_quiet(host, injected_at), standing_in)
+        _wait(lambda: self._is_quiet(host, injected_at))
         return one
 
     def _is_over(self, host: str, injected_at: datetime) -> bool:
@@ -236,7 +235,6 @@ def _injected_at(found: Bundle) -> datetime:
     return datetime.fromisoformat(str(run.results["injected_at"]))
 
 
-def _wait(question: Callable[[], bool], standing_in: StandIn) -> None:
+def _wait(question: Callable[[], bool]) -> None:
     while not question():
-        standing_in.step()
         time.sleep(POLL)

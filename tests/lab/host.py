@@ -12,7 +12,7 @@ from tests.lab.layout import Layout
 from tests.lab.shell import LabError, call, inside
 
 _FILES = layout.HERE / "files"  #: copied over what Debian installs
-_BOOT_SECONDS = 60.0  #: a loaded machine is slow to boot
+_BOOT_SECONDS = 240.0  #: a loaded machine is slow to boot
 _MEMORY = 384 * 1024**2
 #: Of every 100 ms: half a processor, so that a saturated host leaves the machine usable.
 _QUOTA, _PERIOD = 50_000, 100_000

@@ -102,6 +102,10 @@ class Lab:
         """What a command on a host prints, without SSH."""
         return host.run(self.layout, name, *command, check=check, text=text)
 
+    def link(self, name: str) -> str:
+        """What the control namespace knows of its end of a host's cable."""
+        return call("ip", "-n", self.layout.id, "link", "show", "dev", layout.interface(name))
+
     def _network(self) -> None:
         namespace = self.layout.id
         call("ip", "netns", "add", namespace)
@@ -244,14 +248,21 @@ def running(
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Lab]:
     """A lab for the time of the block; Ctrl-C, SIGTERM and SIGHUP end it in order too."""
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _interrupt)
+    _on_signal(_interrupt)
     made = Lab(at or layout.default(), hosts, tell)
     try:
         yield made
     finally:
+        _on_signal(signal.SIG_IGN)  # a second Ctrl-C must not cut the clearing up short
         made.close()
+        _on_signal(_interrupt)
+
+
+def _on_signal(act: Callable[..., None] | signal.Handlers) -> None:
+    """What ends a program does this instead; only the main thread may say so."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, act)
 
 
 def _interrupt(*_: object) -> None:

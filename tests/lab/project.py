@@ -24,7 +24,7 @@ MAIN = "from runner.cli import main; main()"
 #: Somebody who may answer questions; the token is good for this lab only.
 PERSON = "ann"
 _COPIED = ("playbooks", "roles", "inventories/lab")
-_START_SECONDS = 60.0
+_START_SECONDS = 240.0
 
 
 def write(lab: Layout, folder: Path, **settings: Any) -> Path:

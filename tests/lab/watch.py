@@ -20,7 +20,7 @@ ALERTMANAGER = "http://127.0.0.1:9093"
 BLACKBOX = "http://127.0.0.1:9115"
 RUNNER = "http://127.0.0.1:9095"
 _CONFIGURATION = layout.HERE / "monitoring"
-_START_SECONDS = 60.0
+_START_SECONDS = 240.0
 
 _COMMANDS = {
     "prometheus-alertmanager": (
