@@ -23,8 +23,14 @@ _MAX_TOKEN = 4096
 @option("--token-file", type=click.Path(path_type=Path, dir_okay=False),
         help="Holds the bearer token that the receiver wants.")  # fmt: skip
 @option("--only", metavar="NAME", multiple=True, help="Only this row; may be given again.")
-@option("--list", "list_rows", is_flag=True, help="List the rows and send nothing.")
-@option("--route", "show_route", is_flag=True,
+@option(
+    "--list",
+    "list_rows",
+    is_flag=True,
+    envvar="RUNNER_SIMULATE_LIST",
+    help="List the rows and send nothing.",
+)
+@option("--route", "show_route", is_flag=True, envvar="RUNNER_SIMULATE_ROUTE",
         help="Print the part of alertmanager.yml to try it with, and send nothing.")  # fmt: skip
 @click.pass_obj
 def simulate(

@@ -30,7 +30,7 @@ from tests.reliability.record import Injected
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 #: Cheap kills of the intake, for "nothing is lost"; and of a runner that runs real plays.
-INTAKE_KILLS, RUN_KILLS = 220, 16
+INTAKE_KILLS, RUN_KILLS = 260, 16
 SENDERS = 3
 ALERTS = 12  #: with a real play each
 HOSTS = ("web1", "web2", "db1")
