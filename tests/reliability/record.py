@@ -79,7 +79,6 @@ def fault(request: pytest.FixtureRequest) -> Iterator[Injected]:
     record = Injected(row=mark.args[0], test=path.as_posix(), whole=page is not None)
     yield record
     request.node.user_properties.append(("fault", vars(record)))
-    assert record.injected > 0, "nothing was injected"
     assert (record.lost, record.twice, record.wrong) == (0, 0, 0), record
 
 
