@@ -24,6 +24,7 @@ HEAD = (
     "|---|---|---|---|---|---|---|---|\n"
 )
 LEAST = 300  #: failures that a whole run injects
+NOT_YET = "not run yet"  #: stands in a row until `make reliability` has run it
 #: What the last run of this process recorded, a list for each row.
 RECORDS: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
@@ -39,6 +40,11 @@ class Injected:
     twice: int = 0
     wrong: int = 0
     seen: Counter[str] = field(default_factory=Counter)
+    whole: bool = False  #: the page is written from this run
+
+    def times(self, whole: int, few: int) -> int:
+        """How often to do something: `few` times where the page is not written from it."""
+        return whole if self.whole else few
 
     def failure(self, times: int = 1) -> None:
         """So many failures were injected."""
@@ -69,10 +75,10 @@ def fault(request: pytest.FixtureRequest) -> Iterator[Injected]:
     mark = request.node.get_closest_marker("fault")
     assert mark is not None, "mark the test with @pytest.mark.fault(ROW)"
     path = Path(inspect.getfile(request.function)).relative_to(ROOT)
-    record = Injected(row=mark.args[0], test=path.as_posix())
+    page = request.config.getoption("--reliability-page")
+    record = Injected(row=mark.args[0], test=path.as_posix(), whole=page is not None)
     yield record
     request.node.user_properties.append(("fault", vars(record)))
-    assert record.injected > 0, "nothing was injected"
     assert (record.lost, record.twice, record.wrong) == (0, 0, 0), record
 
 
@@ -140,10 +146,15 @@ def cells(line: str) -> list[str]:
 def table(old: str = "") -> str:
     """The rows in the order of the matrix, those that were not run as they stood, and sums."""
     stood = {cells(line)[0]: line for line in old.splitlines(keepends=True) if line[:2] == "| "}
-    lines = [_line(key) or stood.get(row.fault, "") for key, row in MATRIX.items()]
-    numbers = [list(map(int, cells(line)[3:7])) for line in lines if line]
+    lines = [_line(key) or stood.get(row.fault) or _not_yet(key) for key, row in MATRIX.items()]
+    numbers = [list(map(int, cells(line)[3:7])) for line in lines]
     sums = " | ".join(str(sum(column)) for column in zip(*numbers, strict=True))
     return HEAD + "".join(lines) + f"| all | | | {sums} | |\n"
+
+
+def _not_yet(key: str) -> str:
+    row = MATRIX[key]
+    return f"| {row.fault} | {row.promised} | {NOT_YET} | 0 | 0 | 0 | 0 | |\n"
 
 
 def _line(key: str) -> str:

@@ -106,6 +106,11 @@ class Clock:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_DONT_RESET": "1",
         }
+        # libfaketime 0.9.10 breaks the sleep of Python 3.11: absolute monotonic deadlines.
+        probe = [sys.executable, "-c", "import time; time.sleep(0.01)"]
+        environment = {**os.environ, **self.environment}
+        if subprocess.run(probe, env=environment, capture_output=True, check=False).returncode:
+            pytest.skip("this libfaketime breaks time.sleep of this Python")
 
     def set(self, offset: str) -> None:
         """From now on the time is `offset` from the real one, as `+2h`."""
@@ -205,18 +210,20 @@ def _later() -> Callable[[], bool]:
 
 # --- a thousand at once --------------------------------------------------------------------
 
-THOUSAND = 1000
+#: So many where the page is written, and so many elsewhere.
+THOUSAND = (1000, 150)
 
 
 @pytest.mark.fault("thousand")
 def test_a_thousand_incidents_at_once(tmp_path: Path, fault: Injected) -> None:
     """Invariants 1 and 14: all are admitted once and end, with a kill in the middle."""
+    many = fault.times(*THOUSAND)
     settings = {**STORE, "level": "observe", "correlation": {"same_host": False}}
     config = small.make(tmp_path, settings=settings)
     project = small.project(config)
     hosts = ("web1", "db1")
-    alerts = [small.alert(host=hosts[n % 2], service=f"shop-{n}") for n in range(THOUSAND)]
-    for begin in range(0, THOUSAND, 100):
+    alerts = [small.alert(host=hosts[n % 2], service=f"shop-{n}") for n in range(many)]
+    for begin in range(0, many, 100):
         small.deliver(project, *alerts[begin : begin + 100])
     with process(config) as worker:
         soon(lambda: ended(project) > 20, "some have ended", 240)
@@ -224,13 +231,13 @@ def test_a_thousand_incidents_at_once(tmp_path: Path, fault: Injected) -> None:
         worker.wait(30)
     fault.failure()
     with process(config):
-        soon(lambda: ended(project) == THOUSAND, "all have ended", 600)
+        soon(lambda: ended(project) == many, "all have ended", 600)
     with project.database.read() as tx:
-        found = incidents.find(tx, limit=2 * THOUSAND)
-    fault.alerts(told=THOUSAND, found=len({one.alert.fingerprint for one in found}))
+        found = incidents.find(tx, limit=2 * many)
+    fault.alerts(told=many, found=len({one.alert.fingerprint for one in found}))
     fault.ended(*(one.state for one in found), broken=True)
     fault.runs(small.runs(tmp_path))
-    assert len(found) == THOUSAND and small.runs(tmp_path) == 0
+    assert len(found) == many and small.runs(tmp_path) == 0
     project.close()
 
 

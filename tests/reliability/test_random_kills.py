@@ -29,10 +29,11 @@ from tests.reliability.record import Injected
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
-#: Cheap kills of the intake, for "nothing is lost"; and of a runner that runs real plays.
-INTAKE_KILLS, RUN_KILLS = 220, 16
+#: Cheap kills of the intake, for "nothing is lost"; and of a runner that runs real plays. The
+#: first number where the page is written.
+INTAKE_KILLS, RUN_KILLS = (260, 40), (16, 6)
 SENDERS = 3
-ALERTS = 12  #: with a real play each
+ALERTS = (12, 5)  #: with a real play each
 HOSTS = ("web1", "web2", "db1")
 ENTRY = {"rehearsal": "none", "limits": {"cooldown": "0s", "timeout": "60s", "max_runs": "1000/1h"}}
 SETTINGS = {
@@ -138,7 +139,7 @@ def test_no_acknowledged_alert_is_lost(tmp_path: Path, fault: Injected) -> None:
     chance = random.Random(20)
     with victim(config) as process:
         with Senders(process.port) as senders:
-            for _ in range(INTAKE_KILLS):
+            for _ in range(fault.times(*INTAKE_KILLS)):
                 process.start()
                 senders.wait(chance.randint(0, 3))
                 time.sleep(chance.uniform(0.0, 0.02))
@@ -149,7 +150,7 @@ def test_no_acknowledged_alert_is_lost(tmp_path: Path, fault: Injected) -> None:
         soon(lambda: waiting(project) == 0, "every delivery is looked at", 240)
         process.kill()
     told = incidents_of(project)
-    assert len(senders.acknowledged) >= INTAKE_KILLS // 4, senders.refused
+    assert len(senders.acknowledged) >= fault.injected // 4, senders.refused
     fault.alerts(len(senders.acknowledged), sum(name in told for name in senders.acknowledged))
     fault.saw("alerts acknowledged", len(senders.acknowledged))
     fault.saw("incidents opened twice", sum(number - 1 for number in told.values()))
@@ -178,22 +179,22 @@ def test_no_playbook_runs_twice(tmp_path: Path, fault: Injected) -> None:
     extra = RAN.format(root=tmp_path)
     config = small.make(tmp_path, settings=SETTINGS, entry=ENTRY, extra=extra)
     chance = random.Random(21)
-    told = [f"shop-{number}" for number in range(ALERTS)]
+    told = [f"shop-{number}" for number in range(fault.times(*ALERTS))]
     with victim(config, "work") as process:
         project = small.project(config)
-        for kill in range(RUN_KILLS):
+        for kill in range(fault.times(*RUN_KILLS)):
             process.start()
-            if kill < ALERTS:
+            if kill < len(told):
                 post(process.port, told[kill], HOSTS[kill % 3])
             time.sleep(chance.uniform(0.1, 2.0))
             process.kill()
             fault.failure()
         process.start()
-        soon(lambda: ended(project) == ALERTS, "every incident ends", 300)
+        soon(lambda: ended(project) == len(told), "every incident ends", 300)
         process.kill()
-    states = [state for state in states_of(project)]
+    states = states_of(project)
     ran = Counter((tmp_path / "ran").read_text().split())
-    fault.alerts(told=ALERTS, found=len(states))
+    fault.alerts(told=len(told), found=len(states))
     fault.runs(*ran.values())
     fault.ended(*states)
     fault.wrong += sum(

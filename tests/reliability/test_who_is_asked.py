@@ -54,7 +54,7 @@ class World:
         daemon.start()
         try:
             small.deliver(self.project, self.alert)
-            found = small.wait(self.project)
+            found = small.wait(self.project, seconds=240)
         finally:
             moments.undo()
             daemon.stop()
@@ -181,7 +181,7 @@ def test_what_was_taken_for_resolved_is_handled_when_told_again(
     world.alertmanager.mode = "pass"
     with working(world.project):
         small.deliver(world.project, world.alert)  # the repeat of the same activation
-        again = small.wait(world.project, 2)
+        again = small.wait(world.project, 2, seconds=240)
     fault.failure()
     fault.alerts(told=1, found=1 if small.runs(world.root) else 0)
     fault.runs(small.runs(world.root))
