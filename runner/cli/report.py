@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from runner import duration
 from runner.bundle import Bundle
 from runner.cli.screen import STYLES, Screen
-from runner.incident import Approval, Fidelity, Incident, Purpose, Run, State, Transition
+from runner.incident import Approval, Fidelity, Incident, Plan, Purpose, Run, State, Transition
 from runner.text import brief
 
 #: Lines of a diff that are shown unless all of it is asked for.
@@ -145,11 +146,22 @@ def show_plan(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
                 ("hosts", ", ".join(plan.hosts)),
                 ("touches also", ", ".join(plan.delegates)),
                 ("variables", variables),
+                *_steps(plan),
                 ("hash", plan.hash),
             ]
         )
     if (run := rehearsal(bundle)) is not None:
         _rehearsal(screen, run, whole=whole)
+
+
+def _steps(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Where the steps of a plan act and what they are; only the first is rehearsed before."""
+    for number, step in enumerate(plan.steps, start=1):
+        variables = " ".join(f"{name}={value}" for name, value in step.variables.items())
+        also = f", for {', '.join(step.delegates)}" if step.delegates else ""
+        later = "" if number == 1 else "; rehearsed right before it runs"
+        text = f"{step.entry} on {', '.join(step.hosts)}{also}: {variables}{later}"
+        yield f"step {number}", text
 
 
 def rehearsal(bundle: Bundle) -> Run | None:
