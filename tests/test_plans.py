@@ -92,7 +92,7 @@ def test_one_person_approves_all_steps_by_one_hash(start: Start, tmp_path: Path)
     project = start(settings={"level": "approve"})
     small.deliver(project, small.alert(host="s1"))
     waiting = small.wait(project, until=small.waiting)
-    assert "steps 2 to 3 are rehearsed right before they run" in waiting.transitions[-2].reason
+    assert "steps 2 to 3 are rehearsed only right before the run" in waiting.transitions[-2].reason
     acts.answer(project, waiting.approvals[0].id, answer="approved", by="user:ann")
     found = ended(project)
     assert found.incident.state is State.FIXED, found.transitions[-1].reason

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from runner import duration
 from runner.bundle import Bundle
 from runner.cli.model_report import show_calls
 from runner.cli.screen import STYLES, Screen
-from runner.incident import Approval, Incident, Purpose, Run, State, Transition
+from runner.incident import Approval, Incident, Plan, Purpose, Run, State, Transition
 from runner.pack import Pack, fidelity_words, kind_words, radius_words
 from runner.text import brief
 
@@ -154,11 +155,22 @@ def show_plan(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
                 ("touches also", ", ".join(plan.delegates)),
                 ("blast radius", radius_words(bundle.radius)),
                 ("variables", variables),
+                *_steps(plan),
                 ("hash", plan.hash),
             ]
         )
     if (run := rehearsal(bundle)) is not None:
         _rehearsal(screen, run, whole=whole)
+
+
+def _steps(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Where the steps of a plan act and what they are; only the first is rehearsed before."""
+    for number, step in enumerate(plan.steps, start=1):
+        variables = " ".join(f"{name}={value}" for name, value in step.variables.items())
+        also = f", for {', '.join(step.delegates)}" if step.delegates else ""
+        later = "" if number == 1 else "; rehearsed right before it runs"
+        text = f"{step.entry} on {', '.join(step.hosts)}{also}: {variables}{later}"
+        yield f"step {number}", text
 
 
 def rehearsal(bundle: Bundle) -> Run | None:

@@ -153,8 +153,9 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
 
 def _said(plan: Plan, shown: _Shown) -> str:
     over = "".join(f"; {text}" for text in shown.passed_over)
-    if len(plan.steps) > 1:
-        over += f"; steps 2 to {len(plan.steps)} are rehearsed right before they run"
+    if (last := len(plan.steps)) > 1:
+        later = "step 2 is" if last == 2 else f"steps 2 to {last} are"
+        over += f"; {later} rehearsed only right before the run"
     if (run := shown.run) is None:
         return f"no rehearsal: the entry's README says why{over}"
     ended = f"check mode ended {run.outcome}, fidelity {run.fidelity.share:.0%}: {run.reason}"

@@ -29,7 +29,7 @@ PLAN_POINTS = (
     "before:confirm:2",
     "after:confirm:2",
 )
-SECONDS = 400
+SECONDS = 900
 
 
 @pytest.mark.parametrize("point", PLAN_POINTS)
