@@ -179,9 +179,11 @@ def test_what_was_taken_for_resolved_is_handled_when_told_again(
     found = world.handled("before:carry_out", lambda: None)
     assert found.incident.state is State.RESOLVED and small.runs(world.root) == 0
     world.alertmanager.mode = "pass"
-    with working(world.project):
-        small.deliver(world.project, world.alert)  # the repeat of the same activation
-        again = small.wait(world.project, 2, seconds=240)
+    project = small.project(world.root / "runner.yml")  # one that was stopped works no more
+    with working(project):
+        small.deliver(project, world.alert)  # the repeat of the same activation
+        again = small.wait(project, 2, seconds=240)
+    project.close()
     fault.failure()
     fault.alerts(told=1, found=1 if small.runs(world.root) else 0)
     fault.runs(small.runs(world.root))
