@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.catalog.entry import Place
@@ -81,6 +81,7 @@ def test_without_a_spare_it_says_what_stood_against_each(
         ways("spare", **changes)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     st.lists(st.sampled_from(get_args(Place)), min_size=1, max_size=4),
     st.sets(st.sampled_from(["s1", "s2", "s3", "s4", "s5"])),
