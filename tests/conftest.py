@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from runner import engine
 from runner.store.database import Database
@@ -15,10 +16,21 @@ from tests.reliability.record import (
     fault,
     pytest_addoption,
     pytest_runtest_logreport,
+    pytest_runtest_makereport,
     pytest_terminal_summary,
 )
 
-__all__ = ["fault", "pytest_addoption", "pytest_runtest_logreport", "pytest_terminal_summary"]
+__all__ = [
+    "fault",
+    "pytest_addoption",
+    "pytest_runtest_logreport",
+    "pytest_runtest_makereport",
+    "pytest_terminal_summary",
+]
+
+# A busy machine is slow at making examples; that says nothing of the code.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ HEAD = (
 )
 LEAST = 300  #: failures that a whole run injects
 NOT_YET = "not run yet"  #: stands in a row until `make reliability` has run it
+OUTCOME = pytest.StashKey[str]()
 #: What the last run of this process recorded, a list for each row.
 RECORDS: dict[str, list[dict[str, Any]]] = defaultdict(list)
 
@@ -79,7 +80,20 @@ def fault(request: pytest.FixtureRequest) -> Iterator[Injected]:
     record = Injected(row=mark.args[0], test=path.as_posix(), whole=page is not None)
     yield record
     request.node.user_properties.append(("fault", vars(record)))
+    if request.node.stash.get(OUTCOME, None) == "passed":
+        assert record.injected, "a test of a fault injects one"
     assert (record.lost, record.twice, record.wrong) == (0, 0, 0), record
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[pytest.TestReport]:
+    """Let the fixture know how its test ended."""
+    report: pytest.TestReport = yield  # type: ignore[misc]
+    if call.when == "call":
+        item.stash[OUTCOME] = report.outcome
+    return report  # type: ignore[return-value]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
