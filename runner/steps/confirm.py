@@ -170,8 +170,9 @@ def _clock() -> Callable[[], datetime]:
 
 
 def _applicable(incident: Incident, entry: Entry) -> tuple[VerifyCheck, ...]:
-    """The entry's checks; a run by hand has no alert that could clear."""
-    if incident.requested_by is None:
+    """The entry's checks. A run by hand has no alert that could clear, and that of a prediction
+    only does so after hours of health: the other checks count."""
+    if incident.requested_by is None and incident.alert.source != "prediction":
         return entry.verify.checks
     return tuple(check for check in entry.verify.checks if check.alert is None)
 
