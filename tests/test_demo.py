@@ -216,7 +216,8 @@ def bundle(*states: State) -> Bundle:
         for number, state in enumerate(states, 1)
     )  # fmt: skip
     return Bundle(
-        incident=incident, evidence=(), decisions=(), verdict=None, plan=None, approvals=(),
+        incident=incident, evidence=(), decisions=(), verdict=None, plan=None, radius=None,
+        approvals=(),
         runs=(), verifications={}, transitions=rows,
     )  # fmt: skip
 

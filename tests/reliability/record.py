@@ -79,7 +79,7 @@ def fault(request: pytest.FixtureRequest) -> Iterator[Injected]:
     page = request.config.getoption("--reliability-page")
     record = Injected(row=mark.args[0], test=path.as_posix(), whole=page is not None)
     yield record
-    request.node.user_properties.append(("fault", vars(record)))
+    request.node.user_properties.append(("fault", vars(record) | {"seen": dict(record.seen)}))
     if request.node.stash.get(OUTCOME, None) == "passed":
         assert record.injected, "a test of a fault injects one"
     assert (record.lost, record.twice, record.wrong) == (0, 0, 0), record
