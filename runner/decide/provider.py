@@ -192,6 +192,7 @@ def request(
 
     def ask() -> None:
         answers.put(_asked(asked, list(messages), client, key))
+        _close(model, endpoint)
 
     client.start()
     threading.Thread(target=ask, name="model-call", daemon=True).start()
@@ -200,6 +201,16 @@ def request(
     except queue.Empty:
         reply = Reply(failure=Failure.TIMEOUT, detail=f"no answer within {timeout:.3g} seconds")
     return replace(reply, seconds=round(time.monotonic() - started, 3))
+
+
+def _close(model: Any, endpoint: Endpoint) -> None:
+    """End the connections of a package that makes a client of its own for each model."""
+    own = {"mistral": ("client",), "ollama": ("_client", "_client")}
+    each = model
+    for name in own.get(endpoint.provider, ()):
+        each = getattr(each, name, None)
+    if each is not None and each is not model:
+        each.close()
 
 
 def _asked(asked: Any, messages: list[Message], client: CappedClient, key: str | None) -> Reply:
