@@ -388,7 +388,7 @@ def test_a_prediction_goes_the_way_of_every_alert_to_a_playbook(
         found = small.wait(world.project, seconds=400)
         assert (found.incident.state, found.incident.entry) == (State.FIXED, "mark"), found
         assert found.incident.hosts == ("n2",) and small.runs(tmp_path, "n2") == 1
-        assert (tmp_path / "marked-n2").read_text() == "critical "
+        assert (tmp_path / "marked-n2").read_text() == "critical \n"
         until(lambda: ("greylist_settle", "n2 is settled: fixed") in world.acts())
         world.metrics.fill["n2"] = 0.4
         until(lambda: world.members() == [])

@@ -193,9 +193,15 @@ def preflight(project: Project, incident_id: int, plan: Plan, step: int = 1) -> 
     if incident.level is not Level.AUTO:
         _let_through(questions, plan, project.config.approval)
     _same_plan(project, incident, plan)
-    if incident.requested_by is None:
+    if incident.requested_by is None and not _begun(plan, step):
         _still_firing(project, incident, firing)
     return _still_room(project, incident, plan, step)
+
+
+def _begun(plan: Plan, step: int) -> bool:
+    """Whether an earlier step already acted on the target: its alert may clear by that alone,
+    and to stop halfway would leave a node that is neither in nor out."""
+    return any(plan.places.get("target") in part.touched for part in plan.parts[: step - 1])
 
 
 def _let_through(questions: tuple[Approval, ...], plan: Plan, settings: Settings) -> None:
