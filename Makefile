@@ -1,7 +1,7 @@
 # The same targets for people and for CI. Everything lands in .venv; nothing else is touched.
 PYTHON ?= python3
 BIN := .venv/bin
-JOBS ?= 2
+JOBS ?= 3
 
 .PHONY: demo test reliability lab lab-test lab-matrix lint fix bench prediction docs lock system lab-system clean
 .DEFAULT_GOAL := help
