@@ -32,6 +32,7 @@ from runner.learn import trial
 from runner.policy import judge
 from runner.project import Project
 from runner.record import Key, Mark
+from runner.steps import judge as judging
 from runner.steps import learn
 from runner.steps.judge import case_of
 from runner.store import (
@@ -287,6 +288,16 @@ def test_every_change_is_told_once(made: Project) -> None:
     ]
     with made.database.read() as tx:
         assert trail.verify(tx).broken is None
+
+
+def test_what_judges_an_incident_is_told_before_it(made: Project) -> None:
+    """Invariant 12: a level that was earned and lost between two looks was still used."""
+    fixed(made)
+    fixed(made)
+    judging.judge(made, opened(made))
+    broken(made)
+    judging.judge(made, opened(made, host="web2"))
+    assert [action for action, *_ in told(made, "promoted", "demoted")] == ["promoted", "demoted"]
 
 
 def test_feedback_counts_at_once_and_is_kept(made: Project) -> None:

@@ -6,6 +6,7 @@ Spares have neither until a playbook brings them in.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,15 @@ class StorageNode:
             return bool(said.json().get("health") == "true")
         except (httpx.HTTPError, ValueError):
             return False
+
+    def members(self) -> dict[str, str]:
+        """Name → voter or learner; a new one is called by its id.  Raises httpx.HTTPError."""
+        said = httpx.post(
+            f"{self.client_url}/v3/cluster/member/list", json={}, timeout=5, trust_env=False
+        ).raise_for_status()
+        return {
+            member.get("name") or member["ID"]: _role(member) for member in said.json()["members"]
+        }
 
 
 class Cluster:
@@ -149,15 +159,11 @@ class Cluster:
         self.control("signal", "KILL", name)
 
     def members(self) -> dict[str, str]:
-        """Name → voter or learner, as a healthy node lists them; a new one is called by its id."""
+        """What a healthy node says; empty while none answers."""
         for node in self.nodes.values():
-            if node.healthy():
-                said = httpx.post(
-                    f"{node.client_url}/v3/cluster/member/list", json={}, timeout=5, trust_env=False
-                ).json()
-                return {
-                    member.get("name") or member["ID"]: _role(member) for member in said["members"]
-                }
+            with contextlib.suppress(httpx.HTTPError):  # one may end between the two questions
+                if node.healthy():
+                    return node.members()
         return {}
 
     def variables(self) -> dict[str, Any]:

@@ -31,6 +31,8 @@ def judge(project: Project, incident_id: int) -> bool:
         entry = project.catalog.get(incident.entry or "")
     except NotFound as error:
         return escalate(project, incident_id, str(error))
+    # What the record grants by now is told before anything is judged by it.
+    learn.note(project, learn.key_of(incident, entry.id), datetime.now(UTC))
     case = case_of(project, incident, entry)
     verdict, radius = policy.judge(case, policy.rules_for(entry)), policy.measure(case)
     with project.database.write() as tx:
