@@ -72,6 +72,24 @@ class StorageNode:
         except (httpx.HTTPError, ValueError):
             return False
 
+    def leads(self) -> bool:
+        """Whether it leads its cluster, as it says itself."""
+        said = self._status()
+        return "leader" in said and bool(said["leader"] == said["header"]["member_id"])
+
+    def size(self) -> int:
+        """The bytes of its database file. Raises KeyError when it does not answer."""
+        return int(self._status()["dbSize"])
+
+    def _status(self) -> dict[str, Any]:
+        """What it says of itself; empty when it does not answer."""
+        url = f"{self.client_url}/v3/maintenance/status"
+        try:
+            said = httpx.post(url, json={}, timeout=2.0, trust_env=False).raise_for_status()
+            return dict(said.json())
+        except (httpx.HTTPError, ValueError):
+            return {}
+
     def members(self) -> dict[str, str]:
         """Name → voter or learner; a new one is called by its id.  Raises httpx.HTTPError."""
         said = httpx.post(

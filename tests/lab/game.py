@@ -38,6 +38,7 @@ class Game:
         self.lab = lab
         self.configuration = configuration
         self.project = project
+        self.patience = PATIENCE
 
     def fault(self, drill: str, host: str) -> datetime:
         """Have a fault injected; when it was."""
@@ -54,11 +55,28 @@ class Game:
                 one = led_to(incidents.find(tx, since=since, limit=200), host, since)
             return self._ended(one.id) if one else None
 
-        return self._soon(ended, f"an incident on {host} since {since}")
+        return self.soon(ended, f"an incident on {host} since {since}")
+
+    def about(self, alert: str, host: str) -> Bundle | None:
+        """The incident of an alert about a host that joined no other one; None before it is."""
+        with self.project.database.read() as tx:
+            mine = [
+                one
+                for one in incidents.find(tx)
+                if one.alert.name == alert
+                and one.alert.labels.get("instance", "").partition(":")[0] == host
+                and one.state is not State.SUPPRESSED
+            ]
+            return bundle.load(tx, min(one.id for one in mine)) if mine else None
+
+    def came_of(self, alert: str, host: str) -> Bundle:
+        """The incident of an alert about a host, at its end."""
+        found = self.soon(lambda: self.about(alert, host), f"an incident of {alert} on {host}")
+        return self.end_of(found.incident.id)
 
     def end_of(self, number: int) -> Bundle:
         """An incident at its end."""
-        return self._soon(lambda: self._ended(number), f"incident {number} ends")
+        return self.soon(lambda: self._ended(number), f"incident {number} ends")
 
     def _ended(self, number: int) -> Bundle | None:
         with self.project.database.read() as tx:
@@ -88,7 +106,7 @@ class Game:
 
     def quiet(self, host: str) -> None:
         """Return when no alert about the host is left."""
-        self._soon(lambda: not self.alerts(host), f"no alert about {host}")
+        self.soon(lambda: not self.alerts(host), f"no alert about {host}")
 
     def runner(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of the runner, in the control namespace."""
@@ -102,8 +120,9 @@ class Game:
             timeout=PATIENCE,
         )
 
-    def _soon(self, question: Callable[[], Any], what: str) -> Any:
-        deadline = time.monotonic() + PATIENCE
+    def soon(self, question: Callable[[], Any], what: str) -> Any:
+        """The first answer that is not nothing; fails with every incident after a long wait."""
+        deadline = time.monotonic() + self.patience
         while not (answer := question()):
             if time.monotonic() > deadline:
                 with self.project.database.read() as tx:
@@ -118,9 +137,15 @@ class Game:
 def playing(lab: Lab, folder: Path) -> Iterator[Game]:
     """A runner that works on the lab, for the time of the block."""
     configuration = projects.write(lab.layout, folder)
-    with projects.serving(lab.layout, configuration):
-        project = Project(config.load(configuration))
-        try:
-            yield Game(lab, configuration, project)
-        finally:
-            project.close()
+    with projects.serving(lab.layout, configuration), knowing(lab, configuration) as game:
+        yield game
+
+
+@contextmanager
+def knowing(lab: Lab, configuration: Path) -> Iterator[Game]:
+    """The project as somebody beside its runner sees it, for the time of the block."""
+    project = Project(config.load(configuration))
+    try:
+        yield Game(lab, configuration, project)
+    finally:
+        project.close()

@@ -40,6 +40,8 @@ lxc.log.file = {folder}/log
 lxc.log.level = WARN
 """
 
+#: Without etcd's own check, because 3.4 takes no new member while a voter is down: the role's
+#: preflight holds instead, and a dead member is replaced by adding first (docs/storage.md).
 _ETCD = """\
 ETCD_NAME={host}
 ETCD_DATA_DIR=/var/lib/etcd/lab
@@ -50,7 +52,7 @@ ETCD_ADVERTISE_CLIENT_URLS=http://{address}:2379
 ETCD_INITIAL_CLUSTER={cluster}
 ETCD_INITIAL_CLUSTER_STATE=new
 ETCD_INITIAL_CLUSTER_TOKEN=lab
-ETCD_STRICT_RECONFIG_CHECK=true
+ETCD_STRICT_RECONFIG_CHECK=false
 """
 
 

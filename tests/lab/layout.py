@@ -21,11 +21,14 @@ ADDRESSES = {
     "store2": "10.77.0.22",
     "store3": "10.77.0.23",
     "store4": "10.77.0.24",
+    "store5": "10.77.0.25",
 }
-#: What is booted when nobody says otherwise. store4 is the machine that replaces another.
+#: What is booted when nobody says otherwise. store4 and store5 are spares.
 DEFAULT = ("web1", "web2", "store1", "store2", "store3")
 #: Members of the etcd cluster at the start.
 MEMBERS = ("store1", "store2", "store3")
+#: Machines with an etcd that is in no cluster: what replaces another.
+SPARES = ("store4", "store5")
 
 
 def is_storage(host: str) -> bool:

@@ -24,6 +24,7 @@ MAIN = "from runner.cli import main; main()"
 #: Somebody who may answer questions; the token is good for this lab only.
 PERSON = "ann"
 _COPIED = ("playbooks", "roles", "inventories/lab")
+LOG = "serve.log"  #: beside runner.yml
 _START_SECONDS = 240.0
 
 
@@ -72,18 +73,9 @@ def hasten(entry: Path) -> None:
 @contextmanager
 def serving(lab: Layout, configuration: Path) -> Iterator[subprocess.Popen[bytes]]:
     """`runner serve` as a process of its own, ready, for the time of the block."""
-    log = configuration.with_name("serve.log")
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command(lab, "-c", str(configuration), "serve"),
-            cwd=configuration.parent,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    process = serve(lab, configuration)
     try:
-        _ready(process, log)
+        _ready(process, configuration.with_name(LOG))
         yield process
     finally:
         process.terminate()
@@ -94,9 +86,22 @@ def serving(lab: Layout, configuration: Path) -> Iterator[subprocess.Popen[bytes
             process.wait()
 
 
-def command(lab: Layout, *arguments: str) -> list[str]:
+def serve(lab: Layout, configuration: Path, program: str = MAIN) -> subprocess.Popen[bytes]:
+    """Start `runner serve`; `program` is the Python that stands for `runner`."""
+    with configuration.with_name(LOG).open("ab") as output:
+        return subprocess.Popen(
+            command(lab, "-c", str(configuration), "serve", program=program),
+            cwd=configuration.parent,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def command(lab: Layout, *arguments: str, program: str = MAIN) -> list[str]:
     """The runner's command line, in the control namespace."""
-    return ["nsenter", f"--net={lab.namespace}", sys.executable, "-c", MAIN, *arguments]
+    return ["nsenter", f"--net={lab.namespace}", sys.executable, "-c", program, *arguments]
 
 
 def environment() -> Mapping[str, str]:

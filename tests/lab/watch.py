@@ -89,11 +89,15 @@ def _answers(url: str) -> bool:
 def watch(lab: Layout, hosts: Sequence[str]) -> None:
     """Write what Prometheus shall look at: these hosts and nothing else."""
     web = [host for host in hosts if not layout.is_storage(host)]
-    members = [host for host in hosts if host in layout.MEMBERS]
     _targets(lab, "node", [_target(host, 9100) for host in hosts])
     _targets(lab, "app", [_target(host, 8080) for host in web])
-    _targets(lab, "etcd", [_target(host, 2379) for host in members])
+    watch_members(lab, [host for host in hosts if host in layout.MEMBERS])
     _targets(lab, "probe", [probe for host in web for probe in _probes(host)])
+
+
+def watch_members(lab: Layout, hosts: Sequence[str]) -> None:
+    """Write which etcd members Prometheus shall look at, as a service discovery would."""
+    _targets(lab, "etcd", [_target(host, 2379) for host in hosts])
 
 
 def _target(host: str, port: int) -> dict[str, object]:

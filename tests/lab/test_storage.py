@@ -1,0 +1,278 @@
+"""Storage nodes on real hosts, with a client that writes throughout: nothing of it is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.incident import State
+from runner.store import nodes, trail
+from tests.lab import crashing, layout, project
+from tests.lab import lab as labs
+from tests.lab.game import Game, knowing
+from tests.lab.storage import Disk, Storage, acted, belong, running, said
+from tests.storage_lab import KILLS
+
+FIVE = (*layout.MEMBERS, *layout.SPARES)
+FOUR = FIVE[:-1]  #: one spare
+#: Any machine comes to this point in the end; nothing is measured by it.
+PATIENCE = 1200.0
+#: A disk of 32 MB fills in a minute, so everything is as fast.
+NODES = {
+    "group": "storage",
+    "spares": "storage_spares",
+    "members": 'up{job="etcd"}',
+    "every": "1s",
+    "window": "45s",
+    "step": "1s",
+    "recent": "3s",
+    "warning_within": "60s",
+    "critical_within": "5s",
+    "signals": [
+        {
+            "name": "wal_fill",
+            "promql": 'max by (instance) (1 - node_filesystem_avail_bytes{mountpoint="/srv/wal"}'
+            ' / node_filesystem_size_bytes{mountpoint="/srv/wal"})',
+            "warning": 0.8,
+            "critical": 0.92,
+            "unit": "of 1",
+        }
+    ],
+    "greylist": {"join_after": "3s", "critical_after": "2s", "leave_after": "30m"},
+}
+
+
+class Stage:
+    """A lab's cluster and what makes a runner of its project."""
+
+    def __init__(self, storage: Storage, configuration: Path, record: Any) -> None:
+        self.storage, self.configuration = storage, configuration
+        self._record = record
+
+    def hold(self, name: str) -> None:
+        """Stop writing: every acknowledged write is there, and never was a voter missing."""
+        self.storage.stop()
+        writer = self.storage.writer
+        self._record("acknowledged", len(writer.acknowledged))
+        self._record("longest_gap", round(writer.longest, 2))
+        print(
+            f"{name}: {len(writer.acknowledged)} writes acknowledged, {writer.refused} tries "
+            f"refused, longest gap {writer.longest:.2f} s, never fewer than "
+            f"{self.storage.fewest} voters"
+        )
+        assert len(writer.acknowledged) > 100
+        assert writer.lost() == []
+        assert self.storage.fewest >= len(layout.MEMBERS)
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest, tmp_path: Path, record_property: Any) -> Iterator[Stage]:
+    """A lab with the storage hosts and the settings of runner.yml that `param` names."""
+    if why := labs.obstacle():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(why)
+    hosts, settings = request.param
+    with running(tmp_path, hosts, **settings) as (storage, configuration):
+        yield Stage(storage, configuration, record_property)
+
+
+@pytest.fixture
+def game(stage: Stage) -> Iterator[Game]:
+    """A runner that works on the stage."""
+    lab = stage.storage.lab
+    with ExitStack() as stack:
+        stack.enter_context(project.serving(lab.layout, stage.configuration))
+        found = stack.enter_context(knowing(lab, stage.configuration))
+        found.patience = PATIENCE
+        yield found
+
+
+def greylist(game: Game) -> dict[str, str]:
+    """Node → the tier that it is held in."""
+    with game.project.database.read() as tx:
+        return {member.node: member.tier for member in nodes.members(tx)}
+
+
+def told(game: Game, action: str) -> list[str]:
+    """The reasons of every transition of this kind."""
+    with game.project.database.read() as tx:
+        return [t.reason for t in trail.walk(tx) if t.action == action]
+
+
+def fill_until_greylisted(game: Game, disk: Disk, name: str) -> float:
+    """Fill a disk slowly, as far as its warning bound at most; how full it is then."""
+    share = 0.3
+    while not greylist(game):
+        disk.fill(share)
+        share = min(share + 0.01, 0.79)
+        time.sleep(1)
+    assert greylist(game) == {name: "warning"}
+    return share
+
+
+@pytest.mark.parametrize("stage", [(FIVE, {"nodes": NODES})], indirect=True, ids=["five"])
+def test_a_failing_node_is_relieved_and_then_replaced(stage: Stage, game: Game) -> None:
+    """Invariant 11: from a filling disk to the greylist, a spare, and the node's replacement."""
+    storage = stage.storage
+    disks = {name: Disk(storage.lab, name) for name in FIVE}
+    storage.lead("store1")
+
+    assert fill_until_greylisted(game, disks["store1"], "store1") < 0.8
+    assert "moves toward its critical bound" in told(game, "greylist_join")[0]
+    added = game.came_of("StorageNodeWarning", "store1")
+    assert added.incident.state is State.FIXED, said(added)
+    assert acted(added) == [("add_storage_node", "store4")]
+    assert storage.voters() == ["store1", "store2", "store3", "store4"]
+    assert greylist(game) == {"store1": "warning"}, "the node stays, in service"
+    assert game.project.inventory().groups["greylisted"] == ("store1",)
+
+    belong(stage.configuration, ("store1", "store2", "store3", "store4"), ("store5",))
+    storage.lead("store1")
+    disks["store1"].fill(0.95)
+    replace(game, stage)
+    assert "greylist_settle" in {*_actions(game)}
+    assert [reason for reason in told(game, "spares_empty") if "no free spare" in reason]
+    stage.hold("degrading")
+
+
+def replace(game: Game, stage: Stage) -> None:
+    """store1 turns critical: it is replaced by store5, and nothing else is changed meanwhile."""
+    storage = stage.storage
+    begun = game.soon(lambda: _running(game), "the replacement runs")
+    second = game.ask("replace_storage_node", "store2", {})
+    assert second.incident.state is State.ESCALATED, said(second)
+    assert acted(second) == []
+    assert f"Incident {begun} is changing group storage now" in said(second)
+    found = game.came_of("StorageNodeCritical", "store1")
+    assert found.incident.id == begun
+    assert found.incident.state is State.FIXED, said(found)
+    assert acted(found) == [
+        ("add_storage_node", "store5"),
+        ("remove_storage_member", "store5"),
+        ("set_aside_storage_node", "store1"),
+    ]
+    assert storage.voters() == ["store2", "store3", "store4", "store5"]
+    assert storage.leader() in storage.voters()
+    assert storage.put_aside("store1")
+
+
+def _running(game: Game) -> int | None:
+    found = game.about("StorageNodeCritical", "store1")
+    ready = found and found.incident.state in (State.RUNNING, State.VERIFYING)
+    return found.incident.id if found and ready else None
+
+
+def _actions(game: Game) -> list[str]:
+    with game.project.database.read() as tx:
+        return [t.action for t in trail.walk(tx)]
+
+
+@pytest.mark.parametrize("stage", [(FOUR, {})], indirect=True, ids=["four"])
+def test_a_dead_host_is_replaced_and_what_would_cost_the_quorum_is_refused(
+    stage: Stage, game: Game
+) -> None:
+    """Invariant 11: added first, removed second; refused with three, with two and with one."""
+    storage = stage.storage
+    healthy_is_not_touched(game, storage)
+    space_is_reclaimed(game, storage)
+
+    storage.power_off("store3")
+    found = game.came_of("etcdMemberDown", "store3")
+    assert found.incident.state is State.FIXED, said(found)
+    assert acted(found) == [
+        ("add_storage_node", "store4"),
+        ("remove_storage_member", "store4"),
+    ], "the third step is left out: the host is off"
+    assert storage.voters() == ["store1", "store2", "store4"]
+    belong(stage.configuration, ("store1", "store2", "store4"), ("store5",))
+
+    nobody_is_replaced_without_a_spare(game, stage)
+    stage.hold("dead host")
+    from_two_to_one_is_refused(game, storage)
+
+
+def healthy_is_not_touched(game: Game, storage: Storage) -> None:
+    """With three voters none is retired, and no member's data is set aside."""
+    for entry, sentence in (
+        ("retire_storage_node", "2 voters would be left, the minimum is 3"),
+        ("set_aside_storage_node", "is still a member of the cluster, so its data stays"),
+    ):
+        found = game.ask(entry, "store1", {})
+        assert found.incident.state is State.ESCALATED, said(found)
+        assert sentence in said(found) and acted(found) == []
+    assert storage.voters() == ["store1", "store2", "store3"]
+
+
+def space_is_reclaimed(game: Game, storage: Storage) -> None:
+    """Old revisions are dropped and their space given back, one member busy at a time."""
+    storage.lead("store2")
+    first = "/srv/first"
+    storage.lab.run("store2", "sh", "-c", f"head -c 400000 /dev/urandom | base64 -w0 > {first}")
+    put = f"for n in 1 2 3 4 5 6; do etcdctl put large < {first} >/dev/null; done"
+    storage.lab.run("store2", "env", "ETCDCTL_API=3", "sh", "-c", put)
+    written = len(storage.writer.acknowledged)
+    game.soon(lambda: len(storage.writer.acknowledged) > written + 200, "many revisions")
+    before = storage.nodes["store2"].size()
+    found = game.ask("reclaim_storage", "store2", {})
+    assert found.incident.state is State.FIXED, said(found)
+    assert [entry for entry, _ in acted(found)] == ["compact_storage", "defragment_storage"]
+    assert storage.nodes["store2"].size() < before
+    assert storage.leader() != "store2", "who is busy does not lead"
+
+
+def nobody_is_replaced_without_a_spare(game: Game, stage: Stage) -> None:
+    """One of three is down, and there is nobody to take its place: that is for a person."""
+    storage = stage.storage
+    storage.power_off("store2")
+    found = game.came_of("etcdMemberDown", "store2")
+    assert found.incident.state is State.ESCALATED, said(found)
+    assert "there is no spare for store2" in said(found)
+    for entry in ("retire_storage_node", "defragment_storage"):
+        asked = game.ask(entry, "store1", {})
+        assert asked.incident.state is State.ESCALATED, said(asked)
+        assert acted(asked) == []
+    assert storage.voters() == ["store1", "store2", "store4"]
+
+
+def from_two_to_one_is_refused(game: Game, storage: Storage) -> None:
+    """etcd itself would go; so a person makes the cluster one of two, and asks for one."""
+    gone = storage.id_of("store2")
+    removed = lambda: storage.etcdctl("store1", "member", "remove", gone, check=False)  # noqa: E731
+    game.soon(removed, "store2 is removed")
+    game.soon(lambda: storage.voters() == ["store1", "store4"], "two voters")
+    asked = game.ask("retire_storage_node", "store1", {})
+    assert asked.incident.state is State.ESCALATED, said(asked)
+    assert acted(asked) == []
+    assert storage.voters() == ["store1", "store4"]
+
+
+@pytest.mark.parametrize("stage", [(FOUR, {"nodes": NODES})], indirect=True, ids=["four"])
+def test_a_runner_that_is_killed_at_every_step_finishes_the_replacement(stage: Stage) -> None:
+    """Invariants 1 and 2: `kill -9` nine times within one replacement of a node that lives."""
+    storage, configuration = stage.storage, stage.configuration
+    lab = storage.lab
+    disks = {name: Disk(lab, name) for name in FOUR}
+    storage.lead("store1")
+    disks["store1"].fill(0.95)
+    for point in KILLS:
+        runner = project.serve(lab.layout, configuration, crashing.program(point))
+        assert runner.wait(PATIENCE) == -signal.SIGKILL, point
+    with (
+        project.serving(lab.layout, configuration),
+        knowing(lab, configuration) as game,
+    ):
+        game.patience = PATIENCE
+        found = game.came_of("StorageNodeCritical", "store1")
+    assert found.incident.state is State.FIXED, said(found)
+    steps = [(t.action, t.reason) for t in found.transitions]
+    assert len(steps) == len(set(steps)), steps
+    assert all(run.outcome for run in found.runs)
+    assert storage.voters() == ["store2", "store3", "store4"]
+    assert storage.put_aside("store1")
+    stage.hold("killed runner")
