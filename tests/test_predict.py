@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runner import predict
+from runner import config, predict
 from runner.admit import Inbox
 from runner.daemon import Daemon
 from runner.errors import ConfigError, NotFound, Refused, RemoteError, StoreError, UsageError
@@ -21,10 +21,12 @@ from runner.incident import Incident, State
 from runner.intake.payload import parse
 from runner.inventory import Inventory
 from runner.inventory import parse as parse_inventory
+from runner.notify import Notifier
 from runner.project import Project
 from runner.store import incidents, nodes, trail
 from tests import small_project as small
 from tests.execute_lab import needs_ansible
+from tests.notify_servers import web
 
 pytestmark = pytest.mark.store
 
@@ -311,6 +313,42 @@ def test_the_last_spare_being_gone_pages_once(world: World) -> None:
     world.metrics.serving -= {"s2"}
     world.rounds(2)
     assert world.acts()[-1] == ("spares_back", "group spares has spares again: 1 free: s2")
+
+
+# apprise's mail module imports pgpy, or stands in for it, with a module that Python 3.13 drops.
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+def test_receivers_are_told_of_the_greylist_and_of_the_last_spare(world: World) -> None:
+    """Each a message of its own: who joined, again at each interval, and that no spare is left."""
+    with web() as site:
+        receiver = config.Receiver(name="chat", url=f"json://{site.address}")
+        notify = config.Notify(console=False, receivers=(receiver,))
+        told = Notifier(notify, world.project.database, "lab", mask=str)
+
+        def news() -> list[str]:
+            told.step(world.now)
+            found = [f"{body['title']}: {body['message']}" for body in site.bodies]
+            site.bodies.clear()
+            return found
+
+        world.rounds(2)
+        assert news() == []
+        world.metrics.fill["n2"] = 0.85
+        world.rounds(5)
+        (joined,) = news()
+        assert "[runner] greylist_join" in joined and "n2 is in the warning tier" in joined
+        hour: list[list[str]] = []
+        for _ in range(8):
+            world.rounds(1)
+            hour.append(news())
+        assert [len(found) for found in hour] == [0, 0, 0, 1, 0, 0, 0, 1], "every hour"
+        assert "[runner] greylist_remind" in hour[3][0] and "n2" in hour[3][0]
+        predict.settle(world.project, "n2", by="user:ann", reason="disk ordered", now=world.now)
+        world.metrics.serving |= {"s1", "s2"}
+        world.rounds(1)
+        (page,) = news()
+        assert "[runner] spares_empty" in page and "group spares has no free spare" in page
+        world.rounds(8)
+        assert news() == [], "one page, and no reminder of what is settled"
 
 
 def test_a_spare_is_looked_at_once_it_serves(world: World) -> None:

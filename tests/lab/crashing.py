@@ -1,4 +1,4 @@
-"""A `runner` that ends itself with SIGKILL at a named point; see tests/acceptance/crash_worker.py."""
+"""A `runner` that ends itself with SIGKILL at a point; see tests/acceptance/crash_worker.py."""
 
 from __future__ import annotations
 
