@@ -242,6 +242,7 @@ def follow(
     asker: Asker,
     *,
     patience: float = END_SECONDS,
+    notice: float = NOTICE_SECONDS,
 ) -> Bundle:
     """Tell what happens until the incident has ended; the incident then."""
     story, began, waited = Story(), time.monotonic(), 0.0
@@ -256,7 +257,11 @@ def follow(
             if story.state is State.WAITING:
                 waited += asker.wait(stage.project, near(stage.path), found[0], show)
                 continue
-        _patient(time.monotonic() - began - waited, patience, noticed=found is not None)
+        seconds = time.monotonic() - began - waited
+        if found is None and seconds > notice:
+            raise RunnerError(f"Nothing told of the fault within {notice:.0f} seconds")
+        if seconds > patience:
+            raise RunnerError(f"The incident did not end within {patience / 60:.0f} minutes")
         time.sleep(POLL)
 
 
@@ -271,13 +276,6 @@ def _look(project: Project, alert: str) -> tuple[Bundle, bool] | None:
         transitions = trail.of_incident(tx, first)
         found = replace(bundle.load(tx, first), transitions=transitions)
         return found, incidents.still_firing(tx, first)
-
-
-def _patient(seconds: float, patience: float, *, noticed: bool) -> None:
-    if not noticed and seconds > NOTICE_SECONDS:
-        raise RunnerError(f"No watch saw the fault within {NOTICE_SECONDS:.0f} seconds")
-    if seconds > patience:
-        raise RunnerError(f"The incident did not end within {patience / 60:.0f} minutes")
 
 
 def _conclude(

@@ -177,7 +177,8 @@ class Words:
     def _on_alert(self, event: Event) -> None:
         alert = event.data["alert"]
         self._section(f"Alert {alert.name}", event)
-        self._pair("told by", f"a {alert.source}: {alert.annotations.get('seen', '')}")
+        seen = alert.annotations.get("seen") or alert.annotations.get("description", "")
+        self._pair("told by", f"a {alert.source}: {seen}")
         labels = {name: value for name, value in alert.labels.items() if name != "alertname"}
         self._pair("labels", " ".join(f"{k}={brief(v)}" for k, v in sorted(labels.items())))
 

@@ -1,9 +1,9 @@
-"""`runner demo storage`: a node of an etcd cluster dies and is replaced while a client writes."""
+"""`runner demo storage`: a node of an etcd cluster fails and is replaced while a client writes."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,8 +29,12 @@ from runner.project import Project
 HOST = "s1"
 #: Six Ansible runs; on an idle machine they take half a minute.
 END_SECONDS = 900.0
+#: Until a trend shows, on a machine that does a lot besides.
+SIGNS_SECONDS = 300.0
 ALERT = "etcdMembersDown"
-#: Where the alert leads, and what that is made of.
+WARNING, CRITICAL = "StorageNodeWarning", "StorageNodeCritical"
+GREYLIST = "inventories/example/greylist.py"
+#: Where the alerts lead, and what that is made of.
 ENTRIES = (
     "replace_storage_node",
     "retire_storage_node",
@@ -47,6 +51,7 @@ class Wish:
     level: Level
     folder: Path
     port: int | None
+    degrading: bool = False  #: whether the node shows signs first, instead of dying at once
 
 
 def play(wish: Wish, show: Show, asker: Asker) -> int:
@@ -59,17 +64,33 @@ def play(wish: Wish, show: Show, asker: Asker) -> int:
             cluster = Cluster(place / "cluster")
             stack.callback(cluster.stop)
             cluster.start()
+            port = free_ports(1)[0]
+            metrics = _metrics(place, cluster, port, stack) if wish.degrading else None
             monitor = stack.enter_context(watched(cluster))
-            path = furnish(place, cluster, monitor, wish)
+            path = furnish(place, cluster, monitor, wish, metrics)
             project = Project.load(path)
             stack.callback(project.close)
             web = server(project)
             stack.callback(web.stop)
             with signals.deferred():
                 stage = start(project, web, path, stack)
+            show.tell(event("cluster", **_cluster(wish, stage, cluster)))
+            if wish.degrading:
+                return _degrade(wish, stage, cluster, port, show, asker)
             return _perform(wish, stage, cluster, show, asker)
         finally:
             signals.ignore()
+
+
+def _metrics(place: Path, cluster: Cluster, port: int, stack: ExitStack) -> str:
+    """The URL of a Prometheus that scrapes `port`, where nothing answers yet."""
+    from runner import predict
+    from runner.demo import degrading
+
+    predict.look_for_extra()
+    return stack.enter_context(
+        degrading.prometheus(place / "prometheus", port, tuple(cluster.nodes))
+    )
 
 
 @contextmanager
@@ -96,24 +117,54 @@ def watched(cluster: Cluster) -> Iterator[str]:
         monitor.server_close()
 
 
-def furnish(place: Path, cluster: Cluster, monitor: str, wish: Wish) -> Path:
-    """Copy the storage catalog, write inventory and runner.yml; the path of the latter."""
+def furnish(
+    place: Path, cluster: Cluster, monitor: str, wish: Wish, metrics: str | None = None
+) -> Path:
+    """Copy the storage catalog, write inventory and runner.yml; the path of the latter.
+
+    `metrics` is the URL of a Prometheus that nodes are predicted from.
+    """
     for name in (*(f"playbooks/{entry}" for entry in ENTRIES), "roles/etcd_member", "ansible.cfg"):
         project_folder.copy(shipped() / name, place / name)
     for entry in sorted(place.glob("playbooks/*/entry.yml")):
         entry.write_text(project_folder.hastened(entry.read_text()))
-    hosts = place / "inventories/demo/hosts.yml"
-    hosts.parent.mkdir(parents=True)
-    hosts.write_text(project_folder.as_yaml(inventory(cluster), "This demo's cluster."))
+    belong(place, cluster, cluster.voters)
     path = place / "runner.yml"
     content = settings(cluster, monitor, wish)
+    if metrics is not None:
+        content |= _predicted(place, metrics)
     path.write_text(project_folder.as_yaml(content, "Written by `runner demo storage`."))
     return path
 
 
-def inventory(cluster: Cluster, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The cluster as an Ansible inventory: members and spares as two groups."""
-    names = {"storage": cluster.voters, "storage_spares": cluster.spares}
+def _predicted(place: Path, metrics: str) -> dict[str, Any]:
+    """What runner.yml needs for predictions; every playbook sees who is greylisted."""
+    from runner.demo import degrading
+
+    script = place / "inventories/demo/greylist.py"
+    project_folder.copy(shipped() / GREYLIST, script)
+    script.chmod(0o755)
+    return {"prometheus": {"url": metrics}, "nodes": degrading.settings("storage")}
+
+
+def belong(place: Path, cluster: Cluster, members: Collection[str]) -> None:
+    """Write down who is a storage node; everybody else is a spare."""
+    hosts = place / "inventories/demo/hosts.yml"
+    hosts.parent.mkdir(parents=True, exist_ok=True)
+    content = inventory(cluster, members=members)
+    hosts.write_text(project_folder.as_yaml(content, "This demo's cluster."))
+
+
+def inventory(
+    cluster: Cluster,
+    more: Mapping[str, Any] | None = None,
+    *,
+    members: Collection[str] | None = None,
+) -> dict[str, Any]:
+    """The cluster as an Ansible inventory: members, at first its voters, and spares."""
+    storage = cluster.voters if members is None else members
+    spares = [name for name in cluster.nodes if name not in storage]
+    names = {"storage": storage, "storage_spares": spares}
     groups: dict[str, Any] = {
         group: {"hosts": {host: cluster.variables_of(host) for host in hosts}}
         for group, hosts in names.items()
@@ -159,22 +210,68 @@ def settings(cluster: Cluster, monitor: str, wish: Wish) -> dict[str, Any]:
 
 
 def _perform(wish: Wish, stage: Stage, cluster: Cluster, show: Show, asker: Asker) -> int:
-    show.tell(event("cluster", **_cluster(wish, stage, cluster)))
-    writer = Writer([node.client_url for node in cluster.nodes.values()])
-    writer.start()
-    try:
+    with writing(cluster) as writer:
         began = datetime.now(UTC)
         cluster.kill(HOST)
         show.tell(Event(kind="broken", at=began, data=_broken(cluster)))
         found = follow(ALERT, stage, cluster, show, asker, patience=END_SECONDS)
+    return _conclude(wish, stage, cluster, writer, found, began, show)
+
+
+def _degrade(
+    wish: Wish, stage: Stage, cluster: Cluster, port: int, show: Show, asker: Asker
+) -> int:
+    """Signs first, for which a spare joins and the node stays; then it is about to fail."""
+    from runner.demo import degrading
+
+    told = {"patience": END_SECONDS, "notice": SIGNS_SECONDS}
+    decline = degrading.Decline(cluster.voters, port)
+    try:
+        with writing(cluster) as writer:
+            began = datetime.now(UTC)
+            show.tell(Event(kind="broken", at=began, data=_declining()))
+            first = follow(WARNING, stage, cluster, show, asker, **told)
+            show.tell(event("node", host="members", answer=_said(cluster.members())))
+            _ended_well(wish, first)
+            # What people do after a node was added: it is no spare any more.
+            belong(stage.path.parent, cluster, cluster.members())
+            decline.worsen()
+            found = follow(CRITICAL, stage, cluster, show, asker, **told)
+    finally:
+        decline.stop()
+    show.tell(event("timeline", rows=list(rows(first, began))))
+    return _conclude(wish, stage, cluster, writer, found, began, show)
+
+
+@contextmanager
+def writing(cluster: Cluster) -> Iterator[Writer]:
+    """A client that writes for the time of the block."""
+    writer = Writer([node.client_url for node in cluster.nodes.values()])
+    writer.start()
+    try:
+        yield writer
     finally:
         writer.stop()
+
+
+def _conclude(
+    wish: Wish,
+    stage: Stage,
+    cluster: Cluster,
+    writer: Writer,
+    found: Bundle,
+    began: datetime,
+    show: Show,
+) -> int:
     show.tell(event("node", host="members", answer=_said(cluster.members())))
     lost = writer.lost()
     show.tell(event("node", host="client", answer=_written(writer, lost)))
     show.tell(event("timeline", rows=list(rows(found, began))))
     show.tell(event("further", lines=_further(stage, found)))
-    return _judge(wish, found, lost)
+    if lost:
+        raise RunnerError(f"{len(lost)} acknowledged writes were lost, the first is n{lost[0]}")
+    _ended_well(wish, found)
+    return 0
 
 
 def _cluster(wish: Wish, stage: Stage, cluster: Cluster) -> dict[str, Any]:
@@ -206,6 +303,18 @@ def _broken(cluster: Cluster) -> dict[str, Any]:
     }
 
 
+def _declining() -> dict[str, Any]:
+    return {
+        "fault": "degrading",
+        "title": "a storage node degrades",
+        "host": HOST,
+        "done": "its metrics are simulated from here on, two hours of them in a second; what they "
+        "lead to is real",
+        "answer": "its disk fills and fills, and a real Prometheus sees it; a client goes on "
+        "writing",
+    }
+
+
 def _said(members: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {role}" for name, role in sorted(members.items()))
 
@@ -222,12 +331,9 @@ def _further(stage: Stage, found: Bundle) -> list[str]:
     return [f"{call} incident show {found.incident.id} --all", f"{call} audit verify"]
 
 
-def _judge(wish: Wish, found: Bundle, lost: list[int]) -> int:
-    """0 when it ended as the level says; otherwise RunnerError, a sentence."""
+def _ended_well(wish: Wish, found: Bundle) -> None:
+    """Raise RunnerError, a sentence, unless it ended as the level says."""
     ends = {Level.OBSERVE: State.OBSERVED, Level.REHEARSE: State.DRY_RUN}
     incident = found.incident
-    if lost:
-        raise RunnerError(f"{len(lost)} acknowledged writes were lost, the first is n{lost[0]}")
     if incident.state is not ends.get(wish.level, State.FIXED):
-        raise RunnerError(f"{HOST} was not replaced: {incident.state}: {incident.reason}")
-    return 0
+        raise RunnerError(f"{HOST} was not helped: {incident.state}: {incident.reason}")

@@ -167,11 +167,11 @@ def said(found: Bundle) -> str:
     return "\n".join([*(t.reason for t in found.transitions), *(run.reason for run in found.runs)])
 
 
-def acted(found: Bundle) -> list[tuple[str, str]]:
-    """(entry, host) of each run that changed something, in order; each of them went well."""
+def acted(found: Bundle) -> list[tuple[str, ...]]:
+    """(entry, hosts that it locked …) of each run that acted, in order; each of them went well."""
     runs = [run for run in found.runs if run.purpose.acts]
     assert all(run.outcome and run.outcome.completed for run in runs), said(found)
-    return [(run.entry, run.hosts[0]) for run in runs]
+    return [(run.entry, *run.hosts) for run in runs]
 
 
 def _soon(question: Callable[[], bool], what: str, seconds: float = 300) -> None:
