@@ -515,7 +515,7 @@ class Greylist(Section):
 
     join_after: Duration = parse("3h")  #: of warning on end
     critical_after: Duration = parse("30m")  #: of critical on end
-    leave_after: Duration = parse("12h")  #: of health on end
+    leave_after: Duration = parse("36h")  #: of health on end; with less, busy nodes come and go
     remind_every: Duration = parse("1d")  #: 0 turns it off
     warning_alert: AlertName = "StorageNodeWarning"
     critical_alert: AlertName = "StorageNodeCritical"

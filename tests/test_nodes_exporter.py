@@ -51,7 +51,7 @@ def test_settings_keep_their_proportions_when_time_is_fast() -> None:
     fast = at_speed(Nodes(), 3600)
     assert fast.step == fast.recent / 2 == timedelta(seconds=1)
     assert fast.window == timedelta(seconds=72) and fast.every == timedelta(seconds=1)
-    assert fast.greylist.leave_after == timedelta(seconds=12)
+    assert fast.greylist.leave_after == timedelta(seconds=36)
     assert Nodes.model_validate(fast.model_dump(by_alias=True)) == fast
 
 

@@ -6,6 +6,7 @@ simulation is missing here. `simulated_serving` is 1 for each node until it fail
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import threading
 import time
@@ -91,7 +92,8 @@ class Exporter:
                 self.send_header("Content-Type", CONTENT_TYPE)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # who scrapes did not wait so long
+                    self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
                 """A scrape is not worth a line."""
