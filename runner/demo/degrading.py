@@ -27,7 +27,7 @@ SPEED = 7200.0  #: two hours pass in a second
 SEED = 7
 #: What becomes of the node; its peers are calm.
 FATE = "filling_disk"
-HEALTHY_HOURS = 30  #: that Prometheus sees before the first sign
+HEALTHY_HOURS = 12  #: that Prometheus sees before the first sign
 #: How full its disk is where time stands still: past the bounds of the two tiers.
 WARNED, FAILING = 0.81, 0.95
 START_SECONDS = 60.0
@@ -70,6 +70,10 @@ class Decline:
     def worsen(self) -> None:
         """Let time go on, until the node is about to fail."""
         self._pace.go_on(self._seconds(FAILING))
+
+    def metrics(self, full: float) -> str:
+        """What is served while its disk is so full."""
+        return self._stage.text(self._seconds(full) * SPEED)
 
     def _seconds(self, full: float) -> float:
         """When its disk is so full, and every value is there: for how long it is looked at."""

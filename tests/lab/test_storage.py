@@ -189,6 +189,7 @@ def test_a_dead_host_is_replaced_and_what_would_cost_the_quorum_is_refused(
     healthy_is_not_touched(game, storage)
     space_is_reclaimed(game, storage)
 
+    storage.lead("store3")
     storage.power_off("store3")
     found = game.came_of("etcdMemberDown", "store3")
     assert found.incident.state is State.FIXED, said(found)
