@@ -30,7 +30,17 @@ from prometheus_client.registry import Collector
 from runner import __version__
 from runner.errors import StoreError
 from runner.incident import ENDED, Outcome, Purpose, Result, State
-from runner.store import deliveries, incidents, nodes, rounds, switches, tables, workers
+from runner.model_call import Failure
+from runner.store import (
+    deliveries,
+    incidents,
+    model_calls,
+    nodes,
+    rounds,
+    switches,
+    tables,
+    workers,
+)
 from runner.store.database import Database
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -38,6 +48,8 @@ SOURCES = ("webhook", "stdin", "pull", "watch", "prediction", "person")
 #: Why a delivery was refused: not version 4, too large, who are you, the store is down.
 REFUSALS = ("bad_delivery", "too_large", "unauthorized", "store")
 STATUSES = ("firing", "resolved")
+#: What came of a call of a model.
+CALLS = ("answered", "reused", *map(str, Failure))
 OTHER = "other"  #: stands for a value that is in no closed set
 #: Acknowledgement is one insert; Alertmanager gives up after ten seconds.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -162,6 +174,7 @@ class Stored(Collector):
     def _read(self, tx: sa.Connection, now: datetime) -> Iterator[Metric]:
         yield _incident_states(tx)
         yield _node_tiers(tx)
+        yield _model_calls(tx, now)
         for name, text, read in _GAUGES:
             value = read(tx, now)
             if value is not None:
@@ -183,6 +196,15 @@ def _node_tiers(tx: sa.Connection) -> Metric:
     counts = nodes.tiers(tx)
     for tier in ("none", "unknown", "warning", "critical"):
         family.add_metric([tier], counts.get(tier, 0))
+    return family
+
+
+def _model_calls(tx: sa.Connection, now: datetime) -> Metric:
+    text = "Calls of a model in the last hour, by what came of them."
+    family = GaugeMetricFamily("runner_model_calls", text, labels=["result"])
+    counts = model_calls.results(tx, now - timedelta(hours=1))
+    for result in CALLS:
+        family.add_metric([result], counts.get(result, 0))
     return family
 
 
@@ -299,6 +321,11 @@ _GAUGES: tuple[tuple[str, str, Callable[[sa.Connection, datetime], float | None]
         "heartbeat_timestamp_seconds",
         "Last beat of a worker on the database's clock; absent without a worker.",
         _heartbeat,
+    ),
+    (
+        "model_money",
+        "What calls of a model cost in the last day.",
+        lambda tx, now: model_calls.money(tx, now - timedelta(days=1)),
     ),
     (
         "nodes_greylisted",

@@ -11,22 +11,19 @@ from tests import small_project as small
 
 #: Each role marks a file and appends a line to it at every real run.
 TASKS = """\
-- name: Refuse what is marked as taken
-  ansible.builtin.stat:
-    path: "{root}/taken-{{{{ inventory_hostname }}}}"
-  register: __{role}_taken
-  check_mode: false
 - name: It must be free
   ansible.builtin.assert:
-    that: not __{role}_taken['stat']['exists']
+    that: ("{root}/taken-" + inventory_hostname) is not exists
     fail_msg: "{{{{ inventory_hostname }}}} is not empty"
 - name: Write the member
-  ansible.builtin.copy:
-    dest: "{root}/{role}-{{{{ inventory_hostname }}}}"
-    content: "{{{{ {role}_member }}}} "
+  ansible.builtin.lineinfile:
+    path: "{root}/{role}-{{{{ inventory_hostname }}}}"
+    regexp: "^"
+    line: "{{{{ {role}_member }}}} "
+    create: true
     mode: "0600"
 - name: Count the run
-  ansible.builtin.shell: "echo {role} {{{{ inventory_hostname }}}} >> {root}/order; {extra}"
+  ansible.builtin.raw: "echo {role} {{{{ inventory_hostname }}}} >> {root}/order; {extra}"
   changed_when: true
 - name: Report
   ansible.builtin.set_stats:

@@ -84,6 +84,8 @@ def test_missing_roles_and_prompts_are_errors(tmp_path: Path) -> None:
         ("decide_question.md.j2", "{{ labels.shown }}", "shown by _untrusted.md.j2 only"),
         ("decide_question.md.j2", "{{ labels }}", "text from outside enters a prompt by"),
         ("decide_system.md.j2", "{{ nothing }}", "'nothing' is undefined"),
+        ("ask_question.md.j2", "{{ question }}", "text from outside enters a prompt by"),
+        ("ask_system.md.j2", "{{ nothing }}", "'nothing' is undefined"),
     ],
 )
 def test_a_prompt_that_cannot_be_used_is_an_error(

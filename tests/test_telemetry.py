@@ -15,9 +15,10 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from runner.incident import Level, Outcome, Purpose, Result, State
-from runner.store import deliveries, outbox, rounds, switches, workers
+from runner.model_call import Failure, ModelCall, Round
+from runner.store import deliveries, model_calls, outbox, rounds, switches, workers
 from runner.store.database import Database
-from runner.telemetry import Metrics
+from runner.telemetry import CALLS, Metrics
 from tests.notify_incident import ask, database, opened
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -149,6 +150,35 @@ def test_a_dead_worker_has_no_heartbeat(store: Database) -> None:
     assert found["runner_workers_alive"] == 0
 
 
+def test_calls_of_a_model_are_counted_by_what_came_of_them(store: Database) -> None:
+    now = datetime.now(UTC)
+    with store.write() as tx:
+        for minutes, failure, round_ in (
+            (1, None, Round.FIRST),
+            (2, None, Round.REUSED),
+            (3, Failure.TIMEOUT, Round.FIRST),
+            (4, Failure.TIMEOUT, Round.FALLBACK),
+            (61, Failure.DENIED, Round.FIRST),
+            (24 * 60 + 1, None, Round.FIRST),
+        ):
+            at = now - timedelta(minutes=minutes)
+            model_calls.put(tx, call(at=at, failure=failure, round=round_))
+    found = samples(Metrics(store))
+    assert {
+        result: found[f"runner_model_calls{{result={result}}}"]
+        for result in CALLS
+        if found[f"runner_model_calls{{result={result}}}"]
+    } == {"answered": 1, "reused": 1, "timeout": 2}
+    assert found["runner_model_money"] == 2.5
+
+
+def call(**changes: Any) -> ModelCall:
+    return ModelCall(
+        provider="openai", model="m", prompt_hash="p", question="q", prompt="", answer="{}",
+        money=0.5, requests=1, **changes,
+    )  # fmt: skip
+
+
 def test_pause_is_seen(store: Database) -> None:
     with store.write() as tx:
         switches.pause(tx, actor="user:ann", reason="storage move")
@@ -265,6 +295,9 @@ TROUBLE: dict[str, tuple[dict[str, str], str, int]] = {
     "mute": (FINE | {"runner_notifications_failed": "1x600"}, "RunnerNotificationsFailing", 10),
     "slow to tell": (FINE | {"runner_notifications_waiting_seconds": "0+60x600"},
                      "RunnerNotificationsFailing", 25),
+    "left alone by its model": (
+        FINE | {'runner_model_calls{result="timeout"}': "3x600",
+                'runner_model_calls{result="answered"}': "2x600"}, "RunnerModelFailing", 20),
     "well": (FINE, "RunnerHeartbeat", 1),
 }  # fmt: skip
 
@@ -285,6 +318,7 @@ def test_nobody_is_paged_while_all_is_well(minutes: int, tmp_path: Path) -> None
     """Invariant 15: a page that comes for nothing is one that nobody reads."""
     query = 'ALERTS{alertname=~"Runner.*",alertname!="RunnerHeartbeat",alertstate="firing"}'
     series = FINE | FIRING | {"runner_paused": "0x600", "runner_runs_overdue": "0x600"}
+    series |= {f'runner_model_calls{{result="{result}"}}': "0x600" for result in CALLS}
     done = simulate(tmp_path, series, query, minutes, fires=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -45,13 +45,8 @@ class Said:
 def ask(question: str, facts: Sequence[Fact], model: ModelDecider) -> Said:
     """One call of the model, within its budget. Raises StoreError, and ConfigError for prompts."""
     settings = model.settings
-    shown = model.prompts.other(
-        "ask_system.md.j2",
-        "ask_question.md.j2",
-        fence=fence(),
-        question=question,
-        facts=[f"{fact.kind}, {fact.source}: {fact.text}" for fact in facts],
-    )
+    told = [f"{fact.kind}, {fact.source}: {fact.text}" for fact in facts]
+    shown = model.prompts.asked(question, told, fence=fence())
     messages = [("system", shown.system), ("human", shown.question)]
     call = model.ledger.open(_call(settings, model.prompts, messages), settings)
     if call.failure is not None:

@@ -22,6 +22,8 @@ from runner.incident import Evidence
 from runner.text import brief, cut
 
 SYSTEM, QUESTION, REPAIR = "decide_system.md.j2", "decide_question.md.j2", "decide_repair.md.j2"
+#: Of a question that a person asks.
+ASK_SYSTEM, ASK_QUESTION = "ask_system.md.j2", "ask_question.md.j2"
 #: The one file in which text from outside may be shown.
 PARTIAL = "_untrusted.md.j2"
 _LABEL = 200  #: characters of a label, an annotation or a host's name
@@ -69,7 +71,7 @@ class Prompts:
 
     @cached_property
     def hash(self) -> str:
-        """What the files say, as a hash: every file that the three prompts could read."""
+        """What the files say, as a hash: every file that a prompt could read."""
         digest = hashlib.sha256()
         for name in sorted(self._environment.list_templates(extensions=["j2"])):
             digest.update(f"{name}\0{self._source(name)}\0".encode())
@@ -89,6 +91,7 @@ class Prompts:
             try:
                 self.question(_example(), fence="f" * 16)
                 self.repair("it is no JSON", fence="f" * 16)
+                self.asked("Which nodes need attention?", ["none"], fence="f" * 16)
             except ConfigError as error:
                 found.append(str(error))
         return found
@@ -129,16 +132,20 @@ class Prompts:
             system=self._render(SYSTEM, context), question=self._render(QUESTION, context)
         )
 
-    def other(self, system: str, human: str, /, *, fence: str, **given: Any) -> Rendered:
-        """Two prompts of another kind. Every text in `given`, alone or in a list, is outside."""
-        texts = {name: self._fenced(value, fence) for name, value in given.items()}
-        context = {"fence": fence, **texts}
-        return Rendered(system=self._render(system, context), question=self._render(human, context))
+    def asked(self, question: str, facts: Sequence[str], *, fence: str) -> Rendered:
+        """The two prompts of a person's question; its text and the facts are outside, too."""
 
-    def _fenced(self, value: str | Sequence[str], fence: str) -> Outside | list[Outside]:
-        if isinstance(value, str):
-            return Outside(value, mask=self._mask, limit=_ITEM, marker=fence)
-        return [Outside(text, mask=self._mask, limit=_ITEM, marker=fence) for text in value]
+        def outside(text: str) -> Outside:
+            return Outside(text, mask=self._mask, limit=_ITEM, marker=fence)
+
+        context = {
+            "fence": fence,
+            "question": outside(question),
+            "facts": [outside(fact) for fact in facts],
+        }
+        return Rendered(
+            system=self._render(ASK_SYSTEM, context), question=self._render(ASK_QUESTION, context)
+        )
 
     def repair(self, problem: str, *, fence: str) -> str:
         """What is sent after an answer that could not be used; `problem` may quote from it."""

@@ -99,6 +99,24 @@ def usage(tx: sa.Connection, start: datetime) -> tuple[Day, ...]:
     return tuple(_day(*key, found[key]) for key in sorted(found, reverse=True))
 
 
+def results(tx: sa.Connection, start: datetime) -> dict[str, int]:
+    """How often each came of a call since `start`: a failure, `answered` or `reused`."""
+    rows = model_calls.c
+    kind = sa.case(
+        (rows.failure.is_not(None), rows.failure),
+        (rows.round == Round.REUSED, Round.REUSED.value),
+        else_="answered",
+    )
+    query = sa.select(kind, sa.func.count(rows.id)).where(rows.at >= start).group_by(kind)
+    return {str(result): int(count) for result, count in tx.execute(query)}
+
+
+def money(tx: sa.Connection, start: datetime) -> float:
+    """What calls since `start` cost, by `model.prices`."""
+    total = sa.func.coalesce(sa.func.sum(model_calls.c.money), 0.0)
+    return float(tx.execute(sa.select(total).where(model_calls.c.at >= start)).scalar_one())
+
+
 def _day(day: date, provider: str, model: str, calls: Iterable[ModelCall]) -> Day:
     every = list(calls)
     made = [call for call in every if call.requests]
