@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from runner import acts
 from runner.errors import ConfigError, NotFound, Refused, RemoteError, StoreError
-from runner.incident import Labels, State
+from runner.incident import Labels, Level, State
 from runner.intake.payload import compose
 from runner.inventory import Inventory, locate
 from runner.nodes import alerts
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from runner.nodes.classify import Prediction, Tier
     from runner.nodes.collect import Readings
     from runner.nodes.greylist import Standing, Step
+    from runner.nodes.opinion import Opinion
 
 GREYLIST_FILE = "greylist.json"  #: in the state folder; what the inventory script reads
 ROUND = "predict"
@@ -201,8 +202,10 @@ def step(project: Project, now: datetime) -> bool:
     outlook = look(project, now)
     for problem in outlook.readings.problems:
         logger.info("%s", problem)
+    fresh = _fresh(project, outlook)
+    said = opinions(project, outlook, fresh)
     with project.database.write() as tx:
-        _remember(tx, outlook)
+        _remember(tx, outlook, fresh, said)
         _settle_fixed(tx, now)
         _move(tx, project, outlook)
         _drop_strangers(tx, project, now)
@@ -214,21 +217,61 @@ def step(project: Project, now: datetime) -> bool:
     return True
 
 
-def _remember(tx: sa.Connection, outlook: Outlook) -> None:
-    last = nodes.latest(tx)
-    for one in outlook.predictions:
-        before = last.get(one.node)
-        if _says_more(one, before, outlook.at):
-            nodes.add_prediction(
-                tx,
-                at=outlook.at,
-                node=one.node,
-                by=one.by,
-                tier=one.tier,
-                ahead=(one.expected, one.soonest, one.latest),
-                reasons=one.reasons,
-                findings=[_plain(asdict(finding)) for finding in one.findings],
-            )
+def _fresh(project: Project, outlook: Outlook) -> tuple[Prediction, ...]:
+    """The predictions that say more than what was kept last."""
+    with project.database.read() as tx:
+        last = nodes.latest(tx)
+    return tuple(
+        one for one in outlook.predictions if _says_more(one, last.get(one.node), outlook.at)
+    )
+
+
+def opinions(project: Project, outlook: Outlook, asked: Sequence[Prediction]) -> dict[str, Opinion]:
+    """Node → what the model says, of those in `asked` that the rules worry about.
+
+    Empty without a model, and with `decide: rules`. Raises StoreError.
+    """
+    from runner.nodes import opinion
+
+    if project.config.deciders == "rules":
+        return {}
+    found = {}
+    for one in asked:
+        if not _bad(one.tier):
+            continue
+        with project.database.read() as tx:
+            before = nodes.history(tx, one.node)
+        try:
+            said = opinion.ask(project.model, one, outlook.signals, before)
+        except ConfigError as error:
+            logger.warning("the model is not asked about %s: %s", one.node, error)
+            continue
+        if said is not None:
+            found[one.node] = said
+    return found
+
+
+def _remember(
+    tx: sa.Connection,
+    outlook: Outlook,
+    fresh: Sequence[Prediction],
+    said: Mapping[str, Opinion],
+) -> None:
+    from runner.nodes.opinion import as_row
+
+    for one in fresh:
+        nodes.add_prediction(
+            tx,
+            at=outlook.at,
+            node=one.node,
+            by=one.by,
+            tier=one.tier,
+            ahead=(one.expected, one.soonest, one.latest),
+            reasons=one.reasons,
+            findings=[_plain(asdict(finding)) for finding in one.findings],
+        )
+        if one.node in said:
+            nodes.add_prediction(tx, at=outlook.at, node=one.node, **as_row(said[one.node]))
 
 
 def _says_more(one: Prediction, before: Said | None, now: datetime) -> bool:
@@ -462,23 +505,44 @@ def _count_spares(tx: sa.Connection, project: Project, outlook: Outlook) -> None
 
 
 def deliver(project: Project, now: datetime) -> int:
-    """Hand the intake what fires and what does no more; how many alerts."""
-    settings = project.config.nodes
+    """Hand the intake what fires and what does no more; how many alerts.
+
+    Where a model doubts what the rules say, nothing runs before a person was asked.
+    """
     with project.database.read() as tx:
-        members = nodes.members(tx)
+        held = _held(tx, project)
         firing = [incident.alert for incident in incidents.firing_of(tx, alerts.SOURCE)]
-    wanted = [
-        alerts.alert_of(
-            alerts.Held(node=one.node, tier=one.tier, since=one.since, why=one.why), settings
+    settings = project.config.nodes
+    wanted = [alerts.alert_of(one, settings) for one in held]
+    doubted = {one.node for one in held if one.doubt}
+    told = alerts.difference(wanted, firing, now)
+    for ceiling, some in (
+        (Level.AUTO, [a for a in told if a.labels.get("instance") not in doubted]),
+        (Level.APPROVE, [a for a in told if a.labels.get("instance") in doubted]),
+    ):
+        if some:
+            delivery = compose(some, source=alerts.SOURCE, group_key="predictions")
+            acts.deliver(project, delivery.raw, source=delivery.source, ceiling=ceiling)
+    return len(told)
+
+
+def _held(tx: sa.Connection, project: Project) -> list[alerts.Held]:
+    """The members as their alerts tell of them."""
+    from runner.nodes import opinion
+
+    least = project.config.policy.min_confidence
+    by_rules, by_model = nodes.latest(tx), nodes.latest(tx, by=opinion.BY)
+    return [
+        alerts.Held(
+            node=one.node,
+            tier=one.tier,
+            since=one.since,
+            why=one.why,
+            doubt=opinion.doubt(by_rules.get(one.node), by_model.get(one.node), least),
         )
-        for one in members
+        for one in nodes.members(tx)
         if one.since is not None
     ]
-    told = alerts.difference(wanted, firing, now)
-    if told:
-        delivery = compose(told, source=alerts.SOURCE, group_key="predictions")
-        acts.deliver(project, delivery.raw, source=delivery.source)
-    return len(told)
 
 
 def publish(project: Project) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from runner import predict
 from runner.project import Project
 from tests import small_project as small
+from tests.chat_server import chat_server
 from tests.cli_lab import answered, call
 from tests.test_predict import INVENTORY, NODES, Metrics, World
 
@@ -105,6 +106,21 @@ def test_predict_says_who_is_about_to_fail_by_its_exit_code(path: Path) -> None:
     assert result.stdout.splitlines()[1].split()[:2] == ["n2", "warning"]
     assert call(path, "predict", "--node", "n1").exit_code == 0
     assert call(path, "predict", "--node", "n7").exit_code == 5
+
+
+def test_predict_shows_the_model_below_the_rules(path: Path) -> None:
+    content = json.loads(path.read_text())
+    said = {"reason": "It \x1b[2Jfills.", "tier": "critical", "hours": 30, "cited": [1],
+            "confidence": 0.8}  # fmt: skip
+    with chat_server(said) as url:
+        model = {"name": "m", "base_url": url, "retries": 0}
+        path.write_text(json.dumps(content | {"model": model}))
+        lines = call(path, "predict").stdout.splitlines()
+        found = json.loads(call(path, "predict", "--node", "n2", "--output", "json").stdout)
+    assert lines[1].split()[:2] == ["n2", "warning"]
+    assert lines[2].split()[:2] == ["critical", "1d6h"]
+    assert "The model sees critical, 80% sure: It \\x1b[2Jfills." in lines[2]
+    assert found["model"]["n2"]["tier"] == "critical" and found["predictions"][0]["by"] == "rules"
 
 
 def table(folder: Path) -> Path:

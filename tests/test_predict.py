@@ -137,8 +137,8 @@ class World:
             incidents.move(tx, incident, state, "for the test")
 
 
-def made(folder: Path, store: str, **changes: Any) -> Project:
-    settings = {"nodes": NODES | changes}
+def made(folder: Path, store: str, *, model: Any = None, **changes: Any) -> Project:
+    settings = {"nodes": NODES | changes} | ({"model": model} if model else {})
     project = small.project(small.make(folder, settings=settings, inventory=INVENTORY), store)
     script = Path(__file__).parents[1] / "inventories" / "example" / "greylist.py"
     shutil.copy(script, folder / "inventory" / "greylist.py")

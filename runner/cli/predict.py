@@ -16,6 +16,8 @@ from runner.errors import UsageError
 
 if TYPE_CHECKING:
     from runner.nodes.backtest import History, Report
+    from runner.nodes.classify import Prediction
+    from runner.nodes.opinion import Opinion
 
 #: Nodes of `--simulate`, of each kind, and the days that they are watched.
 SIMULATED = {"healthy": 20, "failing": 18, "days": 30.0}
@@ -45,6 +47,9 @@ def predict(session: Session, node: str | None, backtest: bool, csv: IO[str] | N
             simulate: int | None) -> int:  # fmt: skip
     """Say which nodes are about to fail; change nothing.
 
+    Where a model is configured it is asked about the nodes that the rules worry about, within
+    its budget, and both answers are shown.
+
     The exit code is 1 when one is in the warning or critical tier. With --backtest the same
     rules and the same greylist run over a history instead, and their figures are printed.
     """
@@ -68,21 +73,31 @@ def _now(session: Session, node: str | None) -> int:
     found = outlook.predictions
     if node is not None:
         found = (predictions.one_of(found, node),)
+    with session.busy("asking the model"):
+        said = predictions.opinions(session.project, outlook, found)
     if session.json:
-        session.answer({"predictions": found, "problems": outlook.readings.problems})
+        problems = outlook.readings.problems
+        session.answer({"predictions": found, "model": said, "problems": problems})
     else:
         ordered = sorted(found, key=lambda one: TIER_ORDER.index(one.tier))
         session.screen.table(
             ("node", "tier", "fails in", "soonest", "latest", "because"),
-            [
-                (one.node, str(one.tier), fails_in(one.expected), _span(one.soonest),
-                 _span(one.latest), " ".join(one.reasons))
-                for one in ordered
-            ],
-        )  # fmt: skip
+            [row for one in ordered for row in _rows(one, said.get(one.node))],
+        )
         for problem in outlook.readings.problems:
             session.note(problem)
     return 1 if any(str(one.tier) in ("warning", "critical") for one in found) else 0
+
+
+def _rows(one: Prediction, opinion: Opinion | None) -> list[tuple[str, ...]]:
+    """What the rules say of a node, and below it what the model does."""
+    rows: list[tuple[str, ...]] = [
+        (one.node, str(one.tier), fails_in(one.expected), _span(one.soonest),
+         _span(one.latest), " ".join(one.reasons))
+    ]  # fmt: skip
+    if opinion is not None:
+        rows.append(("", str(opinion.tier), fails_in(opinion.expected), "", "", opinion.said))
+    return rows
 
 
 def _span(span: timedelta | None) -> str:

@@ -207,7 +207,7 @@ class _Asking:
         finally:
             self.decider.slots.release()
         found, reply = _checked(reply, question, more=more)
-        self._close(endpoint, call, reply, requests)
+        self.decider.ledger.close(kept(self.decider, endpoint, call, reply, requests=requests))
         if found is None:
             assert reply.failure is not None, "what has no failure has an answer"
             raise _NoAnswer(reply.failure, reply.detail, reply.text)
@@ -269,26 +269,28 @@ class _Asking:
     def _left(self) -> float:
         return self.until - time.monotonic()
 
-    def _close(self, endpoint: Endpoint, call: ModelCall, reply: Reply, requests: int) -> None:
-        said = visible(storable(reply.text[:_KEPT]), lines=True)
-        masked = self.decider.mask(said)
-        self.decider.ledger.close(
-            replace(
-                call,
-                version=brief(reply.version, 120),
-                answer=masked,
-                # What was masked or cut is no longer the answer, and cannot count again.
-                question=call.question if masked == reply.text else "",
-                failure=reply.failure,
-                detail=brief(self.decider.mask(reply.detail), 500),
-                input_tokens=reply.input_tokens,
-                output_tokens=reply.output_tokens,
-                money=_money(endpoint, call, reply),
-                seconds=reply.seconds,
-                requests=0 if reply.failure is Failure.UNAVAILABLE else max(1, requests),
-                finish=brief(reply.finish, 40),
-            )
-        )
+
+def kept(
+    decider: ModelDecider, endpoint: Endpoint, call: ModelCall, reply: Reply, *, requests: int
+) -> ModelCall:
+    """An opened call with what came of it, masked, as the ledger keeps it."""
+    said = visible(storable(reply.text[:_KEPT]), lines=True)
+    masked = decider.mask(said)
+    return replace(
+        call,
+        version=brief(reply.version, 120),
+        answer=masked,
+        # What was masked or cut is no longer the answer, and cannot count again.
+        question=call.question if masked == reply.text else "",
+        failure=reply.failure,
+        detail=brief(decider.mask(reply.detail), 500),
+        input_tokens=reply.input_tokens,
+        output_tokens=reply.output_tokens,
+        money=_money(endpoint, call, reply),
+        seconds=reply.seconds,
+        requests=0 if reply.failure is Failure.UNAVAILABLE else max(1, requests),
+        finish=brief(reply.finish, 40),
+    )
 
 
 def _checked(reply: Reply, question: Question, *, more: bool) -> tuple[Answer | None, Reply]:

@@ -24,6 +24,8 @@ from runner.text import brief, cut
 SYSTEM, QUESTION, REPAIR = "decide_system.md.j2", "decide_question.md.j2", "decide_repair.md.j2"
 #: Of a question that a person asks.
 ASK_SYSTEM, ASK_QUESTION = "ask_system.md.j2", "ask_question.md.j2"
+#: Of a node that the rules worry about.
+NODE_SYSTEM, NODE_QUESTION = "predict_system.md.j2", "predict_question.md.j2"
 #: The one file in which text from outside may be shown.
 PARTIAL = "_untrusted.md.j2"
 _LABEL = 200  #: characters of a label, an annotation or a host's name
@@ -92,6 +94,7 @@ class Prompts:
                 self.question(_example(), fence="f" * 16)
                 self.repair("it is no JSON", fence="f" * 16)
                 self.asked("Which nodes need attention?", ["none"], fence="f" * 16)
+                self.node("db1", ["fsync_p99 is past its warning bound"], fence="f" * 16)
             except ConfigError as error:
                 found.append(str(error))
         return found
@@ -128,23 +131,27 @@ class Prompts:
             ],
             "left_out": len(question.evidence) - len(evidence),
         }
-        return Rendered(
-            system=self._render(SYSTEM, context), question=self._render(QUESTION, context)
-        )
+        return self._both(SYSTEM, QUESTION, context)
 
     def asked(self, question: str, facts: Sequence[str], *, fence: str) -> Rendered:
         """The two prompts of a person's question; its text and the facts are outside, too."""
+        shown = {"question": self._item(question, fence), "facts": self._items(facts, fence)}
+        return self._both(ASK_SYSTEM, ASK_QUESTION, shown | {"fence": fence})
 
-        def outside(text: str) -> Outside:
-            return Outside(text, mask=self._mask, limit=_ITEM, marker=fence)
+    def node(self, node: str, evidence: Sequence[str], *, fence: str) -> Rendered:
+        """The two prompts about a node; its name and the evidence are outside."""
+        shown = {"node": self._item(node, fence), "evidence": self._items(evidence, fence)}
+        return self._both(NODE_SYSTEM, NODE_QUESTION, shown | {"fence": fence})
 
-        context = {
-            "fence": fence,
-            "question": outside(question),
-            "facts": [outside(fact) for fact in facts],
-        }
+    def _item(self, text: str, fence: str) -> Outside:
+        return Outside(text, mask=self._mask, limit=_ITEM, marker=fence)
+
+    def _items(self, texts: Sequence[str], fence: str) -> list[Outside]:
+        return [self._item(text, fence) for text in texts]
+
+    def _both(self, system: str, question: str, context: Mapping[str, Any]) -> Rendered:
         return Rendered(
-            system=self._render(ASK_SYSTEM, context), question=self._render(ASK_QUESTION, context)
+            system=self._render(system, context), question=self._render(question, context)
         )
 
     def repair(self, problem: str, *, fence: str) -> str:

@@ -21,6 +21,7 @@ class Held:
     tier: str  #: warning or critical
     since: datetime
     why: str
+    doubt: str = ""  #: what a model says against it
 
 
 def alert_of(member: Held, nodes: Nodes) -> Alert:
@@ -41,7 +42,8 @@ def alert_of(member: Held, nodes: Nodes) -> Alert:
         annotations={
             "summary": brief(f"{member.node} is predicted to fail: {member.tier}", 200),
             "description": member.why,
-        },
+        }
+        | ({"doubt": member.doubt} if member.doubt else {}),
         starts_at=to_millisecond(member.since),
         source=SOURCE,
     )
