@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from runner.cli.reference import keys, uncommented
-from runner.config import ENVIRONMENT, Config, Section, _section_in, load
+from runner.config import ENVIRONMENT, Config, Section, load
+from runner.config.problems import section_in
 from runner.errors import ConfigError
 from runner.incident import Level
 from runner.plain import read_yaml
@@ -37,7 +38,7 @@ def fields(model: type[Section], place: str = "") -> Iterator[str]:
             continue
         path = place + (field.alias or name)
         yield path
-        if (below := _section_in(field.annotation)) is not None:
+        if (below := section_in(field.annotation)) is not None:
             yield from fields(below, f"{path}.")
 
 
@@ -88,7 +89,7 @@ def defaults(model: type[Section], place: str = "") -> Iterator[tuple[str, Any]]
     """(path, default as YAML holds it) of every key that has one and is no section."""
     for name, field in model.model_fields.items():
         path = place + (field.alias or name)
-        if (below := _section_in(field.annotation)) is not None:
+        if (below := section_in(field.annotation)) is not None:
             yield from defaults(below, f"{path}.")
         elif name != "root" and not field.is_required():
             yield path, plain(model, name)

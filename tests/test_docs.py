@@ -24,6 +24,7 @@ from runner import catalog, config, policy
 from runner.catalog.entry import Entry
 from runner.cli import cli
 from runner.config import Section, build
+from runner.config.problems import section_in
 from runner.duration import write
 from runner.incident import Level, Outcome, Result, State
 from tests.acceptance.test_crash import POINTS
@@ -228,7 +229,7 @@ def keys_of(model: type[Section], place: str = "") -> Iterator[tuple[str, str]]:
     """(dotted key, default as it is written) of a model and of all below it."""
     for name, field in model.model_fields.items():
         key = f"{place}{field.alias or name}"
-        below = config._section_in(field.annotation)
+        below = section_in(field.annotation)
         if key in ("id", "folder"):
             continue
         yield key, default_of(field)

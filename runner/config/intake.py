@@ -1,0 +1,69 @@
+"""Where alerts and measurements come from, and how alerts become incidents."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from runner.config.access import Credentials
+from runner.config.section import Section, Text
+from runner.duration import Duration, parse
+
+
+class Prometheus(Section):
+    """Where metrics are read."""
+
+    url: str
+    auth: Credentials = Credentials()
+    timeout: Duration = parse("10s")
+    #: label of a target → name of the label in the inventory's terms
+    instance_label: str = "instance"
+
+
+class Alertmanager(Section):
+    """One Alertmanager peer."""
+
+    url: str
+    auth: Credentials = Credentials()
+    timeout: Duration = parse("10s")
+
+
+class Intake(Section):
+    """How alerts are asked for, beside the webhook."""
+
+    reconcile: Duration = parse("5m")  #: 0 turns it off
+    poll: Duration = parse("30s")  #: of `alert pull --follow`
+    receiver: str | None = None  #: only alerts routed to this Alertmanager receiver
+    filters: tuple[str, ...] = ()  #: Alertmanager matchers
+
+
+class Watch(Section):
+    """Trouble that the runner finds by itself."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    promql: str | None = None
+    http: str | None = None
+    every: Duration = parse("15s")
+    for_: Duration = Field(default=parse("0s"), alias="for")
+    clear_after: Duration = parse("0s")  #: healthy for so long before it counts as resolved
+    timeout: Duration = parse("5s")
+    status: Annotated[int, Field(ge=100, le=599)] = 200  #: what the URL must answer
+    labels: dict[str, Text] = Field(default_factory=dict)
+    annotations: dict[str, Text] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Watch:
+        if bool(self.promql) == bool(self.http):
+            raise ValueError(f"watch {self.name} needs either promql or http")
+        if not self.every:
+            raise ValueError(f"watch {self.name}: every must be longer than 0s")
+        return self
+
+
+class Correlation(Section):
+    """Which alerts are one incident."""
+
+    window: Duration = parse("5m")
+    same_host: bool = True  #: same located host and service joins
+    topology: str = "runner_depends_on"  #: inventory variable naming the hosts it needs

@@ -1,0 +1,49 @@
+"""Who is told, and what nobody is: `notify` and `mask`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from runner.config.access import _secret
+from runner.config.section import Section
+
+
+class Receiver(Section):
+    """Somebody to tell, by an apprise URL."""
+
+    name: str
+    url: str | None = Field(default=None, repr=False)
+    url_file: Path | None = None
+    on: tuple[str, ...] = (
+        *("waiting", "fixed", "escalated", "expired"),
+        *("greylist_join", "greylist_remind", "spares_empty"),
+    )
+    format: Literal["text", "html"] = "text"
+
+    @model_validator(mode="after")
+    def _one_url(self) -> Receiver:
+        if bool(self.url) == bool(self.url_file):
+            raise ValueError(f"receiver {self.name} needs either url or url_file")
+        return self
+
+    def resolved(self) -> str:
+        """The URL, which may hold a password: never log it."""
+        return self.url or _secret(self.url_file) or ""
+
+
+class Notify(Section):
+    """Who is told of which transitions."""
+
+    console: bool = True
+    receivers: tuple[Receiver, ...] = ()
+    retries: Annotated[int, Field(ge=0, le=20)] = 5
+    public_url: str | None = None  #: where people reach the dashboard, for links
+
+
+class Mask(Section):
+    """What must not reach evidence, notifications or a model."""
+
+    patterns: tuple[str, ...] = ()  #: further regular expressions

@@ -1,0 +1,140 @@
+"""From a file and the environment to a checked Config."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from runner.config.access import Credentials
+from runner.config.document import Config
+from runner.config.model import Endpoint
+from runner.config.problems import annotation_of, explain, section_in
+from runner.config.section import Section
+from runner.errors import ConfigError
+from runner.plain import read_yaml
+
+ENVIRONMENT_PREFIX = "RUNNER_"
+
+
+def load(path: Path, **overrides: Any) -> Config:
+    """The configuration in `path`; `overrides` are top-level keys of the command line.
+
+    Raises ConfigError with a sentence per problem.
+    """
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); "
+            "make one with `runner init DIR` or name yours with --config"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    try:
+        content = read_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: must be a mapping of keys, as in runner.example.yml")
+    if inline := list(_inline_secrets(content, Config)):
+        raise ConfigError("\n".join(f"{path}: {sentence}" for sentence in inline))
+    return build(content | overrides, root=path.resolve().parent, where=str(path))
+
+
+_SECRETS = ("bearer_token", "password", "api_key")
+
+
+_PASSWORD_IN_URL = re.compile(r"://[^/@\s:]*:[^/@\s]+@")
+
+
+def _inline_secrets(content: Any, model: type[Section], place: str = "") -> Iterator[str]:
+    """A sentence for each secret that stands in runner.yml itself (invariant 13)."""
+    if not isinstance(content, dict):
+        return
+    for key, value in content.items():
+        where = f"{place}{key}"
+        if key in _SECRETS and issubclass(model, Credentials | Endpoint) and value:
+            yield f"{where} does not belong here; put it into a file and give {where}_file"
+        elif key == "url" and _PASSWORD_IN_URL.search(str(value)):
+            file = "url_file" in model.model_fields
+            way = "put it into a file and give url_file" if file else "give auth.password_file"
+            yield f"{where} holds a password, which does not belong here; {way}"
+        elif (below := section_in(annotation_of(model.model_fields, key))) is not None:
+            many = enumerate(value) if isinstance(value, list) else [(None, value)]
+            for number, item in many:
+                deeper = f"{where}." if number is None else f"{where}.{number}."
+                yield from _inline_secrets(item, below, deeper)
+
+
+def build(content: dict[str, Any], *, root: Path, where: str = "configuration") -> Config:
+    """A checked Config of parsed YAML; file paths in it are seen from `root`."""
+    content = _from_environment(content)
+    if "root" in content:
+        raise ConfigError(f"{where}: unknown key root; did you mean store?")
+    try:
+        config = Config.model_validate(content | {"root": root})
+    except ValidationError as error:
+        lines = [f"{where}: {explain(problem)}" for problem in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+    return _rooted(config)
+
+
+def _from_environment(content: dict[str, Any]) -> dict[str, Any]:
+    """Secrets and a few scalars may come from the environment instead of the file."""
+    content = dict(content)
+    for name, path in ENVIRONMENT.items():
+        if value := os.environ.get(name):
+            _put(content, path, value)
+    return content
+
+
+#: Environment variable → key of runner.yml. Shown in docs/configuration.md.
+ENVIRONMENT: dict[str, tuple[str, ...]] = {
+    "RUNNER_LEVEL": ("level",),
+    "RUNNER_STORE_URL": ("store", "url"),
+    "RUNNER_WEBHOOK_TOKEN": ("listen", "auth", "bearer_token"),
+    "RUNNER_PROMETHEUS_URL": ("prometheus", "url"),
+    "RUNNER_PROMETHEUS_TOKEN": ("prometheus", "auth", "bearer_token"),
+    "RUNNER_MODEL_API_KEY": ("model", "api_key"),
+    "RUNNER_MODEL_FALLBACK_API_KEY": ("model", "fallback", "api_key"),
+}
+
+
+def _put(content: dict[str, Any], path: tuple[str, ...], value: str) -> None:
+    for key in path[:-1]:
+        below = content.get(key)
+        content[key] = content = dict(below) if isinstance(below, dict) else {}
+    content[path[-1]] = value
+
+
+def _rooted(config: Config) -> Config:
+    """The same with every path absolute."""
+    rooted: Config = _root_section(config, config.root)
+    return rooted
+
+
+def _root_section(section: Any, root: Path) -> Any:
+    changes: dict[str, Any] = {}
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        changed = _root_value(value, root) if name != "root" else value
+        if changed is not value:
+            changes[name] = changed
+    return section.model_copy(update=changes) if changes else section
+
+
+def _root_value(value: Any, root: Path) -> Any:
+    if isinstance(value, Section):
+        return _root_section(value, root)
+    if isinstance(value, Path):
+        return value if value.is_absolute() else root / value
+    if isinstance(value, tuple):
+        return tuple(_root_value(item, root) for item in value)
+    return value

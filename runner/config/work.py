@@ -1,0 +1,81 @@
+"""Where things lie, and how a run is approved, executed and verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from runner.config.access import _secret
+from runner.config.section import Section, Text
+from runner.duration import Duration, parse
+
+
+class Retention(Section):
+    """How long what grows is kept."""
+
+    incidents: Duration = parse("90d")
+    deliveries: Duration = parse("7d")
+    artifacts: Duration = parse("30d")
+    prompts: Duration = parse("30d")  #: texts of model calls; their figures stay with the incident
+    audit: Duration = parse("400d")
+    predictions: Duration = parse("90d")
+
+
+class Store(Section):
+    """The database: one SQLite file, or PostgreSQL."""
+
+    url: str = Field(default="sqlite:///var/runner.db", repr=False)
+    url_file: Path | None = None
+    retention: Retention = Retention()
+
+    def resolved(self) -> str:
+        """The SQLAlchemy URL, with the password if there is one: never log it."""
+        return _secret(self.url_file) or self.url
+
+
+class Project(Section):
+    """Where the Ansible side of the project lies, relative to runner.yml."""
+
+    playbooks: Path = Path("playbooks")
+    roles: tuple[Path, ...] = (Path("roles"),)
+    inventory: tuple[Path, ...] = (Path("inventories/example"),)
+    ansible_config: Path | None = Path("ansible.cfg")
+    prompts: Path = Path("prompts")
+    state: Path = Path("var")  #: artifacts, lock file
+
+
+class Approval(Section):
+    """Who may answer, and how long the question stands."""
+
+    expires: Duration = parse("30m")
+    approvers: tuple[str, ...] = ()  #: names; empty: any user whose role is approver or admin
+    four_eyes: bool = True
+
+
+class Execution(Section):
+    """How ansible-runner is started."""
+
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 2
+    forks: Annotated[int, Field(ge=1, le=500)] = 5
+    timeout: Duration = parse("10m")  #: of entries that name none
+    grace: Duration = parse("1s")  #: between TERM and KILL
+    host_key_checking: bool = True
+    environment: dict[str, Text] = Field(default_factory=dict)  #: added to the closed environment
+    vault_password_file: Path | None = None
+
+
+class Verification(Section):
+    """Defaults of the entries' `verify`."""
+
+    within: Duration = parse("5m")
+    hold: Duration = parse("30s")
+    poll: Duration = parse("5s")
+
+
+class Retry(Section):
+    """What happens when a run did not fix it."""
+
+    attempts: Annotated[int, Field(ge=1, le=5)] = 1  #: runs of one entry in one incident
+    wait: Duration = parse("1m")
