@@ -106,7 +106,8 @@ def test_a_dead_node_is_replaced_and_nothing_that_was_acknowledged_is_lost(
     s1 = lab.cluster.nodes["s1"]
     assert not (s1.folder / "data").exists()
     assert list(s1.folder.glob("data.aside-*"))
-    # A first member without data must not begin a new cluster with the old names.
+    # First members without data must not begin a new cluster among themselves.
+    assert "ETCD_INITIAL_CLUSTER_STATE=existing\n" in (s1.folder / "etcd.env").read_text()
     lab.cluster.control("start", "s1")
     small.until(lambda: "EXITED" in lab.cluster.control("status", "s1"), "s1 ends by itself")
     assert lab.cluster.members() == dict.fromkeys(("s2", "s3", "s4"), "voter")

@@ -167,7 +167,9 @@ def replace(game: Game, stage: Stage) -> None:
     assert storage.voters() == ["store2", "store3", "store4", "store5"]
     assert storage.leader() in storage.voters()
     assert storage.put_aside("store1")
-    # A first member without data must not begin a new cluster with the old names.
+    # First members without data must not begin a new cluster among themselves.
+    environment = storage.lab.run("store1", "cat", "/etc/default/etcd")
+    assert "ETCD_INITIAL_CLUSTER_STATE=existing\n" in environment
     storage.lab.run("store1", "systemctl", "start", "etcd", check=False)
     assert not storage.nodes["store1"].healthy()
     assert storage.voters() == ["store2", "store3", "store4", "store5"]
