@@ -188,6 +188,14 @@ def wait(
     raise AssertionError(f"incident {incident} did not get there: {trail}")
 
 
+def until(holds: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
+    """Return once `holds` does; fails when it never does."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"it did not come to this: {what}"
+        time.sleep(0.2)
+
+
 def waiting(found: Bundle) -> bool:
     """Whether a person has been asked."""
     return found.incident.state is State.WAITING

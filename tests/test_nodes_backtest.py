@@ -24,7 +24,7 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 STEP = timedelta(minutes=10)
 FILL = Signal(name="fill", promql="x", warning=0.8, critical=0.92)
-HOURLY = Nodes.model_validate({"every": "1h"})
+HOURLY = Nodes.model_validate({"every": "1h", "greylist": {"leave_after": "12h"}})
 DAYS = 10
 POINTS = DAYS * 144
 

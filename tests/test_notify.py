@@ -18,7 +18,7 @@ from runner.notify.inert import BREAK
 from runner.notify.message import Message
 from runner.notify.notifier import LONGEST_WAIT, wait_after
 from runner.notify.receiver import Send
-from runner.store import incidents, switches
+from runner.store import incidents, switches, trail
 from runner.store.database import Database
 from runner.store.tables import outbox
 from tests.notify_incident import LABELS, NOW, ask, database, escalate, opened
@@ -91,6 +91,28 @@ def test_a_receiver_is_told_once_of_what_it_asked_for(store: Database, site: Web
     assert [body["title"] for body in site.bodies] == [f"[runner] #{incident} ServiceDown web1"]
     assert "runner approval approve" in site.bodies[0]["message"]
     assert rows(store)[0].sent_at == NOW
+
+
+def test_receivers_follow_a_plan_step_by_step(store: Database, site: Web) -> None:
+    """Unless they say otherwise: a replacement takes its time, and people wait for it."""
+    told = notifier(store, receiver("chat", f"json://{site.address}"))
+    incident = waiting(store)
+    told.step(NOW)
+    site.bodies.clear()
+    for action in ("step", "left_out"):
+        with store.write() as tx:
+            trail.append(
+                tx,
+                incident=incident,
+                action=action,
+                reason=f"{action} 1 of 3, add_storage_node on s4",
+                at=NOW,
+            )
+        assert told.step(NOW) == 1
+        (body,) = site.bodies
+        assert body["title"] == f"[runner] #{incident} ServiceDown web1"
+        assert f"{action} 1 of 3, add_storage_node on s4" in body["message"]
+        site.bodies.clear()
 
 
 def test_the_console_has_one_line_per_transition(

@@ -25,18 +25,6 @@ from tests.acceptance.test_crash import work
 pytestmark = storage_lab.needs_etcd
 
 SECONDS = 1200.0
-#: One after another, in one replacement: between its steps, and within each of them.
-KILLS = (
-    "rehearsal:midway:add_storage_node",
-    "run:midway:add_storage_node",
-    "before:confirm:1",
-    "before:approach:2",
-    "run:midway:remove_storage_member",
-    "after:carry_out:2",
-    "rehearsal:midway:set_aside_storage_node",
-    "run:midway:set_aside_storage_node",
-    "before:confirm:3",
-)
 
 
 class Lab:
@@ -115,11 +103,17 @@ def test_a_dead_node_is_replaced_and_nothing_that_was_acknowledged_is_lost(
     found = replaced(project, "replace_storage_node", "s1")
     assert found.incident.state is State.FIXED, [t.reason for t in found.transitions]
     assert lab.cluster.members() == dict.fromkeys(("s2", "s3", "s4"), "voter")
+    s1 = lab.cluster.nodes["s1"]
+    assert not (s1.folder / "data").exists()
+    assert list(s1.folder.glob("data.aside-*"))
+    # First members without data must not begin a new cluster among themselves.
+    assert "ETCD_INITIAL_CLUSTER_STATE=existing\n" in (s1.folder / "etcd.env").read_text()
+    lab.cluster.control("start", "s1")
+    small.until(lambda: "EXITED" in lab.cluster.control("status", "s1"), "s1 ends by itself")
+    assert lab.cluster.members() == dict.fromkeys(("s2", "s3", "s4"), "voter")
     lab.stop()
     assert len(lab.writer.acknowledged) > 50 and lab.writer.lost() == []
     assert lab.fewest >= 3
-    assert not (lab.cluster.nodes["s1"].folder / "data").exists()
-    assert list(lab.cluster.nodes["s1"].folder.glob("data.aside-*"))
 
 
 def test_a_runner_that_is_killed_at_every_step_finishes_the_replacement(
@@ -134,7 +128,7 @@ def test_a_runner_that_is_killed_at_every_step_finishes_the_replacement(
     path = tmp_path / "playbooks/replace_storage_node/entry.yml"
     path.write_text(path.read_text().replace("alert: cleared", "result: {member: false}"))
     lab.cluster.kill("s1")
-    for point in KILLS:
+    for point in storage_lab.KILLS:
         crashed = work(config, point, SECONDS)
         assert crashed.returncode == -signal.SIGKILL, (point, crashed.stdout, crashed.stderr)
     ended = json.loads(work(config, "never", SECONDS).stdout)

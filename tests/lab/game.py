@@ -70,9 +70,14 @@ class Game:
             return bundle.load(tx, min(one.id for one in mine)) if mine else None
 
     def came_of(self, alert: str, host: str) -> Bundle:
-        """The incident of an alert about a host, at its end."""
-        found = self.soon(lambda: self.about(alert, host), f"an incident of {alert} on {host}")
-        return self.end_of(found.incident.id)
+        """The incident of an alert about a host, at its end; one that joined another is none."""
+
+        def ended() -> Bundle | None:
+            mine = self.about(alert, host)
+            found = self._ended(mine.incident.id) if mine else None
+            return found if found and found.incident.state is not State.SUPPRESSED else None
+
+        return self.soon(ended, f"an incident of {alert} on {host}")
 
     def end_of(self, number: int) -> Bundle:
         """An incident at its end."""

@@ -21,6 +21,7 @@ from tests.lab import lab as labs
 from tests.lab.lab import Lab
 from tests.lab.layout import Layout
 from tests.lab.shell import inside
+from tests.notify_servers import Web, web
 
 DATA = "lab"  #: the name of the data directory in /var/lib/etcd
 _DISK = 32 * 1024**2
@@ -30,8 +31,9 @@ _GREYLIST = layout.REPOSITORY / "inventories/example/greylist.py"
 class Storage:
     """The cluster with its client, from `start` to `stop`."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, on_call: Web) -> None:
         self.lab = lab
+        self._on_call = on_call
         self.nodes = {
             name: StorageNode(
                 name=name,
@@ -69,6 +71,10 @@ class Storage:
                 if voters != known:
                     watch.watch_members(self.lab.layout, voters)
                 known = voters
+
+    def messages(self) -> list[str]:
+        """What somebody on call was sent, each as one text."""
+        return [f"{body['title']}: {body['message']}" for body in self._on_call.bodies]
 
     def members(self) -> dict[str, str]:
         """Name → voter or learner, by the first that answers; empty while none does."""
@@ -139,13 +145,18 @@ class Disk:
 
 @contextmanager
 def running(folder: Path, hosts: Sequence[str], **settings: Any) -> Iterator[tuple[Storage, Path]]:
-    """A lab of these hosts with its cluster and client, and the runner.yml of a project on it."""
+    """A lab of these hosts with its cluster and client, and the runner.yml of a project on it.
+
+    Somebody on call is told of everything that people are told of unless they say otherwise.
+    """
     state = layout.default().state
     at = Layout(state.with_name(f"{state.name}-storage"))
-    with labs.running(hosts, at) as lab, inside(at.namespace):
-        configuration = project.write(at, folder, **settings)
+    with labs.running(hosts, at) as lab, inside(at.namespace), web() as site:
+        on_call = {"name": "on_call", "url": f"json://{site.address}"}
+        notify = {"console": False, "receivers": [on_call]}
+        configuration = project.write(at, folder, notify=notify, **settings)
         shutil.copy(_GREYLIST, folder / "inventories/lab")
-        storage = Storage(lab)
+        storage = Storage(lab, site)
         storage.start()
         try:
             yield storage, configuration
