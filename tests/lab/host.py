@@ -111,6 +111,11 @@ def wait(lab: Layout, host: str) -> None:
             time.sleep(0.05)
 
 
+def settle(lab: Layout, host: str) -> None:
+    """Return when every unit of the host has started, or failed."""
+    run(lab, host, "systemctl", "is-system-running", "--wait", check=False)
+
+
 def _answers(address: str) -> bool:
     try:
         with socket.create_connection((address, 22), timeout=1) as connection:
