@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 import urllib.request
@@ -34,8 +35,11 @@ BY = f"user:{projects.PERSON}"
 class Game:
     """The lab with a runner that works on it."""
 
-    def __init__(self, lab: Lab, configuration: Path, project: Project) -> None:
+    def __init__(
+        self, lab: Lab, configuration: Path, project: Project, server: subprocess.Popen[bytes]
+    ) -> None:
         self.lab = lab
+        self._server = server
         self.configuration = configuration
         self.project = project
 
@@ -50,11 +54,39 @@ class Game:
         """The incident that a fault led to, at its end; questions are answered with yes."""
 
         def ended() -> Bundle | None:
-            with self.project.database.read() as tx:
-                one = led_to(incidents.find(tx, since=since, limit=200), host, since)
-            return self._ended(one.id) if one else None
+            found = self._led_to(host, since)
+            return self._ended(found.incident.id) if found else None
 
         return self._soon(ended, f"an incident on {host} since {since}")
+
+    def question(self, host: str, since: datetime) -> Bundle:
+        """The incident that a fault led to, once a person is asked or it has ended."""
+
+        def asked() -> Bundle | None:
+            found = self._led_to(host, since)
+            state = found.incident.state if found else None
+            return found if state and (state.ended or state is State.WAITING) else None
+
+        return self._soon(asked, f"a question about {host} since {since}")
+
+    def approve(self, asked: Bundle) -> None:
+        """A person says yes to the one question of an incident."""
+        (question,) = asked.approvals
+        acts.answer(self.project, question.id, answer="approved", by=BY)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """The runner does nothing for the time of the block, and goes on after it."""
+        self._server.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._server.send_signal(signal.SIGCONT)
+
+    def _led_to(self, host: str, since: datetime) -> Bundle | None:
+        with self.project.database.read() as tx:
+            one = led_to(incidents.find(tx, since=since, limit=200), host, since)
+            return bundle.load(tx, one.id) if one else None
 
     def end_of(self, number: int) -> Bundle:
         """An incident at its end."""
@@ -78,6 +110,16 @@ class Game:
         """End the faults on a host now; each mends what is still broken."""
         self.lab.run(host, "systemctl", "stop", "runner-drill-*", check=False)
         self.lab.run(host, "systemctl", "reset-failed", check=False)
+
+    def targets(self, host: str) -> list[float]:
+        """Whether Prometheus reaches each target of a host: 1, or 0."""
+        assert self.project.prometheus is not None
+        found = self.project.prometheus.query(f'up{{instance=~"{host}(:.*)?"}}')
+        return [sample.value for sample in found]
+
+    def until(self, question: Callable[[], Any], what: str) -> None:
+        """Return when it is so."""
+        self._soon(question, what)
 
     def alerts(self, host: str) -> list[str]:
         """Names of the alerts about a host that Alertmanager has now."""
@@ -118,9 +160,9 @@ class Game:
 def playing(lab: Lab, folder: Path) -> Iterator[Game]:
     """A runner that works on the lab, for the time of the block."""
     configuration = projects.write(lab.layout, folder)
-    with projects.serving(lab.layout, configuration):
+    with projects.serving(lab.layout, configuration) as server:
         project = Project(config.load(configuration))
         try:
-            yield Game(lab, configuration, project)
+            yield Game(lab, configuration, project, server)
         finally:
             project.close()

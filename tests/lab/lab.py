@@ -96,6 +96,16 @@ class Lab:
         if name not in layout.MEMBERS or set(layout.MEMBERS) <= set(self.hosts):
             host.settle(self.layout, name)
 
+    def power_off(self, name: str) -> None:
+        """Cut a host's power; it stays in the inventory, and its disk stays too."""
+        host.stop(self.layout, name)
+
+    def power_on(self, name: str) -> None:
+        """Boot a host whose power was cut, until its units run."""
+        host.start(self.layout, name)
+        host.wait(self.layout, name)
+        self._settle(name)
+
     def retire(self, name: str) -> None:
         """Cut a host's power for good and watch it no longer; its disk is gone too."""
         self.hosts.remove(name)
