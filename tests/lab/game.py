@@ -18,7 +18,7 @@ import pytest
 from runner import acts, bundle, config
 from runner.bundle import Bundle
 from runner.drill import led_to
-from runner.incident import State
+from runner.incident import Incident, State
 from runner.project import Project
 from runner.store import incidents
 from tests.lab import project as projects
@@ -52,27 +52,51 @@ class Game:
 
     def outcome(self, host: str, since: datetime) -> Bundle:
         """The incident that a fault led to, at its end; questions are answered with yes."""
-
-        def ended() -> Bundle | None:
-            found = self._led_to(host, since)
-            return self._ended(found.incident.id) if found else None
-
-        return self._soon(ended, f"an incident on {host} since {since}")
+        return self.end_of(self._led_to(host, since))
 
     def question(self, host: str, since: datetime) -> Bundle:
         """The incident that a fault led to, once a person is asked or it has ended."""
+        number = self._led_to(host, since)
+        self._soon(lambda: self._is_asking(number), f"incident {number} asks a person")
+        return self._bundle(number)
 
-        def asked() -> Bundle | None:
-            found = self._led_to(host, since)
-            state = found.incident.state if found else None
-            return found if state and (state.ended or state is State.WAITING) else None
+    def end_of(self, number: int) -> Bundle:
+        """An incident at its end; questions are answered with yes."""
+        self._soon(lambda: self._is_over(number), f"incident {number} ends")
+        return self._bundle(number)
 
-        return self._soon(asked, f"a question about {host} since {since}")
+    def _led_to(self, host: str, since: datetime) -> int:
+        def found() -> Incident | None:
+            with self.project.database.read() as tx:
+                return led_to(incidents.find(tx, since=since, limit=200), host, since)
+
+        one: Incident = self._soon(found, f"an incident on {host} since {since}")
+        return one.id
+
+    def _is_asking(self, number: int) -> bool:
+        state = self._state(number)
+        return state.ended or state is State.WAITING
+
+    def _is_over(self, number: int) -> bool:
+        state = self._state(number)
+        if state is State.WAITING:
+            self.approve(self._bundle(number))
+        return state.ended
+
+    def _state(self, number: int) -> State:
+        """Only that: who asks often must not take the processor from what is measured."""
+        with self.project.database.read() as tx:
+            return incidents.get(tx, number).state
+
+    def _bundle(self, number: int) -> Bundle:
+        with self.project.database.read() as tx:
+            return bundle.load(tx, number)
 
     def approve(self, asked: Bundle) -> None:
-        """A person says yes to the one question of an incident."""
-        (question,) = asked.approvals
-        acts.answer(self.project, question.id, answer="approved", by=BY)
+        """A person says yes to what is still asked of an incident."""
+        for question in asked.approvals:
+            if question.answer is None:
+                acts.answer(self.project, question.id, answer="approved", by=BY)
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
@@ -87,17 +111,6 @@ class Game:
         with self.project.database.read() as tx:
             one = led_to(incidents.find(tx, since=since, limit=200), host, since)
             return bundle.load(tx, one.id) if one else None
-
-    def end_of(self, number: int) -> Bundle:
-        """An incident at its end."""
-        return self._soon(lambda: self._ended(number), f"incident {number} ends")
-
-    def _ended(self, number: int) -> Bundle | None:
-        with self.project.database.read() as tx:
-            found = bundle.load(tx, number)
-        for question in found.approvals if found.incident.state is State.WAITING else ():
-            acts.answer(self.project, question.id, answer="approved", by=BY)
-        return found if found.incident.state.ended else None
 
     def ask(self, entry: str, host: str, values: Mapping[str, Any]) -> Bundle:
         """An entry by hand, at its end."""
@@ -152,7 +165,7 @@ class Game:
                     rows = [f"{i.id} {i.alert.name} {i.hosts} {i.state}: {i.reason}"
                             for i in incidents.find(tx)]  # fmt: skip
                 pytest.fail(f"it did not come to this: {what}\n" + "\n".join(rows))
-            time.sleep(0.1)
+            time.sleep(0.2)
         return answer
 
 
