@@ -107,11 +107,6 @@ class Game:
         finally:
             self._server.send_signal(signal.SIGCONT)
 
-    def _led_to(self, host: str, since: datetime) -> Bundle | None:
-        with self.project.database.read() as tx:
-            one = led_to(incidents.find(tx, since=since, limit=200), host, since)
-            return bundle.load(tx, one.id) if one else None
-
     def ask(self, entry: str, host: str, values: Mapping[str, Any]) -> Bundle:
         """An entry by hand, at its end."""
         number = acts.request_run(
