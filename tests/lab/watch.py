@@ -112,7 +112,7 @@ def _probes(host: str) -> list[dict[str, object]]:
         (f"http://{address}/alive", "nginx", "http"),
         (f"https://{address}/alive", "nginx", "https"),
     ]
-    asked = [
+    asked: list[dict[str, object]] = [
         {"targets": [url], "labels": {"host": host, "service": service, "module": module}}
         for url, service, module in urls
     ]
