@@ -66,7 +66,7 @@ def request_run(
     if chosen.kind == "drill":
         raise Refused(f"{entry} is a drill; `runner drill run {entry}` injects it")
     inventory = project.inventory()
-    _check_hosts(inventory, hosts)
+    check_hosts(inventory, hosts)
     labels, choices = _split(chosen, values)
     labels |= {"alertname": "ByHand", "entry": entry, "instance": hosts[0]}
     _refuse_values(project, chosen, hosts, labels, choices)
@@ -77,19 +77,28 @@ def request_run(
 def request_drill(project: Project, *, entry: str, host: str, span: timedelta, by: str) -> int:
     """Open the incident of a drill, which injects a fault on one host for a while; its id.
 
-    Raises NotFound for an unknown entry, UsageError for a time that it does not take, and
+    Raises what `check_drill` raises.
+    """
+    check_actor(by)
+    values = check_drill(project, entry=entry, host=host, span=span)
+    labels = _drill_labels(entry, host)
+    request = {"entry": entry, "hosts": [host], "values": values}
+    return _open(project, labels, request, by, Level.AUTO, project.queue.drill)
+
+
+def check_drill(project: Project, *, entry: str, host: str, span: timedelta) -> dict[str, Any]:
+    """The values of a drill that may be injected on a host now.
+
+    Raises NotFound for an unknown drill, UsageError for a time that it does not take, and
     Refused for what is no drill, for a host whose inventory does not say `runner_drill: true`,
     while everything is paused, and while an incident is open on the host.
     """
-    check_actor(by)
-    chosen = project.catalog.get(entry)
-    if chosen.kind != "drill":
-        raise Refused(f"{entry} is a {chosen.kind}, not a drill; `runner drill list` shows those")
+    chosen = project.catalog.drill(entry)
     inventory = project.inventory()
-    _check_hosts(inventory, [host])
+    check_hosts(inventory, [host])
     drill.check(inventory, touched(project, chosen, [host]))
     values = {f"{chosen.role}_seconds": int(span.total_seconds())}
-    labels = {"alertname": "Drill", "entry": entry, "instance": host}
+    labels = _drill_labels(entry, host)
     hostvars = parameters.agreed(chosen, [inventory.hosts[host].variables])
     schema = project.catalog.schema(entry)
     parameters.resolve(chosen, schema, labels=labels, hostvars=hostvars, chosen=values)
@@ -98,8 +107,11 @@ def request_drill(project: Project, *, entry: str, host: str, span: timedelta, b
             raise Refused(f"no drill now: {reason}")
         if at_work := incidents.open_on(tx, [host], drill.NEWEST):
             raise Refused(f"incident {at_work[0].id} is open on {host}; let it end first")
-    request = {"entry": entry, "hosts": [host], "values": values}
-    return _open(project, labels, request, by, Level.AUTO, project.queue.drill)
+    return values
+
+
+def _drill_labels(entry: str, host: str) -> dict[str, str]:
+    return {"alertname": "Drill", "entry": entry, "instance": host}
 
 
 def touched(project: Project, entry: Entry, hosts: Sequence[str]) -> tuple[str, ...]:
@@ -108,7 +120,8 @@ def touched(project: Project, entry: Entry, hosts: Sequence[str]) -> tuple[str, 
     return tuple(sorted({*hosts, *found.delegates}))
 
 
-def _check_hosts(inventory: Inventory, hosts: Sequence[str]) -> None:
+def check_hosts(inventory: Inventory, hosts: Sequence[str]) -> None:
+    """Raise UsageError for no host, Refused for what is none of the inventory."""
     if not hosts:
         raise UsageError("name at least one host with --host")
     for host in hosts:

@@ -19,6 +19,19 @@ def test_it_names_the_place_that_changed() -> None:
     assert differing(MOTD, MOTD) == []
 
 
+def test_of_listed_files_it_names_those_that_are_not_in_both() -> None:
+    def listed(*files: str) -> str:
+        return "\n".join(["# web1 · clean : Delete", "--- before", "+++ after", *files])
+
+    before = listed("-/data/one.tmp", "-/data/two words.tmp", "-/data/three.tmp")
+    assert differing(before, listed("-/data/one.tmp", "-/data/three.tmp")) == [
+        "web1 · clean : Delete (/data/two words.tmp)"
+    ]
+    assert differing(listed("-/data/one.tmp"), listed("-/data/one.tmp", "+/data/new")) == [
+        "web1 · clean : Delete (/data/new)"
+    ]
+
+
 def test_times_and_temporary_paths_are_no_difference() -> None:
     before = "# web1 · a : b\n+++ after: /root/.ansible/tmp/ansible-local-1x/tmpabc\n+x 2026-01-01"
     now = before.replace("local-1x", "local-2y")

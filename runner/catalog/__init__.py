@@ -17,7 +17,7 @@ from runner.catalog import document, parameters
 from runner.catalog.entry import ENTRY_ID, Entry
 from runner.catalog.parameters import ParameterSpec, Specs
 from runner.config import explain
-from runner.errors import CatalogError, NotFound
+from runner.errors import CatalogError, NotFound, Refused
 from runner.incident import Labels
 
 __all__ = ["Catalog", "Entry", "ParameterSpec", "find_role", "load"]
@@ -40,6 +40,17 @@ class Catalog:
             return self.entries[id]
         hint = _hint(id, self.entries) or "; `runner catalog list` shows all"
         raise NotFound(f"the catalog has no entry {id[:80]!r}{hint}")
+
+    def drill(self, id: str) -> Entry:
+        """The drill of this id. Raises NotFound with the nearest one, Refused for another kind."""
+        if id not in self.entries:
+            known = [entry.id for entry in self.by_kind("drill")]
+            hint = _hint(id, known) or "; `runner drill list` shows all"
+            raise NotFound(f"the catalog has no drill {id[:80]!r}{hint}")
+        if not self.is_drill(id):
+            kind = self.entries[id].kind
+            raise Refused(f"{id} is a {kind}, not a drill; `runner drill list` shows those")
+        return self.entries[id]
 
     def eligible(self, labels: Labels) -> tuple[Entry, ...]:
         """The remediation entries whose matchers all fit, by id."""

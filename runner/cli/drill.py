@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
 from runner import acts, bundle, drill_report, duration
-from runner.bundle import Bundle
+from runner.bundle import Bundle, to_json
 from runner.cli import Noun, option
 from runner.cli.session import Session, as_option, confirm, person, yes_option
 from runner.drill import NEWEST, VARIABLE, Game, game, led_to
@@ -81,9 +82,13 @@ def run_drill(
     DRILL is one of `runner drill list`. The exit code is 0 when the runner fixed the fault or
     handed it to a person, and 1 when it did neither.
     """
-    day = GameDay(session, by=person(name), span=span_of(span), approve=approve)
+    lasting = span_of(span)
+    acts.check_drill(session.project, entry=entry, host=host, span=lasting)
+    day = GameDay(session, by=person(name), span=lasting, approve=approve)
     confirm(session, f"Break {brief(host)} on purpose with {brief(entry)}?", yes=yes)
-    return _conclude(session, [day.play(entry, host)])
+    one = day.play(entry, host)
+    _tell(session, [one])
+    return _code([one])
 
 
 @drill.command("matrix")
@@ -113,20 +118,41 @@ def run_matrix(
     A fault that a host cannot have is left out and named. The report is written anew after each
     fault, so that Ctrl-C loses none.
     """
+    lasting = span_of(span)
     chosen = drills or tuple(e.id for e in session.project.catalog.by_kind("drill"))
-    day = GameDay(session, by=person(name), span=span_of(span), approve=approve)
+    _check_names(session, chosen, hosts)
+    day = GameDay(session, by=person(name), span=lasting, approve=approve)
     confirm(session, f"Break {brief(', '.join(hosts))} with {len(chosen)} drills?", yes=yes)
+    played, left_out = _play_all(day, [(entry, host) for entry in chosen for host in hosts], report)
+    _tell(session, played, left_out)
+    return _code(played)
+
+
+def _check_names(session: Session, drills: Sequence[str], hosts: Sequence[str]) -> None:
+    """Raise NotFound or Refused for a wrong name now, and not after an hour of other faults."""
+    for entry in drills:
+        session.project.catalog.drill(entry)
+    acts.check_hosts(session.project.inventory(), hosts)
+
+
+def _play_all(
+    day: GameDay, games: Sequence[tuple[str, str]], report: Path
+) -> tuple[list[Game], list[LeftOut]]:
+    """Each fault on its host, and those that were refused. Raises Refused when all were."""
     played: list[Game] = []
-    for entry, host in [(entry, host) for entry in chosen for host in hosts]:
+    left_out: list[LeftOut] = []
+    for entry, host in games:
         try:
             played.append(day.play(entry, host))
         except Refused as error:
-            session.note(f"left out: {entry} on {host}: {error}")
+            left_out.append(LeftOut(drill=entry, host=host, reason=str(error)))
+            day.say(str(left_out[-1]))
             continue
         drill_report.write(played, report)
     if not played:
-        raise Refused("no fault was injected; the lines above say why")
-    return _conclude(session, played)
+        more = f", and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+        raise Refused(f"no fault was injected; {left_out[0]}{more}")
+    return played, left_out
 
 
 def _allowing(session: Session) -> list[str]:
@@ -146,17 +172,33 @@ def span_of(text: str) -> timedelta:
     return span
 
 
-def _conclude(session: Session, played: Sequence[Game]) -> int:
-    """Print what became of the faults; 0 when each was fixed or handed to a person, else 1."""
+def _tell(session: Session, played: Sequence[Game], left_out: Sequence[LeftOut] = ()) -> None:
+    """Print what became of the faults."""
     if session.json:
-        session.answer(drill_report.as_json(played))
-    else:
-        rows = map(drill_report.cells, drill_report.summary(played))
-        session.screen.table(drill_report.HEADINGS, rows)
-        for one in played:
-            if one.result != State.FIXED:
-                session.screen.line(f"{one.drill} on {one.host}: {one.result}: {one.reason}")
+        session.answer(drill_report.as_json(played) | {"left_out": to_json(list(left_out))})
+        return
+    rows = map(drill_report.cells, drill_report.summary(played))
+    session.screen.table(drill_report.HEADINGS, rows)
+    for one in played:
+        if one.result != State.FIXED:
+            session.screen.line(f"{one.drill} on {one.host}: {one.result}: {one.reason}")
+
+
+def _code(played: Sequence[Game]) -> int:
+    """0 when each fault was fixed or handed to a person, else 1."""
     return 0 if all(one.result in GOOD for one in played) else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A fault that was refused."""
+
+    drill: str
+    host: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"left out: {self.drill} on {self.host}: {self.reason}"
 
 
 class GameDay:
@@ -180,14 +222,14 @@ class GameDay:
         number = acts.request_drill(
             self._project, entry=entry, host=host, span=self._span, by=self._by
         )
-        self._say(f"incident {number} injects {entry} on {host}")
+        self.say(f"incident {number} injects {entry} on {host}")
         _wait(lambda: self._bundle(number).incident.state.ended)
         injected_at = _injected_at(self._bundle(number))
         _wait(lambda: self._is_over(host, injected_at))
         found = self._led_to(host, injected_at)
         one = game(drill=entry, host=host, injected_at=injected_at, found=found)
         about = f", incident {one.incident}" if one.incident else ""
-        self._say(f"{entry} on {host}: {one.result}{about}; the fault ends by itself")
+        self.say(f"{entry} on {host}: {one.result}{about}; the fault ends by itself")
         _wait(lambda: self._is_quiet(host, injected_at))
         return one
 
@@ -222,7 +264,8 @@ class GameDay:
         with self._project.database.read() as tx:
             return bundle.load(tx, number)
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """A line for a person who waits."""
         if not self._session.json:
             self._session.note(text)
 

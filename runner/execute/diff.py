@@ -15,6 +15,7 @@ from typing import Any
 
 _TITLE = re.compile(r"# \S+ · ")
 _PATH = re.compile(r"^(?:---|\+\+\+) (?:before: |after: )?(/\S+)", re.MULTILINE)
+_LISTED = re.compile(r"^[-+]\s*(/.+)$", re.MULTILINE)  # a play that lists files, one a line
 
 MAX_SIDE = 1_000_000  # characters that are compared line by line
 
@@ -62,7 +63,7 @@ def differing(before: str, now: str) -> list[str]:
         for name in {*left, *right}
         if hash_of(left.get(name, "")) != hash_of(right.get(name, ""))
     }
-    return sorted(_named(name, right.get(name) or left.get(name, "")) for name in names)
+    return sorted(_named(name, left.get(name, ""), right.get(name, "")) for name in names)
 
 
 def _sections(text: str) -> dict[str, str]:
@@ -76,10 +77,16 @@ def _sections(text: str) -> dict[str, str]:
     return found
 
 
-def _named(title: str, text: str) -> str:
-    paths = sorted({match[1] for match in _PATH.finditer(text)})
+def _named(title: str, before: str, now: str) -> str:
+    paths = _paths(before, now)
     where = f" ({', '.join(paths[:3])})" if paths else ""
     return f"{title or 'the diff'}{where}"
+
+
+def _paths(before: str, now: str) -> list[str]:
+    """The files that the diff is of; where it only lists files, those that are not in both."""
+    headed = set(_PATH.findall(now or before))
+    return sorted(headed or set(_LISTED.findall(before)) ^ set(_LISTED.findall(now)))
 
 
 def _part(part: Any) -> str:

@@ -11,6 +11,9 @@ from pathlib import Path
 from tests.lab import lab, layout, project, watch
 from tests.lab.shell import LabError, inside
 
+#: Booted for a matrix: one alone may not be restarted, because its group must keep one.
+WEB = ("web1", "web2")
+
 
 def main() -> int:
     """The exit code."""
@@ -26,12 +29,15 @@ def main() -> int:
     )
     matrix = verbs.add_parser("matrix", help="run every drill on the web hosts of a lab of its own")
     matrix.add_argument("--report", type=Path, required=True, help="folder of the report")
+    matrix.add_argument(
+        "--hosts", type=_hosts, default=WEB, metavar="NAME,NAME", help="which of them are broken"
+    )
     matrix.add_argument("--for", dest="span", default="60s", help="when each fault ends by itself")
     verbs.add_parser("down", help="remove what a lab that was ended hard left behind")
     arguments = parser.parse_args()
     try:
         if arguments.verb == "matrix":
-            return _matrix(arguments.report.absolute(), arguments.span)
+            return _matrix(arguments.report.absolute(), arguments.span, arguments.hosts)
         return _up(arguments.hosts) if arguments.verb == "up" else _down()
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
@@ -62,10 +68,9 @@ def _up(hosts: tuple[str, ...]) -> int:
     return 0
 
 
-def _matrix(report: Path, span: str) -> int:
+def _matrix(report: Path, span: str, hosts: tuple[str, ...]) -> int:
     """Boot a lab, have a runner work on it, and play every drill; the exit code of the matrix."""
-    hosts = ("web1", "web2")
-    with lab.running(hosts, tell=_say) as one:
+    with lab.running(tuple(dict.fromkeys((*WEB, *hosts))), tell=_say) as one:
         at = one.layout
         configuration = project.write(at, at.state / "project")
         given = ["drill", "matrix", "--report", str(report), "--for", span, "--approve", "--yes"]

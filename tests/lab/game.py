@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 import urllib.request
@@ -17,7 +18,7 @@ import pytest
 from runner import acts, bundle, config
 from runner.bundle import Bundle
 from runner.drill import led_to
-from runner.incident import State
+from runner.incident import Incident, State
 from runner.project import Project
 from runner.store import incidents
 from tests.lab import project as projects
@@ -34,8 +35,15 @@ BY = f"user:{projects.PERSON}"
 class Game:
     """The lab with a runner that works on it."""
 
-    def __init__(self, lab: Lab, configuration: Path, project: Project) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        configuration: Path,
+        project: Project,
+        server: subprocess.Popen[bytes] | None,
+    ) -> None:
         self.lab = lab
+        self._server = server
         self.configuration = configuration
         self.project = project
         self.patience = PATIENCE
@@ -49,13 +57,18 @@ class Game:
 
     def outcome(self, host: str, since: datetime) -> Bundle:
         """The incident that a fault led to, at its end; questions are answered with yes."""
+        return self.end_of(self._led_to(host, since))
 
-        def ended() -> Bundle | None:
-            with self.project.database.read() as tx:
-                one = led_to(incidents.find(tx, since=since, limit=200), host, since)
-            return self._ended(one.id) if one else None
+    def question(self, host: str, since: datetime) -> Bundle:
+        """The incident that a fault led to, once a person is asked or it has ended."""
+        number = self._led_to(host, since)
+        self.soon(lambda: self._is_asking(number), f"incident {number} asks a person")
+        return self._bundle(number)
 
-        return self.soon(ended, f"an incident on {host} since {since}")
+    def end_of(self, number: int) -> Bundle:
+        """An incident at its end; questions are answered with yes."""
+        self.soon(lambda: self._is_over(number), f"incident {number} ends")
+        return self._bundle(number)
 
     def about(self, alert: str, host: str) -> Bundle | None:
         """The incident of an alert about a host that joined no other one; None before it is."""
@@ -74,21 +87,56 @@ class Game:
 
         def ended() -> Bundle | None:
             mine = self.about(alert, host)
-            found = self._ended(mine.incident.id) if mine else None
-            return found if found and found.incident.state is not State.SUPPRESSED else None
+            if mine is None or not self._is_over(mine.incident.id):
+                return None
+            found = self._bundle(mine.incident.id)
+            return None if found.incident.state is State.SUPPRESSED else found
 
-        return self.soon(ended, f"an incident of {alert} on {host}")
+        found: Bundle = self.soon(ended, f"an incident of {alert} on {host}")
+        return found
 
-    def end_of(self, number: int) -> Bundle:
-        """An incident at its end."""
-        return self.soon(lambda: self._ended(number), f"incident {number} ends")
+    def _led_to(self, host: str, since: datetime) -> int:
+        def found() -> Incident | None:
+            with self.project.database.read() as tx:
+                return led_to(incidents.find(tx, since=since, limit=200), host, since)
 
-    def _ended(self, number: int) -> Bundle | None:
+        one: Incident = self.soon(found, f"an incident on {host} since {since}")
+        return one.id
+
+    def _is_asking(self, number: int) -> bool:
+        state = self._state(number)
+        return state.ended or state is State.WAITING
+
+    def _is_over(self, number: int) -> bool:
+        state = self._state(number)
+        if state is State.WAITING:
+            self.approve(self._bundle(number))
+        return state.ended
+
+    def _state(self, number: int) -> State:
+        """Only that: who asks often must not take the processor from what is measured."""
         with self.project.database.read() as tx:
-            found = bundle.load(tx, number)
-        for question in found.approvals if found.incident.state is State.WAITING else ():
-            acts.answer(self.project, question.id, answer="approved", by=BY)
-        return found if found.incident.state.ended else None
+            return incidents.get(tx, number).state
+
+    def _bundle(self, number: int) -> Bundle:
+        with self.project.database.read() as tx:
+            return bundle.load(tx, number)
+
+    def approve(self, asked: Bundle) -> None:
+        """A person says yes to what is still asked of an incident."""
+        for question in asked.approvals:
+            if question.answer is None:
+                acts.answer(self.project, question.id, answer="approved", by=BY)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """The runner does nothing for the time of the block, and goes on after it."""
+        assert self._server is not None, "nobody works here"
+        self._server.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._server.send_signal(signal.SIGCONT)
 
     def ask(self, entry: str, host: str, values: Mapping[str, Any]) -> Bundle:
         """An entry by hand, at its end."""
@@ -101,6 +149,12 @@ class Game:
         """End the faults on a host now; each mends what is still broken."""
         self.lab.run(host, "systemctl", "stop", "runner-drill-*", check=False)
         self.lab.run(host, "systemctl", "reset-failed", check=False)
+
+    def targets(self, host: str) -> list[float]:
+        """Whether Prometheus reaches each target of a host: 1, or 0."""
+        assert self.project.prometheus is not None
+        found = self.project.prometheus.query(f'up{{instance=~"{host}(:.*)?"}}')
+        return [sample.value for sample in found]
 
     def alerts(self, host: str) -> list[str]:
         """Names of the alerts about a host that Alertmanager has now."""
@@ -134,7 +188,7 @@ class Game:
                     rows = [f"{i.id} {i.alert.name} {i.hosts} {i.state}: {i.reason}"
                             for i in incidents.find(tx)]  # fmt: skip
                 pytest.fail(f"it did not come to this: {what}\n" + "\n".join(rows))
-            time.sleep(0.1)
+            time.sleep(0.2)
         return answer
 
 
@@ -142,15 +196,20 @@ class Game:
 def playing(lab: Lab, folder: Path) -> Iterator[Game]:
     """A runner that works on the lab, for the time of the block."""
     configuration = projects.write(lab.layout, folder)
-    with projects.serving(lab.layout, configuration), knowing(lab, configuration) as game:
+    with (
+        projects.serving(lab.layout, configuration) as server,
+        knowing(lab, configuration, server) as game,
+    ):
         yield game
 
 
 @contextmanager
-def knowing(lab: Lab, configuration: Path) -> Iterator[Game]:
+def knowing(
+    lab: Lab, configuration: Path, server: subprocess.Popen[bytes] | None = None
+) -> Iterator[Game]:
     """The project as somebody beside its runner sees it, for the time of the block."""
     project = Project(config.load(configuration))
     try:
-        yield Game(lab, configuration, project)
+        yield Game(lab, configuration, project, server)
     finally:
         project.close()

@@ -113,6 +113,14 @@ def wait(lab: Layout, host: str) -> None:
             time.sleep(0.05)
 
 
+def settle(lab: Layout, host: str) -> None:
+    """Return when every unit of the host has started, or failed. Raises LabError."""
+    with inside(lab.namespace):  # the name of LXC's socket is known there only
+        said = run(lab, host, "systemctl", "is-system-running", "--wait", check=False).strip()
+    if said not in ("running", "degraded"):
+        raise LabError(f"the host {host} did not start: {said or 'nobody answers'}")
+
+
 def _answers(address: str) -> bool:
     try:
         with socket.create_connection((address, 22), timeout=1) as connection:

@@ -77,10 +77,11 @@ class Lab:
         self._tell(f"{len(self.hosts)} hosts and monitoring in {time.monotonic() - began:.1f} s")
 
     def boot(self, *hosts: str) -> None:
-        """Boot hosts together, wait until they answer, and have them watched."""
+        """Boot hosts together, wait until their units run, and have them watched."""
         with ThreadPoolExecutor(max_workers=4) as pool:
             list(pool.map(self._boot, hosts))
-        self.hosts += hosts
+            self.hosts += hosts
+            list(pool.map(self._settle, hosts))
         watch.watch(self.layout, self.hosts)
 
     def _boot(self, name: str) -> None:
@@ -89,6 +90,21 @@ class Lab:
         authority.certify(self.layout, name, folder)
         host.boot(self.layout, self._image, name)
         host.wait(self.layout, name)
+
+    def _settle(self, name: str) -> None:
+        # A part of the storage cluster has no quorum: its members start for ever.
+        if name not in layout.MEMBERS or set(layout.MEMBERS) <= set(self.hosts):
+            host.settle(self.layout, name)
+
+    def power_off(self, name: str) -> None:
+        """Cut a host's power; it stays in the inventory, and its disk stays too."""
+        host.stop(self.layout, name)
+
+    def power_on(self, name: str) -> None:
+        """Boot a host whose power was cut, until its units run."""
+        host.start(self.layout, name)
+        host.wait(self.layout, name)
+        self._settle(name)
 
     def retire(self, name: str) -> None:
         """Cut a host's power for good and watch it no longer; its disk is gone too."""
