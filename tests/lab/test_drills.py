@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 from tests.lab.game import Game
@@ -40,4 +41,7 @@ def test_latency_from_outside_is_detected_and_handed_to_a_person(
     assert played["phases"].keys() == {"detect", "decide"}
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".md", ".svg"}
     game.quiet("web1")
+    # Late is not lost, and no service hangs: it would be restarted for nothing.
+    heard = game.heard("web1", datetime.fromisoformat(played["injected_at"]))
+    assert heard & {"PacketLoss", "ServiceHung"} == set()
     assert "master br0" in game.lab.link("web1")
