@@ -17,7 +17,7 @@ from runner.errors import UsageError
 if TYPE_CHECKING:
     from runner.nodes.backtest import History, Report
     from runner.nodes.classify import Prediction
-    from runner.nodes.opinion import Opinion
+    from runner.predict.opinion import Opinion
 
 #: Nodes of `--simulate`, of each kind, and the days that they are watched.
 SIMULATED = {"healthy": 20, "failing": 18, "days": 30.0}

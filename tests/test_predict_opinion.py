@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from runner.config import Signal
 from runner.decide.answer import Unusable
 from runner.incident import Level
-from runner.nodes import opinion
 from runner.nodes.classify import Finding, Prediction, Tier
+from runner.predict import opinion
 from runner.store import model_calls, nodes
 from runner.store.nodes import Said
 from tests.chat_server import chat_server

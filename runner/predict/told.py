@@ -1,0 +1,109 @@
+"""What others see of the greylist: alerts for the intake, a group for Ansible."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner import acts
+from runner.errors import StoreError
+from runner.incident import Level
+from runner.intake.payload import compose
+from runner.nodes import alerts
+from runner.project import Project
+from runner.store import incidents, nodes
+from runner.store.nodes import Member
+
+GREYLIST_FILE = "greylist.json"  #: in the state folder; what the inventory script reads
+
+
+def deliver(project: Project, now: datetime) -> int:
+    """Hand the intake what fires and what does no more; how many alerts.
+
+    Where a model doubts what the rules say, nothing runs before a person was asked.
+    """
+    with project.database.read() as tx:
+        held = _held(tx, project)
+        firing = [incident.alert for incident in incidents.firing_of(tx, alerts.SOURCE)]
+    settings = project.config.nodes
+    wanted = [alerts.alert_of(one, settings) for one in held]
+    doubted = {one.node for one in held if one.doubt}
+    told = alerts.difference(wanted, firing, now)
+    for ceiling, some in (
+        (Level.AUTO, [a for a in told if a.labels.get("instance") not in doubted]),
+        (Level.APPROVE, [a for a in told if a.labels.get("instance") in doubted]),
+    ):
+        if some:
+            delivery = compose(some, source=alerts.SOURCE, group_key="predictions")
+            acts.deliver(project, delivery.raw, source=delivery.source, ceiling=ceiling)
+    return len(told)
+
+
+def _held(tx: sa.Connection, project: Project) -> list[alerts.Held]:
+    """The members as their alerts tell of them."""
+    from runner.predict import opinion
+
+    least = project.config.policy.min_confidence
+    by_rules, by_model = nodes.latest(tx), nodes.latest(tx, by=opinion.BY)
+    return [
+        alerts.Held(
+            node=one.node,
+            tier=one.tier,
+            since=one.since,
+            why=one.why,
+            doubt=opinion.doubt(by_rules.get(one.node), by_model.get(one.node), least),
+        )
+        for one in nodes.members(tx)
+        if one.since is not None
+    ]
+
+
+def publish(project: Project) -> bool:
+    """Write who is greylisted where the inventory script reads it; whether that changed.
+
+    The file stands when the store is away: who was greylisted stays greylisted.
+    """
+    with project.database.read() as tx:
+        members = nodes.members(tx)
+    content = as_inventory(members)
+    path = project.state / GREYLIST_FILE
+    text = json.dumps(content, indent=2) + "\n"
+    if _text(path) == text:
+        return False
+    fresh = path.with_name(f".{GREYLIST_FILE}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        raise StoreError(f"{path}: the greylist cannot be written ({error.strerror})") from None
+    project.forget_inventory()
+    return True
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def as_inventory(members: Sequence[Member]) -> dict[str, Any]:
+    """The greylist as an Ansible inventory: the group, and why each host is in it."""
+    variables = {
+        one.node: {
+            "runner_greylist_tier": one.tier,
+            "runner_greylist_since": (one.joined_at or one.since or datetime.min).isoformat(),
+        }
+        for one in members
+    }
+    return {
+        "greylisted": {"hosts": [one.node for one in members]},
+        "_meta": {"hostvars": variables},
+    }
