@@ -74,7 +74,7 @@ def test_every_step_runs_in_order_where_it_belongs(start: Start, tmp_path: Path)
     assert found.plan is not None
     assert found.plan.places == {"target": "s1", "spare": "s4", "peer": "s4"}
     assert [step.touched for step in found.plan.steps] == [("s4",), ("s1", "s4"), ("s1",)]
-    assert (tmp_path / "retire-s4").read_text() == "s1 "
+    assert (tmp_path / "retire-s4").read_text() == "s1 \n"
     assert [(run.purpose, run.step) for run in found.runs] == [
         (Purpose.REHEARSAL, 1), (Purpose.REMEDIATION, 1),
         (Purpose.REHEARSAL, 2), (Purpose.REMEDIATION, 2),

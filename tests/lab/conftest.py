@@ -22,11 +22,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("lab"))
 
 
-@pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    """A running lab with its default hosts. Skips with the reason where there can be none."""
+@pytest.fixture(scope="session", autouse=True)
+def able() -> None:
+    """Skips with the reason where there can be no lab. CI installs all programs, or fails."""
     if why := labs.obstacle():
+        pytest.skip(why)
+    if why := labs.lacking():
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(why)
+
+
+@pytest.fixture(scope="session")
+def lab(able: None) -> Iterator[Lab]:
+    """A running lab with its default hosts."""
     with labs.running() as made, inside(made.layout.namespace):
         yield made
 

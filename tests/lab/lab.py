@@ -34,14 +34,23 @@ _PROGRAMS = (
 
 
 def obstacle() -> str:
-    """Why this machine cannot run a lab, as a sentence; empty when it can."""
+    """Why no lab can run here, whatever is installed, as a sentence; empty when one can."""
     if os.geteuid() != 0:
         return "the lab needs root, for network namespaces and containers"
-    if absent := missing(_PROGRAMS):
-        return f"the lab needs {', '.join(absent)}; `make lab-system` installs them on Debian"
     if not Path("/dev/fuse").exists():
         return "the lab needs /dev/fuse, for lxcfs"
+    try:
+        call("unshare", "--net", "--mount", "true")
+    except LabError as error:
+        return f"the lab needs network and mount namespaces of its own: {error}"
     return ""
+
+
+def lacking() -> str:
+    """Which programs of the lab are not installed, as a sentence; empty when all are."""
+    absent = missing(_PROGRAMS)
+    installs = "`make lab-system` installs them on Debian"
+    return f"the lab needs {', '.join(absent)}; {installs}" if absent else ""
 
 
 class Lab:
@@ -49,7 +58,7 @@ class Lab:
 
     def __init__(self, at: Layout, hosts: Sequence[str], tell: Callable[[str], None]) -> None:
         """Raises LabError; what was started by then is removed."""
-        if why := obstacle():
+        if why := obstacle() or lacking():
             raise LabError(why)
         self.layout = at
         self.hosts: list[str] = []

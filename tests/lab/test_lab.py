@@ -67,8 +67,6 @@ def test_a_second_lab_in_the_same_folder_is_refused_with_a_sentence(lab: Lab) ->
 
 
 def test_what_a_killed_lab_left_is_removed_by_the_next_start(tmp_path: Path) -> None:
-    if why := labs.obstacle():
-        pytest.skip(why)
     at = Layout(tmp_path / "lab")
     environment = {**os.environ, "RUNNER_LAB_STATE": str(at.state)}
     command = [sys.executable, "-m", "tests.lab"]
@@ -91,8 +89,6 @@ def test_what_a_killed_lab_left_is_removed_by_the_next_start(tmp_path: Path) -> 
 
 
 def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    if why := labs.obstacle():
-        pytest.skip(why)
     at = Layout(tmp_path / "lab")
     with subprocess.Popen(
         [sys.executable, "-m", "tests.lab", "up", "--hosts", "web1"],
