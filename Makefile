@@ -31,7 +31,7 @@ lab-test: .venv/ready ## Run the tests that break and heal the hosts of the lab 
 	$(BIN)/pytest -n 0 -m lab $(ARGS)
 
 reliability: .venv/ready ## Inject every failure of docs/reliability.md, count, and write its table again
-	$(BIN)/pytest -n $(JOBS) --dist worksteal -m fault --reliability-page docs/reliability.md $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m fault --reliability-page=docs/reliability.md $(ARGS)
 
 lab-matrix: .venv/ready ## Run every drill on the hosts of a lab and report into var/drills (Debian, as root)
 	$(BIN)/python -m tests.lab matrix --report var/drills $(ARGS)
