@@ -190,6 +190,8 @@ def preflight(project: Project, incident_id: int, plan: Plan, step: int = 1) -> 
             raise Stale(State.CANCELLED, reason)
         firing = incidents.still_firing(tx, incident_id)
         questions = approvals.of_incident(tx, incident_id)
+    if incident.level is None or incident.level.rank < Level.APPROVE.rank:
+        raise Stale(State.ESCALATED, f"level {incident.level or 'unknown'} lets nothing run")
     if incident.level is not Level.AUTO:
         _let_through(questions, plan, project.config.approval)
     _same_plan(project, incident, plan)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import sqlalchemy as sa
+
 from runner import policy
 from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
@@ -15,7 +17,7 @@ from runner.plan import delegates_of
 from runner.project import Project
 from runner.steps import learn, opinion
 from runner.steps.past import past_runs
-from runner.steps.progress import end, escalate, load, passed
+from runner.steps.progress import escalate, load, passed
 from runner.store import incidents, radii, records, runs, switches, trail
 
 #: Rules whose level somebody set on purpose: stopping there is no failure to handle it.
@@ -41,31 +43,38 @@ def judge(project: Project, incident_id: int) -> bool:
         moved = incidents.move(
             tx, incident_id, State.JUDGED, _because(verdict), level=verdict.level
         )
-        if moved and (texts := _suspected(verdict)):
+        if not moved:
+            return False
+        if texts := _suspected(verdict):
             trail.append(tx, incident=incident_id, action=SUSPECTED, reason=" ".join(texts))
-    if not moved:
-        return False
-    return verdict.level is not Level.OBSERVE or stop_at(project, incident_id, verdict)
+        return verdict.level is not Level.OBSERVE or stop_at(tx, incident_id, verdict)
 
 
-def stop_at(project: Project, incident_id: int, verdict: Verdict) -> bool:
+def stop_at(tx: sa.Connection, incident_id: int, verdict: Verdict) -> bool:
     """End an incident whose level goes no further; False, so that a step can return it.
 
-    A level that somebody chose is a quiet end. When policy or a failed rehearsal holds back
-    what would otherwise have run, the alert still fires and nobody acts: a person must know.
+    In the transaction that says how far it may go: in one of its own, a crash between the two
+    would let the incident go on. A level that somebody chose is a quiet end. When policy or a
+    failed rehearsal holds back what would otherwise have run, the alert still fires and nobody
+    acts: a person must know.
     """
+    state, reason = _last(verdict)
+    incidents.move(tx, incident_id, state, reason)
+    return False
+
+
+def _last(verdict: Verdict) -> tuple[State, str]:
     chosen = any(reason.rule in CHOSEN for reason in verdict.limiting)
     cooling = any(reason.rule == "cooldown" for reason in verdict.limiting)
     because = _because(verdict)
     if texts := _suspected(verdict):
         # What an attacker wrote must not be what keeps people from being told (invariant 8).
-        return escalate(project, incident_id, f"{because}; {' '.join(texts)}")
+        return State.ESCALATED, f"{because}; {' '.join(texts)}"
     if cooling and not chosen:
-        return end(project, incident_id, State.SUPPRESSED, because)
+        return State.SUPPRESSED, because
     if not chosen:
-        return escalate(project, incident_id, because)
-    quiet = State.OBSERVED if verdict.level is Level.OBSERVE else State.DRY_RUN
-    return end(project, incident_id, quiet, because)
+        return State.ESCALATED, because
+    return State.OBSERVED if verdict.level is Level.OBSERVE else State.DRY_RUN, because
 
 
 def _suspected(verdict: Verdict) -> list[str]:

@@ -144,11 +144,9 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
             },
             level=verdict.level,
         )
-    if not moved:
-        return False
-    if verdict.level.rank < Level.APPROVE.rank:
-        return stop_at(project, incident.id, verdict)
-    return True
+        if moved and verdict.level.rank < Level.APPROVE.rank:
+            return stop_at(tx, incident.id, verdict)
+    return moved
 
 
 def _said(plan: Plan, shown: _Shown) -> str:

@@ -216,6 +216,7 @@ def test_a_thousand_incidents_at_once(tmp_path: Path, fault: Injected) -> None:
     fault.ended(*(one.state for one in found), broken=True)
     fault.runs(small.runs(tmp_path))
     assert len(found) == many and small.runs(tmp_path) == 0
+    assert {one.state for one in found} == {State.OBSERVED}
     project.close()
 
 
