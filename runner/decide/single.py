@@ -1,6 +1,7 @@
 """One bounded call of the model whose answer chooses nothing: no repair, no second model.
 
-The ledger's bounds hold, and the call is kept like any other. What may run is not touched by it.
+The slots and the ledger's bounds hold, and the call is kept like any other. What may run is not
+touched by it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from runner.text import brief
 
 T = TypeVar("T")
 #: Failures with which nothing was sent.
-UNASKED = (Failure.BUDGET, Failure.BREAKER)
+UNASKED = (Failure.BUDGET, Failure.BREAKER, Failure.BUSY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,18 @@ def tell(
     model: ModelDecider, shown: Rendered, schema: Mapping[str, Any], read: Callable[[str], T]
 ) -> Told[T]:
     """Ask once, and have `read` understand the text; it may raise Unusable. Raises StoreError."""
+    if not model.slots.acquire(timeout=model.settings.deadline.total_seconds()):
+        why = f"{model.settings.concurrency} calls are under way"
+        return Told(failure=Failure.BUSY, why=why)
+    try:
+        return _told(model, shown, schema, read)
+    finally:
+        model.slots.release()
+
+
+def _told(
+    model: ModelDecider, shown: Rendered, schema: Mapping[str, Any], read: Callable[[str], T]
+) -> Told[T]:
     settings = model.settings
     messages = [("system", shown.system), ("human", shown.question)]
     call = model.ledger.open(_call(model, messages), settings)
