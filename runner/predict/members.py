@@ -96,6 +96,7 @@ def _note(tx: sa.Connection, member: Member, one: Prediction, done: Step, now: d
 
 
 def worries(tier: Tier) -> bool:
+    """Whether nodes of this tier are predicted to fail, sooner or later."""
     return str(tier) in ("warning", "critical")
 
 
@@ -192,6 +193,7 @@ def settle(project: Project, node: str, *, by: str, reason: str, now: datetime) 
 
 
 def remind(tx: sa.Connection, project: Project, now: datetime) -> None:
+    """Tell again of each member that nobody took care of for `remind_every`; 0 tells nobody."""
     every = project.config.nodes.greylist.remind_every
     for member in nodes.members(tx):
         since = member.reminded_at or member.since or now

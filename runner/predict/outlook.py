@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from runner.nodes.classify import Prediction
     from runner.nodes.collect import Readings
 
-
 _EXTRA = "nodes need numpy and scipy; install remediation-runner[nodes]"
-
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +133,7 @@ def watched(
 
 
 def group_of(inventory: Inventory, name: str | None) -> tuple[str, ...]:
+    """The hosts of a group that `nodes` names. Raises ConfigError where there is none."""
     if name is None:
         raise ConfigError("no nodes are named; set nodes.group in runner.yml")
     if name not in inventory.groups:

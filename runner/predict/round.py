@@ -23,13 +23,9 @@ if TYPE_CHECKING:
     from runner.nodes.classify import Prediction
     from runner.predict.opinion import Opinion
 
-
 ROUND = "predict"
-
-
 #: How often a prediction that says the same as the last one is kept.
 KEEP_EVERY = timedelta(hours=6)
-
 
 logger = logging.getLogger(__name__)
 

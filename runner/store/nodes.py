@@ -151,10 +151,10 @@ def reminded(tx: sa.Connection, node: str, at: datetime) -> None:
     tx.execute(greylist.update().where(greylist.c.node == node).values(reminded_at=at))
 
 
-def counted(tx: sa.Connection, by: str = "rules") -> dict[str, int]:
-    """Outcome → how many nodes' alarms came to it, an alarm being one change to a tier."""
+def counted(tx: sa.Connection) -> dict[str, int]:
+    """Outcome → how many alarms of the rules came to it, an alarm being one change to a tier."""
     query = sa.select(predictions.c.outcome, sa.func.count()).group_by(predictions.c.outcome)
-    ours = predictions.c.outcome.is_not(None) & (predictions.c.by == by)
+    ours = predictions.c.outcome.is_not(None) & (predictions.c.by == "rules")
     rows = tx.execute(query.where(ours))
     return {outcome: count for outcome, count in rows}
 

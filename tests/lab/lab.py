@@ -115,14 +115,6 @@ class Lab:
         host.wait(self.layout, name)
         self._settle(name)
 
-    def retire(self, name: str) -> None:
-        """Cut a host's power for good and watch it no longer; its disk is gone too."""
-        self.hosts.remove(name)
-        watch.watch(self.layout, self.hosts)
-        host.stop(self.layout, name)
-        shutil.rmtree(self.layout.containers / self.layout.container(name))
-        shutil.rmtree(self.layout.upper(name).parent)
-
     def run(self, name: str, *command: str, check: bool = True, text: str = "") -> str:
         """What a command on a host prints, without SSH."""
         return host.run(self.layout, name, *command, check=check, text=text)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,17 @@ import yaml
 from runner.bundle import Bundle
 from runner.demo.cluster import StorageNode
 from runner.demo.writer import Writer
-from tests.lab import host, layout, project, watch
+from tests.acceptance.service_lab import soon
 from tests.lab import lab as labs
+from tests.lab import layout, project, watch
 from tests.lab.lab import Lab
 from tests.lab.layout import Layout
 from tests.lab.shell import inside
 from tests.notify_servers import Web, web
 
 DATA = "lab"  #: the name of the data directory in /var/lib/etcd
+#: Any machine elects a leader in that time.
+SECONDS = 300.0
 _DISK = 32 * 1024**2
 _GREYLIST = layout.REPOSITORY / "inventories/example/greylist.py"
 
@@ -51,7 +53,11 @@ class Storage:
 
     def start(self) -> None:
         """Return when every member is healthy and the client writes."""
-        _soon(lambda: all(self.nodes[name].healthy() for name in layout.MEMBERS), "all members")
+        soon(
+            lambda: all(self.nodes[name].healthy() for name in layout.MEMBERS),
+            "all members are healthy",
+            SECONDS,
+        )
         self.writer.start()
         self._watcher.start()
 
@@ -101,7 +107,7 @@ class Storage:
                 self.etcdctl(now, "move-leader", self.id_of(name), check=False)
             return self.leader() == name
 
-        _soon(leads, f"{name} leads")
+        soon(leads, f"{name} leads", SECONDS)
 
     def id_of(self, name: str) -> str:
         """The member's id."""
@@ -115,7 +121,7 @@ class Storage:
 
     def power_off(self, name: str) -> None:
         """Cut a host's power: nothing on it is told, and its disk stays."""
-        host.stop(self.lab.layout, name)
+        self.lab.power_off(name)
         self.lab.hosts.remove(name)
 
     def put_aside(self, name: str) -> bool:
@@ -183,10 +189,3 @@ def acted(found: Bundle) -> list[tuple[str, ...]]:
     runs = [run for run in found.runs if run.purpose.acts]
     assert all(run.outcome and run.outcome.completed for run in runs), said(found)
     return [(run.entry, *run.hosts) for run in runs]
-
-
-def _soon(question: Callable[[], bool], what: str, seconds: float = 300) -> None:
-    until = time.monotonic() + seconds
-    while not question():
-        assert time.monotonic() < until, f"it did not come to this: {what}"
-        time.sleep(0.2)
