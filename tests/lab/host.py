@@ -1,4 +1,4 @@
-"""One host: an LXC container with a systemd of its own over the shared root file system."""
+"""One host: a container with a systemd of its own over the shared root file system."""
 
 from __future__ import annotations
 
@@ -7,38 +7,12 @@ import socket
 import time
 from pathlib import Path
 
-from tests.lab import layout
+from tests.lab import containers, layout
 from tests.lab.layout import Layout
 from tests.lab.shell import LabError, call, inside
 
 _FILES = layout.HERE / "files"  #: copied over what Debian installs
 _BOOT_SECONDS = 240.0  #: a loaded machine is slow to boot
-_MEMORY = 384 * 1024**2
-#: Of every 100 ms: half a processor, so that a saturated host leaves the machine usable.
-_QUOTA, _PERIOD = 50_000, 100_000
-#: A host gets its half also when the machine is busy, so that what it shows is its own doing.
-_WEIGHT = 4
-_PROC = ("cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps", "uptime")
-
-_CONFIG = """\
-lxc.include = /usr/share/lxc/config/common.conf
-# The machine's own lxcfs is left alone; this lab has one of its own.
-lxc.hook.mount =
-lxc.hook.post-stop =
-lxc.uts.name = {host}
-lxc.rootfs.path = overlay:{image}:{upper}
-lxc.mount.entry = tmpfs data tmpfs size=64m,mode=0755,create=dir 0 0
-{proc}
-lxc.net.0.type = veth
-lxc.net.0.name = eth0
-lxc.net.0.veth.pair = {interface}
-lxc.net.0.ipv4.address = {address}/{prefix}
-lxc.net.0.ipv4.gateway = {gateway}
-lxc.net.0.flags = up
-{limits}
-lxc.log.file = {folder}/log
-lxc.log.level = WARN
-"""
 
 #: Without etcd's own check, because 3.4 takes no new member while a voter is down: the role's
 #: preflight holds instead, and a dead member is replaced by adding first (docs/storage.md).
@@ -58,49 +32,19 @@ ETCD_STRICT_RECONFIG_CHECK=false
 
 def boot(lab: Layout, image: Path, host: str) -> None:
     """Start the host; it may still be booting when this returns. Raises LabError."""
-    folder = lab.containers / lab.container(host)
-    folder.mkdir(parents=True)
     _personal(lab, host)
-    (folder / "config").write_text(
-        _CONFIG.format(
-            host=host,
-            image=image,
-            upper=lab.upper(host),
-            proc="\n".join(_own_view(lab)),
-            interface=layout.interface(host),
-            address=layout.ADDRESSES[host],
-            prefix=layout.PREFIX,
-            gateway=layout.GATEWAY,
-            limits="\n".join(_limits()),
-            folder=folder,
-        )
-    )
+    containers.chosen().configure(lab, image, host)
     start(lab, host)
 
 
 def start(lab: Layout, host: str) -> None:
-    """Switch on a host that was booted before and is off."""
-    enter = ("nsenter", f"--net={lab.namespace}")
-    try:
-        call(*enter, "lxc-start", "-P", lab.containers, "-n", lab.container(host))
-    except LabError as error:
-        log = lab.containers / lab.container(host) / "log"
-        said = log.read_text()[-1500:] if log.is_file() else ""
-        raise LabError(f"the host {host} does not start: {error}\n{said}") from None
-    # LXC looks for bridges in the machine's own namespace only, so this is ours to do.
-    cable = layout.interface(host)
-    call("ip", "-n", lab.id, "link", "set", cable, "master", "br0", "up")
+    """Switch on a host that was booted before and is off. Raises LabError."""
+    containers.chosen().start(lab, host)
 
 
 def stop(lab: Layout, host: str) -> None:
     """Cut the host's power: nothing on it is told."""
-    call("lxc-stop", "-k", "-P", lab.containers, "-n", lab.container(host), check=False)
-
-
-def freeze(lab: Layout, host: str, *, frozen: bool = True) -> None:
-    """Let the host hang as a whole, or let it go on."""
-    verb = "lxc-freeze" if frozen else "lxc-unfreeze"
-    call(verb, "-P", lab.containers, "-n", lab.container(host))
+    containers.chosen().stop(lab, host)
 
 
 def wait(lab: Layout, host: str) -> None:
@@ -131,31 +75,7 @@ def _answers(address: str) -> bool:
 
 def run(lab: Layout, host: str, *command: str, check: bool = True, text: str = "") -> str:
     """What a command on the host prints, without the network in between."""
-    name = lab.container(host)
-    attach = ("lxc-attach", "--clear-env", "-P", lab.containers, "-n", name, "--")
-    return call(*attach, *command, check=check, text=text)
-
-
-def _own_view(lab: Layout) -> list[str]:
-    """Mounts that show the host its own processors and memory instead of the machine's."""
-    entry = "lxc.mount.entry = {0}/{1} {1} none bind,optional 0 0"
-    paths = [*(f"proc/{name}" for name in _PROC), "sys/devices/system/cpu"]
-    return [entry.format(lab.lxcfs, path) for path in paths]
-
-
-def _limits() -> list[str]:
-    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
-        return [
-            f"lxc.cgroup2.memory.max = {_MEMORY}",
-            f"lxc.cgroup2.cpu.weight = {_WEIGHT * 100}",
-            f"lxc.cgroup2.cpu.max = {_QUOTA} {_PERIOD}",
-        ]
-    return [
-        f"lxc.cgroup.memory.limit_in_bytes = {_MEMORY}",
-        f"lxc.cgroup.cpu.shares = {_WEIGHT * 1024}",
-        f"lxc.cgroup.cpu.cfs_period_us = {_PERIOD}",
-        f"lxc.cgroup.cpu.cfs_quota_us = {_QUOTA}",
-    ]
+    return call(*containers.chosen().entry(lab, host), *command, check=check, text=text)
 
 
 def _personal(lab: Layout, host: str) -> None:

@@ -12,17 +12,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from tests.lab import authority, host, image, layout, watch
+from tests.lab import authority, cgroups, containers, host, image, layout, lxcfs, shell, watch
 from tests.lab.layout import Layout
 from tests.lab.shell import LabError, call, inhabitants, missing
 
 _PROGRAMS = (
     "ip",
-    "lxc-start",
     "lxcfs",
     "mmdebstrap",
     "nsenter",
@@ -48,7 +47,7 @@ def obstacle() -> str:
 
 def lacking() -> str:
     """Which programs of the lab are not installed, as a sentence; empty when all are."""
-    absent = missing(_PROGRAMS)
+    absent = missing((*containers.chosen().PROGRAMS, *_PROGRAMS))
     installs = "`make lab-system` installs them on Debian"
     return f"the lab needs {', '.join(absent)}; {installs}" if absent else ""
 
@@ -79,7 +78,7 @@ class Lab:
         self.layout.state.mkdir(parents=True)
         self._network()
         self._keys()
-        self._lxcfs()
+        self._processes.append(lxcfs.start(self.layout))
         self._processes += watch.start(self.layout, secrets.token_hex(16))
         self.boot(*hosts)
         watch.wait(self.layout)
@@ -137,26 +136,6 @@ class Lab:
         authority.found(self.layout)
         (self.layout.state / "ssh").mkdir(mode=0o700)
 
-    def _lxcfs(self) -> None:
-        """A file system of our own in which each host sees its own processors and memory."""
-        self.layout.lxcfs.mkdir()
-        pidfile = self.layout.state / "lxcfs.pid"
-        log = (self.layout.state / "lxcfs.log").open("wb")
-        process = subprocess.Popen(
-            ["lxcfs", "-f", "-l", "--enable-cfs", "-p", pidfile, self.layout.lxcfs],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        log.close()
-        self._processes.append(process)
-        deadline = time.monotonic() + 20
-        while not (self.layout.lxcfs / "proc/stat").exists():
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise LabError(f"lxcfs does not start; see {self.layout.state}/lxcfs.log")
-            time.sleep(0.02)
-
     def close(self) -> None:
         """End and remove everything."""
         remove(self.layout)
@@ -190,72 +169,14 @@ def _claim(at: Layout) -> TextIO:
 def remove(at: Layout) -> bool:
     """Remove a lab, whole or in pieces; whether there was anything."""
     there = at.state.exists() or at.namespace.exists()
-    names = [path.name for path in at.containers.glob(f"{at.id}-*")]
-    if names:
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            list(pool.map(lambda name: _power_off(at, name), names))
-    _end(inhabitants(at.namespace))
+    for way in containers.WAYS.values():
+        way.remove(at)
+    shell.end(lambda: inhabitants(at.namespace))
     call("ip", "netns", "delete", at.id, check=False)
-    _unmount(at)
-    _forget_groups(at)
+    lxcfs.remove(at)
+    cgroups.forget(at)
     shutil.rmtree(at.state, ignore_errors=True)
     return there
-
-
-def _power_off(at: Layout, name: str) -> None:
-    call("lxc-stop", "-k", "-P", at.containers, "-n", name, check=False)
-
-
-def _end(processes: Sequence[int]) -> None:
-    """End processes, and return when they are gone."""
-    for process in processes:
-        _signal(process, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and any(_lives(process) for process in processes):
-        time.sleep(0.02)
-
-
-def _signal(process: int, number: int) -> bool:
-    try:
-        os.kill(process, number)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _lives(process: int) -> bool:
-    """Whether it still holds anything: a zombie holds nothing but its number."""
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
-
-
-def _unmount(at: Layout) -> None:
-    pidfile = at.state / "lxcfs.pid"
-    call("umount", "-l", at.lxcfs, check=False)
-    if pidfile.is_file() and (text := pidfile.read_text().strip()).isdigit():
-        command = Path(f"/proc/{text}/cmdline")
-        if command.is_file() and str(at.lxcfs).encode() in command.read_bytes():
-            _end([int(text)])
-
-
-def _forget_groups(at: Layout) -> None:
-    """Remove the control groups of hosts; the last process of one may take a moment to go."""
-    deadline = time.monotonic() + 10
-    while (left := groups(at)) and time.monotonic() < deadline:
-        for top in left:
-            for folder, _, _ in os.walk(top, topdown=False):
-                with suppress(OSError):
-                    os.rmdir(folder)
-        time.sleep(0.05)
-
-
-def groups(at: Layout) -> list[Path]:
-    """The topmost control groups of the lab's hosts, in every hierarchy."""
-    top = Path("/sys/fs/cgroup")
-    return [path for depth in ("", "*/") for path in top.glob(f"{depth}lxc.*.{at.id}-*")]
 
 
 @contextmanager

@@ -78,6 +78,11 @@ class Layout:
         return self.state / "lxc"
 
     @property
+    def disks(self) -> Path:
+        """Where nspawn's hosts have their disks: one folder per host."""
+        return self.state / "nspawn"
+
+    @property
     def monitoring(self) -> Path:
         """Configuration, data and logs of Prometheus and the others."""
         return self.state / "monitoring"
@@ -88,7 +93,7 @@ class Layout:
         return self.state / "lxcfs"
 
     def container(self, host: str) -> str:
-        """The name of a host for LXC."""
+        """The name of a host on this machine, where other labs may live too."""
         return f"{self.id}-{host}"
 
     def upper(self, host: str) -> Path:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _CLONE_NEWNET = 0x40000000
@@ -80,3 +82,24 @@ def inhabitants(namespace: Path) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def end(find: Callable[[], Iterable[int]]) -> None:
+    """Kill the processes that are found, and look again until all that are found are dead."""
+    deadline = time.monotonic() + 10
+    while (found := [process for process in find() if _lives(process)]) and (
+        time.monotonic() < deadline
+    ):
+        for process in found:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _lives(process: int) -> bool:
+    """Whether it still holds anything: a zombie holds nothing but its number."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")

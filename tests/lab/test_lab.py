@@ -12,8 +12,7 @@ import pytest
 
 from runner.config import load
 from runner.inventory import Inventory
-from tests.lab import lab as labs
-from tests.lab import layout, project, shell
+from tests.lab import cgroups, layout, project, shell
 from tests.lab.lab import Lab
 from tests.lab.layout import Layout
 
@@ -105,7 +104,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
 
 def left(at: Layout) -> list[str]:
     """Whatever of a lab is still there: namespaces, mounts, control groups, files, processes."""
-    groups = list(map(str, labs.groups(at)))
+    groups = list(map(str, cgroups.of_lab(at)))
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     mounts = [line for line in mounts if str(at.state) in line]
     files = [str(p) for p in (at.state, at.namespace) if p.exists()]
