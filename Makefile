@@ -22,7 +22,6 @@ demo: .venv/ready ## Break one node of a small fleet and watch it being healed: 
 
 test: .venv/ready ## Run every test; those whose programs are missing are skipped with the reason
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
-	RUNNER_TEST_STORE=postgresql $(BIN)/pytest -n $(JOBS) --dist worksteal -m store $(ARGS)
 
 lab: .venv/ready ## Boot hosts with a real systemd and monitoring, and stay until Ctrl-C (Debian, as root)
 	$(BIN)/python -m tests.lab up $(ARGS)

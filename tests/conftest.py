@@ -1,17 +1,15 @@
-"""Fixtures that many tests share. `RUNNER_TEST_STORE=postgresql` runs them on PostgreSQL."""
+"""Fixtures that many tests share."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from runner import engine
 from runner.store.database import Database
-from tests import real_postgres
+from tests import fresh_store, real_postgres
 from tests.reliability.record import (
     fault,
     pytest_addoption,
@@ -40,19 +38,24 @@ def postgres() -> Iterator[real_postgres.Server]:
         yield server
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that is marked `store` runs on each kind of store."""
+    if "store_url" in metafunc.fixturenames and metafunc.definition.get_closest_marker("store"):
+        metafunc.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
 def store_url(tmp_path: Path, request: pytest.FixtureRequest) -> str:
-    """The URL of an empty store: SQLite, or PostgreSQL when the variable says so."""
-    if os.environ.get("RUNNER_TEST_STORE") == "postgresql":
+    """The URL of an empty store at the newest schema: SQLite where nothing else is said."""
+    if getattr(request, "param", "sqlite") == "postgresql":
         server: real_postgres.Server = request.getfixturevalue("postgres")
-        return server.new_database()
-    return f"sqlite:///{tmp_path / 'store.db'}"
+        return server.new_store()
+    return fresh_store.place(tmp_path / "store.db")
 
 
 @pytest.fixture
 def database(store_url: str) -> Iterator[Database]:
-    """An empty store at the newest schema."""
+    """An empty store."""
     database = Database(store_url)
-    engine.migrate(database)
     yield database
     database.close()

@@ -27,6 +27,7 @@ from runner.incident import (
 )
 from runner.store import approvals, incidents, records, runs, workers
 from runner.store.database import Database
+from tests import fresh_store
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 LABELS = {"alertname": "ServiceDown", "instance": "web1:9100", "severity": "critical"}
@@ -34,9 +35,7 @@ LABELS = {"alertname": "ServiceDown", "instance": "web1:9100", "severity": "crit
 
 def database(folder: Path) -> Database:
     """A new store in `folder`."""
-    made = Database(f"sqlite:///{folder}/runner.db")
-    made.migrate()
-    return made
+    return Database(fresh_store.place(folder / "runner.db"))
 
 
 def opened(

@@ -11,9 +11,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pytest
+
+from runner import engine
+from runner.store.database import Database
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,22 @@ class Server:
     def url(self, database: str) -> str:
         return f"postgresql://runner@/{database}?host={self.folder}"
 
-    def new_database(self) -> str:
-        """The URL of a new, empty database."""
+    def new_store(self) -> str:
+        """The URL of a new, empty store at the newest schema: a copy of one that is kept."""
         name = f"test_{uuid.uuid4().hex[:12]}"
-        self.run("createdb", "-h", str(self.folder), "-U", "runner", name)
+        self._create(name, "--template", self._empty)
         return self.url(name)
+
+    @cached_property
+    def _empty(self) -> str:
+        self._create("empty")
+        database = Database(self.url("empty"))
+        engine.migrate(database)
+        database.close()
+        return "empty"
+
+    def _create(self, name: str, *arguments: str) -> None:
+        self.run("createdb", "-h", str(self.folder), "-U", "runner", *arguments, name)
 
     def run(self, program: str, *arguments: str) -> None:
         command = [*_as_user(), str(self.binaries / program), *arguments]

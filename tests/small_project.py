@@ -11,8 +11,10 @@ from typing import Any
 
 from runner import acts, bundle, config
 from runner.bundle import Bundle
-from runner.incident import State
+from runner.incident import Incident, State
 from runner.project import Project
+from runner.store import incidents
+from tests import fresh_store
 
 PLAYBOOK = """\
 - name: Mark a host
@@ -96,6 +98,8 @@ def make(
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    if "store" not in (settings or {}):
+        fresh_store.place(root / "var/runner.db")
     return root / "runner.yml"
 
 
@@ -170,21 +174,23 @@ def look(project: Project, incident: int = 1) -> Bundle:
 def wait(
     project: Project,
     incident: int = 1,
-    until: Callable[[Bundle], bool] = lambda found: found.incident.state.ended,
+    until: Callable[[Incident], bool] = lambda one: one.state.ended,
     seconds: float = 90.0,
 ) -> Bundle:
     """The bundle once `until` holds; fails with its trail when it never does."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            found = look(project, incident)
+            with project.database.read() as tx:
+                one = incidents.get(tx, incident)
         except Exception as error:
-            found = None
             problem = str(error)
-        if found is not None and until(found):
-            return found
+        else:
+            if until(one):
+                return look(project, incident)
+            problem = ""
         time.sleep(0.2)  # a look costs as much as a statement of the code that is waited for
-    trail = [(t.action, t.reason) for t in found.transitions] if found else problem
+    trail = problem or [(t.action, t.reason) for t in look(project, incident).transitions]
     raise AssertionError(f"incident {incident} did not get there: {trail}")
 
 
@@ -196,9 +202,9 @@ def until(holds: Callable[[], bool], what: str, seconds: float = 90.0) -> None:
         time.sleep(0.2)
 
 
-def waiting(found: Bundle) -> bool:
+def waiting(one: Incident) -> bool:
     """Whether a person has been asked."""
-    return found.incident.state is State.WAITING
+    return one.state is State.WAITING
 
 
 def runs(root: Path, host: str = "web1") -> int:

@@ -15,13 +15,13 @@ from runner.audit import explain, export, verify_export
 from runner.store import trail
 from runner.store.database import Database
 from runner.store.tables import chain
+from tests import fresh_store
 from tests.test_trail import START, fill, sql
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path_factory.mktemp('audit')}/runner.db")
-    made.migrate()
+    made = Database(fresh_store.place(tmp_path_factory.mktemp("audit") / "runner.db"))
     yield made
     made.close()
 

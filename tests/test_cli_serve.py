@@ -138,7 +138,7 @@ def test_it_ends_in_the_middle_of_a_run_and_goes_on_later(tmp_path: Path) -> Non
         headers = {"Content-Type": "application/json"}
         httpx.post(f"{where}/api/v1/alerts", content=small.body(small.alert()), headers=headers)
         opened = small.project(path)
-        small.wait(opened, until=lambda found: found.incident.state == "running")
+        small.wait(opened, until=lambda one: one.state == "running")
         assert made.end() == 0
     with serving(path, "work") as again:
         again.said()

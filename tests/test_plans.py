@@ -199,7 +199,7 @@ def test_a_plan_that_only_takes_away_needs_the_capacity(start: Start, tmp_path: 
 def test_a_second_plan_in_the_group_is_refused(start: Start, tmp_path: Path) -> None:
     project = start(extra={"add": "sleep 6"})
     small.deliver(project, small.alert(host="s1"))
-    small.wait(project, until=lambda found: found.incident.state is State.RUNNING)
+    small.wait(project, until=lambda one: one.state is State.RUNNING)
     small.deliver(project, small.alert(host="s2"))
     second = ended(project, 2)
     assert second.incident.state is State.ESCALATED
@@ -213,7 +213,7 @@ def test_what_resolved_after_the_first_step_is_for_a_person(start: Start, tmp_pa
     project = start(extra={"add": "sleep 3"})
     alert = small.alert(host="s1")
     small.deliver(project, alert)
-    small.wait(project, until=lambda found: found.incident.state is State.RUNNING)
+    small.wait(project, until=lambda one: one.state is State.RUNNING)
     small.deliver(project, alert | {"status": "resolved"})
     found = ended(project)
     assert found.incident.state is State.ESCALATED

@@ -15,7 +15,7 @@ from runner import acts
 from runner.bundle import Bundle
 from runner.daemon import Daemon
 from runner.errors import Refused
-from runner.incident import Level, Outcome, Purpose, Result, State
+from runner.incident import Incident, Level, Outcome, Purpose, Result, State
 from runner.project import Project
 from runner.store import incidents
 from tests import small_project as small
@@ -172,7 +172,7 @@ def test_a_question_and_its_answer_survive_restarts(tmp_path: Path, store_url: s
     """The question is asked by one process, answered without any, and carried out by a third."""
     path = small.make(tmp_path, settings={"level": "approve"})
 
-    def work(until: Callable[[Bundle], bool]) -> Bundle:
+    def work(until: Callable[[Incident], bool]) -> Bundle:
         project = small.project(path, store_url)
         daemon = Daemon(project)
         daemon.start()
@@ -188,7 +188,7 @@ def test_a_question_and_its_answer_survive_restarts(tmp_path: Path, store_url: s
     assert question.brief is not None and question.brief.title == "Mark a host"
     acts.answer(between, question.id, answer="approved", by="user:ann", plan=question.plan)
     between.close()
-    assert work(lambda found: found.incident.state.ended).incident.state is State.FIXED
+    assert work(lambda one: one.state.ended).incident.state is State.FIXED
     assert small.runs(tmp_path) == 1
 
 
@@ -279,7 +279,7 @@ def test_a_redelivery_starts_nothing(start: Start, tmp_path: Path) -> None:
     for _ in range(5):
         small.deliver(project, alert)
     found = small.wait(project)
-    small.wait(project, until=lambda found: found.incident.deliveries == 5)
+    small.wait(project, until=lambda one: one.deliveries == 5)
     assert found.incident.state is State.FIXED
     assert small.runs(tmp_path) == 1
 
@@ -352,7 +352,7 @@ def test_what_cannot_be_verified_is_not_fixed(start: Start) -> None:
 def test_a_run_can_be_cancelled(start: Start, tmp_path: Path) -> None:
     project = start(extra="sleep 300")
     small.deliver(project, small.alert())
-    small.wait(project, until=lambda found: small.runs(tmp_path) == 1)
+    small.wait(project, until=lambda _: small.runs(tmp_path) == 1)
     acts.cancel(project, 1, by="user:ann", reason="wrong host")
     found = small.wait(project)
     assert found.incident.state is State.CANCELLED

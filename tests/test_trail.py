@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from runner.store import trail
 from runner.store.database import Database
 from runner.store.tables import chain, transitions
+from tests import fresh_store
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path_factory.mktemp('trail')}/runner.db")
-    made.migrate()
+    made = Database(fresh_store.place(tmp_path_factory.mktemp("trail") / "runner.db"))
     yield made
     made.close()
 

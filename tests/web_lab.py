@@ -34,6 +34,7 @@ from runner.project import Project
 from runner.store import approvals, incidents, records, runs, trail, workers
 from runner.web.app import create_app
 from runner.web.serve import Server
+from tests import fresh_store
 
 REPOSITORY = Path(__file__).parent.parent
 PLAN = "5" * 64
@@ -69,7 +70,7 @@ def project(folder: Path, listen: dict[str, Any] | None = None, **settings: Any)
     """A project whose store lies in `folder` and whose catalog is the repository's."""
     content = {
         "listen": {"port": 0} | ({"allow_anonymous": True} if listen is None else listen),
-        "store": {"url": f"sqlite:///{folder / 'runner.db'}"},
+        "store": {"url": fresh_store.place(folder / "runner.db")},
         "project": {
             "playbooks": str(REPOSITORY / "playbooks"),
             "roles": [str(REPOSITORY / "roles")],

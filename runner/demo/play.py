@@ -31,6 +31,8 @@ from runner.store import incidents, trail
 from runner.text import brief
 
 if TYPE_CHECKING:
+    import sqlalchemy as sa
+
     from runner.web.serve import Server
 
 NOTICE_SECONDS = 30.0
@@ -246,9 +248,10 @@ def follow(
 ) -> Bundle:
     """Tell what happens until the incident has ended; the incident then."""
     story, began, waited = Story(), time.monotonic(), 0.0
+    look = _Look(stage.project, alert)
     while True:
         fleet.check()
-        found = _look(stage.project, alert)
+        found = look.again()
         if found is not None:
             for each in story.news(found[0], stage.drained(), firing=found[1]):
                 show.tell(each)
@@ -265,17 +268,31 @@ def follow(
         time.sleep(POLL)
 
 
-def _look(project: Project, alert: str) -> tuple[Bundle, bool] | None:
-    """The fault's incident, and whether its alert still fires; None before it is there."""
-    with project.database.read() as tx:
-        mine = [each for each in incidents.find(tx) if each.alert.name == alert]
+class _Look:
+    """Reads the fault's incident, and as a whole only when something has happened."""
+
+    def __init__(self, project: Project, alert: str) -> None:
+        self._project, self._alert = project, alert
+        self._change = -1
+        self._found: Bundle | None = None
+
+    def again(self) -> tuple[Bundle, bool] | None:
+        """The incident, and whether its alert still fires; None before it is there."""
+        with self._project.database.read() as tx:
+            if (change := incidents.last_change(tx)) != self._change:
+                self._change, self._found = change, self._read(tx)
+            if self._found is None:
+                return None
+            return self._found, incidents.still_firing(tx, self._found.incident.id)
+
+    def _read(self, tx: sa.Connection) -> Bundle | None:
+        mine = [each for each in incidents.find(tx) if each.alert.name == self._alert]
         if not mine:
             return None
         first = min(each.id for each in mine)
         # Read first, because a read is no snapshot: what they speak of is there for sure then.
         transitions = trail.of_incident(tx, first)
-        found = replace(bundle.load(tx, first), transitions=transitions)
-        return found, incidents.still_firing(tx, first)
+        return replace(bundle.load(tx, first), transitions=transitions)
 
 
 def _conclude(

@@ -22,7 +22,7 @@ from runner.daemon import Daemon
 from runner.incident import State
 from runner.project import Project
 from runner.steps import perform
-from runner.store import deliveries
+from runner.store import deliveries, incidents
 from tests import small_project as small
 
 
@@ -118,11 +118,11 @@ def wait(project: Project) -> Any:
     while True:
         with project.database.read() as tx:
             try:
-                found = load(tx, 1)
+                state = incidents.get(tx, 1).state
             except Exception:
-                found = None
-        if found and (found.incident.state.ended or found.incident.state is State.WAITING):
-            return found
+                state = None
+            if state and (state.ended or state is State.WAITING):
+                return load(tx, 1)
         time.sleep(0.1)
 
 

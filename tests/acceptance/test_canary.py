@@ -189,8 +189,8 @@ def test_an_alert_full_of_templates_is_text_at_every_level(
     labels = {name: canaries.text(text) for name, text in zip(NAMES, TEXTS, strict=True)}
     with working(project):
         small.deliver(project, poisoned(canaries, **labels))
-        found = small.wait(project, until=lambda f: small.waiting(f) or f.incident.state.ended)
-        if small.waiting(found):
+        found = small.wait(project, until=lambda one: small.waiting(one) or one.state.ended)
+        if small.waiting(found.incident):
             acts.answer(project, found.approvals[0].id, answer="approved", by="user:ann")
             found = small.wait(project)
     wanted = {"observe": State.OBSERVED, "rehearse": State.DRY_RUN}.get(level, State.FIXED)

@@ -118,7 +118,7 @@ def test_another_worker_takes_over(
     tmp_path: Path, point: str, postgres: Any, fault: Injected
 ) -> None:
     """Invariants 1 and 2 on PostgreSQL: a worker that is gone for good is replaced."""
-    settings = {"store": {"url": postgres.new_database()}}
+    settings = {"store": {"url": postgres.new_store()}}
     config = prepared(tmp_path, settings=settings)
     crash(config, point)
     found = recover(config)

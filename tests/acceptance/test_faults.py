@@ -260,7 +260,7 @@ def test_a_postgresql_that_crashes_is_waited_for(
         postgres.control("stop", "-m", "immediate")
         threading.Timer(OUTAGE, postgres.control, ["start"]).start()
 
-    settings = {"store": {"url": postgres.new_database()}}
+    settings = {"store": {"url": postgres.new_store()}}
     project = small.project(small.make(tmp_path, extra="sleep 1.5", settings=settings))
     with fault_at(moment, crash) as moments, working(project):
         small.deliver(project, small.alert())
@@ -330,7 +330,7 @@ def test_a_worker_that_was_frozen_does_not_run_it_again(
 
     Frozen between intent and start, nobody can prove that nothing ran: it is for a person.
     """
-    settings = {"store": {"url": postgres.new_database()}}
+    settings = {"store": {"url": postgres.new_store()}}
     config = small.make(tmp_path, extra="sleep 1.5", settings=settings)
     project = small.project(config)
     with process(config, moment, "freeze") as first:

@@ -64,8 +64,8 @@ def asked(it: Lab) -> Any:
     it.settings(level="approve")
     project = it.serve()
     it.service.kill()
-    found = small.wait(project, until=lambda f: small.waiting(f) or f.incident.state.ended)
-    assert small.waiting(found), found.incident.reason
+    found = small.wait(project, until=lambda one: small.waiting(one) or one.state.ended)
+    assert small.waiting(found.incident), found.incident.reason
     return project, found.approvals[0]
 
 

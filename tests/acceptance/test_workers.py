@@ -44,7 +44,7 @@ def test_three_workers_of_which_one_is_killed(
     tmp_path: Path, postgres: Any, fault: Injected
 ) -> None:
     """Invariants 1, 2 and 3: each incident ends, no playbook twice, no two runs on a host."""
-    settings = SETTINGS | {"store": {"url": postgres.new_database()}}
+    settings = SETTINGS | {"store": {"url": postgres.new_store()}}
     extra = ALONE.format(root=tmp_path)
     config = small.make(tmp_path, settings=settings, entry=ENTRY, extra=extra)
     alerts = [

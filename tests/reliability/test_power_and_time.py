@@ -164,7 +164,7 @@ def test_a_jump_is_not_time_in_which_checks_held(tmp_path: Path, fault: Injected
     project = small.project(config)
     small.deliver(project, small.alert())
     with worker_with(config, clock):
-        small.wait(project, until=lambda f: f.incident.state is State.VERIFYING, seconds=120)
+        small.wait(project, until=lambda one: one.state is State.VERIFYING, seconds=120)
         clock.write_text("30")
         soon(_later(), "a look after the jump")
         service.up = False  # it was up for a moment only
