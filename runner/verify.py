@@ -27,6 +27,7 @@ from runner.text import brief
 
 #: No verification waits longer, whatever the alert's look-back window is.
 LONGEST = timedelta(hours=2)
+REPORTED = "result"  #: the kind of a check of what the play reported
 _SHORTEST_POLL = timedelta(milliseconds=100)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
@@ -120,6 +121,18 @@ def settle(
     return Result.NOT_FIXED if Result.NOT_FIXED in recent else Result.UNKNOWN
 
 
+def already_told(checks: Sequence[Check]) -> Result | None:
+    """The answer that looking again cannot change, because what the play reported stays.
+
+    None where it can: a wrong report stands against any effect, but one that is missing
+    may still be outdone by another check that is not fixed.
+    """
+    reported = [check.result for check in checks if check.kind == REPORTED]
+    if Result.NOT_FIXED in reported:
+        return Result.NOT_FIXED
+    return Result.UNKNOWN if Result.UNKNOWN in reported and len(reported) == len(checks) else None
+
+
 def _held(observations: Sequence[Observation], gap: timedelta | None) -> timedelta:
     """How long the last observations were all fixed; negative if the last was not."""
     last, seen = observations[-1]
@@ -154,7 +167,7 @@ def verify(
         checked = observe_once(checks, sources)
         at = now()
         seen.append((at, combine(checked)))
-        result = settle(seen, at, end, hold, gap=largest_gap(poll))
+        result = settle(seen, at, end, hold, gap=largest_gap(poll)) or already_told(checked)
         if result is not None:
             return conclude(result, checked, started=started, at=at, hold=hold)
         if cancelled():
@@ -207,7 +220,7 @@ def _look(check: VerifyCheck) -> tuple[str, str, _Look]:
         return "promql", check.promql, _promql
     if check.http is not None:
         return "http", check.http, _http
-    return "result", ", ".join(check.result or ()), _reported
+    return REPORTED, ", ".join(check.result or ()), _reported
 
 
 def _alert(check: VerifyCheck, sources: Sources) -> tuple[Result, str]:

@@ -25,18 +25,6 @@ needs_etcd = [
         reason=f"{', '.join(_missing)} is not installed; apt install etcd-server etcd-client",
     ),
 ]
-#: One after another, in one replacement: between its steps, and within each of them.
-KILLS = (
-    "rehearsal:midway:add_storage_node",
-    "run:midway:add_storage_node",
-    "before:confirm:1",
-    "before:approach:2",
-    "run:midway:remove_storage_member",
-    "after:carry_out:2",
-    "rehearsal:midway:set_aside_storage_node",
-    "run:midway:set_aside_storage_node",
-    "before:confirm:3",
-)
 ENTRIES = (
     "add_storage_node", "remove_storage_member", "set_aside_storage_node",
     "retire_storage_node", "replace_storage_node",

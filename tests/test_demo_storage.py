@@ -123,6 +123,9 @@ def test_a_dead_node_is_replaced_and_nothing_is_left_behind(demo: Demo) -> None:
     assert "0 of them are lost" in demo.output
     assert "s2 voter, s3 voter, s4 voter" in demo.output
     assert demo.left_behind() == []
+    (node,) = demo.place.glob("**/s1")
+    assert not (node / "data").exists() and list(node.glob("data.aside-*"))
+    assert "ETCD_INITIAL_CLUSTER_STATE=existing\n" in (node / "etcd.env").read_text()
 
 
 @pytest.mark.real

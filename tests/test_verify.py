@@ -75,13 +75,15 @@ def watch(
     hold: float = 10,
     lookback: float = 0,
     cancelled: Callable[[], bool] = lambda: False,
+    checks: Sequence[VerifyCheck] = (CLEARED,),
+    results: Mapping[str, object] | None = None,
 ) -> tuple[Verification, Clock]:
     """Verifies an alert that Alertmanager answers with `answers`, the last for ever."""
     given_answers, clock = iter(answers), clock or Clock()
     last = answers[-1]
     verification = verify(
-        [CLEARED],
-        Sources(alert_cleared=lambda: next(given_answers, last)),
+        checks,
+        Sources(alert_cleared=lambda: next(given_answers, last), results=results or {}),
         within=s(within),
         hold=s(hold),
         poll=s(5),
@@ -223,6 +225,26 @@ def test_it_waits_out_the_look_back_window() -> None:
     late = [NOT_FIXED] * 60 + [FIXED]
     assert watch(late)[0].result is NOT_FIXED
     assert watch(late, lookback=300)[0].result is FIXED
+
+
+REPORTED = VerifyCheck(result={"healthy": True})
+
+
+@pytest.mark.parametrize(
+    ("checks", "results", "answer", "slept"),
+    [
+        ([REPORTED], {}, UNKNOWN, 0),
+        ([REPORTED], {"healthy": False}, NOT_FIXED, 0),
+        ([CLEARED, REPORTED], {"healthy": False}, NOT_FIXED, 0),
+        ([CLEARED, REPORTED], {}, NOT_FIXED, 12),  # the alert may yet say more
+        ([REPORTED], {"healthy": True}, FIXED, 2),  # it holds as long as it has to
+    ],
+)
+def test_what_the_play_reported_does_not_change_by_waiting(
+    checks: list[VerifyCheck], results: dict[str, object], answer: Result, slept: int
+) -> None:
+    verification, clock = watch([NOT_FIXED], checks=checks, results=results)
+    assert (verification.result, clock.slept) == (answer, slept)
 
 
 def test_it_stops_when_it_is_cancelled() -> None:

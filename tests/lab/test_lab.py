@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 
 from runner.config import load
 from runner.inventory import Inventory
-from tests.lab import cgroups, layout, project, shell
+from tests.acceptance.service_lab import soon
+from tests.lab import cgroups, containers, layout, project, shell
+from tests.lab import lab as labs
 from tests.lab.lab import Lab
 from tests.lab.layout import Layout
 
@@ -100,6 +103,46 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
         next(line for line in process.stdout if "Ctrl-C" in line)
         process.send_signal(signal.SIGINT)
     assert left(at) == []
+
+
+@pytest.mark.parametrize("way", containers.WAYS)
+def test_hosts_of_either_kind_keep_to_limits_and_are_gone_while_their_power_is_cut(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if absent := shell.missing(containers.WAYS[way].PROGRAMS):
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no {absent[0]} here")
+    monkeypatch.setenv("RUNNER_LAB_CONTAINERS", way)
+    at = Layout(tmp_path / "lab")
+    with labs.running(("web1",), at) as lab, shell.inside(at.namespace):
+        eat = ("python3", "-c", "bytearray(64 << 20)")
+        for unit, limit in (("glutton", "MemoryMax=16M"), ("guest", "MemoryMax=128M")):
+            lab.run("web1", "systemd-run", "-p", limit, "--unit", unit, "--wait", *eat, check=False)
+        failed = lab.run("web1", "systemctl", "--failed", "--plain", "--no-legend")
+        assert [line.split()[0] for line in failed.splitlines()] == ["glutton.service"]
+        lab.power_off("web1")
+        soon(lambda: silent("web1"), "nobody answers for web1 any more")
+        lab.power_on("web1")
+        assert lab.run("web1", "systemctl", "is-active", "app").strip() == "active"
+    assert left(at) == []
+
+
+def test_a_kind_of_host_that_is_not_known_is_refused_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RUNNER_LAB_CONTAINERS", "podman")
+    with pytest.raises(shell.LabError, match="'podman'; it may be lxc or nspawn"):
+        labs.lacking()
+
+
+def silent(host: str) -> bool:
+    """Whether not even a refusal comes back, as from a host without power."""
+    try:
+        socket.create_connection((layout.ADDRESSES[host], 22), timeout=1).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def left(at: Layout) -> list[str]:

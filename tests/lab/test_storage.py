@@ -18,7 +18,6 @@ from runner.store import nodes, trail
 from tests.lab import crashing, layout, project
 from tests.lab.game import Game, knowing
 from tests.lab.storage import Disk, Storage, acted, belong, running, said
-from tests.storage_lab import KILLS
 
 FIVE = (*layout.MEMBERS, *layout.SPARES)
 FOUR = FIVE[:-1]  #: one spare
@@ -47,6 +46,20 @@ NODES = {
     ],
     "greylist": {"join_after": "3s", "critical_after": "2s", "leave_after": "30m"},
 }
+
+
+#: One after another, in one replacement: between its steps, and within each of them.
+KILLS = (
+    "rehearsal:midway:add_storage_node",
+    "run:midway:add_storage_node",
+    "before:confirm:1",
+    "before:approach:2",
+    "run:midway:remove_storage_member",
+    "after:carry_out:2",
+    "rehearsal:midway:set_aside_storage_node",
+    "run:midway:set_aside_storage_node",
+    "before:confirm:3",
+)
 
 
 class Stage:
