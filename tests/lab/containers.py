@@ -14,7 +14,9 @@ from tests.lab.shell import LabError, missing
 class Containers(Protocol):
     """One way to have hosts; each of its modules says how."""
 
-    PROGRAMS: tuple[str, ...]
+    @property
+    def PROGRAMS(self) -> tuple[str, ...]:
+        """What must be installed."""
 
     def configure(self, lab: Layout, image: Path, host: str) -> None:
         """Make a host that is off; what is its own lies in `Layout.upper` already."""

@@ -163,11 +163,13 @@ class Game:
             labels = [alert["labels"] for alert in json.load(answer)]
         return [n["alertname"] for n in labels if n["instance"].partition(":")[0] == host]
 
-    def heard(self, host: str, since: datetime) -> set[str]:
-        """Names of the alerts about a host that the runner was told of since then."""
+    def heard(self, host: str, since: datetime, until: datetime) -> set[str]:
+        """Names of the alerts about a host that the runner was told of between the two."""
         with self.project.database.read() as tx:
             found = incidents.find(tx, since=since, limit=200)
-        return {one.alert.name for one in found if host in one.hosts}
+        return {
+            one.alert.name for one in found if host in one.hosts and since <= one.created_at < until
+        }
 
     def quiet(self, host: str) -> None:
         """Return when no alert about the host is left."""

@@ -6,7 +6,10 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+from runner.catalog import load
+from tests.lab import layout
 from tests.lab.game import Game
+from tests.lab.test_remediations import HEALED
 
 
 def test_drills_and_the_hosts_that_allow_them_are_listed(game: Game) -> None:
@@ -28,20 +31,37 @@ def test_a_fault_that_a_host_cannot_have_is_left_out_with_the_reason(
     assert not list(tmp_path.iterdir())
 
 
-def test_latency_from_outside_is_detected_and_handed_to_a_person(
-    game: Game, tmp_path: Path
-) -> None:
+#: What no entry is made for, and the alerts that may tell of it first.
+ESCALATED = {
+    "drill_latency": {"HttpSlow"},
+    "drill_loss": {"PacketLoss"},
+    # A full queue drops packets too.
+    "drill_slow_network": {"HttpSlow", "PacketLoss"},
+}
+
+
+def test_every_drill_has_a_row() -> None:
+    shipped = load(layout.REPOSITORY / "playbooks", (layout.REPOSITORY / "roles",))
+    healed = {row[0] for row in HEALED}
+    assert {entry.id for entry in shipped.by_kind("drill")} == healed | set(ESCALATED)
+
+
+def test_a_bad_network_is_detected_and_handed_to_a_person(game: Game, tmp_path: Path) -> None:
     done = game.runner(
-        "drill", "matrix", "--drill", "drill_latency", "--host", "web1",
-        "--report", str(tmp_path), "--for", "20s", "--yes", "--output", "json",
+        "drill", "matrix", *(word for drill in ESCALATED for word in ("--drill", drill)),
+        "--host", "web1", "--report", str(tmp_path), "--for", "20s", "--yes", "--output", "json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    (played,) = json.loads(done.stdout)["games"]
-    assert (played["result"], played["alert"]) == ("escalated", "HttpSlow")
-    assert played["phases"].keys() == {"detect", "decide"}
+    games = json.loads(done.stdout)["games"]
+    assert {one["drill"] for one in games} == set(ESCALATED)
+    for played in games:
+        assert played["result"] == "escalated", played
+        assert played["alert"] in ESCALATED[played["drill"]]
+        assert played["phases"].keys() == {"detect", "decide"}
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".md", ".svg"}
     game.quiet("web1")
     # Late is not lost, and no service hangs: it would be restarted for nothing.
-    heard = game.heard("web1", datetime.fromisoformat(played["injected_at"]))
+    since = {one["drill"]: datetime.fromisoformat(one["injected_at"]) for one in games}
+    heard = game.heard("web1", since["drill_latency"], since["drill_loss"])
     assert heard & {"PacketLoss", "ServiceHung"} == set()
     assert "master br0" in game.lab.link("web1")

@@ -12,7 +12,7 @@ from runner.incident import Purpose, Result, State
 from tests.lab import layout
 from tests.lab.game import Game
 
-#: (fault, alert, entry that heals it, host): one row for each shipped remediation at least.
+#: (fault, alert, entry that heals it, host): every shipped remediation, and every fault of theirs.
 HEALED = [
     ("drill_crash", "SystemdUnitDown", "restart_service", "web1"),
     ("drill_disk_full", "DiskFull", "clean_disk", "web2"),
@@ -20,6 +20,8 @@ HEALED = [
     ("drill_bad_release", "HttpErrorRateHigh", "rollback_release", "web2"),
     ("drill_expired_certificate", "CertificateExpiring", "renew_certificate", "web1"),
     ("drill_cpu", "CpuSaturated", "kill_runaway_process", "web2"),
+    ("drill_hang", "ServiceHung", "restart_service", "web1"),
+    ("drill_memory_leak", "SystemdUnitDown", "restart_service", "web2"),
 ]
 
 #: (entry, values of a person, what it says): a state of the host that it is not made for.
