@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -22,8 +21,6 @@ ROLES = sorted(path.parent for path in (layout.REPOSITORY / "roles").glob("*/mol
 BIN = Path(sys.executable).parent
 #: All that the scenarios break: one spare is enough for the storage cluster.
 HOSTS = ("web1", "web2", *layout.MEMBERS, layout.SPARES[0])
-#: So many scenarios at once keep the processors busy; each waits a good part of its time.
-AT_ONCE = 2
 
 Done = subprocess.CompletedProcess[str]
 
@@ -61,16 +58,14 @@ def molecule(at: Layout, role: Path, folder: Path) -> Done:
 def scenarios(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[Done]]]:
-    """The scenarios of the chosen roles: two at once, but never two on one host."""
+    """The scenarios of the chosen roles, one at a time on each host: much of it is waiting."""
     chosen = [item.callspec.params["role"] for item in request.session.items
               if isinstance(item, pytest.Function) and item.path == request.path]  # fmt: skip
     state = layout.default().state
     at = Layout(state.with_name(f"{state.name}-molecule"))
-    turns = threading.Semaphore(AT_ONCE)
 
     def play(role: Path) -> Done:
-        with turns:
-            return molecule(at, role, tmp_path_factory.mktemp(role.name))
+        return molecule(at, role, tmp_path_factory.mktemp(role.name))
 
     with labs.running(HOSTS, at), ExitStack() as stack:
         watch.watch(at, [])  # nobody asks Prometheus here, so it need not ask the hosts
