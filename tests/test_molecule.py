@@ -1,4 +1,4 @@
-"""Every scenario of every role, with molecule, on this machine and without root."""
+"""The scenarios of every role that need no lab, with molecule, on this machine and without root."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
-SCENARIOS = sorted((ROOT / "roles").glob("*/molecule/*/molecule.yml"))
+#: Those on hosts of the lab are played by tests/lab/test_molecule.py.
+SCENARIOS = sorted(
+    path for path in (ROOT / "roles").glob("*/molecule/*/molecule.yml") if path.parent.name != "lab"
+)
 NEEDED = ("molecule", "supervisord", "supervisorctl", "ansible-playbook")
 #: What the scenarios of some roles need besides.
 PROGRAMS = {"etcd_member": ("etcd", "etcdctl")}
@@ -48,21 +51,46 @@ def test_scenario_passes(scenario: Path, scratch: Path) -> None:
     lacking = [p for p in PROGRAMS.get(scenario.parents[2].name, ()) if not shutil.which(p)]
     if lacking and not os.environ.get("CI"):
         pytest.skip(f"not installed: {', '.join(lacking)}; apt install etcd-server etcd-client")
+
+    result = molecule(scenario, scratch)
+
+    assert result.returncode == 0, result.stdout[-8000:]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ((), "without a lab, leave it out by molecule test --all --exclude lab"),
+        (("--base-config", str(ROOT / ".config/molecule/lab.yml")), "No lab runs in"),
+    ],
+    ids=["local configuration", "no lab"],
+)
+def test_a_scenario_of_the_lab_says_that_there_is_none(
+    scratch: Path, options: tuple[str, ...], sentence: str
+) -> None:
+    result = molecule(ROOT / "roles/disk_space/molecule/lab/molecule.yml", scratch, *options)
+
+    assert result.returncode != 0
+    assert sentence in result.stdout
+    assert "PLAY [Prepare]" not in result.stdout
+
+
+def molecule(scenario: Path, scratch: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """What came of a scenario."""
     environment = {
         "PATH": f"{BIN}:{os.environ['PATH']}",
         "HOME": os.environ["HOME"],
         "LC_ALL": "C.UTF-8",
         "NO_COLOR": "1",
+        "MOLECULE_COMMAND_BORDERS": "0",  # they would break long lines
         "MOLECULE_EPHEMERAL_DIRECTORY": str(scratch),
+        "RUNNER_LAB_STATE": str(scratch / "lab"),
     }
-
-    result = subprocess.run(
-        [BIN / "molecule", "test", "--scenario-name", scenario.parent.name],
+    return subprocess.run(
+        [BIN / "molecule", *options, "test", "--scenario-name", scenario.parent.name],
         cwd=scenario.parents[2],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-
-    assert result.returncode == 0, result.stdout[-8000:]

@@ -407,11 +407,14 @@ def test_diagnostics_read_without_any_variable(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
-def test_every_role_has_a_scenario_that_heals_and_one_that_refuses(role: Path) -> None:
+def test_every_role_heals_and_refuses_on_this_machine_and_in_the_lab(role: Path) -> None:
     """The rest of a scenario is shared: .config/molecule."""
     scenarios = {path.parent.name for path in role.glob("molecule/*/molecule.yml")}
-    assert scenarios >= {"default", "refuses"}
+    assert scenarios >= {"default", "refuses", "lab"}
     assert (role / "molecule/default/prepare.yml").exists()
+    lab = {path.stem for path in role.glob("molecule/lab/*.yml")}
+    assert lab == {"molecule", "prepare", "converge", "verify", "cleanup"}
+    assert "tasks }}/refuses.yml" in (role / "molecule/lab/verify.yml").read_text()
     for scenario in scenarios:
         content = yaml.safe_load((role / "molecule" / scenario / "molecule.yml").read_text())
         assert "driver" not in content and "platforms" not in content

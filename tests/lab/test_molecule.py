@@ -1,0 +1,83 @@
+"""The scenario `lab` of every role, on a lab of its own that no runner heals."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.lab import lab as labs
+from tests.lab import layout, watch
+from tests.lab.layout import Layout
+
+ROLES = sorted(path.parent for path in (layout.REPOSITORY / "roles").glob("*/molecule"))
+BIN = Path(sys.executable).parent
+#: All that the scenarios break: one spare is enough for the storage cluster.
+HOSTS = ("web1", "web2", *layout.MEMBERS, layout.SPARES[0])
+
+Done = subprocess.CompletedProcess[str]
+
+
+def host_of(role: Path) -> str:
+    """The host that the scenario of a role breaks."""
+    plays = yaml.safe_load((role / "molecule/lab/converge.yml").read_text())
+    return str(plays[0]["hosts"])
+
+
+def molecule(at: Layout, role: Path, folder: Path) -> Done:
+    """What came of the scenario `lab` of a role, in the control namespace."""
+    environment = {
+        **os.environ,
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
+        "RUNNER_LAB_STATE": str(at.state),
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(folder),
+    }
+    base = layout.REPOSITORY / ".config/molecule/lab.yml"
+    words = (BIN / "molecule", "--base-config", base, "test", "--scenario-name", "lab")
+    return subprocess.run(
+        ["nsenter", f"--net={at.namespace}", *words],
+        cwd=role,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def scenarios(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Done]]]:
+    """The scenarios of the chosen roles, one at a time on each host: much of it is waiting."""
+    chosen = [item.callspec.params["role"] for item in request.session.items
+              if isinstance(item, pytest.Function) and item.path == request.path]  # fmt: skip
+    state = layout.default().state
+    at = Layout(state.with_name(f"{state.name}-molecule"))
+
+    def play(role: Path) -> Done:
+        return molecule(at, role, tmp_path_factory.mktemp(role.name))
+
+    with labs.running(HOSTS, at), ExitStack() as stack:
+        watch.watch(at, [])  # nobody asks Prometheus here, so it need not ask the hosts
+        lanes = {host: ThreadPoolExecutor(1) for host in map(host_of, chosen)}
+        for lane in lanes.values():
+            stack.callback(lane.shutdown, cancel_futures=True)
+        yield {role.name: lanes[host_of(role)].submit(play, role) for role in chosen}
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_the_role_heals_a_real_host_and_refuses_what_is_not_its(
+    scenarios: dict[str, Future[Done]], role: Path
+) -> None:
+    done = scenarios[role.name].result()
+    assert done.returncode == 0, done.stdout[-8000:]
