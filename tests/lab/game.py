@@ -172,8 +172,14 @@ class Game:
         }
 
     def quiet(self, host: str) -> None:
-        """Return when no alert about the host is left."""
+        """Return when no alert about the host is left, and no incident on it is open."""
         self.soon(lambda: not self.alerts(host), f"no alert about {host}")
+        self.soon(lambda: not self._open(host), f"no open incident on {host}")
+
+    def _open(self, host: str) -> list[int]:
+        with self.project.database.read() as tx:
+            found = incidents.find(tx, ended=False, limit=200)
+        return [one.id for one in found if host in one.hosts]
 
     def runner(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """A command of the runner, in the control namespace."""
