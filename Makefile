@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 3
+LAB_JOBS ?= 2
 
 .PHONY: demo test reliability lab lab-test lab-matrix lint fix bench prediction docs lock system lab-system clean
 .DEFAULT_GOAL := help
@@ -27,7 +28,7 @@ lab: .venv/ready ## Boot hosts with a real systemd and monitoring, and stay unti
 	$(BIN)/python -m tests.lab up $(ARGS)
 
 lab-test: .venv/ready ## Run the tests that break and heal the hosts of the lab (Debian, as root)
-	$(BIN)/pytest -n 0 -m lab $(ARGS)
+	$(BIN)/pytest -n $(LAB_JOBS) --dist loadfile -m lab $(or $(ARGS),tests/lab)
 
 reliability: .venv/ready ## Inject every failure of docs/reliability.md, count, and write its table again
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m fault --reliability-page=docs/reliability.md $(ARGS)

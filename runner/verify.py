@@ -158,8 +158,13 @@ def verify(
     sleep: Callable[[float], None],
     lookback: timedelta = timedelta(),
     cancelled: Callable[[], bool] = lambda: False,
+    early: bool = False,
 ) -> Verification:
-    """Looks each `poll` until the answer is settled, the deadline is over, or it is cancelled."""
+    """Looks each `poll` until the answer is settled, the deadline is over, or it is cancelled.
+
+    With `early` it also ends once looking again cannot change the answer. Without, an alert
+    has the time to clear late, which whoever would run it again must see first.
+    """
     started, poll = now(), max(poll, _SHORTEST_POLL)
     end = deadline(started, within=within, hold=hold, lookback=lookback)
     seen: list[Observation] = []
@@ -167,11 +172,13 @@ def verify(
         checked = observe_once(checks, sources)
         at = now()
         seen.append((at, combine(checked)))
-        result = settle(seen, at, end, hold, gap=largest_gap(poll)) or already_told(checked)
+        result = settle(seen, at, end, hold, gap=largest_gap(poll))
+        if result is None and cancelled():
+            break
+        if result is None and early:
+            result = already_told(checked)
         if result is not None:
             return conclude(result, checked, started=started, at=at, hold=hold)
-        if cancelled():
-            break
         left = max((end - at).total_seconds(), 0.0)
         sleep(min(poll.total_seconds(), left))
     at, why = now(), "verification was cancelled" if cancelled() else "the clock did not move on"

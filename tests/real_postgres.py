@@ -32,20 +32,20 @@ class Server:
 
     def new_store(self) -> str:
         """The URL of a new, empty store at the newest schema: a copy of one that is kept."""
-        name = f"test_{uuid.uuid4().hex[:12]}"
-        self._create(name, "--template", self._empty)
-        return self.url(name)
+        return self.url(self._create("--template", self._empty))
 
     @cached_property
     def _empty(self) -> str:
-        self._create("empty")
-        database = Database(self.url("empty"))
+        name = self._create()
+        database = Database(self.url(name))
         engine.migrate(database)
         database.close()
-        return "empty"
+        return name
 
-    def _create(self, name: str, *arguments: str) -> None:
+    def _create(self, *arguments: str) -> str:
+        name = f"test_{uuid.uuid4().hex[:12]}"
         self.run("createdb", "-h", str(self.folder), "-U", "runner", *arguments, name)
+        return name
 
     def run(self, program: str, *arguments: str) -> None:
         command = [*_as_user(), str(self.binaries / program), *arguments]

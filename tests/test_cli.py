@@ -159,8 +159,8 @@ def test_an_unknown_incident_is_5(project: Path) -> None:
 
 
 def test_a_store_that_cannot_be_opened_is_4(tmp_path: Path) -> None:
-    path = make(tmp_path)
-    (tmp_path / "var" / "runner.db").mkdir(parents=True)
+    path = make(tmp_path, settings={"store": {"url": "sqlite:///folder"}})
+    (tmp_path / "folder").mkdir()
     result = call(path, "incident", "list")
     assert result.exit_code == 4
     assert "Traceback" not in result.output

@@ -26,7 +26,8 @@ from runner.steps.locate import locate
 from runner.store import incidents, model_calls
 from tests import small_project as small
 
-pytestmark = [pytest.mark.real, pytest.mark.store]
+# Those marked store also show that locks, transactions and times are the same on PostgreSQL.
+pytestmark = pytest.mark.real
 
 
 Start = Callable[..., Project]
@@ -106,6 +107,7 @@ def told(found: Bundle) -> str:
     return " ".join(row.reason for row in found.transitions)
 
 
+@pytest.mark.store
 def test_rules_and_model_agree_and_it_runs(start: Start, tmp_path: Path) -> None:
     with ModelServer("right") as server:
         project = start(server)
@@ -194,6 +196,7 @@ def test_a_value_that_the_model_chose_is_in_the_plan(judged: Judged) -> None:
     }
 
 
+@pytest.mark.store
 def test_a_budget_that_is_used_up_is_a_reason(judged: Judged) -> None:
     with ModelServer("right") as server:
         project, found = judged(server, {"budget": {"calls_per_hour": 0}})
@@ -203,6 +206,7 @@ def test_a_budget_that_is_used_up_is_a_reason(judged: Judged) -> None:
     assert [call.failure for call in calls(project)] == [Failure.BUDGET]
 
 
+@pytest.mark.store
 def test_a_step_that_is_repeated_asks_nobody_again(judged: Judged) -> None:
     with ModelServer("right") as server:
         project, _ = judged(server)
@@ -247,6 +251,7 @@ def test_a_suspected_injection_asks_a_person_before_anything_runs(
     assert small.runs(tmp_path) == 0
 
 
+@pytest.mark.store
 def test_a_repeated_incident_with_the_same_evidence_asks_nobody_again(start: Start) -> None:
     with ModelServer("right") as server:
         project = start(server, level="observe")

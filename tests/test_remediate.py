@@ -20,7 +20,8 @@ from runner.project import Project
 from runner.store import incidents
 from tests import small_project as small
 
-pytestmark = [pytest.mark.real, pytest.mark.store]
+# Those marked store also show that locks, transactions and times are the same on PostgreSQL.
+pytestmark = pytest.mark.real
 
 Start = Callable[..., Project]
 
@@ -47,6 +48,7 @@ def states(project: Project, incident: int = 1) -> list[str]:
     return [transition.action for transition in small.look(project, incident).transitions]
 
 
+@pytest.mark.store
 def test_an_alert_becomes_a_verified_fix(start: Start, tmp_path: Path) -> None:
     """Invariant 9: what Ansible calls successful is fixed only after its verification."""
     project = start()
@@ -96,6 +98,7 @@ def test_the_delivery_can_only_lower_the_level(start: Start, tmp_path: Path) -> 
     assert small.wait(project).incident.state is State.OBSERVED
 
 
+@pytest.mark.store
 def test_a_person_approves_the_plan_that_was_rehearsed(start: Start, tmp_path: Path) -> None:
     project = start(settings={"level": "approve"})
     small.deliver(project, small.alert())
@@ -168,6 +171,7 @@ def test_a_state_that_only_says_approved_starts_nothing(start: Start, tmp_path: 
     assert small.runs(tmp_path) == 0
 
 
+@pytest.mark.store
 def test_a_question_and_its_answer_survive_restarts(tmp_path: Path, store_url: str) -> None:
     """The question is asked by one process, answered without any, and carried out by a third."""
     path = small.make(tmp_path, settings={"level": "approve"})
@@ -210,6 +214,7 @@ def test_a_rehearsal_that_touches_a_stranger_is_refused(start: Start, tmp_path: 
     assert small.runs(tmp_path) == 0
 
 
+@pytest.mark.store
 def test_a_denied_plan_does_not_run(start: Start, tmp_path: Path) -> None:
     project = start(settings={"level": "approve"})
     small.deliver(project, small.alert())
@@ -219,6 +224,7 @@ def test_a_denied_plan_does_not_run(start: Start, tmp_path: Path) -> None:
     assert small.runs(tmp_path) == 0
 
 
+@pytest.mark.store
 def test_an_unanswered_question_expires(start: Start, tmp_path: Path) -> None:
     """Invariant 14: everything that waits has a deadline."""
     project = start(settings={"level": "approve", "approval": {"expires": "1s"}})
@@ -273,6 +279,7 @@ def test_what_resolved_by_itself_does_not_run(start: Start, tmp_path: Path) -> N
     assert small.runs(tmp_path) == 0
 
 
+@pytest.mark.store
 def test_a_redelivery_starts_nothing(start: Start, tmp_path: Path) -> None:
     project = start()
     alert = small.alert()
@@ -284,6 +291,7 @@ def test_a_redelivery_starts_nothing(start: Start, tmp_path: Path) -> None:
     assert small.runs(tmp_path) == 1
 
 
+@pytest.mark.store
 def test_a_symptom_joins_the_incident_of_its_cause(start: Start) -> None:
     """web2 depends on db1 by the inventory, so one incident handles both."""
     project = start(settings={"level": "approve"})
@@ -296,6 +304,7 @@ def test_a_symptom_joins_the_incident_of_its_cause(start: Start) -> None:
         assert found.incident.joined == 1
 
 
+@pytest.mark.store
 def test_a_pause_stops_what_was_approved(start: Start, tmp_path: Path) -> None:
     project = start(settings={"level": "approve"})
     small.deliver(project, small.alert())
@@ -319,6 +328,7 @@ def test_a_failed_run_is_never_called_fixed(start: Start, tmp_path: Path) -> Non
     assert found.runs[-1].outcome is Outcome.FAILED
 
 
+@pytest.mark.store
 def test_what_was_not_fixed_is_tried_again_and_then_undone(start: Start, tmp_path: Path) -> None:
     undo = tmp_path / "playbooks/unmark"
     undo.mkdir(parents=True)
@@ -349,6 +359,7 @@ def test_what_cannot_be_verified_is_not_fixed(start: Start) -> None:
     assert next(iter(found.verifications.values())).result is Result.UNKNOWN
 
 
+@pytest.mark.store
 def test_a_run_can_be_cancelled(start: Start, tmp_path: Path) -> None:
     project = start(extra="sleep 300")
     small.deliver(project, small.alert())
@@ -359,6 +370,7 @@ def test_a_run_can_be_cancelled(start: Start, tmp_path: Path) -> None:
     assert found.runs[-1].outcome is Outcome.CANCELLED
 
 
+@pytest.mark.store
 def test_two_incidents_on_one_host_never_run_at_once(start: Start, tmp_path: Path) -> None:
     """Invariant 3: the second run waits for the first."""
     settings = {"correlation": {"same_host": False}, "execution": {"concurrency": 4}}
@@ -383,6 +395,7 @@ def test_an_old_activation_needs_a_person(start: Start) -> None:
     assert [reason.rule for reason in found.verdict.limiting] == ["alert_age"]
 
 
+@pytest.mark.store
 def test_an_ended_incident_can_be_handled_again(start: Start, tmp_path: Path) -> None:
     project = start(settings={"level": "rehearse"})
     small.deliver(project, small.alert())

@@ -77,6 +77,7 @@ def watch(
     cancelled: Callable[[], bool] = lambda: False,
     checks: Sequence[VerifyCheck] = (CLEARED,),
     results: Mapping[str, object] | None = None,
+    early: bool = False,
 ) -> tuple[Verification, Clock]:
     """Verifies an alert that Alertmanager answers with `answers`, the last for ever."""
     given_answers, clock = iter(answers), clock or Clock()
@@ -91,6 +92,7 @@ def watch(
         now=clock,
         sleep=clock.sleep,
         cancelled=cancelled,
+        early=early,
     )
     return verification, clock
 
@@ -243,8 +245,19 @@ REPORTED = VerifyCheck(result={"healthy": True})
 def test_what_the_play_reported_does_not_change_by_waiting(
     checks: list[VerifyCheck], results: dict[str, object], answer: Result, slept: int
 ) -> None:
-    verification, clock = watch([NOT_FIXED], checks=checks, results=results)
+    verification, clock = watch([NOT_FIXED], checks=checks, results=results, early=True)
     assert (verification.result, clock.slept) == (answer, slept)
+
+
+def test_what_would_be_run_again_has_the_time_to_come_well_by_itself() -> None:
+    verification, clock = watch([NOT_FIXED], checks=[REPORTED], results={"healthy": False})
+    assert (verification.result, clock.slept) == (NOT_FIXED, 12)
+
+
+def test_a_cancel_in_the_first_look_is_not_taken_for_an_answer() -> None:
+    cancel = {"early": True, "cancelled": lambda: True, "checks": [REPORTED]}
+    verification, _ = watch([NOT_FIXED], results={"healthy": False}, **cancel)  # type: ignore[arg-type]
+    assert "cancelled" in verification.reason and verification.result is UNKNOWN
 
 
 def test_it_stops_when_it_is_cancelled() -> None:

@@ -160,6 +160,7 @@ def _observed(
         sleep=project.sleep,
         lookback=_lookback(project, incident) if checks is None else timedelta(),
         cancelled=lambda: load(project, incident.id).cancel_requested,
+        early=not _may_repeat(project, incident, run),
     )
 
 

@@ -25,7 +25,7 @@ from tests.reliability.record import Injected
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 HOSTS = ("web1", "web2", "db1")
-INCIDENTS = 15
+INCIDENTS = 30
 SETTINGS = {
     "correlation": {"same_host": False, "topology": "runner_nothing"},
     "policy": {"max_runs": "1000/1h", "min_fidelity": 0.3},

@@ -81,10 +81,18 @@ def _matrix(report: Path, span: str, hosts: tuple[str, ...]) -> int:
 
 
 def _down() -> int:
-    at = layout.default()
-    with lab.claimed(at):
-        _say("removed" if lab.remove(at) else "there is nothing to remove")
-    return 0
+    removed, living = False, []
+    for at in layout.known():
+        try:
+            with lab.claimed(at):
+                removed |= lab.remove(at)
+        except LabError as error:
+            living.append(error)
+    if removed or not living:
+        _say("removed" if removed else "there is nothing to remove")
+    for sentence in living:
+        print(f"lab: {sentence}", file=sys.stderr)
+    return 1 if living else 0
 
 
 def _say(text: str) -> None:

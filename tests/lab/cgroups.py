@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -41,7 +41,9 @@ def limits() -> dict[str, str]:
 
 def hierarchies() -> list[Path]:
     """The top of every hierarchy that a host is a part of."""
-    return [TOP] if unified() else sorted(path for path in TOP.iterdir() if not path.is_symlink())
+    if unified() or not TOP.is_dir():
+        return [TOP]
+    return sorted(path for path in TOP.iterdir() if not path.is_symlink())
 
 
 def of_lab(lab: Layout) -> list[Path]:
@@ -59,15 +61,15 @@ def members(groups: list[Path]) -> set[int]:
     }
 
 
-def forget(lab: Layout) -> None:
-    """Remove the groups of the hosts; the last process of one may take a moment to go."""
+def forget(groups: Callable[[], list[Path]]) -> None:
+    """Remove the groups that are found; the last process of one may take a moment to go."""
     deadline = time.monotonic() + 10
-    while (left := of_lab(lab)) and time.monotonic() < deadline:
+    while (left := groups()) and time.monotonic() < deadline:
         for top in left:
             for folder in _folders(top):
                 with suppress(OSError):
                     folder.rmdir()
-        time.sleep(0.05)
+        time.sleep(0.02)
 
 
 def _folders(top: Path) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""One lab for all tests of this folder; the tests themselves live in its control namespace."""
+"""One lab for most tests that a worker runs here; the tests live in its control namespace."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from tests.lab.shell import inside
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here is marked `lab`, and stays in one worker with its lab."""
+    """Everything here is marked `lab`."""
     for item in items:
         if layout.HERE in item.path.parents:
             item.add_marker(pytest.mark.lab)
-            item.add_marker(pytest.mark.xdist_group("lab"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,9 +31,9 @@ def able() -> None:
 
 
 @pytest.fixture(scope="session")
-def lab(able: None) -> Iterator[Lab]:
+def lab(able: None, worker_id: str) -> Iterator[Lab]:
     """A running lab with its default hosts."""
-    with labs.running() as made, inside(made.layout.namespace):
+    with labs.running(at=layout.beside(worker_id)) as made, inside(made.layout.namespace):
         yield made
 
 

@@ -20,6 +20,8 @@ from tests.lab import authority, cgroups, containers, host, image, layout, lxcfs
 from tests.lab.layout import Layout
 from tests.lab.shell import LabError, call, inhabitants, missing
 
+#: A host without watchers left ends while it boots, and says so nowhere.
+_WATCHERS, _ENOUGH = Path("/proc/sys/fs/inotify/max_user_instances"), 1024
 _PROGRAMS = (
     "ip",
     "lxcfs",
@@ -75,6 +77,7 @@ class Lab:
 
     def _start(self, hosts: Sequence[str]) -> None:
         began = time.monotonic()
+        _raise_limit()
         self.layout.state.mkdir(parents=True)
         self._network()
         self._keys()
@@ -145,6 +148,15 @@ class Lab:
         self._lock.close()
 
 
+def _raise_limit() -> None:
+    """Let the machine's root have watchers for some twenty hosts; each takes about seven."""
+    if int(_WATCHERS.read_text()) < _ENOUGH:
+        try:
+            _WATCHERS.write_text(str(_ENOUGH))
+        except OSError as error:
+            raise LabError(f"{_WATCHERS} cannot be raised to {_ENOUGH}: {error}") from None
+
+
 @contextmanager
 def claimed(at: Layout) -> Iterator[None]:
     """The lock of a lab for the time of the block. Raises LabError when one lives."""
@@ -174,7 +186,7 @@ def remove(at: Layout) -> bool:
     shell.end(lambda: inhabitants(at.namespace))
     call("ip", "netns", "delete", at.id, check=False)
     lxcfs.remove(at)
-    cgroups.forget(at)
+    cgroups.forget(lambda: cgroups.of_lab(at))
     shutil.rmtree(at.state, ignore_errors=True)
     return there
 

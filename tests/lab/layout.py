@@ -107,6 +107,19 @@ def default() -> Layout:
     return Layout((Path(chosen) if chosen else REPOSITORY / "var" / "lab").absolute())
 
 
+def beside(name: str) -> Layout:
+    """A lab of tests, beside the default one."""
+    state = default().state
+    return Layout(state.with_name(f"{state.name}-{name}"))
+
+
+def known() -> list[Layout]:
+    """The default lab, and those of tests beside it; each that ever was has a lock file."""
+    state = default().state
+    locks = sorted(state.parent.glob(f"{state.name}-*.lock"))
+    return [default(), *(Layout(lock.with_suffix("")) for lock in locks)]
+
+
 def cache() -> Path:
     """Where built root file systems are kept; `RUNNER_LAB_CACHE` names another folder."""
     if chosen := os.environ.get("RUNNER_LAB_CACHE"):

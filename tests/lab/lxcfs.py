@@ -26,13 +26,21 @@ def start(lab: Layout) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    try:
+        _wait(lab, process)
+    except BaseException:  # Ctrl-C too: nobody else knows of the process yet
+        process.kill()
+        process.wait()
+        raise
+    return process
+
+
+def _wait(lab: Layout, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 20
     while not (lab.lxcfs / "proc/stat").exists():
         if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
             raise LabError(f"lxcfs does not start; see {lab.state}/lxcfs.log")
         time.sleep(0.02)
-    return process
 
 
 def remove(lab: Layout) -> None:

@@ -32,12 +32,13 @@ done
 umount --lazy /lxcfs
 exec /lib/systemd/systemd
 """
-#: $1: the control groups to be in; $2: where to say what goes wrong; then the command.
+#: $1: the control groups to be in; $2: where to say what goes wrong; then the command. Until that
+#: runs, the output stays open, so that who calls waits.
 _JOIN = """\
+exec 2>>"$2"
 for group in $1; do echo $$ >"$group/cgroup.procs" || exit; done
-log=$2
 shift 2
-exec "$@" </dev/null >>"$log" 2>&1
+exec "$@" </dev/null >&2
 """
 
 
@@ -60,6 +61,7 @@ def start(lab: Layout, host: str) -> None:
     _cable(lab, host)
     groups = _limit(lab, host)
     log = folder / "log"
+    log.touch()
     mode = {} if cgroups.unified() else {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "0"}
     words = [f"{key}={value}" for key, value in mode.items()]
     call(
@@ -73,7 +75,7 @@ def start(lab: Layout, host: str) -> None:
     )  # fmt: skip
     deadline = time.monotonic() + _START_SECONDS
     while not _first_process(lab, host):
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or not cgroups.members(groups):
             raise LabError(f"the host {host} does not start: {log.read_text()[-1500:]}")
         time.sleep(0.02)
 
@@ -81,6 +83,10 @@ def start(lab: Layout, host: str) -> None:
 def stop(lab: Layout, host: str) -> None:
     """Cut the host's power: nothing on it is told, and nothing answers for it any more."""
     shell.end(lambda: cgroups.members(_groups(lab, host)))
+    # Version 2 lets nobody join a group that still has others below it.
+    cgroups.forget(lambda: [group for group in _groups(lab, host) if group.exists()])
+    # The kernel takes its time to end a namespace; the cable must be gone before it is laid anew.
+    call("ip", "-n", lab.id, "link", "delete", layout.interface(host), check=False)
     call("ip", "netns", "delete", lab.container(host), check=False)
 
 
@@ -94,9 +100,16 @@ def entry(lab: Layout, host: str) -> list[str | Path]:
 
 def remove(lab: Layout) -> None:
     """Cut the power of every host, and take its disk away."""
-    for folder in lab.disks.glob("*/root"):
-        stop(lab, folder.parent.name)
-        call("umount", "--lazy", folder, check=False)
+    for host in layout.ADDRESSES:
+        if _exists(lab, host):
+            stop(lab, host)
+            call("umount", "--lazy", _folder(lab, host) / "root", check=False)
+
+
+def _exists(lab: Layout, host: str) -> bool:
+    """Whether anything of it is there; its folder may have been removed by somebody else."""
+    namespace = Path("/run/netns") / lab.container(host)
+    return any(path.exists() for path in (_folder(lab, host), namespace, *_groups(lab, host)))
 
 
 def _folder(lab: Layout, host: str) -> Path:
@@ -110,17 +123,24 @@ def _groups(lab: Layout, host: str) -> list[Path]:
 def _limit(lab: Layout, host: str) -> list[Path]:
     """Make the host's control groups; nspawn itself makes none where there is no systemd."""
     groups = _groups(lab, host)
-    for group in groups:
-        if cgroups.unified():
-            (group.parent / "cgroup.subtree_control").write_text("+cpu +memory +pids")
-        group.mkdir(exist_ok=True)
-        for name in ("cpuset.cpus", "cpuset.mems"):  # version 1 leaves them empty
-            if (group / name).exists() and not (group / name).read_text().strip():
-                (group / name).write_text((group.parent / name).read_text())
-        for name, value in cgroups.limits().items():
-            if (group / name).exists():
-                (group / name).write_text(value)
+    try:
+        for group in groups:
+            _make_group(group)
+    except OSError as error:
+        raise LabError(f"the control groups of {host} cannot be made: {error}") from None
     return groups
+
+
+def _make_group(group: Path) -> None:
+    if cgroups.unified():
+        (group.parent / "cgroup.subtree_control").write_text("+cpu +memory +pids")
+    group.mkdir(exist_ok=True)
+    for name in ("cpuset.cpus", "cpuset.mems"):  # version 1 leaves them empty
+        if (group / name).exists() and not (group / name).read_text().strip():
+            (group / name).write_text((group.parent / name).read_text())
+    for name, value in cgroups.limits().items():
+        if (group / name).exists():
+            (group / name).write_text(value)
 
 
 def _cable(lab: Layout, host: str) -> None:

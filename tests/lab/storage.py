@@ -19,7 +19,6 @@ from tests.acceptance.service_lab import soon
 from tests.lab import lab as labs
 from tests.lab import layout, project, watch
 from tests.lab.lab import Lab
-from tests.lab.layout import Layout
 from tests.lab.shell import inside
 from tests.notify_servers import Web, web
 
@@ -155,8 +154,7 @@ def running(folder: Path, hosts: Sequence[str], **settings: Any) -> Iterator[tup
 
     Somebody on call is told of everything that people are told of unless they say otherwise.
     """
-    state = layout.default().state
-    at = Layout(state.with_name(f"{state.name}-storage"))
+    at = layout.beside("storage")
     with labs.running(hosts, at) as lab, inside(at.namespace), web() as site:
         on_call = {"name": "on_call", "url": f"json://{site.address}"}
         notify = {"console": False, "receivers": [on_call]}

@@ -68,8 +68,8 @@ def test_a_second_lab_in_the_same_folder_is_refused_with_a_sentence(lab: Lab) ->
         Lab(lab.layout, ("web1",), print)
 
 
-def test_what_a_killed_lab_left_is_removed_by_the_next_start(tmp_path: Path) -> None:
-    at = Layout(tmp_path / "lab")
+def test_what_a_killed_lab_left_is_removed_by_the_next_start(worker_id: str) -> None:
+    at = layout.beside(f"{worker_id}-own")
     environment = {**os.environ, "RUNNER_LAB_STATE": str(at.state)}
     command = [sys.executable, "-m", "tests.lab"]
     with subprocess.Popen(
@@ -90,8 +90,8 @@ def test_what_a_killed_lab_left_is_removed_by_the_next_start(tmp_path: Path) -> 
     assert left(at) == []
 
 
-def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    at = Layout(tmp_path / "lab")
+def test_ctrl_c_leaves_nothing(worker_id: str) -> None:
+    at = layout.beside(f"{worker_id}-own")
     with subprocess.Popen(
         [sys.executable, "-m", "tests.lab", "up", "--hosts", "web1"],
         cwd=layout.REPOSITORY,
@@ -107,12 +107,12 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("way", containers.WAYS)
 def test_hosts_of_either_kind_keep_to_limits_and_are_gone_while_their_power_is_cut(
-    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: str, worker_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if absent := shell.missing(containers.WAYS[way].PROGRAMS):
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no {absent[0]} here")
     monkeypatch.setenv("RUNNER_LAB_CONTAINERS", way)
-    at = Layout(tmp_path / "lab")
+    at = layout.beside(f"{worker_id}-own")
     with labs.running(("web1",), at) as lab, shell.inside(at.namespace):
         eat = ("python3", "-c", "bytearray(64 << 20)")
         for unit, limit in (("glutton", "MemoryMax=16M"), ("guest", "MemoryMax=128M")):

@@ -51,6 +51,7 @@ def molecule(at: Layout, role: Path, folder: Path) -> Done:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        timeout=1200,
     )
 
 
@@ -61,8 +62,7 @@ def scenarios(
     """The scenarios of the chosen roles, one at a time on each host: much of it is waiting."""
     chosen = [item.callspec.params["role"] for item in request.session.items
               if isinstance(item, pytest.Function) and item.path == request.path]  # fmt: skip
-    state = layout.default().state
-    at = Layout(state.with_name(f"{state.name}-molecule"))
+    at = layout.beside("molecule")
 
     def play(role: Path) -> Done:
         return molecule(at, role, tmp_path_factory.mktemp(role.name))
