@@ -7,6 +7,7 @@ network and its disk are made here, and a first program on the host opens what n
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.lab.layout import Layout
 from tests.lab.shell import LabError, call
 
 PROGRAMS = ("systemd-nspawn",)
+TRACES = Path("/run/systemd/nspawn")  #: where nspawn notes who runs
 _INIT = "usr/local/sbin/lab-init"
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _START_SECONDS = 60.0
@@ -103,7 +105,12 @@ def remove(lab: Layout) -> None:
     for host in layout.ADDRESSES:
         if _exists(lab, host):
             stop(lab, host)
-            call("umount", "--lazy", _folder(lab, host) / "root", check=False)
+            root = _folder(lab, host) / "root"
+            with suppress(OSError):  # nspawn itself removes them only when it ends in order
+                at = root.stat()
+                (TRACES / f"locks/inode-{at.st_dev}:{at.st_ino}").unlink()
+            shutil.rmtree(TRACES / "propagate" / lab.container(host), ignore_errors=True)
+            call("umount", "--lazy", root, check=False)
 
 
 def _exists(lab: Layout, host: str) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from runner.config import load
 from runner.inventory import Inventory
 from tests.acceptance.service_lab import soon
-from tests.lab import cgroups, containers, layout, project, shell
+from tests.lab import cgroups, containers, layout, nspawn, project, shell
 from tests.lab import lab as labs
 from tests.lab.lab import Lab
 from tests.lab.layout import Layout
@@ -112,7 +112,7 @@ def test_hosts_of_either_kind_keep_to_limits_and_are_gone_while_their_power_is_c
     if absent := shell.missing(containers.WAYS[way].PROGRAMS):
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no {absent[0]} here")
     monkeypatch.setenv("RUNNER_LAB_CONTAINERS", way)
-    at = layout.beside(f"{worker_id}-own")
+    at, traces = layout.beside(f"{worker_id}-own"), set(nspawn.TRACES.glob("*/*"))
     with labs.running(("web1",), at) as lab, shell.inside(at.namespace):
         eat = ("python3", "-c", "bytearray(64 << 20)")
         for unit, limit in (("glutton", "MemoryMax=16M"), ("guest", "MemoryMax=128M")):
@@ -123,7 +123,7 @@ def test_hosts_of_either_kind_keep_to_limits_and_are_gone_while_their_power_is_c
         soon(lambda: silent("web1"), "nobody answers for web1 any more")
         lab.power_on("web1")
         assert lab.run("web1", "systemctl", "is-active", "app").strip() == "active"
-    assert left(at) == []
+    assert left(at) == [] and set(nspawn.TRACES.glob("*/*")) <= traces
 
 
 def test_a_kind_of_host_that_is_not_known_is_refused_with_a_sentence(
