@@ -328,6 +328,17 @@ def test_a_failed_run_is_never_called_fixed(start: Start, tmp_path: Path) -> Non
     assert found.runs[-1].outcome is Outcome.FAILED
 
 
+def test_what_only_the_play_could_have_told_is_handed_over_at_once(start: Start) -> None:
+    """Looking again for the ten minutes of the entry would outlast the waiting for it."""
+    checks = [{"result": {"marked": True}}]
+    verify = {"within": "10m", "hold": "0s", "checks": checks}
+    project = start(extra="exit 3", entry={"verify": verify})
+    small.deliver(project, small.alert())
+    found = small.wait(project)
+    assert found.incident.state is State.ESCALATED
+    assert "the play did not report marked" in found.incident.reason
+
+
 @pytest.mark.store
 def test_what_was_not_fixed_is_tried_again_and_then_undone(start: Start, tmp_path: Path) -> None:
     undo = tmp_path / "playbooks/unmark"
