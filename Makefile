@@ -4,7 +4,7 @@ BIN := .venv/bin
 JOBS ?= 3
 LAB_JOBS ?= 2
 
-.PHONY: demo test reliability lab lab-test lab-matrix lint fix bench prediction docs lock system lab-system clean
+.PHONY: demo test nightly reliability lab lab-test lab-matrix lint fix bench prediction docs lock system lab-system clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -32,6 +32,10 @@ lab-test: .venv/ready ## Run the tests that break and heal the hosts of the lab 
 
 reliability: .venv/ready ## Inject every failure of docs/reliability.md, count, and write its table again
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m fault --reliability-page=docs/reliability.md $(ARGS)
+
+nightly: .venv/ready ## Run what repeats and counts: the tests marked nightly, then `make reliability`
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m "nightly and not lab and not fault" $(ARGS)
+	$(MAKE) reliability
 
 lab-matrix: .venv/ready ## Run every drill on the hosts of a lab and report into var/drills (Debian, as root)
 	$(BIN)/python -m tests.lab matrix --report var/drills $(ARGS)
