@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,11 @@ from runner.errors import InventoryError
 from runner.names import Names, host_of, written_plainly
 
 TIMEOUT = timedelta(seconds=60)
+#: Variables that say how a host is called. They may be templates over other variables.
+NAMING = ("ansible_host", "ansible_ssh_host", "runner_aliases")
+#: Started as a program of its own, because it imports Ansible.
+_RESOLVER = Path(__file__).with_name("resolve_names.py")
+_TEMPLATE = ("{{", "{%")
 _SECRET = re.compile(r"ansible_.*(pass|password|secret|token)", re.IGNORECASE)
 _VAULT = object()  #: stands for an encrypted value until it is dropped
 _MAX_LABEL = 512  #: characters; no host name or URL that names one is longer
@@ -42,12 +47,22 @@ class Inventory:
 
     hosts: Mapping[str, Host]
     groups: Mapping[str, tuple[str, ...]]  #: hosts of the group and of its children
+    domains: frozenset[str] = frozenset()  #: that may be cut off a name, from the configuration
+    #: host → why its names cannot be known before a run, a sentence
+    unresolved: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, paths: tuple[Path, ...], *, environment: Mapping[str, str]) -> Inventory:
+    def load(
+        cls,
+        paths: tuple[Path, ...],
+        *,
+        environment: Mapping[str, str],
+        domains: Iterable[str] = (),
+    ) -> Inventory:
         """Ask `ansible-inventory`, with this environment and nothing else of ours.
 
-        Raises InventoryError with a sentence.
+        Names of hosts that are templates are resolved by Ansible, too. Raises InventoryError
+        with a sentence.
         """
         if not paths:
             raise InventoryError("no inventory is named; set project.inventory in runner.yml")
@@ -55,12 +70,14 @@ class Inventory:
             if not path.exists() or "," in str(path):
                 why = "holds a comma, which Ansible splits" if path.exists() else "is not there"
                 raise InventoryError(f"{path}: the inventory {why}; see project.inventory")
-        return parse(_listed(paths, environment))
+        found = _resolved(parse(_listed(paths, environment)), paths, environment)
+        return replace(found, domains=frozenset(domains))
 
     @cached_property
     def names(self) -> Names:
         """Every way in which a host may be called."""
-        return Names.of({name: host.variables for name, host in self.hosts.items()})
+        variables = {name: host.variables for name, host in self.hosts.items()}
+        return Names.of(variables, self.domains)
 
     def exact(self, name: str) -> bool:
         """Whether the name is a host's, and Ansible can take it for nothing else."""
@@ -104,7 +121,7 @@ def _located(label: str, text: str, inventory: Inventory) -> tuple[tuple[str, ..
     shown = f"{label}={json.dumps(text[:120])}"
     hosts, way = inventory.names.find(text, host_of(text))
     if not hosts:
-        return (), f"No inventory host is known as {shown}."
+        return (), f"No inventory host is known as {shown}{inventory.names.why_not(text)}."
     if len(hosts) > 1:
         some = ", ".join(hosts[:5])
         return hosts, f"Several inventory hosts are known as {shown} by {way}: {some}."
@@ -116,9 +133,15 @@ def _located(label: str, text: str, inventory: Inventory) -> tuple[tuple[str, ..
 class InventoryReader:
     """Reads the inventory again only when a file of it changed, or when it is too old."""
 
-    def __init__(self, paths: tuple[Path, ...], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        paths: tuple[Path, ...],
+        environment: Mapping[str, str],
+        domains: Iterable[str] = (),
+    ) -> None:
         self._paths = paths
         self._environment = dict(environment)
+        self._domains = tuple(domains)
         self._lock = threading.Lock()
         self._last: tuple[float, object, Inventory] | None = None
 
@@ -131,7 +154,9 @@ class InventoryReader:
                 at, seen, inventory = self._last
                 if seen == state and now - at <= max_age.total_seconds():
                     return inventory
-            inventory = Inventory.load(self._paths, environment=self._environment)
+            inventory = Inventory.load(
+                self._paths, environment=self._environment, domains=self._domains
+            )
             self._last = (now, state, inventory)
             return inventory
 
@@ -161,25 +186,63 @@ def _listed(paths: tuple[Path, ...], environment: Mapping[str, str]) -> str:
     command = [_program(), "--list"]
     for path in paths:
         command += ["--inventory", str(path.absolute())]
+    return _output(command, paths[0], environment)
+
+
+def _resolved(
+    inventory: Inventory, paths: tuple[Path, ...], environment: Mapping[str, str]
+) -> Inventory:
+    """The inventory with every name that is a template resolved; nothing is asked if none is."""
+    wanted = {
+        name: templates
+        for name, host in inventory.hosts.items()
+        if (templates := [key for key in NAMING if _templated(host.variables.get(key))])
+    }
+    if not wanted:
+        return inventory
+    command = [sys.executable, "-I", str(_RESOLVER), *(str(p.absolute()) for p in paths)]
+    answers = json.loads(_output(command, paths[0], environment, json.dumps(wanted)))
+    hosts, unresolved = dict(inventory.hosts), {}
+    for name, answer in answers.items():
+        failed = {key: of["unresolved"] for key, of in answer.items() if isinstance(of, dict)}
+        for key, why in failed.items():
+            unresolved[name] = (
+                f"{key} is a template that Ansible cannot resolve before a run: {why}"
+            )
+        known = {key: value for key, value in answer.items() if key not in failed}
+        merged = MappingProxyType({**hosts[name].variables, **known})
+        hosts[name] = replace(hosts[name], variables=merged)
+    return replace(inventory, hosts=MappingProxyType(hosts), unresolved=unresolved)
+
+
+def _templated(value: Any) -> bool:
+    texts = value if isinstance(value, list) else [value]
+    return any(mark in text for text in texts if isinstance(text, str) for mark in _TEMPLATE)
+
+
+def _output(
+    command: Sequence[str], path: Path, environment: Mapping[str, str], given: str = ""
+) -> str:
+    """What one of Ansible's programs prints about the inventory `path`."""
     try:
         done = subprocess.run(
             command,
             env=_closed(environment),
             cwd="/",  # an ansible.cfg or group_vars where we happen to be must not count
-            stdin=subprocess.DEVNULL,
+            input=given.encode(),
             capture_output=True,
             timeout=TIMEOUT.total_seconds(),
             check=False,
         )
     except subprocess.TimeoutExpired:
         raise InventoryError(
-            f"{paths[0]}: ansible-inventory did not answer within {TIMEOUT.seconds} s"
+            f"{path}: ansible-inventory did not answer within {TIMEOUT.seconds} s"
         ) from None
     except OSError as error:
         raise InventoryError(f"ansible-inventory cannot be started ({error.strerror})") from None
     if done.returncode:
         why = _useful(done.stderr.decode(errors="replace"))
-        raise InventoryError(f"{paths[0]}: the inventory cannot be read: {why}")
+        raise InventoryError(f"{path}: the inventory cannot be read: {why}")
     return done.stdout.decode(errors="replace")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,9 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _BRACKETS = re.compile(r"\[([^\[\]]+)\](?::[0-9]{1,5})?")
 _PORT = re.compile(r"([^:]+):[0-9]{1,5}")
 _PLAIN = re.compile(r"[^\W_][\w.-]*|_[\w.-]+")
+
+#: Names that every machine gives to itself.
+_OWN = frozenset({"localhost", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"})
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Table = dict[Any, set[str]]
@@ -27,11 +30,13 @@ class Names:
     connection: Table = field(default_factory=dict)  #: by ansible_host
     addresses: Table = field(default_factory=dict)
     short: Table = field(default_factory=dict)
+    #: that may be cut off a name: the configuration's, and those of names and aliases
+    domains: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, hosts: Mapping[str, Mapping[str, Any]]) -> Names:
+    def of(cls, hosts: Mapping[str, Mapping[str, Any]], domains: Iterable[str] = ()) -> Names:
         """The tables of these hosts, each with its variables."""
-        names = cls()
+        names = cls(domains={_folded(domain).strip(".") for domain in domains})
         for host, variables in hosts.items():
             names._add(host, list(_aliases(variables)), _connection(variables))
         return names
@@ -41,14 +46,17 @@ class Names:
         _put(self.folded, _folded(host), host)
         for alias in aliases:
             _put(self.aliases, _folded(alias), host)
-        for text in connection:
+        reached = [text for text in connection if not is_loopback(text)]
+        for text in reached:
             _put(self.connection, _folded(text), host)
-        for text in (host, *aliases, *connection):
+        for text in (host, *aliases, *reached):
             if (address := address_of(text)) is not None:
                 _put(self.addresses, address, host)
         for text in (host, *aliases):
             if address_of(text) is None:
-                _put(self.short, _folded(text).partition(".")[0], host)
+                name, _, domain = _folded(text).partition(".")
+                _put(self.short, name, host)
+                self.domains.add(domain)
 
     def find(self, text: str, host: str) -> tuple[tuple[str, ...], str]:
         """(hosts, sorted; the way in which they were found) for a label and the host in it.
@@ -58,10 +66,29 @@ class Names:
         for way, table, key in self._ways(text, host):
             if found := table.get(key):
                 return tuple(sorted(found)), way
-        found = self._by_short_name(host)
-        return tuple(sorted(found)), "its name without the domain"
+        return (), ""
+
+    def why_not(self, text: str) -> str:
+        """The clause that a person needs when nobody is called `text`; often there is none."""
+        host = host_of(text)
+        if is_loopback(host):
+            return (
+                ": that is whichever machine says it; if it is a host of yours, name it in that "
+                "host's runner_aliases"
+            )
+        name, _, domain = _folded(host).partition(".")
+        if domain and address_of(host) is None and name in self.short:
+            return (
+                f", and {domain[:120]} is no domain of yours; if it is one, name it in "
+                "project.domains"
+            )
+        return ""
 
     def _ways(self, text: str, host: str) -> Iterator[tuple[str, Table, Any]]:
+        if is_loopback(host):  # everybody calls himself so
+            for part in (text, host):
+                yield "an alias of it", self.aliases, _folded(part)
+            return
         for part in (text, host):
             yield "its name", self.exact, part
             yield "its name", self.folded, _folded(part)
@@ -69,15 +96,23 @@ class Names:
         yield "its ansible_host", self.connection, _folded(host)
         if (address := address_of(host)) is not None:
             yield "its address", self.addresses, address
-
-    def _by_short_name(self, host: str) -> set[str]:
-        """Hosts that differ from `host` by a domain that only one of the two has."""
-        if address_of(host) is not None:
-            return set()
+            return
+        # A domain that only one of the two has. Two different domains are two different hosts.
         name, _, domain = _folded(host).partition(".")
-        if not name or (domain and name not in self.folded and name not in self.aliases):
-            return set()  # two different domains are two different hosts
-        return self.short.get(name, set())
+        way = "its name without the domain"
+        if not domain:
+            yield way, self.short, name
+        elif domain in self.domains:
+            yield way, self.folded, name
+            yield way, self.aliases, name
+
+
+def is_loopback(text: str) -> bool:
+    """Whether `text` means the machine itself, whoever says it: as `localhost` and `::1` do."""
+    if (address := address_of(text)) is not None:
+        return address.is_loopback or address.is_unspecified
+    name = _folded(text)
+    return name.partition(".")[0] in _OWN or name.endswith(".localhost")
 
 
 def host_of(text: str) -> str:

@@ -82,7 +82,8 @@ class Project:
 
     @cached_property
     def _inventory(self) -> InventoryReader:
-        return InventoryReader(self.config.project.inventory, environment=self.ansible_environment)
+        settings = self.config.project
+        return InventoryReader(settings.inventory, self.ansible_environment, settings.domains)
 
     def inventory(self) -> Inventory:
         """The inventory, read again when a file changed. Raises InventoryError."""

@@ -7,12 +7,13 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from runner import inventory as module
@@ -22,6 +23,7 @@ from runner.inventory import Inventory, InventoryReader, locate, parse
 BESIDE = Path(sys.executable).with_name("ansible-inventory")
 real = pytest.mark.real
 DAY = timedelta(days=1)
+INPUTS = Path(__file__).with_name("inputs")
 
 
 def _parsed(hosts: Mapping[str, Mapping[str, Any]], **groups: Any) -> Inventory:
@@ -107,10 +109,66 @@ def test_an_exact_name_wins_over_an_alias_of_another_host() -> None:
     assert _locate("b", inventory) == ("b",)
 
 
-def test_localhost_is_located_only_when_the_inventory_has_it() -> None:
-    """Invariant 6: Ansible's implicit localhost is not a host of ours."""
-    assert _locate("localhost", _parsed({"localhost": {}})) == ("localhost",)
-    assert _locate("localhost", _parsed({"web1": {}})) == ()
+@pytest.mark.parametrize(
+    "text",
+    ["localhost:9100", "localhost", "LOCALHOST", "localhost.localdomain", "prom.localhost",
+     "ip6-localhost", "127.0.0.1:9100", "127.8.7.6", "::1", "[::1]:9100", "::ffff:127.0.0.1",
+     "0.0.0.0:9100", "http://localhost:9100/metrics", "localhost.example.com"],
+)  # fmt: skip
+def test_a_loopback_name_is_nobody(text: str) -> None:
+    """Invariant 6: whoever says localhost means himself, and that is not the runner's machine."""
+    inventory = _parsed(
+        {
+            "localhost": {"ansible_connection": "local"},
+            "vagrant": {"ansible_host": "127.0.0.1", "ansible_port": 2222},
+            "web1.example.com": {},
+        }
+    )
+    location = locate({"instance": text}, "instance", inventory)
+    assert location.hosts == ()
+    assert "runner_aliases" in location.reason
+
+
+def test_a_loopback_name_is_the_host_whose_alias_it_is() -> None:
+    inventory = _parsed({"prom1": {"runner_aliases": ["localhost", "127.0.0.1:9102"]}, "b": {}})
+    assert _locate("localhost:9100", inventory) == ("prom1",)
+    assert _locate("127.0.0.1:9102", inventory) == ("prom1",)
+    assert _locate("127.0.0.1:9103", inventory) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("web1.example.net:9100", "web1"),  # named in project.domains
+        ("web1.example.com", "web1"),  # the domain of another inventory name
+        ("shop.example.org:443", "web1"),  # an alias with the domain of an alias
+        ("web1.evil.example.net", None),
+        ("web1.attacker.test:9100", None),
+        ("web1.com", None),
+        ("db1.example.net", None),
+        ("db1.evil.test", None),  # though `db1` is an alias of it
+    ],
+)
+def test_only_a_known_domain_may_be_cut_off(text: str, host: str | None) -> None:
+    """Invariant 6: web1 in a domain of somebody else's is not our web1."""
+    listing = {
+        "web1": {"runner_aliases": ["shop", "www.example.org"]},
+        "db1.example.com": {"runner_aliases": ["db1"]},
+    }
+    inventory = replace(_parsed(listing), domains=frozenset({"Example.net."}))
+    if text.startswith("db1.example.net"):
+        inventory = replace(inventory, domains=frozenset())
+    location = locate({"instance": text}, "instance", inventory)
+    assert location.hosts == ((host,) if host else ())
+    if host is None:
+        assert "project.domains" in location.reason
+
+
+@given(st.from_regex(r"[a-z]{1,8}(\.[a-z]{1,8}){1,3}", fullmatch=True))
+def test_no_foreign_domain_leads_to_a_host(domain: str) -> None:
+    """Invariant 6."""
+    assume(domain not in ("example.com", "example.org"))
+    assert _locate(f"web1.{domain}") == ()
 
 
 @pytest.mark.parametrize("name", ["database", "we*", "all", "web", "nowhere", ""])
@@ -291,3 +349,37 @@ def test_variables_beside_an_inventory_file_count_as_a_change(
     (tmp_path / "group_vars" / "all.yml").write_text("a: 1\n")
     reader.read(DAY)
     assert len(calls) == 2
+
+
+@real
+def test_an_ansible_host_that_is_a_template_is_resolved_by_ansible() -> None:
+    """`tests/inputs/L1`: an address that terraform or group_vars make up is found all the same."""
+    path = INPUTS / "L1-template-ansible_host" / "hosts.ini"
+    inventory = Inventory.load((path,), environment={})
+    assert _locate("203.0.113.10:9100", inventory) == ("web1",)
+    assert inventory.hosts["web1"].variables["ansible_host"] == "203.0.113.10"
+    assert not inventory.unresolved
+
+
+@real
+def test_a_name_that_needs_facts_is_named_by_its_host(tmp_path: Path) -> None:
+    (tmp_path / "hosts.ini").write_text(
+        'a ansible_host="{{ ansible_facts.fqdn }}"\n'
+        "b ansible_host=192.0.2.2\n"
+        "c runner_aliases=\"['{{ inventory_hostname }}.example.com']\"\n"
+        "d ansible_host=\"{{ hostvars['b'].ansible_host }}\"\n"
+    )
+    inventory = Inventory.load((tmp_path / "hosts.ini",), environment={})
+    assert list(inventory.unresolved) == ["a"]
+    assert "ansible_host is a template that Ansible cannot resolve" in inventory.unresolved["a"]
+    assert _locate("c.example.com", inventory) == ("c",)
+    assert _locate("192.0.2.2", inventory) == ()  # b and d
+    assert _locate("a", inventory) == ("a",)
+
+
+@real
+def test_localhost_of_the_inventory_is_not_that_of_prometheus() -> None:
+    """`tests/inputs/L2`, invariant 6."""
+    inventory = Inventory.load((INPUTS / "L2-localhost" / "hosts.ini",), environment={})
+    assert "localhost" in inventory.hosts
+    assert _locate("localhost:9100", inventory) == ()

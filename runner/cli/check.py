@@ -123,11 +123,18 @@ def _inventory(project: Project) -> Iterator[Finding]:
     settings = project.config.project.ansible_config
     if settings is not None and not settings.is_file():
         yield _warn("inventory", f"{settings} is not there, so Ansible uses its own defaults")
-    hosts = project.inventory().hosts
-    if not hosts:
+    inventory = project.inventory()
+    if not inventory.hosts:
         yield _warn("inventory", "it has no hosts, so no alert can be located")
         return
-    yield _ok("inventory", counted(len(hosts), "host"))
+    for host, why in sorted(inventory.unresolved.items()):
+        yield _warn("inventory", f"{host}: {why}; no alert can be located by it")
+    addresses = (str(host.variables.get("ansible_host")) for host in inventory.hosts.values())
+    if examples := sum(address.endswith(".invalid") for address in addresses):
+        text = f"{counted(examples, 'host')} with an address below .invalid, which leads nowhere"
+        yield _warn("inventory", f"{text}: describe your own hosts in project.inventory")
+    text = "at every level, observe too, an alert about one starts read-only probes on it"
+    yield _ok("inventory", f"{counted(len(inventory.hosts), 'host')}; {text}")
 
 
 def _prompts(project: Project) -> Iterator[Finding]:

@@ -41,6 +41,7 @@ class Project(Section):
     playbooks: Path = Path("playbooks")
     roles: tuple[Path, ...] = (Path("roles"),)
     inventory: tuple[Path, ...] = (Path("inventories/example"),)
+    domains: tuple[Text, ...] = ()  #: web1.DOMAIN in an alert is the inventory's web1
     ansible_config: Path | None = Path("ansible.cfg")
     prompts: Path = Path("prompts")
     state: Path = Path("var")  #: artifacts, lock file

@@ -1,0 +1,47 @@
+"""A program of its own: templates in the names of inventory hosts, resolved by Ansible itself.
+
+It imports Ansible and nothing of the runner, and is started by `runner.inventory` in the closed
+environment of `ansible-inventory`. Arguments are the inventory's paths. Standard input is
+`{"host": ["variable", …]}`; standard output is `{"host": {"variable": value}}`, where a value
+that cannot be resolved is `{"unresolved": "why"}`: it may need facts, which only a run gathers.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+
+def main() -> int:
+    """Resolve what standard input asks for."""
+    from ansible.inventory.manager import InventoryManager  # type: ignore[import-untyped]
+    from ansible.parsing.dataloader import DataLoader  # type: ignore[import-untyped]
+    from ansible.template import Templar  # type: ignore[import-untyped]
+    from ansible.vars.hostvars import HostVars  # type: ignore[import-untyped]
+    from ansible.vars.manager import VariableManager  # type: ignore[import-untyped]
+
+    wanted: dict[str, list[str]] = json.load(sys.stdin)
+    loader = DataLoader()
+    inventory = InventoryManager(loader=loader, sources=sys.argv[1:])
+    variables = VariableManager(loader=loader, inventory=inventory)
+    HostVars(inventory, variables, loader)  # so that a template may read hostvars
+    found: dict[str, dict[str, Any]] = {}
+    for host, names in wanted.items():
+        known = variables.get_vars(host=inventory.get_host(host))
+        templar = Templar(loader=loader, variables=known)
+        found[host] = {name: _resolved(templar, known.get(name)) for name in names}
+    json.dump(found, sys.stdout)
+    return 0
+
+
+def _resolved(templar: Any, value: Any) -> Any:
+    try:
+        answer = templar.template(value)
+    except Exception as error:  # whatever a template raises says that it has no value here
+        return {"unresolved": " ".join(str(error).split())[:300]}
+    return answer if isinstance(answer, str | list) else str(answer)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
