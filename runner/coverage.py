@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runner import policy
-from runner.catalog.coverage import AlertRule, Fit, fits, rules_in
+from runner.catalog.coverage import AlertRule, Fit, fits, misses, rules_in
 from runner.catalog.entry import Entry
+from runner.catalog.near import NearMiss
 from runner.catalog.scan import scan
 from runner.errors import UsageError
 from runner.incident import Alert, AlertStatus, Decision, Level, Reason
@@ -35,6 +36,7 @@ class Covered:
 
     rule: AlertRule
     fits: tuple[Fit, ...]
+    near: tuple[NearMiss, ...] = ()  #: entries that name the alert and can never be chosen for it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +79,10 @@ def rules_of(project: Project, files: Sequence[Path]) -> list[AlertRule]:
 def coverage(project: Project, rules: Sequence[AlertRule]) -> Coverage:
     """What there is for each rule, by its name."""
     ordered = sorted(rules, key=lambda rule: (rule.name, sorted(rule.labels.items())))
-    found = tuple(Covered(rule=rule, fits=fits(rule, project.catalog)) for rule in ordered)
+    catalog = project.catalog
+    found = tuple(
+        Covered(rule=rule, fits=fits(rule, catalog), near=misses(rule, catalog)) for rule in ordered
+    )
     named = sorted({fit.entry for each in found for fit in each.fits})
     return Coverage(rules=found, standings=_standings(project, named))
 

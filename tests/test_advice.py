@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from runner.intake.advice import advise
+
+INPUTS = Path(__file__).with_name("inputs")
 
 GOOD = """
 route:
@@ -59,3 +63,42 @@ def test_it_takes_group_by_from_the_route_above():
 @pytest.mark.parametrize("text", ["", "[", "route: 5", "receivers: {a: b}", "receivers: [1, {}]"])
 def test_it_says_so_when_there_is_nothing_to_advise_on(text):
     assert len(advise(text, "runner")) == 1
+
+
+def _said(name: str) -> tuple[str, ...]:
+    return advise((INPUTS / name / "alertmanager.yml").read_text(), "runner")
+
+
+def test_the_http_config_of_global_counts_for_a_webhook_without_its_own() -> None:
+    assert _said("A1-global-http_config") == ()
+
+
+def test_a_webhook_s_own_http_config_hides_that_of_global() -> None:
+    text = (INPUTS / "A1-global-http_config" / "alertmanager.yml").read_text()
+    own = text.replace("alerts\n", "alerts\n    http_config: {follow_redirects: false}\n")
+    assert any("bearer token" in sentence for sentence in advise(own, "runner"))
+
+
+def test_a_route_that_takes_everything_before_ours_is_named() -> None:
+    (said,) = _said("A2-swallowed")
+    assert said.startswith("Route 1, to receiver 'people', has no matchers and takes every alert")
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["{receiver: people, matchers: [a=b]}", "{receiver: people, continue: true}"],
+)
+def test_a_route_that_lets_alerts_through_to_ours_is_fine(first: str) -> None:
+    text = (INPUTS / "A2-swallowed" / "alertmanager.yml").read_text()
+    assert advise(text.replace("{receiver: people}", first), "runner") == ()
+
+
+def test_below_a_route_of_ours_its_own_continue_decides() -> None:
+    assert _said("A3-child-route") == ()
+
+
+def test_below_a_route_of_others_ours_needs_its_own_continue() -> None:
+    text = (INPUTS / "A3-child-route" / "alertmanager.yml").read_text()
+    text = text.replace("receiver: runner\n", "receiver: others\n")
+    text = text.replace("{matchers:", "{receiver: runner, matchers:")
+    assert any("continue: true" in sentence for sentence in advise(text, "runner"))

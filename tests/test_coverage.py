@@ -37,6 +37,8 @@ groups:
     rules:
       - {alert: Strange, expr: z, labels: {team: "{{ $labels.team }}"}}
 """
+INPUTS = Path(__file__).with_name("inputs")
+ROOT = Path(__file__).parents[1]
 MATCH = ['alertname=~"Down|Full"', 'severity!="info"']
 
 
@@ -119,7 +121,7 @@ def test_it_reads_rule_files_and_manifests(rules: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "a: b", "groups: 3", "groups: [x]", "groups: [{rules: [{alert: A}]}]",
+    ["[]", "a: b", "groups: 3", "groups: [x]", "groups: [{rules: [{alert: A}]}]",
      "groups: [{name: a, rules: [3]}]", "{", "a: 1\na: 2", "\x00",
      "groups: [{name: a, rules: [{alert: A, labels: x}]}]"],
 )  # fmt: skip
@@ -156,7 +158,7 @@ def test_a_play_with_an_unknown_radius_never_shows_auto(tmp_path: Path, rules: P
     tasks = tmp_path / "roles/mark/tasks/main.yml"
     tasks.write_text(tasks.read_text() + '- ansible.builtin.ping:\n  delegate_to: "{{ peer }}"\n')
     text = call(path, "catalog", "coverage", "--rules", rules).stdout
-    line = next(line for line in text.splitlines() if "mark" in line)
+    line = next(line for line in text.splitlines() if "severity=page" in line)
     assert line.split()[3] == "approve"
     assert "radius" in text
 
@@ -169,7 +171,7 @@ def test_the_table_names_what_is_missing_and_what_it_depends_on(
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["Down", "severity=page", "mark", "auto"] in lines
     assert ["Full", "mark", "auto", "severity"] in lines
-    assert "no entry's match fits (rules.yml, group others)" in result.stdout
+    assert "no entry matches (rules.yml, group others)" in result.stdout
     assert "2 of 4 alerts have an entry, 1 of these only by labels" in result.stderr
 
 
@@ -206,3 +208,52 @@ def test_it_reads_the_rules_of_a_real_prometheus(
     server.stop()
     gone = call(path, "catalog", "coverage")
     assert (gone.exit_code, "cannot be reached" in gone.stderr) == (7, True)
+
+
+@pytest.mark.parametrize("name", ["null", "empty_map", "comment"])
+def test_a_file_without_groups_has_no_rules(name: str) -> None:
+    """`tests/inputs/R1`: Prometheus loads it, so it is no error, alone or among others."""
+    assert rules_in(INPUTS / "R1-empty-rules" / f"{name}.yml") == []
+
+
+def test_an_empty_file_among_others_costs_nothing(tmp_path: Path, rules: Path) -> None:
+    empty = INPUTS / "R1-empty-rules" / "null.yml"
+    path = project_with(tmp_path)
+    result = answered(path, "catalog", "coverage", "--rules", empty, "--rules", rules)
+    assert result["total"] == 4
+
+
+def test_labels_of_a_group_count_and_a_rule_s_own_win(tmp_path: Path) -> None:
+    """`tests/inputs/R3`: as Prometheus 3 has it."""
+    (rule,) = rules_in(INPUTS / "R3-group-labels" / "rules.yml")
+    assert rule.known == {"alertname": "DiskFull", "severity": "info"}
+    own = tmp_path / "own.yml"
+    own.write_text(
+        "groups: [{name: a, labels: {severity: info, team: x}, "
+        "rules: [{alert: B, expr: up, labels: {severity: page}}]}]"
+    )
+    assert rules_in(own)[0].labels == {"severity": "page", "team": "x"}
+
+
+@pytest.mark.parametrize("name", ["list", "vmrule"])
+def test_manifests_of_kubernetes_are_read(name: str) -> None:
+    """`tests/inputs/R4`: `kubectl get -o yaml` gives a List, VictoriaMetrics a VMRule."""
+    (rule,) = rules_in(INPUTS / "R4-list-and-vmrule" / f"{name}.yml")
+    assert rule.name == "DiskFull"
+
+
+def test_an_alert_that_an_entry_names_and_can_never_have_is_said() -> None:
+    """`tests/inputs/M5`: the rule's own severity shuts the entry out that names the alert."""
+    catalog = load(ROOT / "playbooks", (ROOT / "roles",))
+    (rule,) = rules_in(INPUTS / "M5-cpu-info" / "rules.yml")
+    assert fits(rule, catalog) == ()
+    (miss,) = coverage.misses(rule, catalog)
+    assert miss.entry == "kill_runaway_process"
+    assert miss.why == "severity!~\"info.*|none\" fails (severity is 'info')"
+
+
+def test_what_only_the_alert_will_tell_is_no_near_miss(tmp_path: Path, rules: Path) -> None:
+    found = answered(project_with(tmp_path), "catalog", "coverage", "--rules", rules)["alerts"]
+    near = {(each["alert"], each["labels"].get("severity")): each["near"] for each in found}
+    assert [miss["entry"] for miss in near["Down", "info"]] == ["mark"]
+    assert near["Down", "page"] == near["Full", None] == near["Strange", None] == []

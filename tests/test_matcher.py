@@ -103,3 +103,13 @@ def test_any_text_is_a_matcher_or_a_value_error(text: str) -> None:
     except ValueError:
         return
     assert isinstance(matcher.matches({matcher.label: text}), bool)
+
+
+@pytest.mark.parametrize("severity", ["Info", "INFO", "info"])
+def test_a_severity_is_the_same_word_in_any_case(severity: str) -> None:
+    """`tests/inputs/M4`: no label of another name is folded."""
+    labels = {"severity": severity, "team": severity}
+    assert not parse_matcher('severity!="info"').matches(labels)
+    assert not parse_matcher('severity!="Info"').matches(labels)
+    assert parse_matcher('severity=~"inf.|x"').matches(labels)
+    assert parse_matcher('team!="iNFO"').matches(labels)

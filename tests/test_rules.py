@@ -73,7 +73,7 @@ def test_an_entry_whose_condition_is_not_known_does_not_fit() -> None:
 
 
 def test_that_nothing_fits_is_a_result_of_its_own() -> None:
-    assert _decide().reason == "No entry of the catalog is eligible for these labels."
+    assert _decide().reason == "No entry of the catalog matches these labels."
     decision = _decide(_entry("a", 'x="1"', when=("up",)), truth=False)
     assert (decision.entry, decision.reason) == (None, "None of 1 eligible entries fits.")
 

@@ -6,14 +6,18 @@ the server's external labels. So a matcher fits, does not fit, or depends on a l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runner.catalog import Catalog, Entry, document
+from runner.catalog.near import NearMiss, near_misses
 from runner.errors import UsageError
 from runner.incident import Labels
+
+#: Kinds of Kubernetes manifests whose `spec` is a rule file: of Prometheus and VictoriaMetrics.
+_MANIFESTS = ("PrometheusRule", "VMRule")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,16 @@ def fits(rule: AlertRule, catalog: Catalog) -> tuple[Fit, ...]:
     return tuple(sorted(filter(None, found), key=lambda fit: (len(fit.depends), fit.entry)))
 
 
+def misses(rule: AlertRule, catalog: Catalog) -> tuple[NearMiss, ...]:
+    """The entries that name this alert, and cannot be chosen for it whatever else it carries."""
+    found = near_misses(rule.known, catalog.by_kind("remediation"))
+    sure = (
+        replace(miss, failed=tuple(m for m in miss.failed if m.label in rule.known))
+        for miss in found
+    )
+    return tuple(miss for miss in sure if miss.failed)
+
+
 def _fit(rule: AlertRule, entry: Entry) -> Fit | None:
     if not entry.match:
         return None
@@ -58,8 +72,9 @@ def _fit(rule: AlertRule, entry: Entry) -> Fit | None:
 
 
 def rules_in(path: Path) -> list[AlertRule]:
-    """The alerting rules of a rule file, or of a PrometheusRule manifest.
+    """The alerting rules of a rule file, or of a manifest: PrometheusRule, VMRule, List of them.
 
+    A file without any group has no rules, as Prometheus has it: empty, `null`, only comments.
     Raises UsageError with a sentence.
     """
     try:
@@ -75,11 +90,20 @@ def rules_in(path: Path) -> list[AlertRule]:
 
 
 def _rules(content: Any, path: Path) -> Iterator[AlertRule]:
-    spec = content["spec"] if content.get("kind") == "PrometheusRule" else content
-    for group in spec["groups"] or ():
+    if content is None:
+        return
+    if content.get("kind") == "List":
+        for item in content["items"] or ():
+            yield from _rules(item, path)
+        return
+    spec = content["spec"] if content.get("kind") in _MANIFESTS else content
+    if spec and "groups" not in spec:
+        raise KeyError("groups")
+    for group in (spec or {}).get("groups") or ():
+        of_group: dict[Any, Any] = group.get("labels") or {}
         for rule in group.get("rules") or ():
             if rule.get("alert"):
-                labels: Mapping[Any, Any] = rule.get("labels") or {}
+                labels: dict[Any, Any] = of_group | (rule.get("labels") or {})
                 yield AlertRule(
                     name=str(rule["alert"]),
                     labels={str(name): str(value) for name, value in labels.items()},

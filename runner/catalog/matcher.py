@@ -2,6 +2,8 @@
 
 Regular expressions are RE2, as in Alertmanager: anchored at both ends, and linear
 in the length of the value whatever the pattern, because values come from outside.
+One difference: the label `severity` is compared without the case of its letters,
+because `Info` is as little a reason to act as `info`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import re2
 
 Op = Literal["=", "!=", "=~", "!~"]
 
+#: A label whose values are the same word in any case.
+_FOLDED = "severity"
 _EXAMPLE = 'write it as alertname="ServiceDown"'
 _PART = r'"(?:[^"\\]|\\.)*"'
 _NAME = re.compile(r"[^\s{}!=~,\\\"'`]+")
@@ -45,7 +49,11 @@ class Matcher:
             if not _is_unicode(text):
                 raise ValueError(f"{text[:60]!r} is not valid Unicode text")
         if self.op in ("=~", "!~"):
-            _compiled(self.value)
+            _compiled(self._pattern)
+
+    @property
+    def _pattern(self) -> str:
+        return f"(?i:{self.value})" if self.label == _FOLDED else self.value
 
     def __str__(self) -> str:
         label = self.label if _NAME.fullmatch(self.label) else _quoted(self.label)
@@ -55,9 +63,12 @@ class Matcher:
         """Whether these labels fit; in time linear in the value's length."""
         value = str(labels.get(self.label, ""))
         if self.op in ("=", "!="):
-            return (value == self.value) is (self.op == "=")
+            same = value == self.value
+            if self.label == _FOLDED:
+                same = value.lower() == self.value.lower()
+            return same is (self.op == "=")
         # Bytes, because a lone surrogate in a label has no UTF-8 of its own.
-        found = _compiled(self.value).fullmatch(value.encode("utf-8", "surrogatepass"))
+        found = _compiled(self._pattern).fullmatch(value.encode("utf-8", "surrogatepass"))
         return (found is not None) is (self.op == "=~")
 
 

@@ -163,7 +163,11 @@ def _coverage_rows(found: Coverage) -> Iterator[tuple[str, ...]]:
         labels = [f"{name}={value}" for name, value in sorted(each.rule.labels.items())]
         name = " ".join([each.rule.name, *labels])
         if not each.fits:
-            yield name, "none", "", "", f"no entry's match fits ({each.rule.place})"
+            near = [
+                f"{miss.entry} fails {' and '.join(map(str, miss.failed))}" for miss in each.near
+            ]
+            why = "; ".join(near) or "no entry matches"
+            yield name, "none", "", "", f"{why} ({each.rule.place})"
         for fit in each.fits:
             standing = found.standings[fit.entry]
             level = str(standing.level)
@@ -193,6 +197,7 @@ def _coverage_json(found: Coverage) -> dict[str, object]:
                 {"entry": fit.entry, "depends": fit.depends, "standing": found.standings[fit.entry]}
                 for fit in each.fits
             ],
+            "near": [{"entry": miss.entry, "why": miss.why} for miss in each.near],
         }
         for each in found.rules
     ]

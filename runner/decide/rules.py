@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from runner import promql
 from runner.catalog.entry import Entry
 from runner.catalog.matcher import specificity
+from runner.catalog.near import NearMiss
 from runner.errors import Refused
 from runner.incident import Decision, Labels
 
@@ -31,6 +32,7 @@ def decide(
     *,
     values: Mapping[str, str] | None = None,
     hosts: Sequence[str] = (),
+    near: Sequence[NearMiss] = (),
 ) -> Decision:
     """The decision of the rules. Its entry is None when nothing fits, or when two fit equally.
 
@@ -39,10 +41,17 @@ def decide(
     conditions (`_rank`). A tie is never broken by chance: it is for a person. A condition
     that is false or not known leaves its entry out. `labels` and `values` fill the names in
     a condition, except `$host`, which is each of `hosts` in turn: it must hold for all.
+    `near` are the entries to name to a person when none is eligible.
     """
     entries = sorted(eligible, key=lambda entry: entry.id)
     if not entries:
-        return _nothing("No entry of the catalog is eligible for these labels.", [])
+        nearest = f" The nearest: {near[0]}." if near else ""
+        return Decision(
+            decider=DECIDER,
+            entry=None,
+            reason=f"No entry of the catalog matches these labels.{nearest}",
+            alternatives=tuple((miss.entry, miss.why) for miss in near),
+        )
     named = {**labels, **(values or {})}
     candidates = [_judge(entry, named, ask, hosts) for entry in entries]
     fitting = [candidate.entry for candidate in candidates if candidate.fits]
@@ -52,7 +61,7 @@ def decide(
     winners = [entry for entry in fitting if _rank(entry) == best]
     if len(winners) > 1:
         return _tie(winners, candidates)
-    return _chosen(winners[0], candidates)
+    return _chosen(winners[0], labels, candidates)
 
 
 def _rank(entry: Entry) -> tuple[int, tuple[int, ...], int]:
@@ -77,8 +86,9 @@ def _judge(entry: Entry, labels: Labels, ask: Ask, hosts: Sequence[str]) -> _Can
     return _Candidate(entry, True, "")
 
 
-def _chosen(winner: Entry, candidates: list[_Candidate]) -> Decision:
-    matched = ", ".join(map(str, winner.match))
+def _chosen(winner: Entry, labels: Labels, candidates: list[_Candidate]) -> Decision:
+    # What only asks for the absence of a label says little of why this entry was chosen.
+    matched = ", ".join(str(matcher) for matcher in winner.match if matcher.label in labels)
     conditions = "".join(f"; {condition.promql} holds" for condition in winner.when)
     return Decision(
         decider=DECIDER,

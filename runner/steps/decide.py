@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from runner.catalog.near import near_misses
 from runner.decide import rules
 from runner.decide.both import Settled, settle
 from runner.errors import RemoteError
@@ -45,9 +46,14 @@ def _settled(project: Project, incident: Incident) -> tuple[Settled, tuple[Evide
     """The decision and every answer to keep; and all evidence, when a model had more gathered."""
     if (asked := _requested(incident)) is not None:
         return Settled(decision=asked, kept=(asked,)), ()
-    eligible = project.catalog.eligible(incident.alert.labels)
+    labels = incident.alert.labels
+    eligible = project.catalog.eligible(labels)
     by_rules = rules.decide(
-        incident.alert.labels, eligible, _condition(project), hosts=incident.hosts
+        labels,
+        eligible,
+        _condition(project),
+        hosts=incident.hosts,
+        near=near_misses(labels, project.catalog.by_kind("remediation")),
     )
     deciders, settings = project.config.deciders, project.config.model
     if deciders == "rules" or settings is None or not eligible:

@@ -1,0 +1,54 @@
+"""Entries whose match nearly holds, and which matchers keep them from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from runner.catalog.entry import Entry
+from runner.catalog.matcher import Matcher
+from runner.incident import Labels
+from runner.text import brief
+
+#: Entries that a person is told of; with more, none of them is near.
+MOST = 3
+_NAME = "alertname"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearMiss:
+    """An entry for alerts of this name, and the matchers that these labels fail."""
+
+    entry: str
+    failed: tuple[Matcher, ...]
+    labels: Labels
+
+    @property
+    def why(self) -> str:
+        """As in `service!="" fails (the alert has no label service)`."""
+        return " and ".join(
+            f"{matcher} fails ({self._has(matcher.label)})" for matcher in self.failed
+        )
+
+    def _has(self, label: str) -> str:
+        value = self.labels.get(label, "")
+        return f"{label} is {brief(value)!r}" if value else f"the alert has no label {label}"
+
+    def __str__(self) -> str:
+        return f"{self.entry} nearly matches, but {self.why}"
+
+
+def near_misses(labels: Labels, entries: Iterable[Entry]) -> tuple[NearMiss, ...]:
+    """The entries that speak of this alert name and fail by another label, the nearest first.
+
+    An entry that names no alert is near when a single matcher of it fails.
+    """
+    found = []
+    for entry in entries:
+        failed = tuple(matcher for matcher in entry.match if not matcher.matches(labels))
+        named = any(matcher.label == _NAME for matcher in entry.match)
+        if any(matcher.label == _NAME for matcher in failed) or not failed:
+            continue
+        if named or (len(failed) == 1 and len(entry.match) > 1):
+            found.append(NearMiss(entry=entry.id, failed=failed, labels=labels))
+    return tuple(sorted(found, key=lambda miss: (len(miss.failed), miss.entry))[:MOST])
