@@ -33,7 +33,7 @@ def test_an_alert_without_the_label_is_told_which_one_the_entry_needs() -> None:
     labels = {"alertname": "ServiceDown", "severity": "page"}
     (miss,) = near_misses(labels, SHIPPED.by_kind("remediation"))
     assert str(miss) == (
-        'restart_service nearly matches, but service!="" fails (the alert has no label service)'
+        'restart_service, where service!="" fails (the alert has no label service)'
     )
 
 
@@ -42,7 +42,7 @@ def test_who_decides_names_the_nearest_entry() -> None:
     near = near_misses(labels, SHIPPED.by_kind("remediation"))
     decision = rules.decide(labels, (), lambda query: None, near=near)
     assert decision.entry is None
-    assert "The nearest: restart_service nearly matches" in decision.reason
+    assert "The nearest is restart_service, where" in decision.reason
     assert decision.alternatives == (("restart_service", near[0].why),)
 
 

@@ -35,7 +35,7 @@ class NearMiss:
         return f"{label} is {brief(value)!r}" if value else f"the alert has no label {label}"
 
     def __str__(self) -> str:
-        return f"{self.entry} nearly matches, but {self.why}"
+        return f"{self.entry}, where {self.why}"
 
 
 def near_misses(labels: Labels, entries: Iterable[Entry]) -> tuple[NearMiss, ...]:

@@ -45,7 +45,7 @@ def decide(
     """
     entries = sorted(eligible, key=lambda entry: entry.id)
     if not entries:
-        nearest = f" The nearest: {near[0]}." if near else ""
+        nearest = f" The nearest is {near[0]}." if near else ""
         return Decision(
             decider=DECIDER,
             entry=None,
