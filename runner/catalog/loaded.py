@@ -61,12 +61,13 @@ def loaded(
     for step in entry.steps:
         beside |= {str(p) for p in scan(catalog.get(step.entry), catalog.roles).beside}
     facts = {path: _facts(path) for path in sorted(beside | {n for n in further if n[0] == "/"})}
-    names = {path: found.digest if found else GONE for path, found in facts.items()}
+    names = {path: each.digest if each else GONE for path, each in facts.items()}
     if (installed := catalog.roles.installed) is None:
         return Loaded(names=names)
     own = _own_files(installed.config, installed.plugin_folders.values())
-    facts |= {str(path): facts_of(path) for path in own}
-    names |= {str(path): facts_of(path).digest for path in own}
+    found = {str(path): facts_of(path) for path in own}
+    facts |= found
+    names |= {path: each.digest for path, each in found.items()}
     names |= installed.versions
     names |= {
         f"environment {name}": hashlib.sha256(value.encode(errors="replace")).hexdigest()[:16]
