@@ -116,7 +116,7 @@ def _drill_labels(entry: str, host: str) -> dict[str, str]:
 
 def touched(project: Project, entry: Entry, hosts: Sequence[str]) -> tuple[str, ...]:
     """The hosts that an entry acts on when it is run on `hosts`: those, and its delegates."""
-    found = scan(entry, project.config.project.roles)
+    found = scan(entry, project.catalog.roles)
     return tuple(sorted({*hosts, *found.delegates}))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -62,7 +62,8 @@ def load(tx: sa.Connection, incident: int) -> Bundle:
 def to_json(value: Any) -> Any:
     """Any noun as JSON: times in ISO 8601, durations as Prometheus writes them."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {name: to_json(item) for name, item in vars(value).items()}
+        # What is left out of its repr is for the runner alone.
+        return {f.name: to_json(getattr(value, f.name)) for f in fields(value) if f.repr}
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, timedelta):

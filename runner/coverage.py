@@ -139,6 +139,6 @@ def _case(
         variables={},
         groups={},
         history=history,
-        unknown_radius=scan(entry, project.config.project.roles).unknown,
+        unknown_radius=scan(entry, project.catalog.roles).unknown,
         now=now,
     )

@@ -310,6 +310,11 @@ class Plan:
     places: Mapping[str, str] = field(default_factory=dict)
     #: each a plan of its own, in order; empty when the plan is its own only step
     steps: tuple[Plan, ...] = ()
+    #: what Ansible loads beside these files: name → digest or version
+    loaded: Mapping[str, str] = field(default_factory=dict)
+    #: what it may load and no hash covers, a sentence each
+    uncovered: tuple[str, ...] = ()
+    key: str = field(default="", repr=False)  #: of the digests in `inventory`
 
     @property
     def touched(self) -> tuple[str, ...]:
@@ -387,6 +392,10 @@ class Run:
     fidelity: Fidelity = field(default_factory=Fidelity)
     artifacts: str = ""  #: directory with what was kept
     seen: tuple[str, ...] = ()  #: hosts in its events, delegation included
+    #: file → SHA-256 of what a dry run was seen to load
+    loaded: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: (file, template) of each include that it decided
+    included: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from runner.catalog import Catalog, parameters
 from runner.catalog.content import read
+from runner.catalog.digest import of_collection
 from runner.catalog.entry import Entry
+from runner.catalog.loaded import called, loaded
 from runner.catalog.reads import digests
 from runner.catalog.scan import Scan, scan
 from runner.errors import Refused
-from runner.incident import Incident, Plan
+from runner.incident import Incident, Plan, Run
 from runner.inventory import Inventory
 from runner.places import parts
 from runner.text import brief
@@ -31,30 +34,38 @@ def draft(
     catalog: Catalog,
     inventory: Inventory,
     places: Mapping[str, str] = _NOWHERE,
+    *,
+    key: str = "",
+    like: Plan | None = None,
 ) -> Plan:
     """The plan of running `entry` for this incident, not rehearsed yet.
 
-    `places` says where the steps of a plan act. Raises Refused or UsageError when a value
-    cannot be had, a place is not filled, or a host is gone.
+    `places` says where the steps of a plan act. `key` is for the digests of inventory values.
+    `like` is an earlier plan of the same: what its dry run was seen to load is looked at again.
+    Raises Refused or UsageError when a value cannot be had, a place is not filled, or a host is
+    gone.
     """
+    key = like.key if like else key
     gone = [host for host in (*incident.hosts, *places.values()) if host not in inventory.hosts]
     if gone or not incident.hosts:
         raise Refused(f"no longer in the inventory: {', '.join(gone) or 'any host'}")
     if not entry.placed:
-        return _part(incident, entry, catalog, inventory, incident.hosts, _NOWHERE)
+        known = like.loaded if like else ()
+        return _part(incident, entry, catalog, inventory, incident.hosts, _NOWHERE, key, known)
     if len(incident.hosts) > 1:
         raise Refused(f"{entry.id} acts for one host at a time, not for {len(incident.hosts)}")
-    steps = []
+    steps: list[Plan] = []
     for part in parts(entry, catalog):
         if part.place not in places:
             raise Refused(f"{part.entry.id} runs on a {part.place}, and none is chosen")
         hosts = (places[part.place],)
-        step = _part(incident, part.entry, catalog, inventory, hosts, places)
+        known = like.parts[len(steps)].loaded if like and len(like.parts) > len(steps) else ()
+        step = _part(incident, part.entry, catalog, inventory, hosts, places, key, known)
         # Who acts for another host also keeps every other run away from it.
         also = (*step.delegates, places["target"]) if part.place == "peer" else step.delegates
         delegates = tuple(dict.fromkeys(host for host in also if host not in hosts))
         steps.append(hashed(replace(step, delegates=delegates, places=dict(places)), ""))
-    return steps[0] if not entry.steps else _whole(entry, catalog, tuple(steps), places)
+    return steps[0] if not entry.steps else _whole(entry, catalog, tuple(steps), places, key)
 
 
 def _part(
@@ -64,8 +75,10 @@ def _part(
     inventory: Inventory,
     where: tuple[str, ...],
     places: Mapping[str, str],
+    key: str,
+    also: Iterable[str],
 ) -> Plan:
-    """The plan of one role on `where`."""
+    """The plan of one role on `where`; `also` was seen to be loaded."""
     hostvars = (inventory.hosts[host].variables for host in where)
     variables = parameters.resolve(
         entry,
@@ -78,6 +91,7 @@ def _part(
     hosts = tuple(sorted(where))
     delegates = delegates_of(scan(entry, catalog.roles), inventory)
     content = read(catalog, entry)
+    known = [inventory.hosts[h] for h in sorted({*hosts, *delegates}) if h in inventory.hosts]
     plan = Plan(
         entry=entry.id,
         hosts=hosts,
@@ -87,17 +101,30 @@ def _part(
         diff="",
         hash="",
         files=content.files,
-        inventory={
-            host: digests(content, inventory.hosts[host].variables)
-            for host in sorted({*hosts, *delegates})
-            if host in inventory.hosts
-        },
+        inventory={host.name: digests(content, host.variables, key) for host in known},
+        loaded=loaded(
+            catalog,
+            entry,
+            content,
+            variables=[_steering(host.variables) for host in known],
+            also=also,
+        ).names,
+        key=key,
     )
     return hashed(plan, "")
 
 
+def _steering(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables that choose Ansible's own plugins, as `ansible_connection` does."""
+    return {name: value for name, value in variables.items() if name.startswith("ansible_")}
+
+
 def _whole(
-    entry: Entry, catalog: Catalog, steps: tuple[Plan, ...], places: Mapping[str, str]
+    entry: Entry,
+    catalog: Catalog,
+    steps: tuple[Plan, ...],
+    places: Mapping[str, str],
+    key: str,
 ) -> Plan:
     hosts = {host for step in steps for host in step.hosts}
     content = read(catalog, entry)
@@ -112,6 +139,7 @@ def _whole(
         files=content.files,
         places=dict(places),
         steps=steps,
+        key=key,
     )
     return hashed(plan, "")
 
@@ -140,10 +168,61 @@ def hashed(plan: Plan, diff: str) -> Plan:
         "inventory": plan.inventory,
         "diff": diff,
     }
+    if plan.loaded:
+        content["loaded"] = dict(plan.loaded)
     if plan.places:
         content |= {"places": dict(plan.places), "steps": [step.hash for step in plan.steps]}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode())
     return replace(plan, diff=diff, hash=digest.hexdigest())
+
+
+def watched(plan: Plan, run: Run | None, catalog: Catalog) -> Plan:
+    """The plan with what the dry run of its first step was seen to load beside its files, and
+    with what may be loaded and is not covered."""
+    first = plan.parts[0]
+    further, changed = beyond(first, run.loaded, catalog) if run else ({}, ())
+    open_ = [f"{path} changed while the dry run read it" for path in changed]
+    for part in plan.parts:
+        included = run.included if run and part is first else frozenset()
+        open_ += _uncovered(scan(catalog.get(part.entry), catalog.roles), included)
+    first = hashed(replace(first, loaded={**first.loaded, **further}), first.diff)
+    if not plan.steps:
+        return replace(first, uncovered=tuple(open_))
+    whole = replace(plan, steps=(first, *plan.steps[1:]), uncovered=tuple(open_))
+    return hashed(whole, plan.diff)
+
+
+def beyond(
+    plan: Plan, seen: Mapping[str, str], catalog: Catalog
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """(names that a dry run loaded and the plan lacks, with digests; files that differ from it)."""
+    content = read(catalog, catalog.get(plan.entry))
+    known = {os.path.realpath(path): plan.files.get(name) for name, path in content.paths.items()}
+    known |= {os.path.realpath(name): d for name, d in plan.loaded.items() if name[0] == "/"}
+    installed = catalog.roles.installed
+    collections = installed.collections.values() if installed else ()
+    folders = {f"{os.path.realpath(each.folder)}/": each for each in collections}
+    further: dict[str, str] = {}
+    changed = []
+    for path, digest in seen.items():
+        of = next((each for folder, each in folders.items() if path.startswith(folder)), None)
+        if path in known:
+            changed += [path] if known[path] != digest else []
+        elif of is None:
+            further[path] = digest
+        elif called(of) not in plan.loaded:
+            further[called(of)] = of_collection(of.folder)
+    return further, tuple(sorted(changed))
+
+
+def _uncovered(found: Scan, included: Collection[tuple[str, str]]) -> Iterator[str]:
+    """What a template may have loaded that no dry run showed, a sentence each."""
+    for each in found.templated:
+        place = f"{each.file}: includes {brief(each.text)!r}"
+        if each.depends_on:
+            yield f"{place}, which depends on {each.depends_on}"
+        elif (os.path.realpath(each.file), each.text) not in included:
+            yield f"{place}, which no dry run has filled in"
 
 
 def difference(before: Plan, now: Plan) -> str:
@@ -156,6 +235,7 @@ def difference(before: Plan, now: Plan) -> str:
         _names("hosts", _hosts(before) ^ _hosts(now)),
         _names("variable", _all(_variables, before, now)),
         _names("playbook or role", _all(_files, before, now), _content(before) != _content(now)),
+        _names("what Ansible loads", _all(_loaded, before, now)),
         _names("inventory variable", _all(_inventory, before, now)),
         _names("steps", {s.entry for s in before.steps} ^ {s.entry for s in now.steps}),
         "what check mode would change" if before.diff != now.diff else "",
@@ -188,6 +268,10 @@ def _variables(before: Plan, now: Plan) -> set[str]:
 
 def _files(before: Plan, now: Plan) -> set[str]:
     return _keys(before.files, now.files)
+
+
+def _loaded(before: Plan, now: Plan) -> set[str]:
+    return _keys(before.loaded, now.loaded)
 
 
 def _content(plan: Plan) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner import catalog, config
-from runner.catalog import Catalog
+from runner.catalog import Catalog, Installed
 from runner.config import Config
 from runner.errors import ConfigError
 from runner.inventory import Inventory, InventoryReader
@@ -78,7 +78,9 @@ class Project:
     @cached_property
     def catalog(self) -> Catalog:
         """The catalog as it was when this process first looked. Raises CatalogError."""
-        return catalog.load(self.config.project.playbooks, self.config.project.roles)
+        settings = self.config.project
+        installed = Installed(settings.ansible_config, self.config.execution.environment)
+        return catalog.load(settings.playbooks, settings.roles, installed)
 
     @cached_property
     def _inventory(self) -> InventoryReader:

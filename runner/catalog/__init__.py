@@ -15,12 +15,14 @@ from pydantic import ValidationError
 from runner import promql
 from runner.catalog import document, parameters
 from runner.catalog.entry import ENTRY_ID, Entry
+from runner.catalog.installed import Installed
 from runner.catalog.parameters import ParameterSpec, Specs
+from runner.catalog.roles import Roles
 from runner.config import explain
 from runner.errors import CatalogError, NotFound, Refused
 from runner.incident import Labels
 
-__all__ = ["Catalog", "Entry", "ParameterSpec", "find_role", "load"]
+__all__ = ["Catalog", "Entry", "Installed", "ParameterSpec", "Roles", "load"]
 
 _OURS = ("id", "folder")  #: fields of Entry that come from the path, never from the file
 
@@ -30,7 +32,7 @@ class Catalog:
     """Every entry by its id, with the variables of its role. Sound as a whole."""
 
     playbooks: Path
-    roles: tuple[Path, ...]  #: searched in this order
+    roles: Roles
     entries: Mapping[str, Entry]
     schemas: Mapping[str, Specs]
 
@@ -75,19 +77,23 @@ class Catalog:
         return self.schemas[self.get(entry_id).id]
 
 
-def load(playbooks: Path, roles: tuple[Path, ...]) -> Catalog:
-    """The catalog in these folders. Raises CatalogError with one line per problem."""
+def load(playbooks: Path, roles: tuple[Path, ...], installed: Installed | None = None) -> Catalog:
+    """The catalog in these folders. Raises CatalogError with one line per problem.
+
+    Without `installed` nothing is known of collections, nor of plugins outside of the folders.
+    """
     if not playbooks.is_dir():
         raise CatalogError(
             f"{playbooks}: there is no such folder; set project.playbooks in runner.yml"
         )
+    found = Roles(roles, installed)
     problems: list[str] = []
     entries: dict[str, Entry] = {}
     schemas: dict[str, Specs] = {}
     for folder in sorted(path.parent for path in playbooks.glob("*/entry.yml")):
         try:
             entry = _entry(folder)
-            schemas[entry.id] = _schema(entry, roles)
+            schemas[entry.id] = _schema(entry, found)
             problems += _queries(entry)
             entries[entry.id] = entry
         except CatalogError as error:
@@ -100,17 +106,10 @@ def load(playbooks: Path, roles: tuple[Path, ...]) -> Catalog:
         raise CatalogError("\n".join(problems))
     return Catalog(
         playbooks=playbooks,
-        roles=roles,
+        roles=found,
         entries=MappingProxyType(entries),
         schemas=MappingProxyType(schemas),
     )
-
-
-def find_role(roles: Iterable[Path], name: str) -> Path | None:
-    """The folder of the role in the first of `roles` that has it; None for any other name."""
-    if not ENTRY_ID.fullmatch(name):
-        return None
-    return next((path / name for path in roles if (path / name).is_dir()), None)
 
 
 def _entry(folder: Path) -> Entry:
@@ -135,7 +134,7 @@ def _entry(folder: Path) -> Entry:
         raise CatalogError("\n".join(lines)) from None
 
 
-def _schema(entry: Entry, roles: tuple[Path, ...]) -> Specs:
+def _schema(entry: Entry, roles: Roles) -> Specs:
     """The variables of the entry's role, checked against what the entry passes."""
     place = entry.folder / "entry.yml"
     if entry.role is None:
@@ -144,9 +143,9 @@ def _schema(entry: Entry, roles: tuple[Path, ...]) -> Specs:
         return {}
     if not entry.playbook.is_file():
         raise CatalogError(f"{entry.playbook}: is missing; it is the play that runs {entry.role}")
-    role = find_role(roles, entry.role)
+    role = roles.beside(entry.playbook).find(entry.role)
     if role is None:
-        hint = _hint(entry.role, _role_names(roles))
+        hint = _hint(entry.role, roles.names())
         raise CatalogError(f"{place}: role: there is no role {entry.role!r}{hint}")
     specs = parameters.specs_of(role)
     if problems := parameters.problems(entry, specs):
@@ -215,10 +214,6 @@ def _cycles(entries: Mapping[str, Entry]) -> list[str]:
         first = entries[error.args[1][0]].folder / "entry.yml"
         return [f"{first}: undo and steps lead back to where they start ({way}); cut one"]
     return []
-
-
-def _role_names(roles: Iterable[Path]) -> list[str]:
-    return [path.name for folder in roles if folder.is_dir() for path in folder.iterdir()]
 
 
 def _hint(name: str, known: Iterable[Any]) -> str:

@@ -1,16 +1,16 @@
-"""The content hash of an entry: what a person approves is what runs, to the byte."""
+"""The files of an entry: what a person approves is what runs, to the byte."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.catalog.scan import role_folders, scan
+from runner.catalog.digest import LEFT_BEHIND, facts_of
+from runner.catalog.scan import scan
 from runner.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -19,17 +19,13 @@ if TYPE_CHECKING:
 
 #: For people and tests; only directly in the folder, since a role may deploy such names.
 _NOT_RUN = frozenset({"README.md", "cases", "molecule"})
-_LEFT_BEHIND = ("__pycache__", ".pyc", ".retry")
-_WORD = re.compile(rb"[A-Za-z_]\w{0,127}", re.ASCII)
-#: `hostvars[…]`, `vars[…]` and `lookup('vars', …)` read variables by a name that is made up.
-_INDIRECT = re.compile(rb"\bhostvars\b|\bvars\s*\[|['\"](?:[\w.]*\.)?(?:vars|varnames)['\"]")
 
 
 def content_hash(catalog: Catalog, entry: Entry) -> str:
-    """SHA-256, hexadecimal, of all files that decide what the entry does.
+    """SHA-256, hexadecimal, of the entry's folder and of every role that its play reaches.
 
-    That is its folder and every role that its play reaches, or the same of each step of
-    a plan. Texts for people, cases and tests are not part of it. Raises CatalogError.
+    Or the same of each step of a plan. Texts for people, cases and tests are not part of it.
+    Raises CatalogError.
     """
     return read(catalog, entry).hash
 
@@ -41,6 +37,8 @@ class Content:
     files: Mapping[str, str]  #: name within the catalog → SHA-256, hexadecimal
     words: frozenset[str]  #: every identifier that stands in one of them
     indirect: bool  #: whether a file may read variables that it does not name
+    pairs: frozenset[str] = frozenset()  #: every `one.other` that stands in one of them
+    paths: Mapping[str, Path] = field(default_factory=dict)  #: name within the catalog → file
 
     @property
     def hash(self) -> str:
@@ -54,31 +52,29 @@ class Content:
 
 def read(catalog: Catalog, entry: Entry) -> Content:
     """The content of an entry's files, as they are now. Raises CatalogError."""
-    files: dict[str, str] = {}
-    words: set[bytes] = set()
-    indirect = False
-    for label, path in _files(catalog, entry):
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise CatalogError(f"{path}: cannot be read ({error.strerror})") from None
-        files[label] = hashlib.sha256(content).hexdigest()
-        words |= set(_WORD.findall(content))
-        indirect = indirect or bool(_INDIRECT.search(content))
-    named = frozenset(word.decode("ascii") for word in words)
-    return Content(files=files, words=named, indirect=indirect)
+    paths = dict(_files(catalog, entry))
+    facts = {label: facts_of(path) for label, path in paths.items()}
+    return Content(
+        files={label: each.digest for label, each in facts.items()},
+        words=frozenset().union(*(each.words for each in facts.values())),
+        indirect=any(each.indirect for each in facts.values()),
+        pairs=frozenset().union(*(each.pairs for each in facts.values())),
+        paths=paths,
+    )
 
 
 def _files(catalog: Catalog, entry: Entry) -> Iterator[tuple[str, Path]]:
     """(name within the catalog, file), in an order that no file system decides."""
-    yield from _tree(f"playbooks/{entry.id}", entry.folder)
-    for role in role_folders(scan(entry, catalog.roles), catalog.roles):
-        yield from _tree(f"roles/{role.name}", role)
+    yield from tree(f"playbooks/{entry.id}", entry.folder)
+    found = scan(entry, catalog.roles)
+    for name, folder in zip(found.roles, found.folders, strict=True):
+        yield from tree(f"roles/{name}", folder)
     for step in entry.steps:
         yield from _files(catalog, catalog.get(step.entry))
 
 
-def _tree(label: str, folder: Path) -> list[tuple[str, Path]]:
+def tree(label: str, folder: Path) -> list[tuple[str, Path]]:
+    """(name below `label`, file) of every file of the folder that a run may read, sorted."""
     found = []
     for place, folders, files in os.walk(folder, onerror=_unreadable):
         here = Path(place)
@@ -97,7 +93,7 @@ def _tree(label: str, folder: Path) -> list[tuple[str, Path]]:
 
 
 def _counts(name: str, skipped: frozenset[str]) -> bool:
-    return name not in skipped and not name.endswith(_LEFT_BEHIND)
+    return name not in skipped and not name.endswith(LEFT_BEHIND)
 
 
 def _unreadable(error: OSError) -> None:

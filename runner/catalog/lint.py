@@ -11,7 +11,7 @@ from runner.catalog import Catalog, document
 from runner.catalog.entry import Entry
 from runner.catalog.lint_role import lint_role
 from runner.catalog.problem import Problem
-from runner.catalog.scan import role_folders, scan
+from runner.catalog.scan import scan
 from runner.incident import Level
 
 __all__ = ["HEADINGS", "Problem", "lint"]
@@ -35,7 +35,9 @@ def lint(catalog: Catalog) -> list[Problem]:
         found |= dict.fromkeys(_playbook(entry))
         found |= dict.fromkeys(_parameters(catalog, entry))
         seen = scan(entry, catalog.roles)
-        roles |= dict.fromkeys(role_folders(seen, catalog.roles))
+        # A role of an installed collection is its author's: it is not for the project to mend.
+        own = [folder for folder in seen.folders if "ansible_collections" not in folder.parts]
+        roles |= dict.fromkeys(own)
         found |= dict.fromkeys(_radius(entry, seen.unknown))
     for role in sorted(roles):
         found |= dict.fromkeys(lint_role(role))

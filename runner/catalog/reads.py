@@ -9,6 +9,7 @@ digest of a password kept, nor does a new password make another plan.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -21,13 +22,22 @@ _SECRET = re.compile(r"pass(wor|phr|wd|code)|secret|token|credential|private_?ke
 _LENGTH = 16  #: hexadecimal digits of a digest; it only has to differ
 
 
-def digests(content: Content, variables: Mapping[str, Any]) -> dict[str, str]:
-    """Variable → digest, for each of one host's `variables` that a play of this content reads."""
-    return {name: _digest(variables[name]) for name in sorted(_read(content, variables))}
+def digests(content: Content, variables: Mapping[str, Any], key: str = "") -> dict[str, str]:
+    """Variable → digest, for each of one host's `variables` that a play of this content reads.
+
+    With a `key` of the plan's own, who reads one digest cannot find the value by trying, and
+    cannot see that two plans have the same one.
+    """
+    return {name: _digest(variables[name], key) for name in sorted(_read(content, variables))}
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable's name promises a secret."""
+    return bool(_SECRET.search(name))
 
 
 def _read(content: Content, variables: Mapping[str, Any]) -> set[str]:
-    open_ = {name for name in variables if not _SECRET.search(name)}
+    open_ = {name for name in variables if not is_secret(name)}
     if content.indirect:
         return open_
     found = {name for name in open_ if name in content.words or name.startswith("ansible_")}
@@ -40,8 +50,9 @@ def _read(content: Content, variables: Mapping[str, Any]) -> set[str]:
     return found
 
 
-def _digest(value: Any) -> str:
-    return hashlib.sha256(_written(value).encode(errors="replace")).hexdigest()[:_LENGTH]
+def _digest(value: Any, key: str) -> str:
+    text = _written(value).encode(errors="replace")
+    return hmac.new(key.encode(), text, hashlib.sha256).hexdigest()[:_LENGTH]
 
 
 def _written(value: Any) -> str:

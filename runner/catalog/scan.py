@@ -7,19 +7,22 @@ What only a run could tell is listed as unknown.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.catalog import document, find_role
+from runner.catalog import document
 from runner.catalog.entry import Entry
+from runner.catalog.roles import Roles
 from runner.catalog.task import Task, blocks_in, tasks_in
 
 _SELF = ("{{ inventory_hostname }}", "{{inventory_hostname}}")
 _HERE = "localhost"
 _TASKS = ("pre_tasks", "tasks", "post_tasks", "handlers")
 _SUFFIXES = ("", ".yml", ".yaml", ".json")
+_WORD = re.compile(r"[A-Za-z_]\w{0,127}", re.ASCII)
+_LOOKUP = re.compile(r"\b(?:lookup|query|q)\s*\(")
 _GROUP = re.compile(
     r"""\{\{\s* groups
         (?: \[\s*(?P<quote>['"])(?P<quoted>[\w.-]+)(?P=quote)\s*\] | \.(?P<plain>[A-Za-z_]\w*) )
@@ -39,22 +42,37 @@ class Scan:
     unknown: tuple[str, ...] = ()  #: what cannot be known without a run, a sentence each
     run_once: tuple[str, ...] = ()  #: places of tasks that act for all hosts on one
     roles: tuple[str, ...] = ()  #: names of every role that is reached, sorted
+    folders: tuple[Path, ...] = ()  #: their folders, in the same order
     files: tuple[Path, ...] = ()  #: task files, in the order of their first mention
+    beside: tuple[Path, ...] = ()  #: literal files outside of playbook and roles, sorted
+    templated: tuple[Templated, ...] = ()  #: includes that only a run can fill in
 
 
-def scan(entry: Entry, roles: tuple[Path, ...]) -> Scan:
+@dataclass(frozen=True, kw_only=True)
+class Templated:
+    """An include whose file or role is a template."""
+
+    file: Path  #: the file that it stands in
+    text: str  #: the template as written
+    depends_on: str = ""  #: what else than facts and inventory decides it; empty for nothing
+
+
+def scan(entry: Entry, roles: Roles) -> Scan:
     """What the play of the entry touches beside its hosts; nothing for a plan of steps."""
     if entry.role is None:
         return Scan()
-    walk = _Walk(roles)
+    walk = _Walk(roles.beside(entry.playbook))
     walk.playbook(entry.playbook)
     return Scan(
         delegates=tuple(sorted(walk.delegates)),
         groups=tuple(sorted(walk.groups)),
         unknown=tuple(dict.fromkeys(walk.unknown)),
         run_once=tuple(dict.fromkeys(walk.run_once)),
-        roles=tuple(sorted(walk.roles_seen)),
+        roles=tuple(sorted(walk.reached)),
+        folders=tuple(folder for _, folder in sorted(walk.reached.items())),
         files=tuple(walk.files),
+        beside=tuple(sorted(walk.beside)),
+        templated=walk.decided_by(),
     )
 
 
@@ -62,13 +80,17 @@ def scan(entry: Entry, roles: tuple[Path, ...]) -> Scan:
 class _Walk:
     """One walk over the files; each is read once."""
 
-    roles: tuple[Path, ...]
+    roles: Roles
     delegates: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
     unknown: list[str] = field(default_factory=list)
     run_once: list[str] = field(default_factory=list)
-    roles_seen: set[str] = field(default_factory=set)
+    reached: dict[str, Path] = field(default_factory=dict)
     files: dict[Path, None] = field(default_factory=dict)
+    beside: set[Path] = field(default_factory=set)
+    templates: dict[tuple[Path, str], str] = field(default_factory=dict)
+    #: of the play (None) and of each role: the collections in which it searches short names
+    searched: dict[Path | None, tuple[str, ...]] = field(default_factory=dict)
 
     def playbook(self, path: Path) -> None:
         plays = self._list(path)
@@ -82,25 +104,42 @@ class _Walk:
         if {"import_playbook", "ansible.builtin.import_playbook"} & set(play):
             self.unknown.append(f"{path}: imports another playbook, whose hosts are not known")
         self._keywords(f"{path}: the play", play)
+        self.searched[None] = _names(play.get("collections"))
+        for files in play.get("vars_files") or ():
+            for file in files if isinstance(files, list) else [files]:
+                self._vars_file(path, str(file))
         for role in play.get("roles") or ():
-            self._role_entry(path, role)
+            self._role_entry(path, role, None)
         for section in _TASKS:
             self._tasks(play.get(section), path, None)
 
-    def _role_entry(self, path: Path, role: Any) -> None:
+    def _vars_file(self, path: Path, file: str) -> None:
+        if "{{" in file:
+            self.templates[path, file] = file
+        elif (found := path.parent / file).is_file():
+            self.beside.add(found.resolve())
+
+    def _role_entry(self, path: Path, role: Any, inside: Path | None) -> None:
         """One item of a play's `roles` or of a role's `dependencies`."""
         if isinstance(role, Mapping):
             self._keywords(f"{path}: a role", role)
         name = (role.get("role") or role.get("name")) if isinstance(role, Mapping) else role
-        self._role(name, path)
+        self._role(name, path, inside)
 
-    def _role(self, name: Any, place: Path, wanted: Mapping[str, Any] | None = None) -> None:
-        folder = find_role(self.roles, str(name))
+    def _role(
+        self,
+        name: Any,
+        place: Path,
+        inside: Path | None,
+        wanted: Mapping[str, Any] | None = None,
+    ) -> None:
+        """A role that is named in `place`, a file of the role `inside` or of none."""
+        folder = self.roles.find(str(name), self.searched.get(inside, ()))
         if folder is None:
             self.unknown.append(f"{place}: the role {str(name)!r} cannot be read here")
             return
-        if folder.name not in self.roles_seen:
-            self.roles_seen.add(folder.name)
+        if folder not in self.reached.values():
+            self.reached[_full_name(folder)] = folder
             self._dependencies(folder)
         starts = {"tasks": "main", "handlers": "main"}
         for section, start in starts.items():
@@ -108,16 +147,18 @@ class _Walk:
             self._role_file(folder, section, str(file), place, optional=file == "main")
 
     def _dependencies(self, folder: Path) -> None:
-        path = folder / "meta" / "main.yml"
-        if not path.is_file():
+        self.searched[folder] = own = _names(_collection_of(folder))
+        path = _existing(folder / "meta", "main")
+        if path is None:
             return
         try:
             content = document.mapping(path, ansible=True)
         except ValueError as error:
             self.unknown.append(f"{path}: {error}")
             return
+        self.searched[folder] = (*own, *_names(content.get("collections")))
         for role in content.get("dependencies") or ():
-            self._role_entry(path, role)
+            self._role_entry(path, role, folder)
 
     def _role_file(
         self, folder: Path, section: str, file: str, place: Path, *, optional: bool
@@ -161,7 +202,31 @@ class _Walk:
         if task.module in ("import_tasks", "include_tasks", "include"):
             self._include(task, path, role)
         elif task.module in ("import_role", "include_role"):
-            self._role(task.arguments.get("name"), path, task.arguments)
+            name = str(task.arguments.get("name"))
+            if "{{" in name:
+                self._templated(task, path, name)
+            self._role(name, path, role, task.arguments)
+        elif task.module == "include_vars":
+            file = str(task.arguments.get("file") or task.arguments.get("dir") or task.free)
+            if "{{" in file:
+                self._templated(task, path, file)
+
+    def _templated(self, task: Task, path: Path, text: str) -> None:
+        """`text` and what a loop fills in for it decide what is loaded."""
+        loops = [v for k, v in task.keywords.items() if k == "loop" or str(k).startswith("with_")]
+        own = task.keywords.get("vars")
+        self.templates[path, text] = " ".join(map(str, (text, *loops, own or "")))
+
+    def decided_by(self) -> tuple[Templated, ...]:
+        """Each template with what decides it beside facts and inventory."""
+        if not self.templates:
+            return ()
+        files = {*self.files, *_task_files(self.reached.values())}
+        results, defined = _results_and_variables(files, self.reached.values())
+        return tuple(
+            Templated(file=path, text=text, depends_on=_depends(read, results, defined))
+            for (path, text), read in sorted(self.templates.items())
+        )
 
     def _action(self, task: Task, place: str) -> None:
         if task.local:
@@ -174,9 +239,12 @@ class _Walk:
         literal = bool(file) and "{{" not in file and "=" not in file
         candidates = [path.parent, *([role / "tasks"] if role else [])]
         found = next(filter(None, (_existing(c, file) for c in candidates)), None)
+        if "{{" in str(file):
+            self._templated(task, path, str(file))
         if not literal or found is None:
             self.unknown.append(f"{path}: includes {file!r}, which cannot be read before the run")
         elif not _inside(found, role or path.parent):
+            self.beside.add(found.resolve())
             self.unknown.append(f"{path}: includes {file!r}, which lies outside of its folder")
         else:
             self._file(found, role)
@@ -235,9 +303,83 @@ def _inside(path: Path, folder: Path) -> bool:
     return path.resolve().is_relative_to(folder.resolve())
 
 
-def role_folders(found: Scan, roles: tuple[Path, ...]) -> Iterator[Path]:
-    """The folder of every role that was reached."""
-    for name in found.roles:
-        folder = find_role(roles, name)
-        if folder is not None:
-            yield folder
+def _names(given: Any) -> tuple[str, ...]:
+    """A name, or a list of them."""
+    items = given if isinstance(given, list) else [given]
+    return tuple(str(item) for item in items if item)
+
+
+def _collection_of(role: Path) -> str | None:
+    """`ns.coll`, when the role's folder is one of a collection's."""
+    parts = role.parts
+    if "ansible_collections" not in parts:
+        return None
+    at = len(parts) - 1 - parts[::-1].index("ansible_collections")
+    return ".".join(parts[at + 1 : at + 3]) if parts[at + 3 : at + 4] == ("roles",) else None
+
+
+def _full_name(role: Path) -> str:
+    """`author.role`, or `ns.coll.role` of a collection's role."""
+    collection = _collection_of(role)
+    if collection is None:
+        return role.name
+    at = len(role.parts) - 1 - role.parts[::-1].index("roles")
+    return ".".join((collection, *role.parts[at + 1 :]))
+
+
+def _task_files(roles: Iterable[Path]) -> set[Path]:
+    """Every task file of these roles: an include may reach any of them."""
+    return {
+        path.resolve()
+        for role in roles
+        for section in ("tasks", "handlers")
+        for path in (role / section).rglob("*.y*ml")
+    }
+
+
+def _results_and_variables(
+    files: Iterable[Path], roles: Iterable[Path]
+) -> tuple[set[str], dict[str, set[str]]]:
+    """(names that tasks set while they run, variable → words of the texts that define it)."""
+    results: set[str] = set()
+    defined: dict[str, set[str]] = {}
+    for path in files:
+        items = _read_or_nothing(path)
+        for holder in (*blocks_in(items), *(task.keywords for task in tasks_in(items))):
+            _define(defined, holder.get("vars"))
+        for task in tasks_in(items):
+            results |= set(_names(task.keywords.get("register")))
+            if task.module == "set_fact":
+                results |= {str(name) for name in task.arguments}
+    for role in roles:
+        for folder in ("defaults", "vars"):
+            for path in (role / folder).rglob("*.y*ml"):
+                _define(defined, _read_or_nothing(path))
+    return results, defined
+
+
+def _read_or_nothing(path: Path) -> Any:
+    try:
+        return document.read(path, ansible=True)
+    except ValueError:
+        return None
+
+
+def _define(defined: dict[str, set[str]], variables: Any) -> None:
+    for name, value in variables.items() if isinstance(variables, Mapping) else ():
+        defined.setdefault(str(name), set()).update(_WORD.findall(str(value)))
+
+
+def _depends(text: str, results: set[str], defined: Mapping[str, set[str]]) -> str:
+    """What a template reads beside facts and inventory, also through variables of a role."""
+    if _LOOKUP.search(text):
+        return "a lookup"
+    seen: set[str] = set()
+    waiting = set(_WORD.findall(text))
+    while waiting:
+        seen |= waiting
+        waiting = {word for name in waiting for word in defined.get(name, ())} - seen
+    found = sorted(seen & results)
+    if found:
+        return f"{found[0]}, which a task sets"
+    return "a lookup" if seen & {"lookup", "query"} else ""

@@ -11,6 +11,8 @@ import difflib
 import hashlib
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 _TITLE = re.compile(r"# \S+ · ")
@@ -19,15 +21,34 @@ _LISTED = re.compile(r"^[-+]\s*(/.+)$", re.MULTILINE)  # a play that lists files
 
 MAX_SIDE = 1_000_000  # characters that are compared line by line
 
-_VOLATILE = (
-    (re.compile(r"/\S*ansible-(?:tmp|local)-[\w.-]+\S*"), "<temporary>"),
-    (re.compile(r"/\S*/tmp[\w]{6,10}(?=[/\s]|$)"), "<temporary>"),
-    (
-        re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"),
-        "<time>",
-    ),
-    (re.compile(r'("(?:atime|mtime|ctime)": )[\d.]+'), r"\1<time>"),
-)
+
+@dataclass(frozen=True)
+class Own:
+    """What the runner itself makes up for each run, by its known name: nothing else is random.
+
+    `private` is the run's folder of temporary files, `copy` holds the files that it reads, each
+    at its own path.
+    """
+
+    private: str = ""
+    copy: str = ""
+
+    @classmethod
+    def of(cls, run: Mapping[str, Any]) -> Own:
+        """Of a run as its intent describes it."""
+        return cls(private=run["private"], copy=run.get("snapshot") or "")
+
+    def leave_out(self, text: str) -> str:
+        """`text` as if every run had the same folders, and read the project itself."""
+        if self.copy:
+            text = text.replace(self.copy, "")
+        if self.private and self.private in text:
+            made = rf"{re.escape(self.private)}/tmp/ansible-local-\w+(?:/[\w.]*tmp\w*)?"
+            text = re.sub(made, "<temporary>", text).replace(self.private, "<private>")
+        return text
+
+
+NOTHING = Own()
 
 
 def unified(reported: Any) -> str:
@@ -37,19 +58,14 @@ def unified(reported: Any) -> str:
 
 
 def hash_of(text: str) -> str:
-    """SHA-256 over `text` without temporary paths and times; empty for no text."""
+    """SHA-256 over `text`; empty for no text."""
     if not text:
         return ""
-    for pattern, word in _VOLATILE:
-        text = pattern.sub(word, text)
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
 def bounded(text: str, most: int) -> str:
-    """`text`, or its beginning with the hash of all of it: a change behind the cut is still seen.
-
-    The hash leaves out times and temporary paths, so that the same change gives the same note.
-    """
+    """`text`, or its beginning with the hash of all: a change behind the cut is still seen."""
     if len(text) <= most:
         return text
     return f"{text[:most]}\n[cut: the whole diff has sha256 {hash_of(text)}]"

@@ -12,9 +12,11 @@ import pwd
 import stat
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from runner.execute.request import RunRequest
+from runner.execute.snapshot import mirrored
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FIRST_PERSON = 1000  # the first uid of a person: logind empties a person's /dev/shm at logout
@@ -42,6 +44,22 @@ def closed(request: RunRequest, private: Path) -> dict[str, str]:
     named = variables.get("ANSIBLE_CALLBACK_PLUGINS")
     variables["ANSIBLE_CALLBACK_PLUGINS"] = f"{named}:{plugins}" if named else str(plugins)
     return variables
+
+
+def copied(request: RunRequest, collections: Iterable[Path]) -> dict[str, str]:
+    """The variables that lead Ansible to the run's private copy instead of the project."""
+    assert request.snapshot is not None
+    loading, found = request.loading, {}
+    for name, folders in loading.plugin_folders.items():
+        if name != "ANSIBLE_CALLBACK_PLUGINS":
+            found[name] = _paths(mirrored(request.snapshot, folder) for folder in folders)
+    if loading.collection_paths:
+        found["ANSIBLE_COLLECTIONS_PATH"] = _paths((*collections, *loading.collection_paths))
+    return found
+
+
+def _paths(folders: Iterable[Path]) -> str:
+    return os.pathsep.join(map(str, folders))
 
 
 def _fixed(request: RunRequest, private: Path) -> dict[str, str]:

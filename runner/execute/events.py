@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.execute.diff import bounded, hash_of, unified
+from runner.execute.diff import NOTHING, Own, bounded, hash_of, unified
 
 Event = dict[str, Any]
 
@@ -36,8 +36,8 @@ NO_EFFECT = frozenset(
 _DELEGATED = re.compile(r"^\w+: \[\S+ -> ([^\]\s(]+)", re.MULTILINE)
 
 
-def compact(raw: Mapping[str, Any]) -> Event:
-    """The line for one raw event of ansible-runner."""
+def compact(raw: Mapping[str, Any], own: Own = NOTHING) -> Event:
+    """The line for one raw event of ansible-runner; its diffs without what is the run's `own`."""
     data = raw.get("event_data") or {}
     role, task = data.get("role"), data.get("task")
     event: Event = {
@@ -53,7 +53,7 @@ def compact(raw: Mapping[str, Any]) -> Event:
         "stdout": cut(str(raw.get("stdout") or ""), MAX_TEXT),
     }
     if isinstance(data.get("res"), dict):
-        event["res"] = _result(data["res"]) or _lost(event["stdout"])
+        event["res"] = _result(data["res"], own) or _lost(event["stdout"])
     if raw.get("event") == "playbook_on_stats":
         event |= {"stats": _stats(data), "results": _results(data.get("artifact_data"))}
     return {key: value for key, value in event.items() if value not in (None, "", False)}
@@ -101,23 +101,24 @@ def cut(text: str, most: int) -> str:
     return f"{text[:most]}\n[cut: {len(text)} characters in all, sha256 {digest}]"
 
 
-def _result(result: Mapping[str, Any]) -> dict[str, Any]:
+def _result(result: Mapping[str, Any], own: Own) -> dict[str, Any]:
     kept = {key: _small(result[key]) for key in _KEPT if key in result}
     if result.get("diff"):
-        kept["diff"] = bounded(unified(result["diff"]), MAX_DIFF)
+        kept["diff"] = bounded(own.leave_out(unified(result["diff"])), MAX_DIFF)
     items = result.get("results")
     if isinstance(items, list):
         dicts = [item for item in items if isinstance(item, dict)]
-        kept["items"] = [_result(item) for item in dicts[:MAX_ITEMS]]
+        kept["items"] = [_result(item, own) for item in dicts[:MAX_ITEMS]]
         kept["more_items"] = max(0, len(dicts) - MAX_ITEMS)
-        if rest := _rest(dicts[MAX_ITEMS:]):
+        if rest := _rest(dicts[MAX_ITEMS:], own):
             kept["items"].append({"diff": rest})
     return kept
 
 
-def _rest(items: list[dict[str, Any]]) -> str:
+def _rest(items: list[dict[str, Any]], own: Own) -> str:
     """A note of what the items that are not kept would change; empty when nothing."""
-    text = "\n".join(filter(None, (unified(item.get("diff") or []) for item in items)))
+    texts = (own.leave_out(unified(item.get("diff") or [])) for item in items)
+    text = "\n".join(filter(None, texts))
     return f"[{len(items)} more items; their diff has sha256 {hash_of(text)}]" if text else ""
 
 

@@ -28,6 +28,8 @@ class Ending:
     stopped: str | None = None  #: timeout or cancelled, when we ended it
     survivors: int = 0  #: processes that could not be ended
     error: str = ""  #: what went wrong around Ansible, not in it
+    refused: tuple[str, ...] = ()  #: files that it was stopped from loading, each with why
+    loaded: Mapping[str, str] = field(default_factory=dict)  #: file → SHA-256, of a dry run
     ended_at: datetime | None = None
 
     @classmethod
@@ -42,6 +44,8 @@ class Ending:
             survivors=record["survivors"],
             error=record["error"],
             ended_at=datetime.fromisoformat(record["ended_at"]),
+            refused=tuple(record.get("refused", ())),
+            loaded=record.get("loaded", {}),
         )
 
 
@@ -65,6 +69,7 @@ def judge(
     requested = sorted(hosts)
     for verdict in (
         _strangers(ending, {*requested, *allowed}),
+        _refused(ending),
         _stopped(ending),
         _unproved(ending, said),
         _incomplete(ending, requested),
@@ -82,6 +87,15 @@ def _strangers(ending: Ending, allowed: set[str]) -> Verdict | None:
         text = f"it touched {_list(strangers)}, which the plan does not name"
         return Outcome.FAILED, text + _ended_early(ending)
     return None
+
+
+def _refused(ending: Ending) -> Verdict | None:
+    if not ending.refused:
+        return None
+    text = f"it was stopped before its next task, because it would have loaded {ending.refused[0]}"
+    if ending.survivors:
+        text += f"; {ending.survivors} of its processes could not be ended"
+    return Outcome.FAILED, text
 
 
 def _ended_early(ending: Ending) -> str:

@@ -26,6 +26,23 @@ _GROUPS_OF_EVERYTHING = frozenset({"all", "ungrouped"})
 
 
 @dataclass(frozen=True, kw_only=True)
+class Loading:
+    """What a run may load, and from where."""
+
+    roots: tuple[Path, ...] = ()  #: folders of playbooks, roles, plugins, collections
+    #: file → SHA-256 of all that may be loaded, from a private copy. None: a dry run, which
+    #: reads the project itself and reports what it loads
+    files: Mapping[Path, str] | None = None
+    base: Path = Path("/")  #: what is named relative to a playbook lies below it
+    #: environment variable → folders in which Ansible looks for plugins
+    plugin_folders: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    #: name → folder and digest of each collection that may be used
+    collections: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
+    collection_paths: tuple[Path, ...] = ()  #: in which Ansible looks for collections
+    cache: Path | None = None  #: where copies of collections are kept
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunRequest:
     """One start of a playbook. Raises Refused when it could reach more than it says."""
 
@@ -46,6 +63,7 @@ class RunRequest:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     vault_password_file: Path | None = None
     ansible_config: Path | None = None
+    loading: Loading = field(default_factory=Loading, repr=False)
 
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
@@ -62,6 +80,11 @@ class RunRequest:
     def folder(self) -> Path:
         """Where what is kept of this run lies."""
         return self.artifacts / self.id
+
+    @property
+    def snapshot(self) -> Path | None:
+        """Where the private copy of its files lies while it runs; None for a dry run."""
+        return self.folder / "files" if self.loading.files is not None else None
 
     @property
     def touchable(self) -> frozenset[str]:
@@ -132,4 +155,8 @@ class RunResult:
     diff_hash: str = ""  #: of the whole normalised diff; empty without any change
     fidelity: Fidelity = field(default_factory=Fidelity)  #: of a rehearsal
     hosts_seen: frozenset[str] = frozenset()
+    #: file → SHA-256 of what a dry run loaded below the watched folders, and by Ansible's reader
+    loaded: Mapping[str, str] = field(default_factory=dict)
+    #: (file, template) of each include that the dry run decided
+    included: frozenset[tuple[str, str]] = frozenset()
     tasks: tuple[TaskEvent, ...] = ()

@@ -42,7 +42,8 @@ def finish(folder: Path, intent: Mapping[str, Any], mask: Mask, stopped: str | N
         _keep(private / name, folder / name, mask)
     ending = _ending(folder, stopped)
     result = _result(folder, intent, ending, mask)
-    shutil.rmtree(private, ignore_errors=True)
+    for own in filter(None, (private, intent.get("snapshot"))):
+        shutil.rmtree(own, ignore_errors=True)
     return result
 
 
@@ -102,7 +103,7 @@ def _result(folder: Path, intent: Mapping[str, Any], ending: Ending, mask: Mask)
         ending, hosts=intent["hosts"], allowed=intent["allowed"], messages=_messages(events)
     )
     whole = rehearsal.diff_of(events, check=check)
-    facts = read_lines(folder / "facts.jsonl")
+    facts = list(read_lines(folder / "facts.jsonl"))
     return RunResult(
         id=intent["id"],
         outcome=outcome,
@@ -116,6 +117,8 @@ def _result(folder: Path, intent: Mapping[str, Any], ending: Ending, mask: Mask)
         diff_hash=diff.hash_of(whole),
         fidelity=rehearsal.fidelity_of(events, facts) if check else Fidelity(),
         hosts_seen=ending.hosts_seen,
+        loaded=ending.loaded if check else {},
+        included=frozenset((f["file"], f["what"]) for f in facts if "what" in f),
         tasks=tuple(filter(None, map(task_event, events)))[:MAX_TASKS],
     )
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from runner.errors import Refused, RunnerError
-from runner.execute import processes
-from runner.execute.environment import closed, private_root
+from runner.execute import processes, snapshot
+from runner.execute.environment import closed, copied, private_root
 from runner.execute.files import write_whole
 from runner.execute.live import Follower
 from runner.execute.request import RunRequest, RunResult, TaskEvent
@@ -100,17 +100,38 @@ def _begin(request: RunRequest) -> tuple[dict[str, Any], subprocess.Popen[bytes]
     try:
         request.artifacts.mkdir(mode=0o700, parents=True, exist_ok=True)
         request.folder.mkdir(mode=0o700)
-        private = _private(request)
-        intent = _intend(request, private)
-        supervisor = _spawn(request, private)
     except FileExistsError:
         raise Refused(f"run {request.id} was started before and is never started again") from None
     except OSError as error:
+        raise RunnerError(f"run {request.id}: cannot be started: {error}") from None
+    try:
+        private = _private(request)
+        environment = closed(request, private) | _copied(request)
+        intent = _intend(request, private)
+        supervisor = _spawn(request, private, environment)
+    except (OSError, Refused) as error:
         for folder in filter(None, (private, request.folder)):
             shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, Refused):
+            raise
         raise RunnerError(f"run {request.id}: cannot be started: {error}") from None
     _record_process(request.folder, supervisor.pid)
     return intent, supervisor
+
+
+def _copied(request: RunRequest) -> dict[str, str]:
+    """Copy all that the plan names; the environment that leads to the copy. Raises Refused."""
+    loading = request.loading
+    if loading.files is None or request.snapshot is None:
+        return {}
+    snapshot.take(request.snapshot, loading.files, loading.base)
+    assert loading.cache is not None or not loading.collections
+    collections = [
+        snapshot.collection(loading.cache, name, folder, digest)
+        for name, (folder, digest) in loading.collections.items()
+        if loading.cache
+    ]
+    return copied(request, collections)
 
 
 def _intend(request: RunRequest, private: Path) -> dict[str, Any]:
@@ -123,6 +144,7 @@ def _intend(request: RunRequest, private: Path) -> dict[str, Any]:
         "allowed": sorted(request.touchable),
         "check": request.check,
         "private": str(private),
+        "snapshot": str(request.snapshot or ""),
         "started_at": datetime.now(UTC).isoformat(),
         "deadline": time.time() + seconds,
         "grace": request.grace.total_seconds(),
@@ -140,14 +162,43 @@ def _private(request: RunRequest) -> Path:
     return private
 
 
-def _spawn(request: RunRequest, private: Path) -> subprocess.Popen[bytes]:
+def _watch(request: RunRequest, private: Path) -> dict[str, Any]:
+    """What the watch over Ansible's files must know, see `watched.py`."""
+    loading, copies = request.loading, [private, request.folder]
+    listed = loading.files
+    return {
+        "roots": list(map(str, loading.roots)),
+        "trusted": [str(path) for path in (*copies, loading.cache) if path],
+        "ignored": [str(path) for path in _by_value(request)],
+        "listed": None if listed is None else {str(path): d for path, d in listed.items()},
+        "report": str(private / "loaded.jsonl"),
+    }
+
+
+def _by_value(request: RunRequest) -> list[Path]:
+    """The inventory: it counts by the values that it gives the plan's hosts."""
+    paths = list(request.inventory)
+    for path in request.inventory:
+        paths += [path.parent / name for name in ("group_vars", "host_vars")]
+    return [*paths, *filter(None, [request.vault_password_file])]
+
+
+def _spawn(
+    request: RunRequest, private: Path, environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    def reads(path: Path) -> Path:
+        return snapshot.mirrored(request.snapshot, path) if request.snapshot else path
+
+    roles = [*map(reads, request.roles_path), *(request.roles_path if request.snapshot else ())]
+    write_whole(private / "watch.json", json.dumps(_watch(request, private)).encode())
     spec = {
         "id": request.id,
         "private": str(private),
+        "snapshot": str(request.snapshot or ""),
         "folder": str(request.folder),
-        "playbook": str(request.playbook),
+        "playbook": str(reads(request.playbook)),
         "inventory": [str(path) for path in request.inventory],
-        "roles_path": [str(path) for path in request.roles_path],
+        "roles_path": list(map(str, roles)),
         "limit": ",".join(request.hosts),
         "check": request.check,
         "forks": request.forks,
@@ -160,7 +211,7 @@ def _spawn(request: RunRequest, private: Path) -> subprocess.Popen[bytes]:
     with os.fdopen(handle, "wb") as log:
         return subprocess.Popen(
             [sys.executable, "-I", str(program), str(private / "spec.json")],
-            env=closed(request, private),
+            env=environment,
             cwd=private,
             stdin=subprocess.DEVNULL,
             stdout=log,

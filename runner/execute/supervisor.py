@@ -24,6 +24,7 @@ if __name__ == "__main__":  # isolated, so nothing but the installed packages is
     sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from runner.execute import events
+from runner.execute.diff import Own
 from runner.execute.files import write_whole
 
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans become our children, so descent finds them
@@ -33,13 +34,14 @@ _POLL = 0.25  # seconds; the default of 5 would be added to the end of a run
 class Log:
     """Writes events from a thread of its own, so that the run never waits for it."""
 
-    def __init__(self, path: Path, variables: Path) -> None:
+    def __init__(self, path: Path, variables: Path, own: Own) -> None:
         self.stats: dict[str, dict[str, int]] | None = None
         self.hosts: set[str] = set()
         self._did: set[str] = set()
         self._skipped: set[str] = set()
         self._written = 0
         self._variables = variables
+        self._own = own
         self._queue: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
         self._file = path.open("ab")
         self._thread = threading.Thread(target=self._write_all, name="log")
@@ -65,7 +67,7 @@ class Log:
         while (raw := self._queue.get()) is not None:
             self._variables.unlink(missing_ok=True)  # Ansible read them before its first event
             try:
-                event = events.compact(raw)
+                event = events.compact(raw, self._own)
             except (TypeError, ValueError, RecursionError, AttributeError) as error:
                 event = {"event": str(raw.get("event")), "stdout": f"[unreadable: {error}]"}
             self._tally(event)
@@ -143,7 +145,7 @@ def main(path: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stopper = Stopper(spec["id"], spec["timeout"], spec["grace"])
     _adopt_orphans()
-    log = Log(private / "events.jsonl", private / "variables.json")
+    log = Log(private / "events.jsonl", private / "variables.json", Own.of(spec))
     code, error = _run(spec, private, log, stopper)
     stopper.over()
     log.close()
@@ -186,6 +188,8 @@ def _prepared(spec: Mapping[str, Any], private: Path, log: Log) -> Any:
         suppress_env_files=True,
     )
     config.prepare()
+    watched = str(Path(__file__).with_name("watched.py"))
+    config.command[:1] = [sys.executable, "-P", watched, str(private / "watch.json")]
     config.pexpect_timeout = _POLL
     config.suppress_output_file = True
     return Runner(config, event_handler=log.put)
@@ -223,6 +227,7 @@ def _record(
         for facts in events.read_lines(private / "facts.jsonl")
         if isinstance(facts.get("delegate"), str)
     }
+    loaded = list(events.read_lines(private / "loaded.jsonl"))
     ending = {
         "rc": code,
         "stats": log.stats,
@@ -230,6 +235,8 @@ def _record(
         "idle": log.idle,
         "stopped": stopper.reason,
         "survivors": stopper.survivors,
+        "loaded": {line["loaded"]: line["digest"] for line in loaded if "loaded" in line},
+        "refused": [f"{line['refused']}: {line['why']}" for line in loaded if "refused" in line],
         "error": error,
         "ended_at": datetime.now(UTC).isoformat(),
     }

@@ -14,6 +14,7 @@ from runner.policy import calendar, ceilings, decision, frequency, radius, steps
 from runner.policy.budget import budget
 from runner.policy.capacity import capacity
 from runner.policy.case import Case, PastRun, Rule
+from runner.policy.cover import judge_cover
 from runner.policy.fidelity import judge_rehearsal
 from runner.policy.radius import measure
 from runner.policy.steps import one_after_another, together
@@ -28,6 +29,7 @@ __all__ = [
     "PastRun",
     "Rule",
     "judge",
+    "judge_cover",
     "judge_rehearsal",
     "judge_steps",
     "measure",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runner import plan as plans
 from runner import policy
 from runner.errors import RunnerError, StoreError
 from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run
@@ -59,6 +60,10 @@ def _against(project: Project, incident: Incident, plan: Plan, step: int) -> str
             entry,
             strangers=strangers(run, part),
         )
+        further, changed = plans.beyond(part, run.loaded, project.catalog)
+        lacking = [f"{name} was loaded, which the plan does not name" for name in sorted(further)]
+        lacking += [f"{name} changed since the plan was made" for name in changed]
+        verdict = policy.judge_cover(verdict, lacking)
     if not _too_low(incident, verdict.level):
         return ""
     because = "; ".join(reason.text for reason in verdict.limiting)

@@ -90,7 +90,7 @@ def _because(verdict: Verdict) -> str:
 def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
     """What policy must know to judge this entry on the incident's hosts, as things are now."""
     inventory, now = project.inventory(), datetime.now(UTC)
-    found = scan(entry, project.config.project.roles)
+    found = scan(entry, project.catalog.roles)
     with project.database.read() as tx:
         decisions = records.decisions_of(tx, incident.id)
         evidence = records.evidence_of(tx, incident.id)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+from runner.catalog.content import read
 from runner.catalog.entry import Entry
-from runner.errors import RunnerError, StoreError
+from runner.catalog.loaded import called
+from runner.errors import Refused, RunnerError, StoreError
 from runner.execute import run as ansible
-from runner.execute.request import RunRequest, RunResult
+from runner.execute.request import Loading, RunRequest, RunResult
 from runner.incident import BlastRadius, Outcome, Plan, Purpose, Run
 from runner.project import Project
 from runner.store import incidents, runs
@@ -142,7 +146,49 @@ def _request(project: Project, job: Job, run: Run, timeout: timedelta) -> RunReq
         vault_password_file=settings.execution.vault_password_file,
         ansible_config=ansible_config if ansible_config and ansible_config.is_file() else None,
         artifacts=project.state / "artifacts",
+        loading=_loading(project, job),
     )
+
+
+def _loading(project: Project, job: Job) -> Loading:
+    """What the run may load: everything in a dry run, which reports it; else what the plan names,
+    from a copy. A probe changes nothing, and nobody was asked about its plan."""
+    playbooks, roles = project.catalog.playbooks, project.catalog.roles
+    installed = roles.installed
+    assert installed is not None, "a project knows its Ansible"
+    plugins = installed.plugin_folders
+    folders = {folder for some in plugins.values() for folder in some}
+    collections = {path / "ansible_collections" for path in installed.collection_paths}
+    watching = Loading(roots=(playbooks, *roles.paths, *sorted(folders | collections)))
+    if job.purpose in (Purpose.REHEARSAL, Purpose.PROBE):
+        return watching
+    files, copies = _named(project, job)
+    return replace(
+        watching,
+        files=files,
+        base=Path(os.path.commonpath([playbooks, *roles.paths])),
+        plugin_folders=plugins,
+        collections=copies,
+        collection_paths=installed.collection_paths,
+        cache=project.state / "collections",
+    )
+
+
+def _named(project: Project, job: Job) -> tuple[dict[Path, str], dict[str, tuple[Path, str]]]:
+    """(file → digest, collection → folder and digest) of all that the plan names."""
+    plan, catalog = job.plan, project.catalog
+    paths = read(catalog, job.entry).paths
+    if gone := sorted(plan.files.keys() - paths.keys()):
+        raise Refused(f"{gone[0]} is gone since the plan was made; nothing was started")
+    files = {paths[name]: digest for name, digest in plan.files.items()}
+    files |= {Path(name): digest for name, digest in plan.loaded.items() if name[0] == "/"}
+    known = catalog.roles.installed.collections if catalog.roles.installed else {}
+    copies = {
+        name: (each.folder, plan.loaded[called(each)])
+        for name, each in known.items()
+        if called(each) in plan.loaded
+    }
+    return files, copies
 
 
 def _cancelled(project: Project, incident: int) -> Callable[[], bool]:
@@ -237,6 +283,8 @@ def _columns(result: RunResult | None) -> dict[str, Any]:
         "fidelity": runs.fidelity_to_json(result.fidelity),
         "artifacts": str(result.artifacts),
         "seen": sorted(result.hosts_seen),
+        "loaded": dict(result.loaded),
+        "included": sorted(result.included),
     }
 
 

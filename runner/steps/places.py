@@ -76,7 +76,7 @@ def _cases(project: Project, incident: Incident, plan: Plan) -> tuple[policy.Cas
                 touched=part.touched,
                 serving=_serving(part, plan.places),
                 decisions=(declared,),
-                unknown_radius=scan(entry, project.config.project.roles).unknown,
+                unknown_radius=scan(entry, project.catalog.roles).unknown,
                 acting={i: other.touched for i, other in others.items() if other.places},
             )
         )

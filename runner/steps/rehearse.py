@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 
 from runner import plan as plans
@@ -51,7 +52,9 @@ def _shown(project: Project, incident: Incident, entry: Entry) -> _Shown:
     passed_over: list[str] = []
     ways = options(project, incident, entry)
     for way in ways:
-        draft = plans.draft(incident, entry, project.catalog, inventory, way.places)
+        draft = plans.draft(
+            incident, entry, project.catalog, inventory, way.places, key=secrets.token_hex(16)
+        )
         first = project.catalog.get(draft.parts[0].entry)
         if first.rehearsal == "none":
             return _Shown(draft, None)
@@ -113,7 +116,8 @@ def strangers(run: Run, plan: Plan) -> set[str]:
 
 def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
     run = shown.run
-    plan = plans.hashed(shown.draft, run.diff_hash if run else "")
+    seen = plans.watched(shown.draft, run, project.catalog)
+    plan = plans.hashed(seen, run.diff_hash if run else "")
     with project.database.read() as tx:
         before = records.verdict_of(tx, incident.id)
     assert before is not None, "judge stores a verdict before this step"
@@ -127,6 +131,7 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
         project.catalog.get(plan.parts[0].entry),
         strangers=strangers(run, plan.parts[0]) if run else (),
     )
+    verdict = policy.judge_cover(verdict, plan.uncovered)
     with project.database.write() as tx:
         if plan.places:
             radii.put(tx, incident.id, radius)

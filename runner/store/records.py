@@ -122,6 +122,8 @@ def _plan_row(plan: Plan) -> dict[str, Any]:
         "files": dict(plan.files),
         "inventory": {host: dict(names) for host, names in plan.inventory.items()},
         "places": dict(plan.places),
+        "loaded": dict(plan.loaded),
+        "uncovered": list(plan.uncovered),
         "steps": [_plan_row(step) for step in plan.steps],
     }
 
@@ -135,6 +137,9 @@ def _plan(row: dict[str, Any]) -> Plan:
             "files": row["files"] or {},
             "inventory": row["inventory"] or {},
             "places": row["places"] or {},
+            "loaded": row.get("loaded") or {},
+            "uncovered": tuple(row.get("uncovered") or ()),
+            "key": row.get("key") or "",
             "steps": tuple(_plan(step) for step in row["steps"] or ()),
         }
     )

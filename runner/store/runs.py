@@ -202,6 +202,8 @@ def from_row(row: Any) -> Run:
         fidelity=Fidelity(tasks=tuple(TaskFidelity(**task) for task in tasks)),
         artifacts=row["artifacts"],
         seen=tuple(row["seen"] or ()),
+        loaded=row["loaded"] or {},
+        included=frozenset((file, what) for file, what in row["included"] or ()),
     )
 
 

@@ -184,6 +184,9 @@ plans = Table(
     Column("inventory", JSON),
     Column("places", JSON),
     Column("steps", JSON),
+    Column("loaded", JSON),
+    Column("uncovered", JSON),
+    Column("key", String(32)),
 )
 
 #: What the run can touch and what stays meanwhile, as policy saw it with the latest verdict.
@@ -219,6 +222,8 @@ runs = Table(
     Column("diff_hash", String(64), nullable=False, server_default=""),
     Column("fidelity", JSON),
     Column("seen", JSON),
+    Column("loaded", JSON),
+    Column("included", JSON),
     UniqueConstraint("incident", "purpose", "attempt", "step"),
     Index("ix_runs_started_at", "started_at"),
     Index("ix_runs_entry", "entry"),

@@ -22,6 +22,7 @@ short_description: Task facts for the remediation runner
 description: Writes names, never values, to the file that RUNNER_TASK_FACTS names.
 """
 
+_INCLUDES = frozenset({"include_tasks", "include_role", "include_vars", "include"})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -62,7 +63,20 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._set_before.update(named)
         self._write(uuid=str(task._uuid), task=task.get_name(), reads=sorted(reads), sets=named)
 
+    def v2_playbook_on_include(self, included_file: Any) -> None:
+        self._decided(included_file._task)
+
+    def _decided(self, task: Any) -> None:
+        """A template in an include was filled in, or its condition said that it is not needed."""
+        written = task.get_ds() if isinstance(task.get_ds(), dict) else {}
+        for name, given in written.items():
+            if str(name).rpartition(".")[2] in _INCLUDES:
+                file = str(task.get_path() or "").rpartition(":")[0]
+                for what in _named(given):
+                    self._write(file=file, what=what)
+
     def _ended(self, result: Any, skipped: bool = False) -> None:
+        self._decided(result._task)
         fields, ended = result._task_fields, result._result
         delegate = fields.get("delegate_to") or None
         if "results" in ended and "{{" in str(delegate):
@@ -90,6 +104,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_item_on_skipped(self, result: Any) -> None:
         self._ended(result, skipped=True)
+
+
+def _named(given: Any) -> list[str]:
+    """What an include names, as written: the text itself, or its file, folder or role."""
+    if not isinstance(given, dict):
+        return [str(given)]
+    return [str(given[key]) for key in ("name", "file", "dir") if given.get(key)]
 
 
 def _skipped_by(result: dict[str, Any], skipped: bool) -> str | None:

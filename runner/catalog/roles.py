@@ -1,0 +1,66 @@
+"""Roles as Ansible finds them: by any name in folders, by the full one in collections."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from runner.catalog.installed import Installed
+
+#: A folder's name that is no path: `web`, `my-role`, `author.role`.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Where roles are looked for: `paths` in order, and the collections that Ansible knows."""
+
+    paths: tuple[Path, ...]
+    installed: Installed | None = None
+    adjacent: tuple[Path, ...] = ()  #: folders with collections that come before all others
+
+    def beside(self, playbook: Path) -> Roles:
+        """The same for one playbook: Ansible looks into folders beside it first."""
+        folder = playbook.parent
+        return replace(
+            self, paths=(folder / "roles", *self.paths), adjacent=(folder / "collections",)
+        )
+
+    def find(self, name: str, collections: Sequence[str] = ()) -> Path | None:
+        """The folder of the role, None when there is none; the order is Ansible's own.
+
+        `collections` are those that a play or role searches for short names.
+        """
+        if not _NAME.fullmatch(name):
+            return None
+        if folder := self._in_collection(name, collections):
+            return folder
+        return next((path / name for path in self.paths if (path / name).is_dir()), None)
+
+    def names(self) -> list[str]:
+        """Every role in the folders."""
+        found = (path for folder in self.paths if folder.is_dir() for path in folder.iterdir())
+        return [path.name for path in found]
+
+    def _in_collection(self, name: str, collections: Iterable[str]) -> Path | None:
+        wanted = [(collection, name) for collection in collections]
+        if full := collection_of(name):
+            wanted = [(full, name[len(full) + 1 :])]
+        if self.installed is None or not wanted:
+            return None
+        every = self.installed.collections_in((*self.adjacent, *self.installed.collection_paths))
+        for collection, role in wanted:
+            known = every.get(collection)
+            if known and (found := known.folder.joinpath("roles", *role.split("."))).is_dir():
+                return found
+        return None
+
+
+def collection_of(name: str) -> str | None:
+    """`ns.coll` of the full name `ns.coll.role`; None for any other name."""
+    parts = name.split(".")
+    plain = all(part.isidentifier() and not keyword.iskeyword(part) for part in parts)
+    return ".".join(parts[:2]) if len(parts) > 2 and plain else None

@@ -1,0 +1,184 @@
+"""What is approved is what runs: every file that Ansible loads is in the plan's hash, and a run
+loads nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runner import plan as plans
+from runner.catalog import Catalog
+from runner.execute.request import RunResult
+from runner.incident import Outcome, Plan
+from tests.execute_lab import needs_ansible
+from tests.loading_lab import FILES, TASKS, Lab
+
+pytestmark = needs_ansible
+
+
+class Traced:
+    """One dry run of the whole project, for the tests that only look."""
+
+    def __init__(self, root: Path) -> None:
+        self.lab = Lab.at(root)
+        self.catalog: Catalog = self.lab.catalog
+        self.plan, self.ended, self.dry = self.lab.dry_run(
+            self.catalog, self.lab.draft(self.catalog)
+        )
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Traced:
+    return Traced(tmp_path_factory.mktemp("loaded"))
+
+
+def test_the_dry_run_reports_files_of_every_kind(traced: Traced) -> None:
+    assert traced.dry.outcome is Outcome.CHANGED, traced.dry.reason
+    seen = {str(Path(path).relative_to(traced.lab.root)) for path in traced.dry.loaded}
+    missed = {Path(name).name for name in FILES if name not in seen}
+    # The first is read by Ansible's own start, the second counts by its values, nobody reads the third.
+    assert missed == {"ansible.cfg", "hosts.yml", "MANIFEST.json"}
+
+
+def test_each_file_that_a_traced_run_opened_is_in_the_hash(traced: Traced) -> None:
+    """Invariant 16: the hash changes with any byte of any file that Ansible opened."""
+    assert traced.lab.draft(traced.catalog, traced.plan).hash == traced.plan.hash
+    for path in map(Path, traced.dry.loaded):
+        before = path.read_bytes()
+        for place in {0, len(before) // 2, len(before) - 1}:
+            changed = bytearray(before)
+            changed[place] ^= 1
+            path.write_bytes(bytes(changed))
+            try:
+                now = traced.lab.draft(traced.catalog, traced.plan)
+            finally:
+                path.write_bytes(before)
+            assert now.hash != traced.plan.hash, (path, place)
+    assert traced.lab.draft(traced.catalog, traced.plan).hash == traced.plan.hash
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("roles/author.role/tasks/more.yml", "playbook or role (roles/author.role/tasks/more.yml)"),
+        ("roles/my-role/tasks/main.yml", "playbook or role (roles/my-role/tasks/main.yml)"),
+        ("shared/vars.yml", "what Ansible loads (ROOT/shared/vars.yml)"),
+        ("plugins/module_utils/project_words.py",
+         "what Ansible loads (ROOT/plugins/module_utils/project_words.py)"),
+        ("collections/ansible_collections/ns/coll/plugins/modules/mark.py",
+         "what Ansible loads (collection ns.coll 1.2.3)"),
+    ],
+)  # fmt: skip
+def test_what_changed_is_named(traced: Traced, file: str, said: str) -> None:
+    """A file of `author.role` and a module in an installed collection among them."""
+    path = traced.lab.root / file
+    before = path.read_bytes()
+    path.write_bytes(before + b"\n# more\n")
+    try:
+        now = traced.lab.draft(traced.catalog, traced.plan)
+    finally:
+        path.write_bytes(before)
+    assert plans.difference(traced.plan, now).replace(str(traced.lab.root), "ROOT") == said
+
+
+def test_ansibles_version_is_part_of_the_plan(traced: Traced) -> None:
+    import ansible.release  # type: ignore[import-untyped]
+
+    assert traced.plan.loaded["ansible-core"] == ansible.release.__version__
+    assert "jinja2" in traced.plan.loaded
+
+
+def test_all_of_this_is_in_the_plan_before_any_dry_run(traced: Traced) -> None:
+    """What Ansible says of itself, and what the files name, is enough here."""
+    drafted = traced.lab.draft(traced.catalog)
+    assert (drafted.files, drafted.loaded) == (traced.plan.files, traced.plan.loaded)
+    assert str(traced.lab.root / "ansible.cfg") in drafted.loaded
+
+
+def test_an_include_that_the_dry_run_filled_in_is_covered(traced: Traced) -> None:
+    assert traced.plan.uncovered == ()
+    unseen = plans.watched(traced.lab.draft(traced.catalog), None, traced.catalog).uncovered
+    assert len(unseen) == 1
+    assert unseen[0].endswith("includes '{{ system }}.yml', which no dry run has filled in")
+
+
+def test_the_run_reads_a_copy_and_does_the_same(traced: Traced) -> None:
+    result = traced.lab.run(traced.catalog, traced.plan)
+    assert result.outcome is Outcome.CHANGED, result.reason
+    assert (traced.lab.root / "conf").read_text() == "SHARED linux\n"
+    assert (traced.lab.root / "plain").read_text() == "plain\n"
+    assert result.diff_hash == traced.dry.diff_hash
+    assert not (result.artifacts / "files").exists()
+
+
+BEFORE = '- ansible.builtin.copy: {content: x, dest: "ROOT/before", mode: "0600"}\n'
+AFTER = '- ansible.builtin.copy: {content: x, dest: "ROOT/after", mode: "0600"}\n'
+
+
+def _planned(lab: Lab) -> tuple[Catalog, Plan]:
+    """The plan of a dry run in which nothing new was seen, which saves its time here."""
+    catalog = lab.catalog
+    return catalog, lab.draft(catalog)
+
+
+def _stopped(lab: Lab, result: RunResult, file: str) -> None:
+    assert result.outcome is Outcome.FAILED
+    said = f"it was stopped before its next task, because it would have loaded {lab.root / file}"
+    assert result.reason.startswith(said), result.reason
+    assert not (lab.root / "after").exists()
+
+
+def test_a_file_that_the_plan_lacks_stops_the_run_before_its_next_task(tmp_path: Path) -> None:
+    """Invariant 16: also where the play would ignore the error."""
+    include = (
+        "- block:\n"
+        '    - ansible.builtin.include_role: {name: "{{ \'un\' ~ \'seen\' }}"}\n'
+        "  ignore_errors: true\n"
+        "  rescue:\n"
+        "    - ansible.builtin.meta: noop\n"
+    )
+    lab = Lab.at(tmp_path, BEFORE + include + AFTER)
+    lab.write("roles/unseen/tasks/main.yml", "- ansible.builtin.meta: noop\n")
+    catalog, plan = _planned(lab)
+    result = lab.run(catalog, plan)
+    _stopped(lab, result, "roles/unseen/tasks/main.yml")
+    assert (lab.root / "before").exists()
+
+
+def test_what_changes_while_it_runs_does_not_reach_the_run(tmp_path: Path) -> None:
+    """Invariant 16: the run reads a copy that only the runner can change."""
+    more = tmp_path / "roles/author.role/tasks/more.yml"
+    spoil = f'- ansible.builtin.raw: "cat ROOT/evil.yml > {more}"\n  changed_when: true\n'
+    lab = Lab.at(tmp_path, spoil + "- ansible.builtin.include_tasks: more.yml\n" + BEFORE)
+    lab.write("evil.yml", AFTER.replace("ROOT", str(tmp_path)))
+    catalog, plan = _planned(lab)
+    result = lab.run(catalog, plan)
+    assert result.outcome is Outcome.CHANGED, result.reason
+    assert more.read_text() == (tmp_path / "evil.yml").read_text()
+    assert (tmp_path / "before").exists() and not (tmp_path / "after").exists()
+
+
+def test_a_file_that_changed_since_the_plan_starts_nothing(tmp_path: Path) -> None:
+    from runner.errors import Refused
+
+    lab = Lab.at(tmp_path, BEFORE)
+    catalog, plan = _planned(lab)
+    path = lab.write("roles/author.role/tasks/more.yml", AFTER)
+    with pytest.raises(Refused, match=f"{path} changed since the plan was made"):
+        lab.run(catalog, plan)
+    assert not (tmp_path / "before").exists()
+
+
+def test_an_include_that_a_result_decides_is_not_covered(tmp_path: Path) -> None:
+    tasks = (
+        "- ansible.builtin.raw: echo more\n"
+        "  changed_when: false\n"
+        "  register: said\n"
+        '- ansible.builtin.include_tasks: "{{ chosen }}.yml"\n'
+        '  vars: {chosen: "{{ said.stdout | trim }}"}\n'
+    )
+    lab = Lab.at(tmp_path, tasks)
+    plan = plans.watched(lab.draft(lab.catalog), None, lab.catalog)
+    assert "which depends on said, which a task sets" in plan.uncovered[0]
+    assert TASKS not in tasks
