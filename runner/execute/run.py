@@ -122,6 +122,7 @@ def _intend(request: RunRequest, private: Path) -> dict[str, Any]:
         "hosts": list(request.hosts),
         "allowed": sorted(request.touchable),
         "check": request.check,
+        "effects": [effect.model_dump() for effect in request.effects],
         "private": str(private),
         "started_at": datetime.now(UTC).isoformat(),
         "deadline": time.time() + seconds,

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runner.catalog.entry import Entry
+from runner.catalog.dry_run import checked
+from runner.catalog.entry import Effect, Entry
+from runner.catalog.scan import scan
 from runner.errors import RunnerError, StoreError
 from runner.execute import run as ansible
 from runner.execute.request import RunRequest, RunResult
@@ -134,6 +136,7 @@ def _request(project: Project, job: Job, run: Run, timeout: timedelta) -> RunReq
         allowed=frozenset(job.plan.touched),
         variables=job.plan.variables,
         check=job.purpose.check,
+        effects=_effects(project, job) if job.purpose.check else (),
         timeout=timeout,
         forks=settings.execution.forks,
         grace=settings.execution.grace,
@@ -143,6 +146,13 @@ def _request(project: Project, job: Job, run: Run, timeout: timedelta) -> RunReq
         ansible_config=ansible_config if ansible_config and ansible_config.is_file() else None,
         artifacts=project.state / "artifacts",
     )
+
+
+def _effects(project: Project, job: Job) -> tuple[Effect, ...]:
+    """What the dry run may show by the entry's word: what does not hold up counts as not shown."""
+    if not job.entry.dry_run.effects:
+        return ()
+    return checked(job.entry, scan(job.entry, project.config.project.roles).tasks).effects
 
 
 def _cancelled(project: Project, incident: int) -> Callable[[], bool]:
