@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runner import approve, drill
+from runner import approve, drill, plan
 from runner.admit import BEFORE_RUN
 from runner.catalog import parameters
 from runner.catalog.entry import PLACES, Entry
@@ -17,6 +17,7 @@ from runner.errors import Refused, UsageError
 from runner.incident import Alert, AlertStatus, Approval, Incident, Labels, Level, State
 from runner.intake.payload import parse
 from runner.inventory import Inventory
+from runner.places import parts
 from runner.project import Project
 from runner.record import Feedback, Key, Setting, Standing
 from runner.steps import learn
@@ -65,6 +66,7 @@ def request_run(
     chosen = project.catalog.get(entry)
     if chosen.kind == "drill":
         raise Refused(f"{entry} is a drill; `runner drill run {entry}` injects it")
+    _refuse_unattended(project, chosen)
     inventory = project.inventory()
     check_hosts(inventory, hosts)
     labels, choices = _split(chosen, values)
@@ -94,6 +96,7 @@ def check_drill(project: Project, *, entry: str, host: str, span: timedelta) -> 
     while everything is paused, and while an incident is open on the host.
     """
     chosen = project.catalog.drill(entry)
+    _refuse_unattended(project, chosen)
     inventory = project.inventory()
     check_hosts(inventory, [host])
     drill.check(inventory, touched(project, chosen, [host]))
@@ -108,6 +111,14 @@ def check_drill(project: Project, *, entry: str, host: str, span: timedelta) -> 
         if at_work := incidents.open_on(tx, [host], drill.NEWEST):
             raise Refused(f"incident {at_work[0].id} is open on {host}; let it end first")
     return values
+
+
+def _refuse_unattended(project: Project, entry: Entry) -> None:
+    """Raise Refused for what can never be run, before there is an incident of it."""
+    catalog = project.catalog
+    for part in parts(entry, catalog) if entry.steps else ():
+        plan.refuse_unattended(part.entry, scan(part.entry, catalog.roles))
+    plan.refuse_unattended(entry, scan(entry, catalog.roles))
 
 
 def _drill_labels(entry: str, host: str) -> dict[str, str]:
@@ -141,15 +152,38 @@ def _refuse_values(
         raise UsageError(f"{entry.id} acts for one host at a time; name one with --host")
     if entry.placed and not choices:
         return  # whose variables count is known when its places are filled
-    inventory = project.inventory()
+    inventory, specs = project.inventory(), project.catalog.schema(entry.id)
+    if missing := _missing(entry, specs, labels, choices):
+        needed = ", ".join(missing)
+        given = " ".join(f"-p {name}=VALUE" for name in missing)
+        raise UsageError(f"{entry.id} needs a value for {needed}: give it with {given}")
     parameters.resolve(
         entry,
-        project.catalog.schema(entry.id),
+        specs,
         labels=labels,
         hostvars=parameters.agreed(entry, (inventory.hosts[h].variables for h in hosts)),
         chosen=choices,
         places=dict.fromkeys(PLACES, hosts[0]),
     )
+
+
+def _missing(
+    entry: Entry, specs: parameters.Specs, labels: Labels, choices: Mapping[str, Any]
+) -> list[str]:
+    """The values that only the person can give, and has not given. A run by hand has no alert,
+    so what an alert would tell by a label comes from the person, too."""
+    if choices.keys() - entry.parameters.keys():
+        return []  # a name that is typed wrong is told first
+    return [
+        name
+        for name, parameter in entry.parameters.items()
+        if name in specs
+        and specs[name].required
+        and (
+            (parameter.kind == "label" and not labels.get(parameter.name))
+            or (parameter.kind == "choice" and name not in choices and parameter.value is None)
+        )
+    ]
 
 
 def _split(entry: Entry, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:

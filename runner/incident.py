@@ -95,7 +95,7 @@ class Outcome(StrEnum):
     """What one run came to. ansible-runner's `successful` is none of these."""
 
     CHANGED = "changed"  #: at least one task changed something, none failed
-    NO_CHANGE = "no_change"  #: everything was as wanted already
+    NO_CHANGE = "no_change"  #: no task reported a change
     NO_HOSTS = "no_hosts"  #: the play matched no host
     ALL_SKIPPED = "all_skipped"  #: every task was skipped on some host
     TOLERATED_FAILURE = "tolerated_failure"  #: a failure was ignored or rescued
@@ -334,38 +334,70 @@ class Plan:
         return f"step {step} of {len(self.steps)}, {part.entry} on {', '.join(part.hosts)}: "
 
 
-#: The best first: what check mode showed, then what it hid.
-FIDELITY_KINDS = ("simulated", "really_ran", "skipped", "fed_by_skipped")
+class Shown(StrEnum):
+    """What a dry run showed of one task that would change something."""
+
+    SHOWN = "shown"  #: the module gave its diff, whole
+    STATED = "stated"  #: the entry's `dry_run.effects`: the state before, read, and the one after
+    UNSHOWN = "unshown"  #: it would change something and gave no diff, or not all of it
+    SKIPPED = "skipped"  #: check mode skipped it, or it failed
+    FED_BY_SKIPPED = "fed_by_skipped"  #: it rests on a result that a skipped task would have given
+    CHANGED_ALREADY = "changed_already"  #: it really ran, in check mode, and changed something
+    READ = "read"  #: it really ran and changed nothing: no change, so it counts for nothing
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a change."""
+        return self is not Shown.READ
+
+    @property
+    def visible(self) -> bool:
+        """Whether a person sees what the change would do, before it is done."""
+        return self in (Shown.SHOWN, Shown.STATED)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFidelity:
-    """How much of one task the rehearsal really showed."""
+    """What the dry run showed of one task: the worst of its hosts."""
 
     task: str
-    kind: str  #: simulated, skipped, really_ran, fed_by_skipped
+    kind: Shown
     hosts: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fidelity:
-    """How much of the rehearsal was really simulated."""
+    """How much of what would change a dry run showed."""
 
     tasks: tuple[TaskFidelity, ...] = ()
 
     @property
-    def share(self) -> float:
-        """0 to 1: tasks whose effect the rehearsal really showed; 1 when none had one."""
-        if not self.tasks:
-            return 1.0
-        shown = [task for task in self.tasks if task.kind in ("simulated", "really_ran")]
-        return len(shown) / len(self.tasks)
+    def changes(self) -> tuple[TaskFidelity, ...]:
+        """The tasks that would change something, shown or not; reads are none of them."""
+        return tuple(task for task in self.tasks if task.kind.counts)
 
     @property
-    def counts(self) -> dict[str, int]:
-        """How many tasks there are of each kind, in the order of `FIDELITY_KINDS`."""
+    def hidden(self) -> tuple[TaskFidelity, ...]:
+        """The changes whose effect nobody was shown before it is made."""
+        return tuple(task for task in self.changes if not task.kind.visible)
+
+    @property
+    def share(self) -> float | None:
+        """0 to 1: changes shown with their effect, of all changes; None without any change."""
+        if not self.changes:
+            return None
+        return 1 - len(self.hidden) / len(self.changes)
+
+    @property
+    def percent(self) -> str:
+        """The share for people, never rounded up: 100% means everything. Empty without one."""
+        return "" if self.share is None else f"{int(self.share * 100 + 1e-9)}%"
+
+    @property
+    def counts(self) -> dict[Shown, int]:
+        """How many tasks there are of each kind, in the order of `Shown`."""
         kinds = [task.kind for task in self.tasks]
-        return {kind: kinds.count(kind) for kind in FIDELITY_KINDS if kind in kinds}
+        return {kind: kinds.count(kind) for kind in Shown if kind in kinds}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,6 @@ from runner.bundle import Bundle
 from runner.catalog import Catalog
 from runner.catalog.entry import Entry
 from runner.incident import (
-    FIDELITY_KINDS,
     Approval,
     BlastRadius,
     Brief,
@@ -26,6 +25,7 @@ from runner.incident import (
     Purpose,
     Record,
     Run,
+    Shown,
 )
 from runner.store import approvals, history
 from runner.text import brief
@@ -35,10 +35,13 @@ MOST_GROUPS = 4
 #: Hosts and failure domains that are named in them.
 MOST_NAMED = 5
 _KINDS = {
-    "simulated": "simulated",
-    "really_ran": "really ran in check mode",
-    "skipped": "skipped by check mode",
-    "fed_by_skipped": "fed by a skipped task",
+    Shown.SHOWN: "shown by its diff",
+    Shown.STATED: "shown as a state before and after",
+    Shown.UNSHOWN: "not shown: it gives no diff, or not all of it",
+    Shown.SKIPPED: "not shown: skipped by check mode",
+    Shown.FED_BY_SKIPPED: "not shown: fed by a skipped task",
+    Shown.CHANGED_ALREADY: "changed already, by the dry run itself",
+    Shown.READ: "only read",
 }
 
 
@@ -162,20 +165,23 @@ def fidelity_words(run: Run | None) -> str:
     """How much check mode showed, in total and by kind of task."""
     if run is None:
         return "no rehearsal; the entry's README says why"
-    if not run.fidelity.tasks:
-        return "no task changes anything"
-    return f"{run.fidelity.share:.0%} of {_counted(run.fidelity)}"
+    return share_words(run.fidelity, whole=True)
 
 
-def _counted(fidelity: Fidelity) -> str:
-    total = len(fidelity.tasks)
-    kinds = [f"{count} {_KINDS[kind]}" for kind, count in fidelity.counts.items()]
-    return f"{total} changing task{'s' * (total != 1)} shown: {', '.join(kinds)}"
+def share_words(fidelity: Fidelity, *, whole: bool = False) -> str:
+    """`50% of 2 changes shown`, with the kinds behind it when `whole`."""
+    if fidelity.share is None:
+        return "no change reported"
+    total = len(fidelity.changes)
+    text = f"{fidelity.percent} of {total} change{'s' * (total != 1)} shown"
+    counts = fidelity.counts.items()
+    kinds = [f"{count} {_KINDS[kind]}" for kind, count in counts if kind.counts]
+    return f"{text}: {'; '.join(kinds)}" if whole else text
 
 
-def kind_words(kind: str) -> str:
+def kind_words(kind: Shown) -> str:
     """A kind of fidelity for people."""
-    return _KINDS[kind] if kind in FIDELITY_KINDS else kind
+    return _KINDS[kind]
 
 
 def record_words(record: Record) -> str:

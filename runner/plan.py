@@ -89,7 +89,9 @@ def _part(
         places=places,
     )
     hosts = tuple(sorted(where))
-    delegates = delegates_of(scan(entry, catalog.roles), inventory)
+    found = scan(entry, catalog.roles)
+    refuse_unattended(entry, found)
+    delegates = delegates_of(found, inventory)
     content = read(catalog, entry)
     known = [inventory.hosts[h] for h in sorted({*hosts, *delegates}) if h in inventory.hosts]
     plan = Plan(
@@ -149,6 +151,12 @@ def _chosen(incident: Incident, entry: Entry) -> Mapping[str, Any]:
     if entry.id == incident.requested_entry:
         return incident.requested_values
     return incident.chosen if entry.id == incident.entry else {}
+
+
+def refuse_unattended(entry: Entry, found: Scan) -> None:
+    """Raise Refused for a play that waits for a person, or would outlive its own run."""
+    if found.obstacles:
+        raise Refused(f"{entry.id} can never be run: {'; '.join(found.obstacles)}")
 
 
 def delegates_of(found: Scan, inventory: Inventory) -> tuple[str, ...]:

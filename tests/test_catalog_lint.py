@@ -56,7 +56,7 @@ def test_the_readme_has_its_headings(project: Path, heading: str) -> None:
 
 def test_no_rehearsal_needs_a_word(project: Path) -> None:
     _edit(project, "playbooks/heal/entry.yml", "risk:", "rehearsal: none\nrisk:")
-    assert "does not say why the entry has rehearsal: none" in _lint(project)[0]
+    assert "does not say why the entry has no dry run" in _lint(project)[0]
     _edit(project, "playbooks/heal/README.md", "What this", "Check mode shows nothing. What this")
     assert _lint(project) == []
 
@@ -68,7 +68,7 @@ def test_no_rehearsal_needs_a_word(project: Path) -> None:
         ("  gather_facts: false\n", "", "must say gather_facts"),
         ("- role: heal", "- role: heal\n    - role: heal", "must run the one role heal"),
         ("  roles:", "  vars: {a: 1}\n  roles:", "must set no variables"),
-        ("  roles:", "  vars_prompt: [{name: a}]\n  roles:", "must set no variables"),
+        ("  roles:", "  vars_prompt: [{name: a}]\n  roles:", "asks for a (vars_prompt)"),
         ("  roles:", "  tasks: [{ping: }]\n  roles:", "must have no tasks"),
         ("- name: Heal", "- hosts: all\n- name: Heal", "must hold exactly one play"),
     ],
@@ -116,7 +116,8 @@ def test_a_required_variable_has_no_default(project: Path) -> None:
     ("task", "said"),
     [
         ("ping:", "must be a full name such as ansible.builtin.ping"),
-        ("ansible.builtin.pause: {prompt: Go on}", "pauses"),
+        ("ansible.builtin.pause: {prompt: Go on}", "waits for a person (pause without"),
+        ("ansible.builtin.pause: {seconds: 5}", "pauses"),
         ("ansible.builtin.ping:\n  ignore_errors: true", "has ignore_errors"),
         ("ansible.builtin.command: {argv: [id]}", "needs changed_when"),
         (

@@ -133,7 +133,7 @@ def test_a_file_that_the_plan_lacks_stops_the_run_before_its_next_task(tmp_path:
     """Invariant 16: also where the play would ignore the error."""
     include = (
         "- block:\n"
-        '    - ansible.builtin.include_role: {name: "{{ \'un\' ~ \'seen\' }}"}\n'
+        "    - ansible.builtin.include_role: {name: \"{{ 'un' ~ 'seen' }}\"}\n"
         "  ignore_errors: true\n"
         "  rescue:\n"
         "    - ansible.builtin.meta: noop\n"

@@ -20,6 +20,7 @@ from runner.incident import (
     PastResult,
     Record,
     Result,
+    Shown,
     TaskFidelity,
 )
 from runner.project import Project
@@ -86,16 +87,17 @@ def test_the_record_in_words() -> None:
 
 
 def test_the_fidelity_in_words(opened: Project) -> None:
-    kinds = ("simulated", "really_ran", "skipped", "fed_by_skipped")
-    tasks = tuple(TaskFidelity(task=kind, kind=kind, hosts=1) for kind in kinds)
+    tasks = tuple(TaskFidelity(task=kind, kind=kind, hosts=1) for kind in Shown)
     _, question = lab.waiting(opened)
     with opened.database.read() as tx:
         run = pack.load(tx, question).rehearsal
     assert run is not None
     assert pack.fidelity_words(replace(run, fidelity=Fidelity(tasks=tasks))) == (
-        "50% of 4 changing tasks shown: 1 simulated, 1 really ran in check mode, "
-        "1 skipped by check mode, 1 fed by a skipped task"
+        "33% of 6 changes shown: 1 shown by its diff; 1 shown as a state before and after; "
+        "1 not shown: it gives no diff, or not all of it; 1 not shown: skipped by check mode; "
+        "1 not shown: fed by a skipped task; 1 changed already, by the dry run itself"
     )
+    assert pack.fidelity_words(replace(run, fidelity=Fidelity())) == "no change reported"
     assert pack.fidelity_words(None).startswith("no rehearsal")
 
 

@@ -7,28 +7,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.config import Policy
-from runner.incident import Fidelity, Level, Outcome, Reason, TaskFidelity, Verdict
+from runner.incident import Fidelity, Level, Outcome, Reason, Shown, TaskFidelity, Verdict
 from runner.policy import judge_rehearsal
 from tests.policy_case import entry
 
 AUTO = Verdict(level=Level.AUTO, reasons=())
 
 
-def fidelity(*kinds: str) -> Fidelity:
+def fidelity(*kinds: Shown) -> Fidelity:
     return Fidelity(tasks=tuple(TaskFidelity(task="t", kind=kind, hosts=1) for kind in kinds))
 
 
 def test_a_rehearsal_that_showed_enough_changes_nothing() -> None:
-    shown = fidelity("simulated", "really_ran", "skipped")
+    shown = fidelity(Shown.SHOWN, Shown.STATED, Shown.SKIPPED)
     assert judge_rehearsal(AUTO, shown, Outcome.CHANGED, Policy(), entry()) == AUTO
 
 
 def test_it_asks_when_the_rehearsal_showed_too_little() -> None:
-    shown = fidelity("simulated", "skipped", "fed_by_skipped")
+    shown = fidelity(Shown.SHOWN, Shown.SKIPPED, Shown.FED_BY_SKIPPED, Shown.READ)
     verdict = judge_rehearsal(AUTO, shown, Outcome.CHANGED, Policy(), entry())
     assert verdict.level is Level.APPROVE
     assert verdict.reasons[-1].text == (
-        "The rehearsal showed 33% of the tasks (1 skipped, 1 fed by skipped), "
+        "The rehearsal showed 33% of the changes (1 skipped, 1 fed by skipped), "
         "policy.min_fidelity is 50%."
     )
 
@@ -36,7 +36,7 @@ def test_it_asks_when_the_rehearsal_showed_too_little() -> None:
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_it_does_not_run_what_did_not_complete_its_rehearsal(outcome: Outcome) -> None:
     """Invariant 9: skipped, tolerated and unknown are not success."""
-    verdict = judge_rehearsal(AUTO, fidelity("simulated"), outcome, Policy(), entry())
+    verdict = judge_rehearsal(AUTO, fidelity(Shown.SHOWN), outcome, Policy(), entry())
     assert verdict.level is (Level.AUTO if outcome.completed else Level.REHEARSE)
 
 
@@ -52,9 +52,34 @@ def test_missing_fidelity_is_not_full_fidelity() -> None:
     assert verdict.level is Level.APPROVE
 
 
+def test_reads_do_not_help_a_change_that_was_not_shown() -> None:
+    """Invariant 19: one skipped change among four reads is asked about, not run."""
+    shown = fidelity(*[Shown.READ] * 4, Shown.SKIPPED)
+    verdict = judge_rehearsal(AUTO, shown, Outcome.NO_CHANGE, Policy(), entry())
+    assert verdict.level is Level.APPROVE
+    assert verdict.reasons[-1].text.startswith("The rehearsal showed 0% of the changes (1 skipped)")
+
+
+def test_no_change_at_all_holds_nothing_back() -> None:
+    for shown in (fidelity(), fidelity(Shown.READ)):
+        assert judge_rehearsal(AUTO, shown, Outcome.NO_CHANGE, Policy(), entry()) == AUTO
+
+
+def test_a_dry_run_that_changed_something_is_told_whatever_the_minimum_is() -> None:
+    """Invariant 19: it was made before anybody could see it."""
+    shown = fidelity(Shown.SHOWN, Shown.CHANGED_ALREADY)
+    settings = Policy(min_fidelity=0)
+    verdict = judge_rehearsal(AUTO, shown, Outcome.CHANGED, settings, entry())
+    assert verdict.level is Level.APPROVE
+    assert verdict.reasons[-1].text == (
+        "The rehearsal itself changed something, by t: check_mode: false is for tasks that only "
+        "read."
+    )
+
+
 @given(
     level=st.sampled_from(Level),
-    kinds=st.lists(st.sampled_from(["simulated", "skipped", "really_ran", "fed_by_skipped"])),
+    kinds=st.lists(st.sampled_from(Shown)),
     outcome=st.none() | st.sampled_from(Outcome),
 )
 def test_a_rehearsal_never_raises_the_level(

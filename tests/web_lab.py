@@ -277,8 +277,8 @@ def _run(tx: Any, made: int, purpose: Purpose, now: datetime, outcome: Outcome) 
     )
     assert runs.intend(tx, run, worker="lab", lock=())
     tasks = [
-        {"task": "service_restart : Preflight | Stat the unit", "kind": "really_ran", "hosts": 1},
-        {"task": "service_restart : Remediate | Restart the unit", "kind": "simulated", "hosts": 1},
+        {"task": "service_restart : Preflight | Stat the unit", "kind": "read", "hosts": 1},
+        {"task": "service_restart : Remediate | Restart the unit", "kind": "shown", "hosts": 1},
     ]
     runs.conclude(
         tx,

@@ -113,6 +113,22 @@ class Verify(Section):
     checks: tuple[VerifyCheck, ...] = (VerifyCheck(alert="cleared"),)
 
 
+class Effect(Section):
+    """What a task does that its module cannot show in check mode: a state before and one after."""
+
+    task: Text  #: a task's name; its module is one of `dry_run.STATES`
+    before: Text  #: the name of a task that reads the state on the host, and prints it
+    after: dict[str, Any] = Field(min_length=1)  #: what the play must report after the run
+
+
+class DryRun(Section):
+    """What the entry says of its own dry run."""
+
+    required: bool = True  #: false: no dry run; the README says why
+    effects: tuple[Effect, ...] = ()
+    reads: tuple[Text, ...] = ()  #: names of tasks that check mode really runs, and that only read
+
+
 class Entry(Section):
     """One playbook with what the runner knows of it. `id` is its folder's name."""
 
@@ -131,12 +147,35 @@ class Entry(Section):
     risk: Literal["low", "medium", "high"] = "medium"
     limits: Limits = Limits()
     approvers: tuple[Text, ...] = ()  #: who may approve it; narrows `approval.approvers`
-    rehearsal: Literal["required", "none"] = "required"
+    dry_run: DryRun = DryRun()
     verify: Verify = Verify()
     queries: dict[str, Text] = Field(default_factory=dict)  #: title → PromQL, as evidence
     probe: str | None = None  #: id of the probe entry that gathers logs for it
     undo: str | None = None
     steps: tuple[Step, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_key(cls, values: Any) -> Any:
+        """`rehearsal` is what `dry_run` was called before."""
+        if not isinstance(values, dict) or "rehearsal" not in values:
+            return values
+        if "dry_run" in values:
+            raise ValueError("rehearsal is the older name of dry_run; keep only dry_run")
+        if values["rehearsal"] not in ("required", "none"):
+            raise ValueError(f"rehearsal is required or none, not {values['rehearsal']!r}")
+        rest = {key: value for key, value in values.items() if key != "rehearsal"}
+        return rest | {"dry_run": values["rehearsal"]}
+
+    @field_validator("dry_run", mode="before")
+    @classmethod
+    def _in_a_word(cls, value: Any) -> Any:
+        """`required` and `none` stand for themselves; a mapping always means required."""
+        if isinstance(value, dict) and "required" not in value:
+            return value
+        if value not in ("required", "none") and not isinstance(value, DryRun):
+            raise ValueError("dry_run is required, none, or a mapping with effects and reads")
+        return value if isinstance(value, DryRun) else {"required": value == "required"}
 
     @field_validator("steps", mode="before")
     @classmethod
@@ -174,6 +213,11 @@ class Entry(Section):
     def placed(self) -> bool:
         """Whether it acts elsewhere than on the hosts that the alert names, or in steps."""
         return bool(self.steps) or self.target.host != "target"
+
+    @property
+    def rehearsal(self) -> Literal["required", "none"]:
+        """Whether check mode runs before."""
+        return "required" if self.dry_run.required else "none"
 
     @property
     def playbook(self) -> Path:

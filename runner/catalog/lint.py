@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from runner.catalog import Catalog, document
+from runner.catalog.dry_run import checked
 from runner.catalog.entry import Entry
 from runner.catalog.lint_role import lint_role
 from runner.catalog.problem import Problem
 from runner.catalog.scan import scan
+from runner.catalog.task import Task
 from runner.incident import Level
 
 __all__ = ["HEADINGS", "Problem", "lint"]
@@ -39,6 +41,8 @@ def lint(catalog: Catalog) -> list[Problem]:
         own = [folder for folder in seen.folders if "ansible_collections" not in folder.parts]
         roles |= dict.fromkeys(own)
         found |= dict.fromkeys(_radius(entry, seen.unknown))
+        found |= dict.fromkeys(_unattended(entry, seen.obstacles))
+        found |= dict.fromkeys(_dry_run(entry, seen.tasks))
     for role in sorted(roles):
         found |= dict.fromkeys(lint_role(role))
     return list(found)
@@ -54,6 +58,19 @@ def _radius(entry: Entry, unknown: tuple[str, ...]) -> Iterator[Problem]:
         yield Problem(place, f"{said}: {text}", note=not automatic)
 
 
+def _unattended(entry: Entry, obstacles: tuple[str, ...]) -> Iterator[Problem]:
+    for text in obstacles:
+        yield Problem(entry.folder / "entry.yml", f"can never be run: {text}", refused=True)
+
+
+def _dry_run(entry: Entry, tasks: tuple[Task, ...]) -> Iterator[Problem]:
+    for text in checked(entry, tasks).problems:
+        yield Problem(entry.folder / "entry.yml", text)
+    if not entry.verify.checks and entry.kind == "remediation":
+        text = "verify.checks is empty: after each run a person has to see whether it helped"
+        yield Problem(entry.folder / "entry.yml", text, note=True)
+
+
 def _readme(entry: Entry) -> Iterator[Problem]:
     try:
         text = entry.readme.read_text(encoding="utf-8")
@@ -63,8 +80,10 @@ def _readme(entry: Entry) -> Iterator[Problem]:
     for heading in HEADINGS:
         if not re.search(rf"^#+\s+{heading}\s*$", text, re.MULTILINE):
             yield Problem(entry.readme, f"has no heading {heading}")
-    if entry.rehearsal == "none" and not re.search(r"rehears|check mode", text, re.IGNORECASE):
-        yield Problem(entry.readme, "does not say why the entry has rehearsal: none")
+    if entry.rehearsal == "none" and not re.search(
+        r"rehears|dry run|check mode", text, re.IGNORECASE
+    ):
+        yield Problem(entry.readme, "does not say why the entry has no dry run")
 
 
 def _folder(entry: Entry) -> Iterator[Problem]:
@@ -119,7 +138,7 @@ _PLAY: tuple[tuple[Callable[[Entry, Mapping[str, Any]], bool], str], ...] = (
         "must have no tasks or handlers; they belong to the role",
     ),
     (
-        _has("vars", "vars_files", "vars_prompt"),
+        _has("vars", "vars_files"),
         "must set no variables; they come from defaults, inventory and the entry's parameters",
     ),
     (

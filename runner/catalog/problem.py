@@ -13,6 +13,7 @@ class Problem:
     place: Path
     text: str
     note: bool = False  #: worth knowing, but nothing that has to be changed
+    refused: bool = False  #: nothing is ever started while it stands
 
     def __str__(self) -> str:
         return f"{self.place}: {self.text}"

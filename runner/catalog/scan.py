@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.catalog import document
+from runner.catalog import document, unattended
 from runner.catalog.entry import Entry
 from runner.catalog.roles import Roles
 from runner.catalog.task import Task, blocks_in, tasks_in
 
 _SELF = ("{{ inventory_hostname }}", "{{inventory_hostname}}")
 _HERE = "localhost"
-_TASKS = ("pre_tasks", "tasks", "post_tasks", "handlers")
+_TASKS = ("tasks", "post_tasks", "handlers")
 _SUFFIXES = ("", ".yml", ".yaml", ".json")
 _WORD = re.compile(r"[A-Za-z_]\w{0,127}", re.ASCII)
 _LOOKUP = re.compile(r"\b(?:lookup|query|q)\s*\(")
@@ -46,6 +46,9 @@ class Scan:
     files: tuple[Path, ...] = ()  #: task files, in the order of their first mention
     beside: tuple[Path, ...] = ()  #: literal files outside of playbook and roles, sorted
     templated: tuple[Templated, ...] = ()  #: includes that only a run can fill in
+    tasks: tuple[Task, ...] = ()  #: every task that was read, in the order of the files
+    #: why it can never be run unattended, a sentence each: nothing that has one is started
+    obstacles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,8 @@ def scan(entry: Entry, roles: Roles) -> Scan:
     """What the play of the entry touches beside its hosts; nothing for a plan of steps."""
     if entry.role is None:
         return Scan()
-    walk = _Walk(roles.beside(entry.playbook))
+    # A drill's fault ends by itself, after its own time; that is what a drill is.
+    walk = _Walk(roles.beside(entry.playbook), may_outlive=entry.kind == "drill")
     walk.playbook(entry.playbook)
     return Scan(
         delegates=tuple(sorted(walk.delegates)),
@@ -73,6 +77,8 @@ def scan(entry: Entry, roles: Roles) -> Scan:
         files=tuple(walk.files),
         beside=tuple(sorted(walk.beside)),
         templated=walk.decided_by(),
+        tasks=tuple(task for _, task in walk.tasks),
+        obstacles=tuple(dict.fromkeys(walk.obstacles)),
     )
 
 
@@ -81,6 +87,7 @@ class _Walk:
     """One walk over the files; each is read once."""
 
     roles: Roles
+    may_outlive: bool = False
     delegates: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
     unknown: list[str] = field(default_factory=list)
@@ -91,6 +98,8 @@ class _Walk:
     templates: dict[tuple[Path, str], str] = field(default_factory=dict)
     #: of the play (None) and of each role: the collections in which it searches short names
     searched: dict[Path | None, tuple[str, ...]] = field(default_factory=dict)
+    tasks: list[unattended.Placed] = field(default_factory=list)
+    obstacles: list[str] = field(default_factory=list)
 
     def playbook(self, path: Path) -> None:
         plays = self._list(path)
@@ -101,17 +110,33 @@ class _Walk:
                 self._play(path, play)
 
     def _play(self, path: Path, play: Mapping[str, Any]) -> None:
-        if {"import_playbook", "ansible.builtin.import_playbook"} & set(play):
+        imported = play.get("import_playbook", play.get("ansible.builtin.import_playbook"))
+        if imported is not None:
             self.unknown.append(f"{path}: imports another playbook, whose hosts are not known")
-        self._keywords(f"{path}: the play", play)
+            self._imported(path, str(imported))
+            return
+        named = f" {play['name']!r}" if "name" in play else ""
+        self._keywords(f"{path}: the play{named}", play)
+        self.obstacles += unattended.of_play(f"{path}: the play{named}", play)
         self.searched[None] = _names(play.get("collections"))
         for files in play.get("vars_files") or ():
             for file in files if isinstance(files, list) else [files]:
                 self._vars_file(path, str(file))
+        before = len(self.tasks)
+        self._tasks(play.get("pre_tasks"), path, None)
         for role in play.get("roles") or ():
             self._role_entry(path, role, None)
         for section in _TASKS:
             self._tasks(play.get(section), path, None)
+        own = self.tasks[before:]
+        self.obstacles += unattended.of_tasks(own, may_outlive=self.may_outlive)
+
+    def _imported(self, path: Path, name: str) -> None:
+        """The plays of a playbook that is imported by a literal name; each file is read once."""
+        other = (path.parent / name).resolve()
+        if other.is_file() and other not in self.files:
+            self.files[other] = None
+            self.playbook(other)
 
     def _vars_file(self, path: Path, file: str) -> None:
         if "{{" in file:
@@ -194,6 +219,7 @@ class _Walk:
 
     def _task(self, task: Task, path: Path, role: Path | None) -> None:
         place = f"{path}: {task.name}"
+        self.tasks.append((place, task))
         self._keywords(place, task.keywords)
         if task.local or task.module == "add_host":
             self._action(task, place)
@@ -250,7 +276,8 @@ class _Walk:
             self._file(found, role)
 
     def _keywords(self, place: str, keywords: Mapping[str, Any]) -> None:
-        """What any play, role, block or task may say of where it acts."""
+        """What any play, role, block or task may say of where it acts, and of whom it waits for."""
+        self.obstacles += unattended.of_keywords(place, keywords)
         if "delegate_to" in keywords:
             self._delegate(place, str(keywords["delegate_to"]), keywords)
         if str(keywords.get("connection", "")).endswith("local"):

@@ -50,7 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 #: Exit codes as `runner --help` and docs/cli.md say them; a test compares them with errors.py.
 EXIT_CODES: dict[int, str] = {
     0: "done; every incident ended well or waits for a person",
-    1: "failed; an incident was escalated, denied, cancelled or expired",
+    1: "failed; an incident was escalated, denied, cancelled or expired, or its dry run failed",
     2: "the command was not understood, or the body is no delivery",
     3: "runner.yml, the catalog or the inventory is wrong",
     4: "the store cannot be used now",

@@ -84,7 +84,7 @@ def _catalog(project: Project) -> Iterator[Finding]:
         yield _warn("catalog", f"{found.playbooks} has no entry, so nothing can be done")
         return
     for problem in lint(found):
-        yield _warn("catalog", str(problem))
+        yield (_error if problem.refused else _warn)("catalog", str(problem))
     yield from _approvers(project)
     names = ", ".join(sorted(found.entries))
     yield _ok("catalog", f"{counted(len(found.entries), 'entry', 'entries')}: {names}")

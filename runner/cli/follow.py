@@ -14,7 +14,7 @@ from runner.cli.screen import STYLES
 from runner.cli.session import Session
 from runner.cli.stand_in import StandIn
 from runner.execute.request import TaskEvent
-from runner.incident import Incident, Run, State, Transition
+from runner.incident import Incident, Purpose, Run, State, Transition
 from runner.store import incidents, trail
 from runner.text import brief, visible
 
@@ -88,12 +88,20 @@ def conclude(session: Session, numbers: Sequence[int]) -> int:
     else:
         for each in bundles:
             _result(session, each)
-    return exit_code([each.incident for each in bundles])
+    return exit_code(bundles)
 
 
-def exit_code(found: Sequence[Incident]) -> int:
+def exit_code(found: Sequence[Bundle]) -> int:
     """0 when every incident ended well or waits for a person, else 1."""
-    return 0 if all(incident.state in GOOD for incident in found) else 1
+    return 0 if all(_is_good(each) for each in found) else 1
+
+
+def _is_good(found: Bundle) -> bool:
+    """A dry run that failed is no good end, also where nothing more was asked for."""
+    if found.incident.state is not State.DRY_RUN:
+        return found.incident.state in GOOD
+    dry = [run for run in found.runs if run.purpose is Purpose.REHEARSAL]
+    return not dry or (dry[-1].outcome is not None and dry[-1].outcome.completed)
 
 
 def _result(session: Session, found: Bundle) -> None:

@@ -40,7 +40,7 @@ def run(
     """Run an entry by hand, under the same rails.
 
     ENTRY runs on the hosts that you name. Level, policy, rehearsal and approval apply to it as to
-    any incident, and the exit code says how it ended.
+    any incident, and the exit code says how it ended. With --check it is 1 when the dry run failed.
     """
     ceiling = session.lower(Level.REHEARSE if check else Level(level) if level else None)
     if ceiling.rank > Level.REHEARSE.rank:

@@ -39,7 +39,7 @@ class Notify(Section):
 
     console: bool = True
     receivers: tuple[Receiver, ...] = ()
-    retries: Annotated[int, Field(ge=0, le=20)] = 5
+    retries: Annotated[int, Field(ge=0, le=20)] = 10
     public_url: str | None = None  #: where people reach the dashboard, for links
 
 

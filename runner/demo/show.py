@@ -15,6 +15,7 @@ from runner.cli.report import short
 from runner.cli.screen import STYLES, Screen
 from runner.demo.story import Event
 from runner.incident import Purpose, Reason, Verdict
+from runner.pack import fidelity_words
 from runner.text import brief, visible
 
 DIFF_LINES = 24
@@ -218,7 +219,7 @@ class Words:
             return
         self._section(f"Rehearsal: {run.outcome}, in check mode", event)
         self._screen.diff(run.diff, "  ", DIFF_LINES)
-        self._pair("fidelity", f"{run.fidelity.share:.0%} of the changing tasks were really shown")
+        self._pair("fidelity", fidelity_words(run))
         self._pair("plan", event.data["plan"].hash)
         verdict = event.data["verdict"]
         for reason in verdict.limiting:

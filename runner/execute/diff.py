@@ -71,6 +71,18 @@ def bounded(text: str, most: int) -> str:
     return f"{text[:most]}\n[cut: the whole diff has sha256 {hash_of(text)}]"
 
 
+#: Beginnings of lines that stand for what a diff leaves out.
+_LEFT_OUT = re.compile(
+    r"^(?:\[cut: |\[\d+ more items|\((?:src|dst)_(?:binary|larger): |\([^\n]*: too large to show;)",
+    re.MULTILINE,
+)
+
+
+def is_whole(text: str) -> bool:
+    """Whether `text` shows all that a module reported: there is some, and nothing is left out."""
+    return bool(text) and not _LEFT_OUT.search(text)
+
+
 def differing(before: str, now: str) -> list[str]:
     """Where two diffs of a whole run differ: `web1 · mark : Write the text (/etc/motd)`, sorted."""
     left, right = _sections(before), _sections(now)

@@ -111,7 +111,7 @@ def _result(result: Mapping[str, Any], own: Own) -> dict[str, Any]:
         kept["items"] = [_result(item, own) for item in dicts[:MAX_ITEMS]]
         kept["more_items"] = max(0, len(dicts) - MAX_ITEMS)
         if rest := _rest(dicts[MAX_ITEMS:], own):
-            kept["items"].append({"diff": rest})
+            kept["items"].append({"changed": True, "diff": rest})
     return kept
 
 
@@ -119,7 +119,9 @@ def _rest(items: list[dict[str, Any]], own: Own) -> str:
     """A note of what the items that are not kept would change; empty when nothing."""
     texts = (own.leave_out(unified(item.get("diff") or [])) for item in items)
     text = "\n".join(filter(None, texts))
-    return f"[{len(items)} more items; their diff has sha256 {hash_of(text)}]" if text else ""
+    if not text and not any(item.get("changed") for item in items):
+        return ""
+    return f"[{len(items)} more items; their diff has sha256 {hash_of(text)}]"
 
 
 def _lost(shown: str) -> dict[str, Any]:

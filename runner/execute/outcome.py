@@ -168,7 +168,7 @@ def _completed(ending: Ending) -> Verdict:
     if changed := _with(ending, "changed"):
         tasks = sum(stats[host]["changed"] for host in changed)
         return Outcome.CHANGED, f"{tasks} task{'s' * (tasks != 1)} changed {_list(changed)}"
-    return Outcome.NO_CHANGE, f"{_list(sorted(stats))} was as wanted already"
+    return Outcome.NO_CHANGE, f"no change reported on {_list(sorted(stats))}"
 
 
 def _with(ending: Ending, count: str) -> list[str]:

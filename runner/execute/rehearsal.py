@@ -1,32 +1,47 @@
-"""What check mode showed: the diff, and how far it can be believed.
+"""What a dry run showed: the diff, and how far it can be believed.
 
-Fidelity looks at each task that can have an effect:
+Shown means that the effect of a change was shown (invariant 19). Each task that would change
+something has one of the kinds of `Shown`; tasks that change nothing have none, and a task that
+really ran in check mode and changed nothing is a read. A kind that hides something has a place
+in the diff, too, so that a person sees it and a later dry run is compared with it.
 
-simulated        the module said what it would change
-really_ran       the task has `check_mode: false`
-skipped          check mode skipped it, or its result was too large to show
-fed_by_skipped   it ran or its condition was decided, but on a name that a
-                 skipped task should have set, directly or through `set_fact`
-
-The names come from the task as written (arguments, `when`, `loop`, `until` …),
+Names that tasks hand on come from the task as written (arguments, `when`, `loop`, `until` …),
 whole identifiers only. A name that passes through the variables of a role or
 play is not followed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from runner.catalog.dry_run import can_state, reads_only
+from runner.catalog.entry import Effect
+from runner.execute.diff import is_whole
 from runner.execute.events import Event, has_effect
-from runner.incident import Fidelity, TaskFidelity
+from runner.incident import Fidelity, Shown, TaskFidelity
 
 Facts = Mapping[str, Any]
 
 MAX_DIFF = 256_000  # characters kept of a run's diff
-_WORST_FIRST = ("skipped", "fed_by_skipped", "really_ran", "simulated")
+MAX_STATE = 2_000  # characters of a state that an effect shows
+_WORST_FIRST = (
+    Shown.CHANGED_ALREADY,
+    Shown.SKIPPED,
+    Shown.FED_BY_SKIPPED,
+    Shown.UNSHOWN,
+    Shown.STATED,
+    Shown.SHOWN,
+    Shown.READ,
+)
 _ENDS = frozenset(f"runner_on_{word}" for word in ("ok", "failed", "skipped", "unreachable"))
+_NOTES = {
+    Shown.SKIPPED: "not shown: check mode skipped it",
+    Shown.FED_BY_SKIPPED: "not known: it rests on a result that check mode skipped",
+    Shown.CHANGED_ALREADY: "changed already, by the dry run: the task has check_mode: false",
+}
 
 
 @dataclass
@@ -34,52 +49,99 @@ class _Task:
     """One task as it was started, and what it came to by host."""
 
     name: str
-    reads: frozenset[str]
-    sets: frozenset[str]
+    reads: frozenset[str] = frozenset()
+    sets: frozenset[str] = frozenset()
+    stated: bool = False  #: it has `changed_when`, which speaks for the module
+    never: bool = False  #: it has `check_mode: true`, so that no run changes anything by it
     ends: dict[str, Facts] = field(default_factory=dict)
 
 
-def diff_of(events: Iterable[Event], *, check: bool) -> str:
-    """All diffs of a run in task order, then host order; uncut."""
+@dataclass(frozen=True)
+class _Change:
+    """What one task came to on one host."""
+
+    task: int  #: in the order of their start
+    host: str
+    name: str
+    kind: Shown
+    text: str  #: of the diff
+
+
+def diff_of(events: Iterable[Event]) -> str:
+    """All diffs of a real run in task order, then host order; uncut."""
     order: dict[str, int] = {}
     found = []
     for event in events:
         if event.get("event") not in _ENDS:
             continue
         place = order.setdefault(event.get("uuid", ""), len(order))
-        if text := _shown(event, check):
-            found.append((place, event.get("host", ""), text))
+        result = event.get("res") or {}
+        text = _diff(result) or ("(the result was too large to show)" if result.get("lost") else "")
+        if result.get("changed") and not text:
+            text = f"(changed; {event.get('action')} gives no diff)"
+        if text:
+            found.append((place, event.get("host", ""), f"{_title(event)}\n{text}"))
     return "\n".join(text for _, _, text in sorted(found))
 
 
-def fidelity_of(events: Iterable[Event], facts: Iterable[Facts]) -> Fidelity:
-    """How much of each task with an effect a check-mode run really showed."""
-    tasks = _tasks(facts)
-    tainted: set[str] = set()
-    ends = _ends(events)
+def seen_in(
+    events: Iterable[Event], facts: Iterable[Facts], effects: Sequence[Effect] = ()
+) -> tuple[str, Fidelity]:
+    """The diff of a dry run, uncut, and how much of each change it shows."""
+    changes = _changes(list(events), facts, effects)
+    length = 0
+    for place, change in enumerate(changes):
+        length += len(change.text) + 1 if change.text else 0
+        if length > MAX_DIFF + 1 and change.kind.visible:
+            changes[place] = replace(change, kind=Shown.UNSHOWN)  # it lies behind the cut
     rows = []
-    for uuid, task in tasks.items():
+    for number in dict.fromkeys(change.task for change in changes):
+        of_task = [change for change in changes if change.task == number]
+        kinds = [change.kind for change in of_task]
+        worst = next(kind for kind in _WORST_FIRST if kind in kinds)
+        rows.append(TaskFidelity(task=of_task[0].name, kind=worst, hosts=kinds.count(worst)))
+    text = "\n".join(change.text for change in changes if change.text)
+    return text, Fidelity(tasks=tuple(rows))
+
+
+def summary(fidelity: Fidelity) -> str:
+    """What a dry run leaves open, for the end of a sentence; empty when it showed everything."""
+    already = [task.task for task in fidelity.changes if task.kind is Shown.CHANGED_ALREADY]
+    others = [task.task for task in fidelity.hidden if task.task not in already]
+    found = [f"not shown: {_names(others)}"] if others else []
+    found += [f"changed already, by the dry run: {_names(already)}"] if already else []
+    return "".join(f"; {text}" for text in found)
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _changes(
+    events: list[Event], facts: Iterable[Facts], effects: Sequence[Effect]
+) -> list[_Change]:
+    """Every change and read of a dry run, in the order of the tasks' start, then of the hosts."""
+    tasks, ends = _tasks(facts), _ends(events)
+    for uuid, of_task in ends.items():
+        tasks.setdefault(uuid, _Task(_name(of_task[0])))
+    tainted: set[str] = set()
+    states: dict[tuple[str, str], str] = {}
+    found = []
+    for number, (uuid, task) in enumerate(tasks.items()):
         fed = bool(task.reads & tainted)
-        kinds = [_kind(event, task, fed) for event in ends.get(uuid, ())]
-        if fed or "skipped" in kinds:
+        for event in sorted(ends.get(uuid, ()), key=lambda event: str(event.get("host"))):
+            host, kind = str(event.get("host")), _kind(event, task, fed)
+            text = _text(event, task, kind) if kind else ""
+            if kind is Shown.UNSHOWN and (state := _stated(event, effects, states)):
+                kind, text = Shown.STATED, f"{_title(event)}\n{state}"
+            if kind:
+                found.append(_Change(number, host, _name(event), kind, text))
+            if not fed and (state := _state(event, task)):
+                states[_bare(event), host] = state
+        if fed or any(_is_missing(event, task) for event in ends.get(uuid, ())):
             tainted |= task.sets
-        rows.append(_row(task.name, [kind for kind in kinds if kind]))
-    rows += [_row(_name(of[0]), ["skipped"] * len(of)) for u, of in ends.items() if u not in tasks]
-    return Fidelity(tasks=tuple(row for row in rows if row))
-
-
-def _shown(event: Event, check: bool) -> str:
-    result = event.get("res") or {}
-    title = f"# {event.get('host')} · {_name(event)}"
-    texts = [part.get("diff", "") for part in (result, *result.get("items", ()))]
-    if text := "\n".join(filter(None, texts)):
-        return f"{title}\n{text}"
-    if result.get("lost"):
-        return f"{title}\n(the result was too large to show)"
-    if result.get("changed"):
-        would = "would change" if check else "changed"
-        return f"{title}\n({would}; {event.get('action')} gives no diff)"
-    return ""
+    return found
 
 
 def _tasks(facts: Iterable[Facts]) -> dict[str, _Task]:
@@ -88,8 +150,14 @@ def _tasks(facts: Iterable[Facts]) -> dict[str, _Task]:
     for fact in facts:
         uuid = str(fact.get("uuid"))
         if "reads" in fact:
-            reads, sets = frozenset(fact["reads"]), frozenset(fact["sets"])
-            tasks.setdefault(uuid, _Task(str(fact.get("task")), reads, sets))
+            task = _Task(
+                name=str(fact.get("task")),
+                reads=frozenset(fact["reads"]),
+                sets=frozenset(fact["sets"]),
+                stated=bool(fact.get("stated")),
+                never=bool(fact.get("never")),
+            )
+            tasks.setdefault(uuid, task)
         elif uuid in tasks and "host" in fact:
             tasks[uuid].ends[fact["host"]] = fact
     return tasks
@@ -103,30 +171,112 @@ def _ends(events: Iterable[Event]) -> dict[str, list[Event]]:
     return ends
 
 
-def _kind(event: Event, task: _Task, fed: bool) -> str | None:
-    """None when the task counts for nothing on that host."""
-    fact = task.ends.get(event.get("host", ""), {})
-    effect = has_effect(event.get("action", ""))
+def _kind(event: Event, task: _Task, fed: bool) -> Shown | None:
+    """None when the task would change nothing on that host."""
+    action, fact = event.get("action", ""), _fact(event, task)
     if event["event"] == "runner_on_skipped" and fact.get("skipped") == "when":
-        hides = effect or ".include_" in f".{event.get('action')}"
-        return "fed_by_skipped" if fed and hides else None
-    if not effect:
+        hides = has_effect(action) or ".include_" in f".{action}"
+        return Shown.FED_BY_SKIPPED if fed and hides else None
+    if not has_effect(action):
         return None
-    if fact.get("skipped") == "check" or event["event"] != "runner_on_ok":
-        return "skipped"
+    if _is_missing(event, task):
+        return None if reads_only(action) else Shown.SKIPPED
+    result = event.get("res") or {}
+    changes = _says_changed(event, fact) or bool(_diff(result))
+    if not fact.get("check", True):
+        return Shown.CHANGED_ALREADY if changes else Shown.READ
+    if reads_only(action) or task.never:
+        return None
     if fed:
-        return "fed_by_skipped"
-    if (event.get("res") or {}).get("lost"):
-        return "skipped"
-    return "simulated" if fact.get("check", True) else "really_ran"
+        return Shown.FED_BY_SKIPPED
+    if changes:
+        return Shown.SHOWN if _all_shown(result) else Shown.UNSHOWN
+    return Shown.UNSHOWN if result.get("lost") or task.stated else None
 
 
-def _row(name: str, kinds: list[str]) -> TaskFidelity | None:
-    for kind in _WORST_FIRST:
-        if kind in kinds:
-            return TaskFidelity(task=name, kind=kind, hosts=kinds.count(kind))
-    return None
+def _says_changed(event: Event, fact: Facts) -> bool:
+    """Under `no_log`, and where a result was too large, only the facts know it."""
+    return bool((event.get("res") or {}).get("changed") or fact.get("changed"))
+
+
+def _fact(event: Event, task: _Task) -> Facts:
+    return task.ends.get(event.get("host", ""), {})
+
+
+def _is_missing(event: Event, task: _Task) -> bool:
+    """Whether the task gave no result in check mode: skipped by it, failed, or never told of."""
+    fact = _fact(event, task)
+    if event["event"] == "runner_on_skipped" and fact.get("skipped") == "when":
+        return False
+    return not fact or fact.get("skipped") == "check" or event["event"] != "runner_on_ok"
+
+
+def _all_shown(result: Mapping[str, Any]) -> bool:
+    """Whether everything that the task would change is in its diff; of a loop, each item."""
+    items = [item for item in result.get("items", ()) if item.get("changed") or item.get("diff")]
+    return all(is_whole(part.get("diff", "")) for part in items or [result])
+
+
+def _text(event: Event, task: _Task, kind: Shown) -> str:
+    """The change's part of the diff; a read has none."""
+    if kind is Shown.READ:
+        return ""
+    result = event.get("res") or {}
+    text = _diff(result)
+    note = _NOTES.get(kind, "")
+    if kind is Shown.SKIPPED and event["event"] in ("runner_on_failed", "runner_on_unreachable"):
+        note = "not shown: it failed"
+    elif kind is Shown.UNSHOWN and result.get("lost"):
+        note = "the result was too large to show"
+    elif kind is Shown.UNSHOWN and text:
+        note = "its diff is not shown whole"
+    elif kind is Shown.UNSHOWN and _says_changed(event, _fact(event, task)):
+        note = f"would change; {event.get('action')} gives no diff"
+    elif kind is Shown.UNSHOWN:
+        note = "not known: its changed_when says that nothing changes, and no diff shows it"
+    return "\n".join(filter(None, (_title(event), text, note and f"({note})")))
+
+
+def _diff(result: Mapping[str, Any]) -> str:
+    parts = [part.get("diff", "") for part in (result, *result.get("items", ()))]
+    return "\n".join(filter(None, parts))
+
+
+def _state(event: Event, task: _Task) -> str:
+    """What a task that read the host printed; empty for any other task."""
+    action, result = event.get("action", ""), event.get("res") or {}
+    if not has_effect(action) or _is_missing(event, task) or event["event"] != "runner_on_ok":
+        return ""
+    if _says_changed(event, _fact(event, task)) or result.get("lost") or result.get("rc"):
+        return ""
+    return str(result.get("stdout") or result.get("msg") or "").strip()
+
+
+def _stated(event: Event, effects: Sequence[Effect], states: Mapping[tuple[str, str], str]) -> str:
+    """The state before, as it was read on the host, and the state after, as the entry promises.
+
+    Empty when no effect is declared for the task, or nothing read its state in this dry run.
+    """
+    effect = next((each for each in effects if each.task == _bare(event)), None)
+    if effect is None or not can_state(event.get("action", "")) or _diff(event.get("res") or {}):
+        return ""
+    before = states.get((effect.before, str(event.get("host"))), "")
+    if not before or len(before) > MAX_STATE:
+        return ""
+    lines = [f"--- before, by: {effect.before}", "+++ after, compared with the run's report"]
+    lines += [f"-{line}" for line in before.splitlines()]
+    lines += [f"+{name}: {json.dumps(value)}" for name, value in effect.after.items()]
+    return "\n".join(lines)
+
+
+def _title(event: Event) -> str:
+    return f"# {event.get('host')} · {_name(event)}"
 
 
 def _name(event: Event) -> str:
     return str(event.get("task") or event.get("action") or "unnamed task")
+
+
+def _bare(event: Event) -> str:
+    """The task's name without the role's, which stands before it."""
+    return _name(event).rpartition(" : ")[2]

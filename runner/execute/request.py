@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from runner.catalog.entry import Effect
 from runner.errors import Refused
 from runner.execute.variables import refuse_unplain
 from runner.incident import Fidelity, Outcome
@@ -57,6 +58,7 @@ class RunRequest:
     allowed: frozenset[str] = frozenset()  #: hosts and delegates; `hosts` always are
     variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
     check: bool = False  #: a rehearsal: `--check`
+    effects: tuple[Effect, ...] = ()  #: what a dry run may show by its entry's word
     forks: int = 5
     grace: timedelta = timedelta(seconds=1)  #: between TERM and KILL
     host_key_checking: bool = True

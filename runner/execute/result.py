@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from runner.catalog.entry import Effect
 from runner.execute import diff, rehearsal
 from runner.execute.events import Event, cut, read_lines
 from runner.execute.files import write_whole
@@ -102,8 +103,12 @@ def _result(folder: Path, intent: Mapping[str, Any], ending: Ending, mask: Mask)
     outcome, reason = judge(
         ending, hosts=intent["hosts"], allowed=intent["allowed"], messages=_messages(events)
     )
-    whole = rehearsal.diff_of(events, check=check)
+    whole, fidelity = rehearsal.diff_of(events), Fidelity()
     facts = list(read_lines(folder / "facts.jsonl"))
+    if check:
+        effects = [Effect.model_validate(effect) for effect in intent.get("effects", ())]
+        whole, fidelity = rehearsal.seen_in(events, facts, effects)
+        reason += rehearsal.summary(fidelity) if outcome.completed else ""
     return RunResult(
         id=intent["id"],
         outcome=outcome,
@@ -115,7 +120,7 @@ def _result(folder: Path, intent: Mapping[str, Any], ending: Ending, mask: Mask)
         results=next((event["results"] for event in events if event.get("results")), {}),
         diff=cut(whole, rehearsal.MAX_DIFF),
         diff_hash=diff.hash_of(whole),
-        fidelity=rehearsal.fidelity_of(events, facts) if check else Fidelity(),
+        fidelity=fidelity,
         hosts_seen=ending.hosts_seen,
         loaded=ending.loaded if check else {},
         included=frozenset((f["file"], f["what"]) for f in facts if "what" in f),

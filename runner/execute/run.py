@@ -143,6 +143,7 @@ def _intend(request: RunRequest, private: Path) -> dict[str, Any]:
         "hosts": list(request.hosts),
         "allowed": sorted(request.touchable),
         "check": request.check,
+        "effects": [effect.model_dump() for effect in request.effects],
         "private": str(private),
         "snapshot": str(request.snapshot or ""),
         "started_at": datetime.now(UTC).isoformat(),

@@ -16,21 +16,25 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
+import sqlalchemy as sa
+
 from runner import bundle, config
 from runner.errors import ConfigError, NotFound, RemoteError, StoreError
 from runner.incident import ENDED, SUSPECTED, State
 from runner.notify.message import Message, Writer
 from runner.notify.receiver import Send, console, through_apprise
-from runner.store import outbox
+from runner.store import outbox, trail
 from runner.store.database import Database
 
 log = logging.getLogger(__name__)
 
 CONSOLE = "console"
+#: The act in the trail that says that a receiver was given up.
+NOT_TOLD = "not_told"
 #: What the console tells: every end but the ones that nobody has to know of, and acts.
 CONSOLE_ON = (
     *sorted({State.WAITING, *ENDED} - {State.SUPPRESSED}),
-    *("step", "left_out", "pause", "resume", SUSPECTED, "budget_spent"),
+    *("step", "left_out", "pause", "resume", SUSPECTED, "budget_spent", NOT_TOLD),
     *("greylist_join", "greylist_leave", "greylist_remind", "spares_empty"),
 )
 FIRST_WAIT = timedelta(seconds=30)  #: doubled by each further failure
@@ -162,15 +166,18 @@ class Notifier:
         with self.database.write() as tx:
             if error is None:
                 outbox.sent(tx, due.id, now)
-            elif error.permanent or due.attempts >= self.retries:
-                outbox.failed(tx, due.id, str(error))
+            elif self._is_final(due, error):
+                _give_up(tx, due, error)
             else:
                 outbox.later(tx, due.id, now + wait_after(due.attempts))
         if error is not None:
             self._log(due, error)
 
+    def _is_final(self, due: outbox.Due, error: RemoteError) -> bool:
+        return error.permanent or due.attempts >= self.retries
+
     def _log(self, due: outbox.Due, error: RemoteError) -> None:
-        final = error.permanent or due.attempts >= self.retries
+        final = self._is_final(due, error)
         log.log(
             logging.ERROR if final else logging.DEBUG,
             "%s; incident %s, %s, attempt %d%s",
@@ -181,6 +188,19 @@ class Notifier:
             ": given up" if final else "",
             extra={"action": "notification_failed" if final else "notification_delayed"},
         )
+
+
+def _give_up(tx: sa.Connection, due: outbox.Due, error: RemoteError) -> None:
+    """The message is lost to its receiver; the incident's own record says so from now on."""
+    if due.transition.action != NOT_TOLD:
+        trail.append(
+            tx,
+            incident=due.transition.incident,
+            action=NOT_TOLD,
+            reason=f"nobody was told of {due.transition.action} by {due.receiver}: {error}",
+            detail={"of": due.transition.sequence, "receiver": due.receiver},
+        )
+    outbox.failed(tx, due.id, str(error))
 
 
 def wait_after(attempts: int) -> timedelta:

@@ -20,8 +20,6 @@ from runner.notify.message import Message
 
 Send = Callable[[Message], None]
 
-#: Answers that the same message will get again. 408, 425 and 429 are worth another try.
-_PERMANENT = frozenset({400, 401, 403, 404, 405, 410, 413, 415, 422})
 _STATUS = re.compile(r"error\s*=\s*(\d{3})\b")
 
 
@@ -46,8 +44,7 @@ def through_apprise(receiver: config.Receiver, message: Message) -> None:
     if result is None:
         raise RemoteError(
             f"receiver {receiver.name}: its url is not one that apprise can use; see its list "
-            "of services",
-            permanent=True,
+            "of services"
         )
     if not result:
         raise _refused(receiver, (entry.message for entry in result.logs()))
@@ -78,14 +75,16 @@ def _url(receiver: config.Receiver) -> str:
 
 
 def _refused(receiver: config.Receiver, log: Iterable[str]) -> RemoteError:
-    """What to say when apprise only says no: the HTTP status, if there was one."""
+    """What to say when apprise only says no: the HTTP status, if there was one.
+
+    No status is taken for final: a proxy that is being deployed answers 404, and a person who
+    mends a URL or a token must not find the messages gone.
+    """
     found = [match[1] for line in log if (match := _STATUS.search(line))]
     if not found:
         return RemoteError(f"receiver {receiver.name}: the message was not taken")
-    status = int(found[-1])
     return RemoteError(
-        f"receiver {receiver.name}: the message was refused with HTTP status {status}",
-        permanent=status in _PERMANENT,
+        f"receiver {receiver.name}: the message was refused with HTTP status {found[-1]}"
     )
 
 

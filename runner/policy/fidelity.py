@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from runner.catalog.entry import Entry
 from runner.config import Policy
-from runner.incident import Fidelity, Level, Outcome, Reason, Verdict
+from runner.incident import Fidelity, Level, Outcome, Reason, Shown, Verdict
 
-HIDDEN = frozenset({"skipped", "fed_by_skipped"})
+#: Tasks that are named in a reason.
+MOST_NAMED = 3
 
 
 def judge_rehearsal(
@@ -46,17 +47,28 @@ def _reasons(
     if not outcome.completed:
         text = f"The rehearsal ended {outcome}, so the run does not start."
         yield Reason(rule="rehearsal", level=Level.REHEARSE, text=text)
-    share = fidelity.share if fidelity is not None else 0.0
-    if not share >= policy.min_fidelity:
+    known = fidelity or Fidelity()
+    share, shown = known.share, known.percent
+    if fidelity is None:
+        share, shown = 0.0, "0%"
+    if share is not None and not share >= policy.min_fidelity:
         text = (
-            f"The rehearsal showed {share:.0%} of the tasks{_hidden(fidelity)}, "
+            f"The rehearsal showed {shown} of the changes{_hidden(known)}, "
             f"policy.min_fidelity is {policy.min_fidelity:.0%}."
+        )
+        yield Reason(rule="fidelity", level=Level.APPROVE, text=text)
+    if already := [t.task for t in known.changes if t.kind is Shown.CHANGED_ALREADY]:
+        text = (
+            f"The rehearsal itself changed something, by {', '.join(already[:MOST_NAMED])}: "
+            "check_mode: false is for tasks that only read."
         )
         yield Reason(rule="fidelity", level=Level.APPROVE, text=text)
 
 
-def _hidden(fidelity: Fidelity | None) -> str:
+def _hidden(fidelity: Fidelity) -> str:
     """What was not shown, by kind: ` (2 skipped, 1 fed by skipped)`."""
-    counts = fidelity.counts if fidelity is not None else {}
-    hidden = [f"{n} {kind.replace('_', ' ')}" for kind, n in counts.items() if kind in HIDDEN]
+    counts = fidelity.counts.items()
+    hidden = [
+        f"{n} {kind.replace('_', ' ')}" for kind, n in counts if kind.counts and not kind.visible
+    ]
     return f" ({', '.join(hidden)})" if hidden else ""

@@ -24,6 +24,7 @@ from runner.incident import (
     Purpose,
     Result,
     Run,
+    Shown,
     State,
     Verification,
 )
@@ -104,6 +105,10 @@ def _next(
     if verification.result is Result.NOT_FIXED and _may_repeat(project, incident, run):
         project.sleep(project.config.retry.wait.total_seconds())
         return "again"
+    if not verification.checks and run.outcome not in (*_BROKEN, *_NOTHING_RAN):
+        # Nothing speaks against the run, so nothing is taken back without a person.
+        escalate(project, incident.id, f"{plan.called(run.step)}{verification.reason}")
+        return "end"
     return "undo"
 
 
@@ -150,6 +155,11 @@ def _observed(
     """What the checks of `entry` see on `hosts`; `checks` are those of them that count."""
     defaults = project.config.verification
     counting = _applicable(incident, entry) if checks is None else checks
+    if run.entry == entry.id:
+        promised = _promised(project, incident, entry, run)
+        counting = (*counting, *(check for check in promised if check not in counting))
+    if not counting:
+        return _without_checks(incident, entry)
     return verify.verify(
         counting,
         _sources(project, incident, run, hosts),
@@ -162,6 +172,34 @@ def _observed(
         cancelled=lambda: load(project, incident.id).cancel_requested,
         early=not _may_repeat(project, incident, run),
     )
+
+
+def _promised(
+    project: Project, incident: Incident, entry: Entry, run: Run
+) -> tuple[VerifyCheck, ...]:
+    """What the dry run showed by the entry's word alone: the run must report exactly that."""
+    with project.database.read() as tx:
+        found = runs.of_incident(tx, incident.id)
+    dry = [each for each in found if each.purpose.check and each.step == run.step]
+    stated = {
+        task.task.rpartition(" : ")[2]
+        for task in (dry[-1].fidelity.tasks if dry else ())
+        if task.kind is Shown.STATED
+    }
+    effects = [effect for effect in entry.dry_run.effects if effect.task in stated]
+    return tuple(VerifyCheck(result=effect.after) for effect in effects)
+
+
+def _without_checks(incident: Incident, entry: Entry) -> Verification:
+    """Nothing can ever show whether it helped, so nobody waits for it: a person must look."""
+    if not entry.verify.checks:
+        why = f"{entry.id} has no checks (verify.checks in its entry.yml)"
+    elif incident.requested_by is not None:
+        why = f"{entry.id} only checks that the alert clears, and a run by hand has no alert"
+    else:
+        why = f"{entry.id} only checks that the alert clears, which does not count here"
+    reason = f"Unknown: {why}, so a person has to see whether it helped."
+    return Verification(result=Result.UNKNOWN, reason=reason, checks=(), at=datetime.now(UTC))
 
 
 def _clock() -> Callable[[], datetime]:

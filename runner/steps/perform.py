@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from runner.catalog.content import read
-from runner.catalog.entry import Entry
+from runner.catalog.dry_run import checked
+from runner.catalog.entry import Effect, Entry
 from runner.catalog.loaded import called
+from runner.catalog.scan import scan
 from runner.errors import Refused, RunnerError, StoreError
 from runner.execute import run as ansible
 from runner.execute.request import Loading, RunRequest, RunResult
@@ -138,6 +140,7 @@ def _request(project: Project, job: Job, run: Run, timeout: timedelta) -> RunReq
         allowed=frozenset(job.plan.touched),
         variables=job.plan.variables,
         check=job.purpose.check,
+        effects=_effects(project, job) if job.purpose.check else (),
         timeout=timeout,
         forks=settings.execution.forks,
         grace=settings.execution.grace,
@@ -189,6 +192,13 @@ def _named(project: Project, job: Job) -> tuple[dict[Path, str], dict[str, tuple
         if called(each) in plan.loaded
     }
     return files, copies
+
+
+def _effects(project: Project, job: Job) -> tuple[Effect, ...]:
+    """What the dry run may show by the entry's word: what does not hold up counts as not shown."""
+    if not job.entry.dry_run.effects:
+        return ()
+    return checked(job.entry, scan(job.entry, project.catalog.roles).tasks).effects
 
 
 def _cancelled(project: Project, incident: int) -> Callable[[], bool]:

@@ -10,6 +10,7 @@ from runner import policy
 from runner.catalog.entry import Entry
 from runner.errors import Refused, RunnerError, StoreError
 from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run, State
+from runner.pack import share_words
 from runner.project import Project
 from runner.steps.judge import stop_at
 from runner.steps.perform import Job, perform
@@ -161,5 +162,7 @@ def _said(plan: Plan, shown: _Shown) -> str:
         over += f"; {later} rehearsed only right before the run"
     if (run := shown.run) is None:
         return f"no rehearsal: the entry's README says why{over}"
-    ended = f"check mode ended {run.outcome}, fidelity {run.fidelity.share:.0%}: {run.reason}"
+    completed = run.outcome is not None and run.outcome.completed
+    share = f", {share_words(run.fidelity)}" if completed and run.fidelity.changes else ""
+    ended = f"check mode ended {run.outcome}{share}: {run.reason}"
     return f"{plan.called(1)}{ended}{over}"

@@ -11,7 +11,15 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from runner.errors import NotFound
-from runner.incident import BlastRadius, Fidelity, Outcome, Purpose, Run, TaskFidelity
+from runner.incident import (
+    BlastRadius,
+    Fidelity,
+    Outcome,
+    Purpose,
+    Run,
+    Shown,
+    TaskFidelity,
+)
 from runner.store.tables import host_locks, runs, workers
 
 
@@ -180,7 +188,6 @@ def _to_row(run: Run) -> dict[str, Any]:
 
 def from_row(row: Any) -> Run:
     """The run of a row."""
-    tasks = row["fidelity"] or []
     return Run(
         id=row["id"],
         incident=row["incident"],
@@ -199,12 +206,28 @@ def from_row(row: Any) -> Run:
         results=row["results"] or {},
         diff=row["diff"],
         diff_hash=row["diff_hash"],
-        fidelity=Fidelity(tasks=tuple(TaskFidelity(**task) for task in tasks)),
+        fidelity=_fidelity(row["fidelity"] or []),
         artifacts=row["artifacts"],
         seen=tuple(row["seen"] or ()),
         loaded=row["loaded"] or {},
         included=frozenset((file, what) for file, what in row["included"] or ()),
     )
+
+
+#: Kinds as rows of an older version have them.
+_OLDER = {"simulated": Shown.SHOWN, "really_ran": Shown.READ}
+
+
+def _fidelity(rows: list[dict[str, Any]]) -> Fidelity:
+    tasks = [
+        TaskFidelity(
+            task=row["task"],
+            kind=_OLDER.get(row["kind"]) or Shown(row["kind"]),
+            hosts=row["hosts"],
+        )
+        for row in rows
+    ]
+    return Fidelity(tasks=tuple(tasks))
 
 
 def fidelity_to_json(fidelity: Fidelity) -> list[dict[str, Any]]:

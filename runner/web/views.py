@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from runner import duration
 from runner.bundle import to_json
 from runner.incident import Transition
-from runner.pack import Pack, kind_words, radius_words
+from runner.pack import Pack, fidelity_words, kind_words, radius_words
 from runner.text import cut, visible
 
 MAX_SHOWN = 100_000  #: characters of one text on a page
@@ -171,6 +171,7 @@ def _environment() -> Environment:
         "brief_duration": brief_duration,
         "compact": compact,
         "diff_lines": diff_lines,
+        "fidelity_words": fidelity_words,
         "kind_words": kind_words,
         "pairs": pairs,
         "percent": percent,

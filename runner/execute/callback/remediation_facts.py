@@ -1,9 +1,10 @@
 """An Ansible callback: what ansible-runner's events do not say of a task.
 
-Whether check mode was off for it, which names it sets and reads from others, whether check
-mode or a condition skipped it, and the host it was delegated to even under
-`no_log`. One JSON line each, names only, never a value. It runs inside
-ansible-playbook, so it imports nothing of the runner.
+Whether check mode was off for it, or always on; whether it says itself when it changed; which
+names it sets and reads from others; whether check mode or a condition skipped it; and, even
+under `no_log`, whether it changed something and the host it was delegated to. One JSON line
+each, names only, never a value. It runs inside ansible-playbook, so it imports nothing of the
+runner.
 """
 
 from __future__ import annotations
@@ -61,7 +62,14 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         reads = self._set_before & set(_IDENTIFIER.findall(str(texts))) - {register}
         named = [name for name in (register, *sets) if name]
         self._set_before.update(named)
-        self._write(uuid=str(task._uuid), task=task.get_name(), reads=sorted(reads), sets=named)
+        self._write(
+            uuid=str(task._uuid),
+            task=task.get_name(),
+            reads=sorted(reads),
+            sets=named,
+            stated=bool(task.changed_when),
+            never=_written_check_mode(task) is True,
+        )
 
     def v2_playbook_on_include(self, included_file: Any) -> None:
         self._decided(included_file._task)
@@ -86,6 +94,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             host=result._host.get_name(),
             delegate=delegate,
             check=bool(fields.get("check_mode")),
+            changed=bool(ended.get("changed")),
             skipped=_skipped_by(ended, skipped),
         )
 
@@ -111,6 +120,18 @@ def _named(given: Any) -> list[str]:
     if not isinstance(given, dict):
         return [str(given)]
     return [str(given[key]) for key in ("name", "file", "dir") if given.get(key)]
+
+
+def _written_check_mode(task: Any) -> Any:
+    """`check_mode` as the nearest of task, blocks and play has it; None when nobody has."""
+    place = task
+    while place is not None:
+        # Ansible's own default, which is what the command line says, is not stored there.
+        written = vars(place).get("_check_mode")
+        if isinstance(written, bool):
+            return written
+        place = getattr(place, "_parent", None) or getattr(place, "_play", None)
+    return None
 
 
 def _skipped_by(result: dict[str, Any], skipped: bool) -> str | None:

@@ -1,0 +1,116 @@
+"""What an entry says of its dry run, against the tasks that its play reaches.
+
+A module that cannot show its effect may have one by the entry's word, but only a plain change of
+state, by a module that does nothing else: whatever else the task asks for would go unseen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from runner.catalog.entry import Effect, Entry
+from runner.catalog.task import Task
+
+_UNIT = frozenset("name service unit state scope no_block sleep pattern".split())
+#: Modules whose whole work is a state → the arguments that say which state of what.
+STATES: Mapping[str, frozenset[str]] = {
+    "ansible.builtin.systemd": _UNIT,
+    "ansible.builtin.systemd_service": _UNIT,
+    "ansible.builtin.service": _UNIT,
+    "community.general.supervisorctl": frozenset(
+        "name state config server_url username password supervisorctl_path".split()
+    ),
+    "community.docker.docker_container": frozenset(
+        "name state restart stop_timeout force_kill docker_host tls tls_hostname ca_path "
+        "client_cert client_key validate_certs timeout".split()
+    ),
+    "kubernetes.core.k8s_scale": frozenset(
+        "name kind api_version namespace replicas current_replicas wait wait_timeout wait_sleep "
+        "kubeconfig context host api_key ca_cert validate_certs".split()
+    ),
+}
+_READS = frozenset(
+    "stat find slurp getent service_facts package_facts mount_facts wait_for "
+    "wait_for_connection ping async_status".split()
+)
+_BUILTIN = ("ansible.builtin.", "ansible.legacy.")
+
+
+def reads_only(action: str) -> bool:
+    """Whether a module is known to change nothing, whatever it is asked for."""
+    name = action.rpartition(".")[2]
+    known = action.startswith(_BUILTIN) or "." not in action
+    return (known and name in _READS) or name.endswith(("_info", "_facts"))
+
+
+def can_state(action: str) -> bool:
+    """Whether a task of this module may have its effect from the entry."""
+    return _full(action) in STATES
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The effects that hold up against the play's tasks, and what is wrong with the rest."""
+
+    effects: tuple[Effect, ...]
+    problems: tuple[str, ...]
+
+
+def checked(entry: Entry, tasks: Sequence[Task]) -> Checked:
+    """`dry_run` of the entry against every task that its play reaches."""
+    sound, problems = [], []
+    for effect in entry.dry_run.effects:
+        wrong = list(_against(effect, tasks))
+        problems += [f"dry_run.effects: {text}" for text in wrong]
+        if not wrong:
+            sound.append(effect)
+    problems += [f"dry_run.reads: {text}" for text in _reads(entry, tasks)]
+    return Checked(tuple(sound), tuple(problems))
+
+
+def _against(effect: Effect, tasks: Sequence[Task]) -> Iterator[str]:
+    found = _named(tasks, effect.task)
+    if len(found) != 1:
+        yield f"{_count(found)} called {effect.task!r}; the effect must be of exactly one"
+        return
+    module = _full(found[0].written)
+    if module not in STATES:
+        known = ", ".join(sorted(STATES))
+        yield f"{effect.task!r} is of {found[0].written}, which is none of {known}"
+    elif others := sorted(set(found[0].arguments) - STATES[module]) or found[0].free:
+        what = ", ".join(others) if isinstance(others, list) else others
+        yield f"{effect.task!r} also asks for {what}, which a state does not show"
+    readers = _named(tasks, effect.before)
+    if len(readers) != 1:
+        yield f"before: {_count(readers)} called {effect.before!r}; name the one that reads it"
+    elif not (reads_only(_full(readers[0].written)) or _really_runs(readers[0])):
+        yield f"before: a dry run does not really run {effect.before!r}; give it check_mode: false"
+
+
+def _reads(entry: Entry, tasks: Sequence[Task]) -> Iterator[str]:
+    for name in entry.dry_run.reads:
+        found = _named(tasks, name)
+        if not found:
+            yield f"there is no task called {name!r}"
+        elif not all(map(_really_runs, found)):
+            yield f"{name!r} has no check_mode: false, so a dry run does not really run it"
+
+
+def _really_runs(task: Task) -> bool:
+    return task.keywords.get("check_mode") is False
+
+
+def _named(tasks: Sequence[Task], name: str) -> list[Task]:
+    return [task for task in tasks if task.keywords.get("name") == name]
+
+
+def _count(found: Sequence[Task]) -> str:
+    return f"there are {len(found)} tasks" if found else "there is no task"
+
+
+def _full(action: str) -> str:
+    for prefix in _BUILTIN:
+        if action.startswith(prefix):
+            return f"ansible.builtin.{action.removeprefix(prefix)}"
+    return action if "." in action else f"ansible.builtin.{action}"

@@ -1,0 +1,83 @@
+"""What cannot work where nobody sits at the terminal, and what would outlive its own run.
+
+One check for all: lint and `runner check` name it, and nothing that has it is ever started.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from runner.catalog.task import Task
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_FREE_TIME = re.compile(r"\b(?:seconds|minutes)\s*=")
+#: (where it stands, the task), in the order in which Ansible runs them
+Placed = tuple[str, Task]
+
+
+def of_play(place: str, play: Mapping[str, Any]) -> Iterator[str]:
+    """What the play itself waits for, a sentence each."""
+    asked = play.get("vars_prompt")
+    if asked:
+        prompts = asked if isinstance(asked, list) else [asked]
+        names = [str(p.get("name")) if isinstance(p, Mapping) else str(p) for p in prompts]
+        yield (
+            f"{place} asks for {', '.join(names)} (vars_prompt), and nobody is there to answer; "
+            "make it a parameter of the entry"
+        )
+    if str(play.get("strategy", "")).rpartition(".")[2] == "debug":
+        yield f"{place} stops for a person at each failure (strategy: debug); remove it"
+
+
+def of_keywords(place: str, keywords: Mapping[str, Any]) -> Iterator[str]:
+    """What a play, role, block or task waits for by its keywords."""
+    if (when := keywords.get("debugger") or "never") != "never":
+        yield f"{place} stops for a person (debugger: {when}); remove it"
+
+
+def of_tasks(tasks: Sequence[Placed], *, may_outlive: bool = False) -> Iterator[str]:
+    """What the tasks of one play wait for, or leave behind unless they may."""
+    for number, (place, task) in enumerate(tasks):
+        if waits_for_a_person(task):
+            yield (
+                f"{place} waits for a person (pause without seconds or minutes); "
+                "give it a time, or use wait_for"
+            )
+        if _is_left_alone(task) and not may_outlive:
+            if not _is_waited_for(task, [later for _, later in tasks[number + 1 :]]):
+                yield (
+                    f"{place} would outlive the run (async with poll: 0), because no later task "
+                    "waits for it; register it and wait with async_status"
+                )
+
+
+def waits_for_a_person(task: Task) -> bool:
+    """Whether it is a pause that only somebody at the terminal ends."""
+    if task.module != "pause":
+        return False
+    timed = [task.arguments.get(unit) for unit in ("seconds", "minutes")]
+    return all(time is None for time in timed) and not _FREE_TIME.search(task.free)
+
+
+def _is_left_alone(task: Task) -> bool:
+    """A template in `poll` may come to 0, so it counts as such."""
+    if not task.keywords.get("async") or "poll" not in task.keywords:
+        return False
+    poll = str(task.keywords["poll"]).strip()
+    return not poll.isdigit() or int(poll) == 0
+
+
+def _is_waited_for(task: Task, later: Sequence[Task]) -> bool:
+    """Whether a later `async_status` reads what the task registered, directly or by set_fact."""
+    names = {str(task.keywords.get("register") or "")} - {""}
+    for other in later:
+        words = set(_WORD.findall(str({k: v for k, v in other.keywords.items() if k != "name"})))
+        if not names & words:
+            continue
+        if other.module == "async_status":
+            return True
+        if other.module == "set_fact":
+            names |= {str(name) for name in other.arguments}
+    return False
