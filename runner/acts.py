@@ -21,7 +21,7 @@ from runner.places import parts
 from runner.project import Project
 from runner.record import Feedback, Key, Setting, Standing
 from runner.steps import learn
-from runner.store import approvals, deliveries, incidents, learning, records, switches, trail
+from runner.store import approvals, clock, deliveries, incidents, learning, records, switches, trail
 from runner.text import storable, visible
 
 _NAME = re.compile(r"user:[^\x00-\x1f\x7f]{1,64}")
@@ -226,7 +226,6 @@ def _open(
             reason=f"{by} asked for {request['entry']} on {', '.join(request['hosts'])}",
             requested_by=by,
             request=request,
-            now=now,
         )
         assert opened is not None, "the fingerprint holds the time to the microsecond"
         start(tx, opened)
@@ -249,8 +248,8 @@ def answer(
     check_actor(by)
     if answer not in ("approved", "denied"):
         raise UsageError(f"the answer is approved or denied, not {visible(answer)}")
-    now = datetime.now(UTC)
     with project.database.write() as tx:
+        now = clock.now(tx)
         question = approvals.get(tx, approval)
         incident = incidents.get(tx, question.incident)
         _check_answer(project, question, incident, tx, answer, by, plan, now)

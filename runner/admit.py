@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
@@ -31,6 +30,7 @@ BEFORE_RUN = frozenset(
         State.LOCATED,
         State.GATHERED,
         State.DECIDED,
+        State.HELD,
         State.JUDGED,
         State.REHEARSED,
         State.WAITING,
@@ -141,7 +141,6 @@ class Inbox:
             ceiling=ceiling,
             reason=f"{alert.name} is firing, told by {alert.source}",
             delivery=delivery,
-            now=datetime.now(UTC),
         )
         if opened is not None:
             self._start(tx, opened)

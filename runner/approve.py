@@ -8,7 +8,7 @@ from datetime import datetime
 
 from runner.config import Approval as Settings
 from runner.errors import Refused
-from runner.incident import Approval
+from runner.incident import CLOSED, Approval
 
 
 def check(
@@ -26,6 +26,8 @@ def check(
     incident. A denial is checked like an approval, except that one may deny one's own.
     """
     what = f"approval {question.id}"
+    if question.answer == CLOSED:
+        raise Refused(f"{what} is closed, nothing is left to answer: {question.comment}")
     if question.answer is not None:
         raise Refused(f"{what} was {question.answer} by {question.answered_by}")
     if now >= question.expires_at:
@@ -57,8 +59,9 @@ def require_given(questions: Iterable[Approval], *, plan: str, settings: Setting
 
     Read from the stored answer, whatever the state of the incident says.
     """
-    for question in questions:
-        if hmac.compare_digest(question.plan, plan) and question.answer == "approved":
+    about = [question for question in questions if hmac.compare_digest(question.plan, plan)]
+    for question in sorted(about, key=lambda question: question.asked)[-1:]:
+        if question.answer == "approved":
             by, at = question.answered_by or "", question.answered_at
             if at is None or at >= question.expires_at:
                 raise Refused(f"approval {question.id} was answered after it had expired")

@@ -101,7 +101,7 @@ def _standings(project: Project, entries: Sequence[str]) -> dict[str, Standing]:
 
 
 def _standing(case: policy.Case, allowed: Sequence[Level | None]) -> Standing:
-    verdict = policy.judge(case, policy.STANDING)
+    verdict = policy.judge(case, policy.Moment.STANDING)
     # What is no level counts as observe, as it does when an incident is judged.
     levels = [level or Level.OBSERVE for level in allowed]
     lower = sorted(

@@ -20,8 +20,8 @@ from runner.intake.watching import WatchLoop
 from runner.notify import Notifier
 from runner.project import Project
 from runner.steps import learn
-from runner.steps.perform import settle_unknown
-from runner.store import approvals, incidents, retention
+from runner.steps.perform import settle_left
+from runner.store import approvals, clock, incidents, retention
 
 logger = logging.getLogger(__name__)
 
@@ -167,9 +167,8 @@ class Daemon:
         thread.start()
 
     def _keep_house(self) -> None:
-        expire_approvals(self.project)
-        settle_unknown(self.project)
-        release_joined(self.project)
+        for work in (expire_approvals, settle_left, look_again, release_joined):
+            work(self.project)
 
     def _notify(self) -> None:
         while self._notifier.step(datetime.now(UTC)) and not self._stop.is_set():
@@ -226,7 +225,7 @@ def handle_again(project: Project, incident: int, times: int) -> None:
     """Queue an open incident whose workflow broke; after AGAIN times it is for a person."""
     with project.database.read() as tx:
         found = incidents.find_one(tx, incident)
-    if found is None or found.state.ended or found.state is State.WAITING:
+    if found is None or found.state.ended or found.state is State.WAITING or found.held_until:
         return
     with project.database.write() as tx:
         if times <= AGAIN and not project.catalog.is_drill(found.requested_entry):
@@ -238,8 +237,8 @@ def handle_again(project: Project, incident: int, times: int) -> None:
 
 def expire_approvals(project: Project) -> int:
     """End incidents whose question nobody answered in time; how many."""
-    now = datetime.now(UTC)
     with project.database.read() as tx:
+        now = clock.now(tx)
         late = approvals.overdue(tx, now)
     for question in late:
         with project.database.write() as tx:
@@ -249,6 +248,23 @@ def expire_approvals(project: Project) -> int:
                     tx, question.incident, State.EXPIRED, reason, expected={State.WAITING}
                 )
     return len(late)
+
+
+def look_again(project: Project) -> int:
+    """Take up incidents whose time of being held back is over; how many.
+
+    One whose alert has gone meanwhile is resolved, the others are judged anew.
+    """
+    with project.database.read() as tx:
+        over = incidents.held_over(tx)
+    for incident in over:
+        with project.database.write() as tx:
+            if incident.requested_by is None and not incidents.still_firing(tx, incident.id):
+                reason = "the alert resolved by itself while it was held back"
+                incidents.move(tx, incident.id, State.RESOLVED, reason, expected={State.HELD})
+            elif incidents.let_go(tx, incident.id):
+                project.queue.look_again(tx, incident.id, incident.holds)
+    return len(over)
 
 
 def release_joined(project: Project) -> int:

@@ -77,6 +77,11 @@ class Queue:
         """Queue the path for the `time`th time after it broke; steps already done pass."""
         self._put(tx, "remediate", f"incident-{incident}-again-{time}", incident)
 
+    def look_again(self, tx: sa.Connection, incident: int, hold: int) -> None:
+        """Queue the path after the `hold`th time for which it was held back; it goes on from
+        its judgement."""
+        self._put(tx, "remediate", f"incident-{incident}-held-{hold}", incident)
+
     def proceed(self, tx: sa.Connection, incident: int, approval: int) -> None:
         """Queue the rest of the path, after a person said yes."""
         self._put(tx, "proceed", f"incident-{incident}-approval-{approval}", incident)

@@ -40,6 +40,7 @@ class State(StrEnum):
     LOCATED = "located"  #: exact inventory hosts are known
     GATHERED = "gathered"  #: evidence is stored
     DECIDED = "decided"  #: an entry was chosen
+    HELD = "held"  #: held back for a time; it is judged again when the time is over
     JUDGED = "judged"  #: policy gave a level and its reasons
     REHEARSED = "rehearsed"  #: check mode ran, the plan is hashed
     WAITING = "waiting"  #: a person has been asked
@@ -82,6 +83,14 @@ ENDED = frozenset(
 
 #: An act in the trail, beside the states: text may be meant to steer the model.
 SUSPECTED = "suspected"
+#: It is held back once more: people were told the first time.
+HELD_AGAIN = "held_again"
+#: What it waited for is over.
+GOES_ON = "goes_on"
+#: The answer of a question whose incident has ended.
+CLOSED = "closed"
+#: It waits for hosts of another run, or for room, and says for which.
+WAITS = "waits"
 
 
 class AlertStatus(StrEnum):
@@ -185,6 +194,9 @@ class Incident:
     deliveries: int = 1
     joined: int | None = None  #: the incident that handles this one too
     cancel_requested: bool = False
+    holds: int = 0  #: how often it was held back for a time
+    held_since: datetime | None = None  #: when it was held back first
+    held_until: datetime | None = None  #: while it is held back: when it is looked at again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +247,8 @@ class Reason:
     rule: str  #: short form, used as a metric label: cooldown, breaker …
     level: Level
     text: str
+    #: when it stops speaking, if nothing else happens; None when no clock says that
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -500,8 +514,11 @@ class Approval:
     requested_by: str  #: who may not answer
     requested_at: datetime
     expires_at: datetime
-    answer: str | None = None  #: approved, denied, expired
+    answer: str | None = None  #: approved, denied, expired, closed
     answered_by: str | None = None
     answered_at: datetime | None = None
     comment: str = ""
     brief: Brief | None = None  #: None only for a question of an older version
+    asked: int = 1  #: how many times this plan was asked about, this time included
+    #: rules that held the level down and that the person is shown; None: an older version's
+    shown: tuple[str, ...] | None = None

@@ -32,6 +32,7 @@ from runner.errors import StoreError
 from runner.incident import ENDED, Outcome, Purpose, Result, State
 from runner.model_call import Failure
 from runner.store import (
+    clock,
     deliveries,
     incidents,
     model_calls,
@@ -164,7 +165,7 @@ class Stored(Collector):
         up = "1 if the store could be read for this scrape."
         try:
             with self.database.read() as tx:
-                found = list(self._read(tx, workers.clock(tx)))
+                found = list(self._read(tx, clock.now(tx)))
         except (StoreError, sa.exc.SQLAlchemyError):
             yield GaugeMetricFamily("runner_store_up", up, 0)
             return
@@ -236,10 +237,12 @@ def _last_delivery(tx: sa.Connection, now: datetime) -> float | None:
 
 
 def _unchanged(tx: sa.Connection, now: datetime) -> float:
-    """Of open incidents; those that wait for a person have a deadline of their own."""
+    """Of open incidents; those that wait for a person have a deadline of their own, and those
+    that are held back stand still only from then on."""
     rows = tables.incidents.c
     resting = [str(state) for state in (*ENDED, State.WAITING)]
-    return _age(_ask(tx, sa.func.min(rows.updated_at), rows.state.not_in(resting)), now)
+    since = sa.func.coalesce(rows.held_until, rows.updated_at, type_=tables.UtcTime)
+    return _age(_ask(tx, sa.func.min(since), rows.state.not_in(resting)), now)
 
 
 def _approvals_open(tx: sa.Connection, now: datetime) -> int:
@@ -288,7 +291,7 @@ def _heartbeat(tx: sa.Connection, now: datetime) -> float | None:
 _GAUGES: tuple[tuple[str, str, Callable[[sa.Connection, datetime], float | None]], ...] = (
     (
         "incident_unchanged_seconds",
-        "Longest time that an open incident has stood still, but for waiting ones.",
+        "Longest time that an open incident has stood still, but for waiting and held ones.",
         _unchanged,
     ),
     (

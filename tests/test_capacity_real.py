@@ -14,6 +14,7 @@ from runner.daemon import Daemon
 from runner.incident import Level, State
 from runner.pack import radius_words
 from runner.project import Project
+from runner.steps import waiting
 from tests import small_project as small
 from tests.real_alertmanager import Process, Target, eventually, free_port, require
 
@@ -100,25 +101,30 @@ def up(project: Project, healthy: int) -> None:
 
 
 def test_one_node_down_holds_back_what_would_take_another(
-    project: Project, cluster: Cluster, tmp_path: Path
+    project: Project, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Invariant 11: at the verdict, and again right before the run that was approved before."""
+    """Invariants 11 and 22: at the verdict, and again right before the run that was approved
+    before; it says what it waits for, and does not wait for ever."""
+    monkeypatch.setattr(waiting, "PATIENCE", 5.0)
+    monkeypatch.setattr(waiting, "_SLOW_POLL", 1.0)
     up(project, 3)
     small.deliver(project, small.alert(host="etcd1"))
-    waiting = small.wait(project, until=small.waiting)
+    asked = small.wait(project, until=small.waiting)
     words = "1 of 3 in etcd, failure domain r1, leaves 2, needs 2"
-    assert radius_words(waiting.radius) == words
-    assert words in waiting.incident.reason
+    assert radius_words(asked.radius) == words
+    assert words in asked.incident.reason
 
     cluster.lose("etcd3")
     up(project, 2)
-    acts.answer(project, waiting.approvals[0].id, answer="approved", by="user:ann")
+    acts.answer(project, asked.approvals[0].id, answer="approved", by="user:ann")
     late = small.wait(project)
     assert late.incident.state is State.ESCALATED
-    assert late.incident.reason == (
-        "it may no longer start: Group etcd would keep 1 of 3 hosts, needs 2: 1 in this run, "
+    short = (
+        "waits: Group etcd would keep 1 of 3 hosts, needs 2: 1 in this run, "
         "0 in other runs, 1 unhealthy or of unknown health, 0 greylisted."
     )
+    assert late.incident.reason == f"nothing was run: gave up after 5s: {short}"
+    assert ("waits", short) in [(t.action, t.reason) for t in late.transitions]
 
     small.deliver(project, small.alert(host="etcd2"))
     refused = small.wait(project, 2)
@@ -136,10 +142,10 @@ def test_the_broken_node_itself_may_be_healed(
     cluster.lose("etcd3")
     up(project, 2)
     small.deliver(project, small.alert(host="etcd3"))
-    waiting = small.wait(project, until=small.waiting)
-    assert radius_words(waiting.radius) == (
+    asked = small.wait(project, until=small.waiting)
+    assert radius_words(asked.radius) == (
         "1 of 3 in etcd, failure domain r3, leaves 2, needs 2, already out of service"
     )
-    acts.answer(project, waiting.approvals[0].id, answer="approved", by="user:ann")
+    acts.answer(project, asked.approvals[0].id, answer="approved", by="user:ann")
     assert small.wait(project).incident.state is State.FIXED
     assert small.runs(tmp_path, "etcd3") == 1

@@ -11,7 +11,7 @@ import pytest
 from runner.daemon import Daemon, release_joined
 from runner.incident import Outcome, Purpose, Run, State
 from runner.project import Project
-from runner.steps.perform import LEASE, settle_unknown
+from runner.steps.perform import LEASE, settle_left
 from runner.store import incidents, runs, trail, workers
 from tests import small_project as small
 
@@ -111,11 +111,11 @@ def unknown_run(project: Project, deadline: datetime) -> Run:
 def test_hosts_of_an_unknown_run_are_freed_after_its_deadline_only(project: Project) -> None:
     """Invariant 2: until then it may still be running on another machine."""
     run = unknown_run(project, datetime.now(UTC) + timedelta(minutes=1))
-    assert settle_unknown(project) == 0
+    assert settle_left(project) == 0
     with project.database.write() as tx:
         past = datetime.now(UTC) - LEASE - timedelta(seconds=1)
         runs.conclude(tx, run.id, release=False, deadline=past, outcome=Outcome.UNKNOWN)
-    assert settle_unknown(project) == 1
+    assert settle_left(project) == 1
     with project.database.read() as tx:
         assert runs.busy_hosts(tx) == frozenset()
         assert runs.get(tx, run.id).outcome is Outcome.UNKNOWN

@@ -274,7 +274,9 @@ def test_what_resolved_by_itself_does_not_run(start: Start, tmp_path: Path) -> N
     small.deliver(project, small.alert(status="resolved", starts_at=begun))
     found = small.wait(project)
     assert found.incident.state is State.RESOLVED
-    with pytest.raises(Refused, match="no longer waits"):
+    with pytest.raises(
+        Refused, match="is closed, nothing is left to answer: incident 1 has ended resolved"
+    ):
         acts.answer(project, found.approvals[0].id, answer="approved", by="user:ann")
     assert small.runs(tmp_path) == 0
 

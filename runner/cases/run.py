@@ -159,7 +159,7 @@ def _verdict(told: Situation, setting: Setting, answer: Answer) -> Verdict | Non
     if answer.decision.entry is None:
         return None
     entry = setting.catalog.get(answer.decision.entry)
-    verdict = policy.judge(policy_case(told, setting, entry, answer), policy.rules_for(entry))
+    verdict = policy.judge(policy_case(told, setting, entry, answer), policy.moment_of(entry))
     added = list(_refused(told, setting.catalog, entry, answer.decision))
     level = Level.lowest(verdict.level, *(reason.level for reason in added))
     return Verdict(level=level, reasons=(*verdict.reasons, *added))

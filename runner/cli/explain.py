@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from runner import bundle
 from runner.bundle import Bundle
-from runner.cli.report import age, answer_of, next_commands, title
+from runner.cli.report import age, answer_of, moment, next_commands, title
 from runner.cli.screen import STYLES
 from runner.cli.session import Session
 from runner.errors import NotFound, UsageError
-from runner.incident import SUSPECTED, Incident, Level, State
+from runner.incident import HELD_AGAIN, SUSPECTED, WAITS, Incident, Level, State
 from runner.store import deliveries, incidents
 from runner.text import brief
 
@@ -89,6 +89,8 @@ def _ran(found: Bundle) -> str:
         return f"It ran: {runs}."
     if found.incident.state is State.WAITING:
         return "Nothing was run yet: a person has been asked."
+    if (until := found.incident.held_until) is not None:
+        return f"Nothing was run yet: it is held back until {moment(until)}, then judged again."
     if not found.incident.state.ended:
         return "Nothing was run yet."
     return "Nothing was run on a host to change it."
@@ -136,8 +138,8 @@ def _came_to(found: Bundle) -> Iterator[tuple[str, str]]:
 def _stopped(found: Bundle) -> Iterator[tuple[str, str]]:
     """What people did to it, and how it came to its end."""
     for row in found.transitions:
-        if row.action == SUSPECTED:
-            yield row.action, row.reason
+        if row.action in (SUSPECTED, State.HELD, HELD_AGAIN, WAITS):
+            yield row.action.replace("_", " "), row.reason
         if row.actor != "runner" and row.action not in ("approved", "denied", "admitted"):
             yield row.action, f"{row.reason} ({row.actor})"
     if found.incident.joined:

@@ -20,7 +20,8 @@ from runner.text import brief, visible
 
 POLL = 0.1  #: seconds
 
-#: Ends with which nothing is wrong, and the question to a person, which is no failure either.
+#: Ends with which nothing is wrong, and what is no failure either: a question to a person, and
+#: that it is held back for a time.
 GOOD = frozenset(
     {
         State.FIXED,
@@ -30,6 +31,7 @@ GOOD = frozenset(
         State.DRY_RUN,
         State.DRILLED,
         State.WAITING,
+        State.HELD,
     }
 )
 
@@ -43,7 +45,7 @@ class _Seen:
 
 
 def follow(session: Session, numbers: Sequence[int], standing_in: StandIn, *, seen: int = 0) -> int:
-    """Print what happens to these incidents until each has ended or waits; the exit code.
+    """Print what happens to these incidents until each has ended or rests; the exit code.
 
     `seen` transitions of each are known already.
     """
@@ -58,7 +60,8 @@ def follow(session: Session, numbers: Sequence[int], standing_in: StandIn, *, se
 
 
 def _rests(incident: Incident) -> bool:
-    return incident.state.ended or incident.state is State.WAITING
+    held = incident.held_until is not None
+    return incident.state.ended or incident.state is State.WAITING or held
 
 
 def _changes(
@@ -92,7 +95,7 @@ def conclude(session: Session, numbers: Sequence[int]) -> int:
 
 
 def exit_code(found: Sequence[Bundle]) -> int:
-    """0 when every incident ended well or waits for a person, else 1."""
+    """0 when every incident ended well, is held back, or waits for a person; else 1."""
     return 0 if all(_is_good(each) for each in found) else 1
 
 

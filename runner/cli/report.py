@@ -94,6 +94,7 @@ def _head(screen: Screen, incident: Incident) -> None:
             ("told by", f"{incident.alert.source}, {counted(incident.deliveries, 'time')}"),
             ("asked for by", incident.requested_by or ""),
             ("hosts", ", ".join(incident.hosts)),
+            ("held until", moment(incident.held_until) if incident.held_until else ""),
             ("handled by", f"incident {incident.joined}" if incident.joined else ""),
         ]
     )

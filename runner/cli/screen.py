@@ -27,6 +27,8 @@ STYLES = {
     "changed": "green",
     "auto": "green",
     "waiting": "bold yellow",
+    "held": "yellow",
+    "waits": "yellow",
     "approve": "yellow",
     "warn": "yellow",
     "unknown": "yellow",

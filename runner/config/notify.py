@@ -18,7 +18,7 @@ class Receiver(Section):
     url: str | None = Field(default=None, repr=False)
     url_file: Path | None = None
     on: tuple[str, ...] = (
-        *("waiting", "fixed", "escalated", "expired", "step", "left_out"),
+        *("waiting", "held", "fixed", "escalated", "expired", "step", "left_out"),
         *("greylist_join", "greylist_remind", "spares_empty"),
     )
     format: Literal["text", "html"] = "text"

@@ -60,6 +60,7 @@ class Policy(Section):
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.7
     min_fidelity: Annotated[float, Field(ge=0, le=1)] = 0.5
     max_alert_age: Duration = parse("6h")  #: older activations need a person
+    max_hold: Duration = parse("1d")  #: for which an incident is held back, then it is for a person
     breaker: Breaker = Breaker()
     freeze: tuple[Freeze, ...] = ()
     budgets: tuple[Budget, ...] = ()

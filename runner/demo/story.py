@@ -148,6 +148,7 @@ _TOLD: Mapping[State, Callable[[Bundle], Told]] = {
     State.LOCATED: _located,
     State.GATHERED: _gathered,
     State.DECIDED: _decided,
+    State.HELD: lambda bundle: iter(()),
     State.JUDGED: _judged,
     State.REHEARSED: _rehearsed,
     State.WAITING: _waiting,

@@ -73,13 +73,14 @@ def run(
 
 
 def recover(
-    artifacts: Path, run_id: str, *, mask: Mask = _unmasked
+    artifacts: Path, run_id: str, *, mask: Mask = _unmasked, unwanted: bool = False
 ) -> RunResult | Literal["alive"] | None:
     """What became of a run whose runner died.
 
     `"alive"` while it goes on; ask again later. None when this machine has no trace
     of it: it never started here. Otherwise its result, with outcome unknown when
-    nothing proves what happened. A run past its deadline is ended first.
+    nothing proves what happened. A run past its deadline is ended first, and so is one that
+    is `unwanted`.
     """
     folder = artifacts / run_id
     intent = _read(folder / "intent.json")
@@ -87,10 +88,11 @@ def recover(
         return None
     stopped = None
     if _living(folder, run_id):
-        if time.time() < float(intent["deadline"]) + _SLACK:
+        overdue = time.time() >= float(intent["deadline"]) + _SLACK
+        if not overdue and not unwanted:
             return ALIVE
         processes.end(lambda: _living(folder, run_id), grace=float(intent["grace"]))
-        stopped = "timeout"
+        stopped = "timeout" if overdue else "cancelled"
     return finish(folder, intent, mask, stopped)
 
 

@@ -1,15 +1,16 @@
 """Policy: pure functions from a case to a verdict. No clock, no files, no network.
 
-A new rule is a function in the file of its family and a line in `RULES`.
+A new rule is a function in the file of its family and a line in `TABLE`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from runner.catalog.entry import Entry
-from runner.incident import Level, Verdict
+from runner.incident import Level, Reason, Verdict
 from runner.policy import calendar, ceilings, decision, frequency, radius, steps
 from runner.policy.budget import budget
 from runner.policy.capacity import capacity
@@ -20,102 +21,105 @@ from runner.policy.radius import measure
 from runner.policy.steps import one_after_another, together
 
 __all__ = [
-    "MIDWAY",
-    "OF_THE_WHOLE",
-    "RADIUS",
     "RULES",
-    "STANDING",
+    "TABLE",
+    "Against",
     "Case",
+    "Late",
+    "Moment",
     "PastRun",
+    "Row",
     "Rule",
+    "against",
     "judge",
     "judge_cover",
     "judge_rehearsal",
     "judge_steps",
     "measure",
+    "moment_of",
     "one_after_another",
-    "rules_for",
     "together",
 ]
 
-RULES: tuple[Rule, ...] = (
-    ceilings.configuration,
-    ceilings.command_line,
-    ceilings.hosts,
-    ceilings.entry,
-    ceilings.earned,
-    ceilings.pause,
-    decision.chosen,
-    decision.confidence,
-    decision.agreement,
-    decision.grounded,
-    decision.suspicion,
-    decision.scope,
-    decision.risk,
-    decision.alert_age,
-    radius.max_hosts,
-    radius.failure_domains,
-    radius.unknown_radius,
-    capacity,
-    steps.one_at_a_time,
-    frequency.cooldown,
-    frequency.entry_rate,
-    frequency.global_rate,
-    frequency.breaker,
-    budget,
-    calendar.freeze,
+
+class Moment(StrEnum):
+    """When a verdict is given. At the start of a run, `against` asks what has come up since."""
+
+    STANDING = "standing"  #: of an entry, without an alert and without hosts
+    JUDGE = "judge"  #: of an incident whose hosts are known
+    WHOLE = "whole"  #: of a plan whose hosts are chosen when it is made
+    STEP = "step"  #: of each step of such a plan, once its hosts are chosen
+    APPROACH = "approach"  #: before a later step is rehearsed: is it still safe?
+
+
+class Late(StrEnum):
+    """What follows when a rule speaks only at the start of a run; the strongest first."""
+
+    CANCEL = "cancel"  #: somebody lowered a level since: the incident ends with the reason
+    HAND_OVER = "hand_over"  #: nothing makes it right again: a person takes over
+    WAIT = "wait"  #: it passes with time: wait, and look again
+    ASK = "ask"  #: a person decides, unless one has already, knowing of this rule
+
+
+@dataclass(frozen=True)
+class Row:
+    """One rule: the moments at which it is asked, and what it means at the start of a run."""
+
+    rule: Rule
+    moments: frozenset[Moment]
+    late: Late | None  #: None: what it looks at cannot change once the plan is made
+
+
+def _row(rule: Rule, moments: str, late: Late | None = None) -> Row:
+    return Row(rule, frozenset(map(Moment, moments.split())), late)
+
+
+#: Every rule, with every moment at which it counts. There is no second list.
+TABLE: tuple[Row, ...] = (
+    _row(ceilings.configuration, "standing judge whole", Late.CANCEL),
+    _row(ceilings.command_line, "judge whole", Late.CANCEL),
+    _row(ceilings.hosts, "judge step approach", Late.CANCEL),
+    _row(ceilings.entry, "standing judge whole step", Late.CANCEL),
+    _row(ceilings.earned, "standing judge whole", Late.ASK),
+    _row(ceilings.pause, "standing judge whole", Late.CANCEL),
+    _row(decision.chosen, "judge whole"),
+    _row(decision.confidence, "judge whole"),
+    _row(decision.agreement, "judge whole"),
+    _row(decision.grounded, "judge whole"),
+    _row(decision.suspicion, "judge whole"),
+    _row(decision.scope, "judge whole"),
+    _row(decision.risk, "standing judge whole step"),
+    _row(decision.alert_age, "judge whole"),
+    _row(radius.max_hosts, "judge step approach", Late.HAND_OVER),
+    _row(radius.failure_domains, "judge step approach", Late.HAND_OVER),
+    _row(radius.unknown_radius, "standing judge step"),
+    _row(capacity, "judge step approach", Late.WAIT),
+    _row(steps.one_at_a_time, "judge step", Late.WAIT),
+    _row(frequency.cooldown, "judge step", Late.WAIT),
+    _row(frequency.entry_rate, "standing judge step", Late.WAIT),
+    _row(frequency.global_rate, "standing judge whole", Late.WAIT),
+    _row(frequency.breaker, "standing judge step", Late.ASK),
+    _row(budget, "judge whole", Late.ASK),
+    _row(calendar.freeze, "standing judge whole", Late.WAIT),
 )
 
-#: What may have changed between the verdict and the run: looked at once more right before it.
-RADIUS: tuple[Rule, ...] = (radius.max_hosts, radius.failure_domains, capacity)
-
-#: What can be said of an entry without an alert and without hosts.
-STANDING: tuple[Rule, ...] = (
-    ceilings.configuration,
-    ceilings.entry,
-    ceilings.earned,
-    ceilings.pause,
-    decision.risk,
-    radius.unknown_radius,
-    frequency.entry_rate,
-    frequency.global_rate,
-    frequency.breaker,
-    calendar.freeze,
-)
-
-#: Rules about the very hosts of a run: each step of a plan is judged by them.
-OF_A_STEP: tuple[Rule, ...] = (
-    ceilings.hosts,
-    ceilings.entry,
-    decision.risk,
-    radius.max_hosts,
-    radius.failure_domains,
-    radius.unknown_radius,
-    capacity,
-    steps.one_at_a_time,
-    frequency.cooldown,
-    frequency.entry_rate,
-    frequency.breaker,
-)
-#: Rules about a plan whose hosts are not chosen yet.
-OF_THE_WHOLE: tuple[Rule, ...] = (
-    ceilings.entry,
-    decision.risk,
-    *(rule for rule in RULES if rule not in OF_A_STEP),
-)
-#: Rules that are asked again right before a later step: half a plan is stopped by what makes
-#: it unsafe, not by what counts how often something begins.
-MIDWAY: tuple[Rule, ...] = (ceilings.hosts, radius.max_hosts, radius.failure_domains, capacity)
+#: The rules of an ordinary verdict.
+RULES: tuple[Rule, ...] = tuple(row.rule for row in TABLE if Moment.JUDGE in row.moments)
 
 
-def rules_for(entry: Entry) -> tuple[Rule, ...]:
-    """The rules of a verdict. Where a placed entry acts is only known when its plan is made:
-    its steps are judged then."""
-    return OF_THE_WHOLE if entry.placed else RULES
+def moment_of(entry: Entry) -> Moment:
+    """When the verdict of an incident with this entry is given. Where a placed entry acts is
+    only known when its plan is made: its steps are judged then."""
+    return Moment.WHOLE if entry.placed else Moment.JUDGE
 
 
-def judge(case: Case, rules: Iterable[Rule] = RULES) -> Verdict:
-    """The least level that any rule grants, with every reason in the order of `rules`."""
+def judge(case: Case, moment: Moment = Moment.JUDGE) -> Verdict:
+    """The least level that any rule of this moment grants, with every reason in their order."""
+    return verdict_of(case, (row.rule for row in TABLE if moment in row.moments))
+
+
+def verdict_of(case: Case, rules: Iterable[Rule]) -> Verdict:
+    """The least level that any of `rules` grants, with every reason in their order."""
     reasons = tuple(reason for rule in rules for reason in rule(case))
     return Verdict(level=Level.lowest(*(reason.level for reason in reasons)), reasons=reasons)
 
@@ -125,8 +129,43 @@ def judge_steps(verdict: Verdict, cases: Sequence[Case]) -> Verdict:
     added = [
         replace(reason, text=f"Step {number}, {case.entry.id}: {reason.text}")
         for number, case in enumerate(cases, start=1)
-        for reason in judge(case, OF_A_STEP).reasons
+        for reason in judge(case, Moment.STEP).reasons
         if reason.level is not Level.AUTO
     ]
     level = Level.lowest(verdict.level, *(reason.level for reason in added))
     return Verdict(level=level, reasons=(*verdict.reasons, *added))
+
+
+@dataclass(frozen=True)
+class Against:
+    """What stands against a run at the moment of its start, and what follows from it."""
+
+    late: Late
+    reasons: tuple[Reason, ...]
+
+    @property
+    def text(self) -> str:
+        return " ".join(reason.text for reason in self.reasons)
+
+
+def against(case: Case, shown: Collection[str] | None) -> Against | None:
+    """What stands against starting now; None when nothing does.
+
+    A person's approval overrides the rules that were `shown` with the question (None: every
+    rule), and no level below `approve`. An incident at `auto` was shown to nobody.
+    """
+    found = list(_late(case, shown))
+    for late in Late:
+        if reasons := tuple(reason for what, reason in found if what is late):
+            return Against(late, reasons)
+    return None
+
+
+def _late(case: Case, shown: Collection[str] | None) -> Iterator[tuple[Late, Reason]]:
+    for row in TABLE:
+        if row.late is None:
+            continue
+        for reason in row.rule(case):
+            seen = shown is None or reason.rule in shown
+            if reason.level is not Level.AUTO and not (seen and reason.level is Level.APPROVE):
+                yield row.late, reason

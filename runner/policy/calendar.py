@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from runner.config import Freeze
@@ -27,7 +27,18 @@ def freeze(case: Case) -> Iterator[Reason]:
                 f"Freeze window {window.name} is open, {window.start} to {window.end} "
                 f"{window.timezone}, and allows {window.level}."
             )
-            yield Reason(rule="freeze", level=window.level, text=text)
+            until = closes(window, case.now)
+            yield Reason(rule="freeze", level=window.level, text=text, until=until)
+
+
+def closes(window: Freeze, now: datetime) -> datetime:
+    """When `window`, which is open now, closes; the next one may open at that very moment."""
+    local = now.astimezone(ZoneInfo(window.timezone))
+    end = datetime.combine(local.date(), time(), local.tzinfo)
+    end += timedelta(minutes=_minute(window.end))
+    if end <= local:  # it lasts over midnight
+        end += timedelta(days=1)
+    return end.astimezone(UTC)
 
 
 def covers(window: Freeze, now: datetime) -> bool:

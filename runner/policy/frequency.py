@@ -15,20 +15,21 @@ def cooldown(case: Case) -> Iterator[Reason]:
     own = case.entry.limits.cooldown
     wanted = case.config.policy.cooldown if own is None else own
     for host in case.affected:
-        ages = [
-            max(case.now - run.started_at, timedelta())
+        starts = [
+            min(case.now, run.started_at)
             for run in case.history
             if run.acted
             and run.entry == case.entry.id
             and host in run.hosts
             and (case.incident is None or run.incident != case.incident)
         ]
-        if ages and min(ages) < wanted:
+        if starts and case.now - max(starts) < wanted:
             text = (
-                f"{case.entry.id} ran on {host} {_ago(min(ages))} ago, needs {write(wanted)} "
-                "between runs."
+                f"{case.entry.id} ran on {host} {_ago(case.now - max(starts))} ago, "
+                f"needs {write(wanted)} between runs."
             )
-            yield Reason(rule="cooldown", level=Level.OBSERVE, text=text)
+            until = max(starts) + wanted
+            yield Reason(rule="cooldown", level=Level.OBSERVE, text=text, until=until)
 
 
 def entry_rate(case: Case) -> Iterator[Reason]:
@@ -71,10 +72,12 @@ def _open(case: Case, what: str, failures: int) -> Iterator[Reason]:
 def _over(
     case: Case, rate: Rate, runs: Iterable[PastRun], *, rule: str, who: str
 ) -> Iterator[Reason]:
-    count = sum(run.acted for run in _within(case, runs, rate.per))
-    if count >= rate.count:
-        text = f"{who} started {count} runs in {write(rate.per)}, {rate.count} are allowed."
-        yield Reason(rule=rule, level=Level.APPROVE, text=text)
+    starts = sorted(run.started_at for run in _within(case, runs, rate.per) if run.acted)
+    if len(starts) >= rate.count:
+        text = f"{who} started {len(starts)} runs in {write(rate.per)}, {rate.count} are allowed."
+        # Of the runs that count now, the newest `count - 1` may still count then.
+        until = starts[len(starts) - rate.count] + rate.per if rate.count else None
+        yield Reason(rule=rule, level=Level.APPROVE, text=text, until=until)
 
 
 def _within(case: Case, runs: Iterable[PastRun], window: timedelta) -> Iterator[PastRun]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 from runner.incident import Level, Reason
 from runner.policy.capacity import GREYLIST, VARIABLE
@@ -11,6 +12,8 @@ from runner.policy.case import Case
 
 #: Groups that hold hosts of any kind, so that sharing one says nothing.
 _OF_ANY_KIND = frozenset({"all", "ungrouped", GREYLIST})
+#: How long a plan waits before it looks whether the other one has ended: nobody knows when.
+LOOK_AGAIN = timedelta(minutes=5)
 
 
 def one_at_a_time(case: Case) -> Iterator[Reason]:
@@ -18,7 +21,8 @@ def one_at_a_time(case: Case) -> Iterator[Reason]:
     for incident, hosts in sorted(case.acting.items()):
         if shared := together(case.groups, case.reach, hosts):
             text = f"Incident {incident} is changing {shared} now; one change at a time."
-            yield Reason(rule="one_change", level=Level.REHEARSE, text=text)
+            until = case.now + LOOK_AGAIN
+            yield Reason(rule="one_change", level=Level.REHEARSE, text=text, until=until)
 
 
 def together(

@@ -14,9 +14,12 @@ QUIET = frozenset({Standing.SILENCED, Standing.INHIBITED})
 
 
 def admit(project: Project, incident_id: int) -> bool:
-    """Is it ours to handle now? Not what resolved meanwhile, nor what somebody wants quiet."""
+    """Is it ours to handle now? Not what resolved meanwhile, nor what somebody wants quiet.
+
+    Asked of a new incident, and again of one that was held back.
+    """
     incident = load(project, incident_id)
-    if incident.state is not State.ADMITTED or incident.requested_by:
+    if incident.state not in (State.ADMITTED, State.HELD) or incident.requested_by:
         return not incident.state.ended
     with project.database.read() as tx:
         firing = incidents.still_firing(tx, incident_id)
@@ -29,6 +32,8 @@ def admit(project: Project, incident_id: int) -> bool:
         alert = project.alertmanagers.state_of(incident.alert.fingerprint, incident.alert.labels)
     except RemoteError:
         return True  # the pre-flight asks again, and then silence is a no
+    if incident.state is State.HELD and alert.standing is Standing.ABSENT:
+        return end(project, incident_id, State.RESOLVED, "Alertmanager no longer has the alert")
     if alert.standing in QUIET:
         return end(project, incident_id, State.SUPPRESSED, f"{alert.standing}: {alert.reason}")
     return True

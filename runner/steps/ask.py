@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import sqlalchemy as sa
 
 from runner import pack
-from runner.incident import Level, State
+from runner.incident import Incident, Level, State, Verdict
 from runner.project import Project
 from runner.steps.progress import load, passed
-from runner.store import approvals, incidents, radii, records
+from runner.store import approvals, clock, incidents, radii, records
 
 
 def ask(project: Project, incident_id: int) -> bool:
@@ -19,24 +19,57 @@ def ask(project: Project, incident_id: int) -> bool:
     if passed(incident, State.APPROVED):
         return True
     with project.database.write() as tx:
-        plan = records.plan_of(tx, incident_id)
-        assert plan is not None, "rehearse stores a plan before this step"
         if incident.level is Level.AUTO:
             return incidents.move(tx, incident_id, State.APPROVED, "level auto: no person is asked")
-        now = datetime.now(UTC)
-        brief = pack.brief_of(tx, incident, project.catalog.get(plan.entry), project.catalog)
-        question = approvals.ask(
-            tx,
-            incident=incident_id,
-            plan=plan.hash,
-            requested_by=incident.requested_by or "runner",
-            requested_at=now,
-            expires_at=now + project.config.approval.expires,
-            brief=brief,
-        )
-        radius = pack.radius_words(radii.of_incident(tx, incident_id))
-        touches = f": {radius}" if radius else ""
-        reason = f"approval {question.id}: {plan.entry} on {', '.join(plan.hosts)}{touches}"
-        detail = {"approval": question.id, "plan": plan.hash}
-        incidents.move(tx, incident_id, State.WAITING, reason, detail=detail)
+        verdict = records.verdict_of(tx, incident_id)
+        assert verdict is not None, "judge stores a verdict before this step"
+        if reason := _still_counts(tx, incident_id, verdict):
+            return incidents.move(tx, incident_id, State.APPROVED, reason)
+        question(project, tx, incident, verdict)
     return False
+
+
+def question(
+    project: Project, tx: sa.Connection, incident: Incident, verdict: Verdict, *, why: str = ""
+) -> None:
+    """Ask whether the plan may run; `why` says what has come up since it was let through."""
+    plan = records.plan_of(tx, incident.id)
+    assert plan is not None, "rehearse stores a plan before this step"
+    now = clock.now(tx)
+    asked = approvals.ask(
+        tx,
+        incident=incident.id,
+        plan=plan.hash,
+        requested_by=incident.requested_by or "runner",
+        requested_at=now,
+        expires_at=now + project.config.approval.expires,
+        brief=pack.brief_of(tx, incident, project.catalog.get(plan.entry), project.catalog),
+        shown=_shown(verdict),
+    )
+    radius = pack.radius_words(radii.of_incident(tx, incident.id))
+    touches = f": {radius}" if radius else ""
+    reason = f"approval {asked.id}: {plan.entry} on {', '.join(plan.hosts)}{touches}"
+    incidents.move(
+        tx,
+        incident.id,
+        State.WAITING,
+        f"{reason}. {why}" if why else reason,
+        detail={"approval": asked.id, "plan": plan.hash},
+        level=verdict.level,
+    )
+
+
+def _shown(verdict: Verdict) -> set[str]:
+    """The rules that a person sees hold the level down, and overrides with a yes."""
+    return {reason.rule for reason in verdict.reasons if reason.level is not Level.AUTO}
+
+
+def _still_counts(tx: sa.Connection, incident_id: int, verdict: Verdict) -> str:
+    """Why a yes from before the incident was held back still counts; empty when it does not:
+    the plan is another one, or a rule speaks now that the person did not see."""
+    plan = records.plan_of(tx, incident_id)
+    assert plan is not None, "rehearse stores a plan before this step"
+    given = approvals.newest_about(approvals.of_incident(tx, incident_id), plan.hash)
+    if given is None or given.answer != "approved" or not _shown(verdict) <= set(given.shown or ()):
+        return ""
+    return f"approval {given.id} still counts: the same plan, and no new reason against it"

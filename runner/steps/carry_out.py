@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Collection
+from datetime import datetime
+from functools import partial
 
 import sqlalchemy as sa
 
-from runner import approve, policy
+from runner import approve
 from runner import plan as plans
 from runner.catalog.entry import Entry
 from runner.config import Approval as Settings
@@ -23,23 +25,29 @@ from runner.incident import (
     Purpose,
     Run,
     State,
+    Verdict,
 )
 from runner.intake.alertmanager import Standing
 from runner.plan import MOST_NAMED
-from runner.policy import together
+from runner.policy import Against, Late
 from runner.project import Project
-from runner.steps.perform import Job, perform
+from runner.steps.ask import question
+from runner.steps.judge import over_at
+from runner.steps.limits import Limited, Limits
+from runner.steps.perform import Job, Ready, perform
 from runner.steps.places import case_at
 from runner.steps.progress import end, escalate, load
 from runner.steps.rehearse import Check, check
-from runner.steps.waiting import for_hosts
-from runner.store import approvals, incidents, radii, records, runs, switches, trail
+from runner.steps.waiting import perform_when_free
+from runner.store import approvals, incidents, radii, records, runs, trail
 from runner.text import visible
 
 #: An attempt that never started, because the runner went away, may be made again so often.
 STARTS = 3
 #: The act in the trail that says that a step is not needed, because its host is gone.
 LEFT_OUT = "left_out"
+#: The act that says that what was not fixed may not be tried once more.
+NOT_REPEATED = "not_repeated"
 
 
 class Stale(Exception):
@@ -51,25 +59,24 @@ class Stale(Exception):
 
 
 def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -> bool:
-    """Run one step of the approved plan; True when it was started, whatever came of it, and
-    when `approach` left it out."""
+    """Run one step of the approved plan; True when it was started, whatever came of it, when
+    `approach` left it out, and when it is not repeated."""
     incident = load(project, incident_id)
-    if incident.state.ended:
+    if incident.state.ended or incident.state in (State.HELD, State.WAITING):
         return False
     with project.database.read() as tx:
         plan = records.plan_of(tx, incident_id)
-        if left_out(tx, incident_id, step):
+        if left_out(tx, incident_id, step) or not_repeated(tx, incident_id):
             return True
     assert plan is not None, "rehearse stores a plan before this step"
     try:
-        for start in range(STARTS):
-            run = _once(project, incident, plan, (attempt - 1) * STARTS + start + 1, step)
-            if run.outcome is not Outcome.CANCELLED or run.stats:
-                break
-            if load(project, incident_id).cancel_requested:
-                return end(project, incident_id, State.CANCELLED, f"cancelled: {run.reason}")
+        run = _started(project, incident, plan, attempt, step)
     except Stale as stale:
         return _not_started(project, incident_id, plan, step, stale)
+    except Limited as limited:
+        if attempt > 1:
+            return _not_repeated(project, incident, plan, step, limited.against)
+        return _held_back(project, incident, plan, step, limited.against)
     except StoreError:
         raise  # the step is repeated when the store is back, and finds its run if there is one
     except RunnerError as error:
@@ -77,6 +84,67 @@ def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -
             return escalate(project, incident_id, midway(plan, step, str(error)))
         return escalate(project, incident_id, f"nothing was run: {error}")
     return _ended(project, incident_id, plan, run)
+
+
+def _started(project: Project, incident: Incident, plan: Plan, attempt: int, step: int) -> Run:
+    """The run of this attempt; started again when the runner went away before it began."""
+    for start in range(STARTS):
+        run = _once(project, incident, plan, (attempt - 1) * STARTS + start + 1, step)
+        if run.outcome is not Outcome.CANCELLED or run.stats:
+            break
+        if load(project, incident.id).cancel_requested:
+            raise Stale(State.CANCELLED, f"cancelled: {run.reason}")
+    return run
+
+
+def _held_back(
+    project: Project, incident: Incident, plan: Plan, step: int, against: Against
+) -> bool:
+    """What follows when a limit says no at the start of a run; False, as nothing was started."""
+    if step > 1:
+        return escalate(project, incident.id, midway(plan, step, against.text))
+    if against.late is Late.CANCEL:
+        return end(project, incident.id, State.CANCELLED, against.text)
+    if against.late is Late.WAIT and (until := over_at(against.reasons)):
+        longest = project.config.policy.max_hold
+        with project.database.write() as tx:
+            incidents.hold(tx, incident.id, against.text, until=until, longest=longest)
+        return False
+    if against.late is Late.ASK:
+        return _ask_first(project, incident, against)
+    return escalate(project, incident.id, f"it may no longer start: {against.text}")
+
+
+def _ask_first(project: Project, incident: Incident, against: Against) -> bool:
+    """Ask a person, who is shown what has come up since the verdict."""
+    with project.database.write() as tx:
+        before = records.verdict_of(tx, incident.id)
+        assert before is not None, "judge stores a verdict before this step"
+        level = Level.lowest(before.level, *(reason.level for reason in against.reasons))
+        if level.rank < Level.APPROVE.rank:  # no answer would let it run
+            text = f"it may no longer start: {against.text}"
+            incidents.move(tx, incident.id, State.ESCALATED, text)
+            return False
+        known = [reason for reason in before.reasons if reason not in against.reasons]
+        verdict = Verdict(level=level, reasons=(*known, *against.reasons))
+        records.put_verdict(tx, incident.id, verdict)
+        question(project, tx, incident, verdict, why=against.text)
+    return False
+
+
+def _not_repeated(
+    project: Project, incident: Incident, plan: Plan, step: int, against: Against
+) -> bool:
+    """Keep that the limits allow no further attempt: what was not fixed is undone now."""
+    reason = f"{plan.called(step)}it is not repeated: {against.text}"
+    with project.database.write() as tx:
+        incidents.note(tx, incident.id, NOT_REPEATED, reason)
+    return True
+
+
+def not_repeated(tx: sa.Connection, incident_id: int) -> bool:
+    """Whether the limits allowed no further attempt."""
+    return any(row.action == NOT_REPEATED for row in trail.of_incident(tx, incident_id))
 
 
 def midway(plan: Plan, step: int, why: str) -> str:
@@ -123,6 +191,7 @@ def _once(project: Project, incident: Incident, plan: Plan, attempt: int, step: 
         step=step,
         entry=project.catalog.get(part.entry),
         plan=part,
+        ready=lambda: preflight(project, incident.id, plan, attempt, step),
     )
     if before is not None:  # a crash cut this step short: what became of the run counts
         return perform(project, job)
@@ -130,33 +199,7 @@ def _once(project: Project, incident: Incident, plan: Plan, attempt: int, step: 
         # First the files: check mode really runs some tasks, and must not run what nobody saw.
         _same_plan(project, incident, plan)
         _recheck(project, incident, job.entry, plan)
-    return for_hosts(project, lambda: _start(project, job, plan))
-
-
-def _start(project: Project, job: Job, plan: Plan) -> Run:
-    """The pre-flight and the run, together: between the two nothing else happens."""
-    radius = preflight(project, job.incident, plan, job.step)
-    on = f"{job.entry.id} on {', '.join(job.plan.hosts)}, attempt {job.attempt}"
-    reason = f"{plan.called(job.step)}attempt {job.attempt}" if plan.steps else on
-    with project.database.write() as tx:
-        expected = {State.APPROVED, State.VERIFYING}
-        incidents.move(tx, job.incident, State.RUNNING, reason, expected=expected)
-        if plan.places and job.step == 1:
-            _alone(project, tx, job.incident, plan)
-    return perform(project, replace(job, radius=radius))
-
-
-def _alone(project: Project, tx: sa.Connection, incident: int, plan: Plan) -> None:
-    """Raise Stale, which undoes the transaction, while another plan changes the same group.
-
-    The move before this is what makes two of them wait for each other: it holds the trail.
-    """
-    groups = project.inventory().groups
-    for other, found in records.acting(tx, incident).items():
-        shared = together(groups, plan.touched, found.touched) if found.places else ""
-        if shared:
-            text = f"incident {other} is changing {shared} now; one change at a time"
-            raise Stale(State.ESCALATED, text)
+    return perform_when_free(project, job)
 
 
 def _recheck(project: Project, incident: Incident, entry: Entry, plan: Plan) -> None:
@@ -180,14 +223,15 @@ def _no_longer(before: tuple[Run, ...], now: Run) -> str:
     return f"{text}: {places}" if places else text
 
 
-def preflight(project: Project, incident_id: int, plan: Plan, step: int = 1) -> BlastRadius:
-    """The blast radius as it is now. Raises Stale unless all that let the plan through holds."""
+def preflight(
+    project: Project, incident_id: int, plan: Plan, attempt: int = 1, step: int = 1
+) -> Ready:
+    """The last look at the world, and what is asked of the store in the transaction that takes
+    the hosts. Raises Stale unless all that let the plan through holds."""
     incident = load(project, incident_id)
     if incident.cancel_requested:
         raise Stale(State.CANCELLED, "a person cancelled it before it ran")
     with project.database.read() as tx:
-        if reason := switches.paused(tx):
-            raise Stale(State.CANCELLED, reason)
         firing = incidents.still_firing(tx, incident_id)
         questions = approvals.of_incident(tx, incident_id)
     if incident.level is None or incident.level.rank < Level.APPROVE.rank:
@@ -197,7 +241,54 @@ def preflight(project: Project, incident_id: int, plan: Plan, step: int = 1) -> 
     _same_plan(project, incident, plan)
     if incident.requested_by is None and not _begun(plan, step):
         _still_firing(project, incident, firing)
-    return _still_room(project, incident, plan, step)
+    limits = Limits(
+        project,
+        incident,
+        entry=project.catalog.get(plan.entry),
+        case=case_at(project, incident, plan, step),
+        shown=_shown(incident, questions, plan),
+        waits=partial(_waits, attempt, step),
+        placed=bool(plan.places),
+    )
+    if not plan.places:  # of a plan in steps, what is kept is about all of them
+        _keep(project, incident, limits.radius)
+
+    def allow(tx: sa.Connection, now: datetime) -> None:
+        limits.require(tx, now)
+        _running(tx, incident, plan, attempt, step)
+
+    return Ready(radius=limits.radius, allow=allow)
+
+
+def _waits(attempt: int, step: int, against: Against) -> bool:
+    """Whether the run stays for what passes with time. An incident before its first run is
+    held back instead where it is known for how long; what was not fixed is undone at once."""
+    if attempt > STARTS:
+        return False
+    return step > 1 or over_at(against.reasons) is None
+
+
+def _shown(
+    incident: Incident, questions: tuple[Approval, ...], plan: Plan
+) -> Collection[str] | None:
+    """The rules that a person saw who let the plan through; at `auto` nobody did. None: all,
+    for a question of a release that kept no list."""
+    if incident.level is Level.AUTO:
+        return ()
+    question = approvals.newest_about(questions, plan.hash)
+    return question.shown if question is not None else ()
+
+
+def _running(tx: sa.Connection, incident: Incident, plan: Plan, attempt: int, step: int) -> None:
+    """Say that the run starts, together with its intent. Raises Stale for what has ended."""
+    part = plan.parts[step - 1]
+    on = f"{part.entry} on {', '.join(part.hosts)}, attempt {attempt}"
+    reason = f"{plan.called(step)}attempt {attempt}" if plan.steps else on
+    expected = {State.APPROVED, State.VERIFYING}
+    if incidents.move(tx, incident.id, State.RUNNING, reason, expected=expected):
+        return
+    if incidents.get(tx, incident.id).state is not State.RUNNING:  # of an earlier start
+        raise Stale(State.CANCELLED, "it ended before it ran")
 
 
 def _begun(plan: Plan, step: int) -> bool:
@@ -212,22 +303,6 @@ def _let_through(questions: tuple[Approval, ...], plan: Plan, settings: Settings
         approve.require_given(questions, plan=plan.hash, settings=settings)
     except Refused as error:
         raise Stale(State.ESCALATED, str(error)) from None
-
-
-def _still_room(project: Project, incident: Incident, plan: Plan, step: int) -> BlastRadius:
-    """Hosts fail while a person thinks: capacity and domains are judged again (invariant 11).
-
-    Other runs in flight do not count here: `intend` waits for them, under its own lock.
-    """
-    case = replace(case_at(project, incident, plan, step), busy=frozenset())
-    verdict = policy.judge(case, policy.RADIUS)
-    if verdict.level.rank < Level.APPROVE.rank:
-        because = " ".join(reason.text for reason in verdict.limiting)
-        raise Stale(State.ESCALATED, f"it may no longer start: {because}")
-    radius = policy.measure(case)
-    if not plan.places:  # of a plan in steps, what is kept is about all of them
-        _keep(project, incident, radius)
-    return radius
 
 
 def _keep(project: Project, incident: Incident, radius: BlastRadius) -> None:

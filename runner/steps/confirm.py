@@ -32,11 +32,13 @@ from runner.intake.alertmanager import Standing
 from runner.inventory import Inventory
 from runner.plan import draft
 from runner.project import Project
+from runner.steps.carry_out import STARTS, not_repeated
 from runner.steps.gather import values_of
-from runner.steps.judge import case_of
-from runner.steps.perform import Job, perform
+from runner.steps.judge import case_of, over_at
+from runner.steps.limits import Limited, Limits
+from runner.steps.perform import Job, Ready
 from runner.steps.progress import advance, end, escalate, load
-from runner.steps.waiting import for_hosts
+from runner.steps.waiting import perform_when_free
 from runner.store import incidents, records, runs, trail
 
 #: Outcomes that a person must look at even when the trouble is gone.
@@ -114,8 +116,9 @@ def _next(
 
 def _may_repeat(project: Project, incident: Incident, run: Run) -> bool:
     """Only a run that ended cleanly is repeated: what became of another is not known."""
-    from runner.steps.carry_out import STARTS
-
+    with project.database.read() as tx:
+        if not_repeated(tx, incident.id):
+            return False
     attempts = (run.attempt - 1) // STARTS + 1
     clean = run.outcome is not None and run.outcome.completed
     return clean and attempts < project.config.retry.attempts
@@ -319,6 +322,21 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
         because = "; ".join(reason.text for reason in verdict.limiting)
         return f"The undo {entry.id} was not run: {because}"
     advance(project, incident.id, State.UNDOING, f"undoing with {entry.id}")
+
+    def ready() -> Ready:
+        now = replace(case_of(project, incident, entry), decisions=(declared,))
+        # The approval of what it undoes covers it, whatever the rule.
+        shown = () if incident.level is Level.AUTO else None
+        limits = Limits(
+            project,
+            incident,
+            entry=entry,
+            case=now,
+            shown=shown,
+            waits=lambda against: over_at(against.reasons) is None,
+        )
+        return Ready(radius=limits.radius, allow=limits.require)
+
     try:
         plan = draft(incident, entry, project.catalog, project.inventory())
         job = Job(
@@ -327,9 +345,11 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
             attempt=1,
             entry=entry,
             plan=plan,
-            radius=policy.measure(replace(case, busy=frozenset())),
+            ready=ready,
         )
-        run = for_hosts(project, lambda: perform(project, job))
+        run = perform_when_free(project, job)
+    except Limited as limited:
+        return f"The undo {entry.id} was not run: {limited}"
     except StoreError:
         raise  # the step is repeated when the store is back, and finds its run if there is one
     except RunnerError as error:

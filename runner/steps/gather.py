@@ -11,9 +11,9 @@ from runner.evidence.number import number
 from runner.incident import Evidence, Incident, Purpose, State
 from runner.plan import draft
 from runner.project import Project
-from runner.steps.perform import Job, perform
+from runner.steps.perform import Job
 from runner.steps.progress import load, passed
-from runner.steps.waiting import for_hosts
+from runner.steps.waiting import perform_when_free
 from runner.store import incidents, learning, memory, records
 
 
@@ -62,7 +62,7 @@ def probed(
         job = Job(
             incident=incident.id, purpose=Purpose.PROBE, attempt=attempt, entry=entry, plan=plan
         )
-        run = for_hosts(project, lambda: perform(project, job))
+        run = perform_when_free(project, job)
     except StoreError:
         raise  # the step is repeated when the store is back, and finds its run if there is one
     except RunnerError as error:

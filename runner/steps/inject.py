@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+import sqlalchemy as sa
+
 from runner import drill
 from runner import plan as plans
 from runner.errors import Refused, RunnerError, StoreError
 from runner.incident import Incident, Outcome, Plan, Purpose, Run, State
 from runner.project import Project
-from runner.steps.perform import Job, perform
+from runner.steps.perform import Job, Ready
 from runner.steps.progress import advance, end, escalate, load
-from runner.steps.waiting import for_hosts
+from runner.steps.waiting import perform_when_free
 from runner.store import runs, switches
 
 _ATTEMPT = 1
@@ -37,19 +41,30 @@ def _run(project: Project, incident: Incident) -> Run:
     reason = f"{entry.id} on {', '.join(hosts)}"
     advance(project, incident.id, State.LOCATED, reason, hosts=list(hosts), entry=entry.id)
     plan = plans.draft(load(project, incident.id), entry, project.catalog, project.inventory())
-    job = Job(incident=incident.id, purpose=Purpose.DRILL, attempt=_ATTEMPT, entry=entry, plan=plan)
+    job = Job(
+        incident=incident.id,
+        purpose=Purpose.DRILL,
+        attempt=_ATTEMPT,
+        entry=entry,
+        plan=plan,
+        ready=lambda: Ready(allow=_not_paused),
+    )
     if before is None:
         _allowed(project, plan)
         advance(project, incident.id, State.RUNNING, reason)
-    return for_hosts(project, lambda: perform(project, job))
+    return perform_when_free(project, job)
 
 
 def _allowed(project: Project, plan: Plan) -> None:
     """Raise Refused unless the drill may still start; looked at again right before it does."""
     drill.check(project.inventory(), plan.touched)
     with project.database.read() as tx:
-        if reason := switches.paused(tx):
-            raise Refused(reason)
+        _not_paused(tx)
+
+
+def _not_paused(tx: sa.Connection, now: datetime | None = None) -> None:
+    if reason := switches.paused(tx):
+        raise Refused(reason)
 
 
 def _ended(project: Project, incident_id: int, run: Run) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -11,14 +13,23 @@ from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
 from runner.errors import NotFound
 from runner.evidence.health import health
-from runner.incident import SUSPECTED, Decision, Evidence, Incident, Level, State, Verdict
+from runner.incident import (
+    SUSPECTED,
+    Decision,
+    Evidence,
+    Incident,
+    Level,
+    Reason,
+    State,
+    Verdict,
+)
 from runner.inventory import locate as locate_host
 from runner.plan import delegates_of
 from runner.project import Project
 from runner.steps import learn, opinion
 from runner.steps.past import past_runs
 from runner.steps.progress import escalate, load, passed
-from runner.store import incidents, radii, records, runs, switches, trail
+from runner.store import clock, incidents, radii, records, runs, switches, trail
 
 #: Rules whose level somebody set on purpose: stopping there is no failure to handle it.
 CHOSEN = frozenset({"configuration", "command_line", "hosts", "entry", "pause", "earned"})
@@ -36,7 +47,7 @@ def judge(project: Project, incident_id: int) -> bool:
     # What the record grants by now is told before anything is judged by it.
     learn.note(project, learn.key_of(incident, entry.id), datetime.now(UTC))
     case = case_of(project, incident, entry)
-    verdict, radius = policy.judge(case, policy.rules_for(entry)), policy.measure(case)
+    verdict, radius = policy.judge(case, policy.moment_of(entry)), policy.measure(case)
     with project.database.write() as tx:
         records.put_verdict(tx, incident_id, verdict)
         radii.put(tx, incident_id, radius)
@@ -47,34 +58,38 @@ def judge(project: Project, incident_id: int) -> bool:
             return False
         if texts := _suspected(verdict):
             trail.append(tx, incident=incident_id, action=SUSPECTED, reason=" ".join(texts))
-        return verdict.level is not Level.OBSERVE or stop_at(tx, incident_id, verdict)
+        return verdict.level is not Level.OBSERVE or stop_at(project, tx, incident_id, verdict)
 
 
-def stop_at(tx: sa.Connection, incident_id: int, verdict: Verdict) -> bool:
-    """End an incident whose level goes no further; False, so that a step can return it.
+def stop_at(project: Project, tx: sa.Connection, incident_id: int, verdict: Verdict) -> bool:
+    """End an incident whose level goes no further, or hold it back where only time is missing;
+    False, so that a step can return it.
 
     In the transaction that says how far it may go: in one of its own, a crash between the two
     would let the incident go on. A level that somebody chose is a quiet end. When policy or a
     failed rehearsal holds back what would otherwise have run, the alert still fires and nobody
     acts: a person must know.
     """
-    state, reason = _last(verdict)
-    incidents.move(tx, incident_id, state, reason)
-    return False
-
-
-def _last(verdict: Verdict) -> tuple[State, str]:
     chosen = any(reason.rule in CHOSEN for reason in verdict.limiting)
-    cooling = any(reason.rule == "cooldown" for reason in verdict.limiting)
     because = _because(verdict)
     if texts := _suspected(verdict):
         # What an attacker wrote must not be what keeps people from being told (invariant 8).
-        return State.ESCALATED, f"{because}; {' '.join(texts)}"
-    if cooling and not chosen:
-        return State.SUPPRESSED, because
-    if not chosen:
-        return State.ESCALATED, because
-    return State.OBSERVED if verdict.level is Level.OBSERVE else State.DRY_RUN, because
+        incidents.move(tx, incident_id, State.ESCALATED, f"{because}; {' '.join(texts)}")
+    elif chosen:
+        state = State.OBSERVED if verdict.level is Level.OBSERVE else State.DRY_RUN
+        incidents.move(tx, incident_id, state, because)
+    elif until := over_at(verdict.limiting):
+        longest = project.config.policy.max_hold
+        incidents.hold(tx, incident_id, because, until=until, longest=longest)
+    else:
+        incidents.move(tx, incident_id, State.ESCALATED, because)
+    return False
+
+
+def over_at(reasons: Sequence[Reason]) -> datetime | None:
+    """When the last of these reasons stops speaking; None when one of them has no known end."""
+    times = [reason.until for reason in reasons if reason.until is not None]
+    return max(times) if times and len(times) == len(reasons) else None
 
 
 def _suspected(verdict: Verdict) -> list[str]:
@@ -89,16 +104,13 @@ def _because(verdict: Verdict) -> str:
 
 def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
     """What policy must know to judge this entry on the incident's hosts, as things are now."""
-    inventory, now = project.inventory(), datetime.now(UTC)
+    inventory = project.inventory()
     found = scan(entry, project.catalog.roles)
     with project.database.read() as tx:
         decisions = records.decisions_of(tx, incident.id)
         evidence = records.evidence_of(tx, incident.id)
-        paused = switches.paused(tx)
-        busy = runs.acting_hosts(tx)
-        history = past_runs(project, tx, now)
-        earned = learn.earned(project, tx, incident, entry, now)
-    return policy.Case(
+        now = clock.now(tx)
+    case = policy.Case(
         entry=entry,
         hosts=incident.hosts,
         touched=tuple(sorted({*incident.hosts, *delegates_of(found, inventory)})),
@@ -107,7 +119,6 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
         evidence=frozenset(item.number for item in evidence),
         config=project.config,
         ceiling=incident.ceiling,
-        paused=paused,
         variables={name: host.variables for name, host in inventory.hosts.items()},
         groups=inventory.groups,
         healthy=health(
@@ -115,14 +126,41 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
             inventory.hosts,
             lambda labels: locate_host(labels, "instance", inventory).hosts,
         ),
-        busy=busy,
-        history=history,
         incident=incident.id,
-        earned=earned,
         suspicions=_suspicions(project, incident, decisions, evidence),
         unknown_radius=found.unknown,
         now=now,
     )
+    with project.database.read() as tx:
+        return by_the_store(project, tx, case, incident, entry, now)
+
+
+def by_the_store(
+    project: Project,
+    tx: sa.Connection,
+    case: policy.Case,
+    incident: Incident,
+    entry: Entry,
+    now: datetime,
+) -> policy.Case:
+    """`case` with what the store knows at this moment: pause, other runs, history, and what
+    `entry` has earned; in the transaction that takes the hosts, this is what limits are asked of.
+    """
+    return replace(
+        case,
+        paused=switches.paused(tx),
+        busy=runs.acting_hosts(tx),
+        history=past_runs(project, tx, now),
+        earned=learn.earned(project, tx, incident, entry, now),
+        now=now,
+    )
+
+
+def placed_plans(tx: sa.Connection, besides: int) -> dict[int, tuple[str, ...]]:
+    """Incident → hosts of each plan on chosen hosts that is being carried out now, without
+    that of `besides`."""
+    others = records.acting(tx, besides)
+    return {number: plan.touched for number, plan in others.items() if plan.places}
 
 
 def _suspicions(

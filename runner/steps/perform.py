@@ -6,11 +6,14 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import sqlalchemy as sa
 
 from runner.catalog.content import read
 from runner.catalog.dry_run import checked
@@ -20,9 +23,9 @@ from runner.catalog.scan import scan
 from runner.errors import Refused, RunnerError, StoreError
 from runner.execute import run as ansible
 from runner.execute.request import Loading, RunRequest, RunResult
-from runner.incident import BlastRadius, Outcome, Plan, Purpose, Run
+from runner.incident import GOES_ON, BlastRadius, Outcome, Plan, Purpose, Run
 from runner.project import Project
-from runner.store import incidents, runs
+from runner.store import clock, incidents, runs
 from runner.store.runs import plain
 
 logger = logging.getLogger(__name__)
@@ -33,6 +36,8 @@ LEASE = timedelta(seconds=30)
 SLEPT = timedelta(seconds=3)
 #: Seconds between two looks at a run that another process started.
 _POLL = 0.5
+#: Runs that a thread of this process is starting, watching or recording.
+_mine: set[str] = set()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +50,23 @@ class Job:
     entry: Entry
     plan: Plan  #: or the part of it that is this step
     step: int = 1
+    #: The last look at the world, made when nothing but the intent is left to do. It may refuse.
+    ready: Callable[[], Ready] | None = None
+    waited: bool = False  #: the incident says that it waits, which is over when this starts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """What the last look found, for the transaction that takes the hosts."""
+
     radius: BlastRadius | None = None  #: what must still stay in service when it starts
+    #: asked with that transaction and its time; what it raises undoes the transaction
+    allow: Callable[[sa.Connection, datetime], None] = lambda tx, now: None
 
 
 def perform(project: Project, job: Job) -> Run:
-    """The run with its outcome. Raises HostsBusy when a host is taken, before anything started,
-    and RunnerError when nothing could be started.
+    """The run with its outcome. Raises NotNow when a host is taken or the limits say that it
+    must wait, before anything started, and RunnerError when nothing could be started.
 
     If this very run was started before a crash it is not started again: what became of it is
     found out, or is `unknown`.
@@ -58,12 +74,20 @@ def perform(project: Project, job: Job) -> Run:
     with project.database.read() as tx:
         before = runs.find(tx, job.incident, job.purpose, job.attempt, job.step)
     if before is None:
+        _require_free(project, job)
         with project.slots:
             before = _start(project, job)
     elif before.outcome is None:
         _settle(project, before)
     with project.database.read() as tx:
         return runs.get(tx, before.id)
+
+
+def _require_free(project: Project, job: Job) -> None:
+    """Raise HostsBusy for a host that is taken, before anybody is asked anything."""
+    with project.database.read() as tx:
+        if busy := runs.holders(tx, job.plan.touched):
+            raise runs.HostsBusy(busy)
 
 
 def _start(project: Project, job: Job) -> Run:
@@ -83,26 +107,46 @@ def _start(project: Project, job: Job) -> Run:
         artifacts=str(project.state / "artifacts"),
     )
     request = _request(project, job, run, timeout)
-    with project.database.write() as tx:
-        if not runs.intend(
-            tx, run, worker=project.worker, lock=job.plan.touched, radius=job.radius
-        ):
-            # A worker that was taken for dead has been overtaken here; its run counts.
-            return _existing(project, job)
-    _still_ours(project, now)
-    try:
-        result = ansible.run(
-            request,
-            on_event=lambda event: project.tell(run, event),
-            cancelled=_cancelled(project, job.incident),
-            mask=project.mask,
-        )
-    except RunnerError as error:  # nothing was started, so the hosts are free
-        ended = {"outcome": Outcome.FAILED, "reason": str(error), "ended_at": datetime.now(UTC)}
-        _write(project, run, release=True, **ended)
-        raise
-    _store(project, run, result)
+    ready = job.ready() if job.ready is not None else Ready()
+    with _in_flight(run.id):
+        now = datetime.now(UTC)
+        with project.database.write() as tx:
+            if not runs.intend(
+                tx,
+                run,
+                worker=project.worker,
+                lock=job.plan.touched,
+                radius=ready.radius,
+                allow=ready.allow,
+            ):
+                # A worker that was taken for dead has been overtaken here; its run counts.
+                return _existing(project, job)
+            if job.waited and not job.purpose.acts:  # what acts has a state of its own
+                on = f"{job.purpose} of {job.entry.id} on {', '.join(job.plan.hosts)}"
+                incidents.note(tx, job.incident, GOES_ON, on)
+        _still_ours(project, now)
+        try:
+            result = ansible.run(
+                request,
+                on_event=lambda event: project.tell(run, event),
+                cancelled=_cancelled(project, job.incident),
+                mask=project.mask,
+            )
+        except RunnerError as error:  # nothing was started, so the hosts are free
+            _write(project, run, release=True, outcome=Outcome.FAILED, reason=str(error))
+            raise
+        _store(project, run, result)
     return run
+
+
+@contextmanager
+def _in_flight(run: str) -> Iterator[None]:
+    """Meanwhile this process knows the run's end best: housekeeping leaves it alone."""
+    _mine.add(run)
+    try:
+        yield
+    finally:
+        _mine.discard(run)
 
 
 def _still_ours(project: Project, since: datetime) -> None:
@@ -243,7 +287,7 @@ def settle_own(project: Project, incident: int) -> None:
 
 def _never_started() -> dict[str, Any]:
     reason = "the runner went away before it started anything"
-    return {"outcome": Outcome.CANCELLED, "reason": reason, "ended_at": datetime.now(UTC)}
+    return {"outcome": Outcome.CANCELLED, "reason": reason}
 
 
 def _aftermath(project: Project, run: Run) -> RunResult | None:
@@ -280,12 +324,10 @@ def _columns(result: RunResult | None) -> dict[str, Any]:
         return {
             "outcome": Outcome.UNKNOWN,
             "reason": "the runner went away while it ran, and nothing proves how it ended",
-            "ended_at": datetime.now(UTC),
         }
     return {
         "outcome": result.outcome,
         "reason": result.reason,
-        "ended_at": result.ended_at,
         "stats": plain(result.stats),
         "results": plain(result.results),
         "diff": result.diff,
@@ -298,22 +340,48 @@ def _columns(result: RunResult | None) -> dict[str, Any]:
     }
 
 
-def settle_unknown(project: Project) -> int:
-    """Free hosts of runs whose end is unknown but proven by now, or long past any deadline.
+def settle_left(project: Project) -> int:
+    """Settle runs that nobody else settles, and free their hosts; how many were settled.
 
-    Returns how many runs were settled.
+    Those without an outcome whose incident has ended or whose time is long over, and those
+    whose end is unknown but is proven by now, or lies long past any deadline.
     """
-    settled = 0
     with project.database.read() as tx:
-        held = [run for run in runs.locked(tx) if run.outcome is Outcome.UNKNOWN]
-    for run in held:
-        found = ansible.recover(project.state / "artifacts", run.id, mask=project.mask)
-        if isinstance(found, RunResult) and found.outcome is not Outcome.UNKNOWN:
-            _store(project, run, found)
-        elif found is ansible.ALIVE or datetime.now(UTC) < run.deadline + LEASE:
-            continue
-        else:
-            with project.database.write() as tx:
-                runs.release(tx, run.id)
-        settled += 1
-    return settled
+        left = runs.left_behind(tx, project.worker, LEASE)
+        unknown = [run for run in runs.locked(tx) if run.outcome is Outcome.UNKNOWN]
+        now = clock.now(tx)
+    of_others = [run for run in (*left, *unknown) if run.id not in _mine]
+    return sum(_settled(project, run, now) for run in of_others)
+
+
+def _settled(project: Project, run: Run, now: datetime) -> bool:
+    """Whether the end of a run that is not this process's could be told, or its hosts freed.
+
+    Nobody needs what check mode or a probe would still say of an incident that has ended.
+    """
+    looks_only = run.purpose.check or run.purpose is Purpose.PROBE
+    unwanted = looks_only and _has_ended(project, run.incident)
+    artifacts = project.state / "artifacts"
+    found = ansible.recover(artifacts, run.id, mask=project.mask, unwanted=unwanted)
+    if found is ansible.ALIVE:
+        return False
+    overdue = now >= run.deadline + LEASE
+    if isinstance(found, RunResult) and found.outcome is not Outcome.UNKNOWN:
+        _store(project, run, found)
+    elif found is None and run.outcome is None and project.database.sqlite:
+        _write(project, run, release=True, **_never_started())
+    elif run.outcome is None:
+        result = found if isinstance(found, RunResult) else None
+        _write(project, run, release=overdue, **_columns(result))
+    elif overdue:
+        with project.database.write() as tx:
+            runs.release(tx, run.id)
+    else:
+        return False
+    return True
+
+
+def _has_ended(project: Project, incident: int) -> bool:
+    with project.database.read() as tx:
+        found = incidents.find_one(tx, incident)
+    return found is None or found.state.ended

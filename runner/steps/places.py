@@ -13,9 +13,9 @@ from runner.incident import BlastRadius, Decision, Incident, Plan, Verdict
 from runner.inventory import locate as locate_host
 from runner.places import Option
 from runner.project import Project
-from runner.steps.judge import case_of
+from runner.steps.judge import case_of, placed_plans
 from runner.steps.perform import settle_own
-from runner.store import records, runs
+from runner.store import runs
 
 
 def options(project: Project, incident: Incident, entry: Entry) -> tuple[Option, ...]:
@@ -57,12 +57,12 @@ def case_at(project: Project, incident: Incident, plan: Plan, step: int) -> poli
 
 def held_midway(project: Project, incident: Incident, plan: Plan, step: int) -> Verdict:
     """What policy says right before a later step: is it still safe?"""
-    return policy.judge(case_at(project, incident, plan, step), policy.MIDWAY)
+    return policy.judge(case_at(project, incident, plan, step), policy.Moment.APPROACH)
 
 
 def _cases(project: Project, incident: Incident, plan: Plan) -> tuple[policy.Case, ...]:
     with project.database.read() as tx:
-        others = records.acting(tx, incident.id)
+        others = placed_plans(tx, incident.id)
     entries = [project.catalog.get(part.entry) for part in plan.parts]
     case = case_of(project, incident, entries[0])
     cases = []
@@ -76,8 +76,8 @@ def _cases(project: Project, incident: Incident, plan: Plan) -> tuple[policy.Cas
                 touched=part.touched,
                 serving=_serving(part, plan.places),
                 decisions=(declared,),
+                acting=others,
                 unknown_radius=scan(entry, project.catalog.roles).unknown,
-                acting={i: other.touched for i, other in others.items() if other.places},
             )
         )
     return policy.one_after_another(tuple(cases), plan.places)

@@ -13,14 +13,16 @@ from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run, State
 from runner.pack import share_words
 from runner.project import Project
 from runner.steps.judge import stop_at
-from runner.steps.perform import Job, perform
+from runner.steps.perform import Job, settle_own
 from runner.steps.places import judged, options
 from runner.steps.progress import escalate, load, passed
-from runner.steps.waiting import for_hosts
-from runner.store import incidents, radii, records, runs
+from runner.steps.waiting import perform_when_free
+from runner.store import approvals, incidents, radii, records, runs
 
 #: A rehearsal that a crash cut short may be repeated so often: check mode changes nothing.
 ATTEMPTS = 3
+#: Attempts of one time that an incident comes here: more than there are hosts to try.
+ROUND = 10_000
 
 
 def rehearse(project: Project, incident_id: int) -> bool:
@@ -86,16 +88,18 @@ def check(project: Project, incident: Incident, wanted: Check) -> Run:
     Raises Refused when the hosts stay busy.
     """
     run: Run | None = None
+    settle_own(project, incident.id)
+    before = _round(project, incident, wanted.purpose) * ROUND
     for attempt in range(1, ATTEMPTS + 1):
         job = Job(
             incident=incident.id,
             purpose=wanted.purpose,
-            attempt=wanted.option * ATTEMPTS + attempt,
+            attempt=before + wanted.option * ATTEMPTS + attempt,
             step=wanted.step,
             entry=wanted.entry,
             plan=wanted.plan,
         )
-        run = for_hosts(project, lambda job=job: perform(project, job))  # type: ignore[misc]
+        run = perform_when_free(project, job)
         if run.hosts != wanted.plan.touched:
             raise Refused("the inventory changed while it was rehearsed")
         if run.outcome is Outcome.CANCELLED and not load(project, incident.id).cancel_requested:
@@ -108,6 +112,17 @@ def check(project: Project, incident: Incident, wanted: Check) -> Run:
     if run is None:
         raise Refused("the rehearsal was never started")
     return run
+
+
+def _round(project: Project, incident: Incident, purpose: Purpose) -> int:
+    """How often the incident came here before: held back and judged again, or asked about anew.
+
+    What check mode showed then may no longer be what it shows now.
+    """
+    with project.database.read() as tx:
+        holds = incidents.get(tx, incident.id).holds
+        asked = len(approvals.of_incident(tx, incident.id))
+    return holds + asked - (1 if purpose is Purpose.RECHECK else 0)
 
 
 def strangers(run: Run, plan: Plan) -> set[str]:
@@ -151,7 +166,7 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
             level=verdict.level,
         )
         if moved and verdict.level.rank < Level.APPROVE.rank:
-            return stop_at(tx, incident.id, verdict)
+            return stop_at(project, tx, incident.id, verdict)
     return moved
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.errors import NotFound
-from runner.incident import Approval, Brief
+from runner.incident import CLOSED, Approval, Brief
+from runner.store import clock
 from runner.store.history import brief_from_json
 from runner.store.tables import approvals
 
@@ -24,22 +26,44 @@ def ask(
     requested_at: datetime,
     expires_at: datetime,
     brief: Brief | None = None,
+    shown: Collection[str] = (),
 ) -> Approval:
-    """The question about this plan; asked once, however often the step is repeated."""
-    same = sa.select(approvals).where(approvals.c.incident == incident, approvals.c.plan == plan)
-    row = tx.execute(same).mappings().first()
-    if row is None:
-        values = {
-            "incident": incident,
-            "plan": plan,
-            "requested_by": requested_by,
-            "requested_at": requested_at,
-            "expires_at": expires_at,
-            "brief": json.loads(json.dumps(asdict(brief), default=_plain)) if brief else None,
-        }
-        tx.execute(approvals.insert().values(values))
-        row = tx.execute(same).mappings().one()
-    return _from_row(row)
+    """The question about this plan; asked once, however often the step is repeated.
+
+    Once it is answered the same plan may be asked about anew, because a rule speaks that was
+    not among those `shown` before.
+    """
+    before = newest_about(of_incident(tx, incident), plan)
+    if before is not None and before.answer is None:
+        return before
+    values = {
+        "incident": incident,
+        "plan": plan,
+        "requested_by": requested_by,
+        "requested_at": requested_at,
+        "expires_at": expires_at,
+        "brief": json.loads(json.dumps(asdict(brief), default=_plain)) if brief else None,
+        "asked": before.asked + 1 if before is not None else 1,
+        "shown": sorted(set(shown)),
+    }
+    added = tx.execute(approvals.insert().values(values).returning(approvals.c.id))
+    return get(tx, added.scalar_one())
+
+
+def newest_about(questions: Iterable[Approval], plan: str) -> Approval | None:
+    """Of the questions of an incident the newest about this plan; None when nobody was asked."""
+    return max(
+        (question for question in questions if question.plan == plan),
+        key=lambda question: question.asked,
+        default=None,
+    )
+
+
+def close(tx: sa.Connection, incident: int, why: str) -> None:
+    """Close what nobody has answered of an incident: it has ended, so no answer can count."""
+    still_open = (approvals.c.incident == incident) & approvals.c.answer.is_(None)
+    closed = {"answer": CLOSED, "answered_by": "runner", "answered_at": clock.now(tx)}
+    tx.execute(approvals.update().where(still_open).values(closed | {"comment": why}))
 
 
 def _plain(value: object) -> str:
@@ -47,7 +71,8 @@ def _plain(value: object) -> str:
 
 
 def _from_row(row: Any) -> Approval:
-    return Approval(**{**row, "brief": brief_from_json(row["brief"])})
+    shown = None if row["shown"] is None else tuple(row["shown"])
+    return Approval(**{**row, "brief": brief_from_json(row["brief"]), "shown": shown})
 
 
 def answer(

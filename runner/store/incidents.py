@@ -5,17 +5,20 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from runner.duration import write
 from runner.errors import NotFound
-from runner.incident import ENDED, Alert, AlertStatus, Incident, Level, State
-from runner.store import memory, trail
+from runner.incident import ENDED, HELD_AGAIN, Alert, AlertStatus, Incident, Level, State
+from runner.store import approvals, clock, memory, trail
 from runner.store.dialect import insert
 from runner.store.tables import incidents, transitions
 
+#: The shortest time for which an incident is held back.
+SOONEST = timedelta(seconds=1)
 _ENDED = [str(state) for state in ENDED]
 
 
@@ -31,8 +34,11 @@ def open_incident(
     request: Mapping[str, Any] | None = None,
     now: datetime | None = None,
 ) -> int | None:
-    """A new incident for this activation, with its first transition; None if there is one."""
-    now = now or datetime.now(UTC)
+    """A new incident for this activation, with its first transition; None if there is one.
+
+    It is opened now, by the database's clock, unless `now` says otherwise.
+    """
+    opened = now or clock.now(tx)
     new = insert(tx, incidents).values(
         fingerprint=alert.fingerprint,
         activation=alert.starts_at,
@@ -47,8 +53,8 @@ def open_incident(
         request=dict(request) if request is not None else None,
         hosts=[],
         delivery=delivery,
-        created_at=now,
-        updated_at=now,
+        created_at=opened,
+        updated_at=opened,
     )
     added = tx.execute(
         new.on_conflict_do_nothing(index_elements=["fingerprint", "activation"]).returning(
@@ -74,7 +80,7 @@ def reopen(tx: sa.Connection, incident: Incident, *, reason: str, actor: str = "
 
     Its activation is now, so that the alert's own still belongs to the first one.
     """
-    now = datetime.now(UTC)
+    now = clock.now(tx)
     row = tx.execute(sa.select(incidents).where(incidents.c.id == incident.id)).mappings().one()
     kept = ("fingerprint", "alertname", "alert", "firing", "environment", "ceiling", "request")
     values = {name: row[name] for name in kept} | {
@@ -94,7 +100,6 @@ def reopen(tx: sa.Connection, incident: Incident, *, reason: str, actor: str = "
         reason=reason,
         actor=actor,
         detail={"again": incident.id},
-        at=now,
     )
     return int(added)
 
@@ -108,36 +113,109 @@ def move(
     expected: Collection[State] | None = None,
     actor: str = "runner",
     detail: Mapping[str, Any] | None = None,
+    action: str | None = None,
     **columns: Any,
 ) -> bool:
     """Change the state if it is one of `expected` (default: any that has not ended).
 
-    False, and nothing written, when it is not: somebody else was first.
+    False, and nothing written, when it is not: somebody else was first. The transition is
+    called `action` where that is not the state. What ends an incident closes its questions.
     """
     before = tx.execute(
         sa.select(incidents.c.state).where(incidents.c.id == incident).with_for_update()
     ).scalar()
     if before is None or not _allowed(State(before), expected):
         return False
-    now = datetime.now(UTC)
-    tx.execute(
-        incidents.update()
-        .where(incidents.c.id == incident)
-        .values(state=to, reason=reason, updated_at=now, **columns)
-    )
+    columns = {"held_until": None, **columns}
+    _set(tx, incident, state=to, reason=reason, **columns)
     trail.append(
         tx,
         incident=incident,
-        action=to,
+        action=action or to,
         reason=reason,
         actor=actor,
         previous=before,
         detail=detail,
-        at=now,
     )
     if to.ended:
+        approvals.close(tx, incident, f"incident {incident} has ended {to}: {reason}")
         memory.remember(tx, incident)
     return True
+
+
+def _set(tx: sa.Connection, incident: int, **columns: Any) -> None:
+    values = columns | {"updated_at": clock.now(tx)}
+    tx.execute(incidents.update().where(incidents.c.id == incident).values(values))
+
+
+def note(tx: sa.Connection, incident: int, action: str, reason: str) -> bool:
+    """Say what an open incident does or waits for, without a change of its state.
+
+    False, and nothing written, when it has ended.
+    """
+    state = tx.execute(sa.select(incidents.c.state).where(incidents.c.id == incident)).scalar()
+    if state is None or State(state).ended:
+        return False
+    _set(tx, incident, reason=reason)
+    trail.append(tx, incident=incident, action=action, reason=reason)
+    return True
+
+
+def hold(
+    tx: sa.Connection,
+    incident: int,
+    reason: str,
+    *,
+    until: datetime,
+    longest: timedelta,
+    **columns: Any,
+) -> bool:
+    """Hold an incident back: it is looked at again at `until`. False when it has ended instead.
+
+    In all it is held for `longest`: after that it is for a person. Receivers are told of the
+    first time only.
+    """
+    now = clock.now(tx)
+    since = tx.execute(sa.select(incidents.c.held_since).where(incidents.c.id == incident)).scalar()
+    deadline = (since or now) + longest
+    if now >= deadline:
+        text = f"held back for {write(longest)}, and it still fires: {reason}"
+        move(tx, incident, State.ESCALATED, text, **columns)
+        return False
+    until = min(max(until, now + SOONEST), deadline)
+    return move(
+        tx,
+        incident,
+        State.HELD,
+        f"held until {until:%Y-%m-%d %H:%M:%S} UTC: {reason}",
+        action=HELD_AGAIN if since else State.HELD,
+        holds=incidents.c.holds + 1,
+        held_since=since or now,
+        held_until=until,
+        **columns,
+    )
+
+
+def held_over(tx: sa.Connection, limit: int = 100) -> tuple[Incident, ...]:
+    """Incidents whose time of being held back is over."""
+    query = (
+        sa.select(incidents)
+        .where(incidents.c.state == State.HELD, incidents.c.held_until <= clock.now(tx))
+        .order_by(incidents.c.held_until)
+        .limit(limit)
+    )
+    return tuple(from_row(row) for row in tx.execute(query).mappings())
+
+
+def let_go(tx: sa.Connection, incident: int) -> bool:
+    """Say that a held incident is looked at now; False when somebody else just did."""
+    held = (
+        (incidents.c.id == incident)
+        & (incidents.c.state == State.HELD)
+        & incidents.c.held_until.is_not(None)
+    )
+    values = {"held_until": None, "updated_at": clock.now(tx)}
+    return tx.execute(incidents.update().where(held).values(values)).rowcount == 1
 
 
 def _allowed(state: State, expected: Collection[State] | None) -> bool:
@@ -219,7 +297,7 @@ def delivered_again(tx: sa.Connection, incident: int) -> None:
     tx.execute(
         incidents.update()
         .where(incidents.c.id == incident)
-        .values(deliveries=incidents.c.deliveries + 1, updated_at=datetime.now(UTC))
+        .values(deliveries=incidents.c.deliveries + 1, updated_at=clock.now(tx))
     )
 
 
@@ -228,7 +306,7 @@ def set_firing(tx: sa.Connection, incident: int, firing: bool) -> None:
     tx.execute(incidents.update().where(incidents.c.id == incident).values(firing=firing))
     if not firing:
         fresh = (incidents.c.id == incident) & incidents.c.cleared_at.is_(None)
-        tx.execute(incidents.update().where(fresh).values(cleared_at=datetime.now(UTC)))
+        tx.execute(incidents.update().where(fresh).values(cleared_at=clock.now(tx)))
 
 
 def still_firing(tx: sa.Connection, incident: int) -> bool:
@@ -356,6 +434,9 @@ def from_row(row: Any) -> Incident:
         deliveries=row["deliveries"],
         joined=row["joined"],
         cancel_requested=row["cancel_requested"],
+        holds=row["holds"],
+        held_since=row["held_since"],
+        held_until=row["held_until"],
     )
 
 

@@ -75,7 +75,10 @@ def decisions_of(tx: sa.Connection, incident: int) -> tuple[Decision, ...]:
 def put_verdict(tx: sa.Connection, incident: int, verdict: Verdict) -> None:
     """Keep the latest verdict."""
     tx.execute(verdicts.delete().where(verdicts.c.incident == incident))
-    reasons = [asdict(reason) for reason in verdict.reasons]
+    reasons = [
+        {"rule": reason.rule, "level": reason.level, "text": reason.text}
+        for reason in verdict.reasons
+    ]
     tx.execute(verdicts.insert().values(incident=incident, level=verdict.level, reasons=reasons))
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 
 from runner.errors import NotFound
 from runner.incident import (
+    ENDED,
     BlastRadius,
     Fidelity,
     Outcome,
@@ -20,15 +21,35 @@ from runner.incident import (
     Shown,
     TaskFidelity,
 )
-from runner.store.tables import host_locks, runs, workers
+from runner.store import clock
+from runner.store.tables import host_locks, incidents, runs, workers
 
 
-class HostsBusy(Exception):
+class NotNow(Exception):
+    """A run may not start at this moment, but may a little later; the text says what for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """Who holds a host: a run, the incident it belongs to, and since when."""
+
+    host: str
+    run: str
+    incident: int
+    since: datetime
+
+    def __str__(self) -> str:
+        since = f"{self.since:%Y-%m-%d %H:%M:%S}"
+        return f"{self.host}, held by run {self.run[:8]} of incident {self.incident} since {since}"
+
+
+class HostsBusy(NotNow):
     """Another run is touching one of the hosts; `hosts` says which are taken."""
 
-    def __init__(self, hosts: Collection[str]) -> None:
-        super().__init__(f"another run is touching {', '.join(sorted(hosts))}")
-        self.hosts = tuple(sorted(hosts))
+    def __init__(self, holders: Collection[Holder], why: str = "") -> None:
+        held = "; ".join(map(str, sorted(holders, key=lambda holder: holder.host)))
+        super().__init__(f"waits for {held}{f': {why}' if why else ''}")
+        self.hosts = tuple(sorted({holder.host for holder in holders}))
 
 
 class WorkerDead(Exception):
@@ -42,8 +63,13 @@ def intend(
     worker: str,
     lock: Sequence[str],
     radius: BlastRadius | None = None,
+    allow: Callable[[sa.Connection, datetime], None] = lambda tx, now: None,
 ) -> bool:
     """Write the intent to run and lock every host of `lock`, all or nothing.
+
+    `allow` is asked in between, when nobody else can take a host or start a run until this
+    transaction ends: what it raises goes to the caller. Start and deadline of `run` are set
+    anew by the database's clock, once the hosts are free (invariants 3 and 17).
 
     False when this very run (incident, purpose, attempt, step) was intended before: never start
     it again. Raises HostsBusy when a host is taken, or when other runs leave too little of a
@@ -53,19 +79,19 @@ def intend(
     if find(tx, run.incident, run.purpose, run.attempt, run.step) is not None:
         return False
     require_alive(tx, worker)
+    if tx.dialect.name == "postgresql":
+        tx.execute(sa.text("LOCK TABLE host_locks IN SHARE ROW EXCLUSIVE MODE"))
+    if busy := holders(tx, lock):
+        raise HostsBusy(busy)
     if radius is not None:
         _require_room(tx, radius)
-    tx.execute(runs.insert().values(_to_row(run) | {"worker": worker}))
-    taken = [
-        {"host": host, "run": run.id, "taken_at": run.started_at} for host in sorted(set(lock))
-    ]
-    if busy := busy_hosts(tx, lock):
-        raise HostsBusy(busy)
-    try:
-        if taken:
-            tx.execute(host_locks.insert(), taken)
-    except IntegrityError:
-        raise HostsBusy(lock) from None
+    now = clock.now(tx)
+    allow(tx, now)
+    begun = replace(run, started_at=now, deadline=now + (run.deadline - run.started_at))
+    tx.execute(runs.insert().values(_to_row(begun) | {"worker": worker}))
+    taken = [{"host": host, "run": run.id, "taken_at": now} for host in sorted(set(lock))]
+    if taken:
+        tx.execute(host_locks.insert(), taken)
     return True
 
 
@@ -79,13 +105,12 @@ def require_alive(tx: sa.Connection, worker: str) -> None:
 
 def _require_room(tx: sa.Connection, radius: BlastRadius) -> None:
     """Raise HostsBusy when runs in flight and this one together leave too little (invariant 11)."""
-    if tx.dialect.name == "postgresql":
-        # Nobody else may take a host between this look and our own locks.
-        tx.execute(sa.text("LOCK TABLE host_locks IN SHARE ROW EXCLUSIVE MODE"))
     acting = acting_hosts(tx)
     if radius.crowded(acting):
         short = [reach for reach in radius.groups if reach.short(acting)]
-        raise HostsBusy({host for reach in short for host in acting & set(reach.staying)})
+        missed = {host for reach in short for host in acting & set(reach.staying)}
+        groups = ", ".join(reach.group for reach in short)
+        raise HostsBusy(holders(tx, missed), f"group {groups} would keep too few hosts")
 
 
 def acting_hosts(tx: sa.Connection) -> frozenset[str]:
@@ -99,6 +124,20 @@ def acting_hosts(tx: sa.Connection) -> frozenset[str]:
     return frozenset(tx.execute(query).scalars())
 
 
+def holders(tx: sa.Connection, hosts: Collection[str]) -> tuple[Holder, ...]:
+    """Who holds which of these hosts, in their order."""
+    query = (
+        sa.select(host_locks.c.host, host_locks.c.run, runs.c.incident, host_locks.c.taken_at)
+        .join(runs, runs.c.id == host_locks.c.run)
+        .where(host_locks.c.host.in_(list(hosts)))
+        .order_by(host_locks.c.host)
+    )
+    return tuple(
+        Holder(host=row.host, run=row.run, incident=row.incident, since=row.taken_at)
+        for row in tx.execute(query)
+    )
+
+
 def busy_hosts(tx: sa.Connection, hosts: Collection[str] | None = None) -> frozenset[str]:
     """Hosts that a run may be touching now; of `hosts`, or of all."""
     query = sa.select(host_locks.c.host)
@@ -110,12 +149,14 @@ def busy_hosts(tx: sa.Connection, hosts: Collection[str] | None = None) -> froze
 def conclude(tx: sa.Connection, run: str, *, release: bool = True, **columns: Any) -> bool:
     """Write the outcome of a run that has none, and free its hosts unless `release` is False.
 
-    False when it had an outcome already, except that `unknown` may be replaced by a proof.
+    It has ended now, by the database's clock and before its hosts are free. False when it had
+    an outcome already, except that `unknown` may be replaced by a proof.
     """
     row = tx.execute(sa.select(runs.c.outcome).where(runs.c.id == run).with_for_update()).first()
     if row is None or row[0] not in (None, Outcome.UNKNOWN):
         return False
-    tx.execute(runs.update().where(runs.c.id == run).values(**columns))
+    ended = {"ended_at": clock.now(tx)} | columns
+    tx.execute(runs.update().where(runs.c.id == run).values(ended))
     if release:
         tx.execute(host_locks.delete().where(host_locks.c.run == run))
     return True
@@ -162,6 +203,24 @@ def since(tx: sa.Connection, start: datetime) -> tuple[Run, ...]:
 def locked(tx: sa.Connection) -> tuple[Run, ...]:
     """Runs that hold a host: those in flight, and those whose end is unknown."""
     query = sa.select(runs).where(runs.c.id.in_(sa.select(host_locks.c.run)))
+    return tuple(from_row(row) for row in tx.execute(query).mappings())
+
+
+def left_behind(tx: sa.Connection, worker: str, lease: timedelta) -> tuple[Run, ...]:
+    """Runs without an outcome that nobody may be going to settle: their incident has ended, or
+    their deadline was `lease` ago; and who started them is `worker` or no longer alive."""
+    over = sa.or_(
+        incidents.c.id.is_(None),
+        incidents.c.state.in_([str(state) for state in ENDED]),
+        runs.c.deadline < clock.now(tx) - lease,
+    )
+    mine = sa.or_(runs.c.worker == worker, workers.c.id.is_(None), workers.c.dead_at.is_not(None))
+    query = (
+        sa.select(runs)
+        .outerjoin(incidents, incidents.c.id == runs.c.incident)
+        .outerjoin(workers, workers.c.id == runs.c.worker)
+        .where(runs.c.outcome.is_(None), over, mine)
+    )
     return tuple(from_row(row) for row in tx.execute(query).mappings())
 
 
@@ -238,8 +297,3 @@ def fidelity_to_json(fidelity: Fidelity) -> list[dict[str, Any]]:
 def plain(value: Any) -> Any:
     """`value` as JSON can hold it; what it cannot becomes text."""
     return json.loads(json.dumps(value, default=str, allow_nan=True).replace("NaN", "null"))
-
-
-def now() -> datetime:
-    """The time that is written into rows."""
-    return datetime.now(UTC)

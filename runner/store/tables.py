@@ -97,6 +97,9 @@ incidents = Table(
     Column("delivery", Identity),
     Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
     Column("cleared_at", UtcTime),
+    Column("holds", Integer, nullable=False, server_default="0"),
+    Column("held_since", UtcTime),
+    Column("held_until", UtcTime),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     UniqueConstraint("fingerprint", "activation"),
@@ -104,6 +107,7 @@ incidents = Table(
     Index("ix_incidents_joined", "joined"),
     Index("ix_incidents_alertname", "alertname"),
     Index("ix_incidents_updated_at", "updated_at"),
+    Index("ix_incidents_held_until", "held_until"),
 )
 
 #: The audit trail: hash-chained, append-only.
@@ -265,7 +269,9 @@ approvals = Table(
     Column("answered_at", UtcTime),
     Column("comment", Text, nullable=False, server_default=""),
     Column("brief", JSON),
-    UniqueConstraint("incident", "plan"),
+    Column("asked", Integer, nullable=False, server_default="1"),
+    Column("shown", JSON),
+    UniqueConstraint("incident", "plan", "asked"),
 )
 
 #: The outbox: one row per transition and receiver that has to be told.

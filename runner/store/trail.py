@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.incident import Transition
+from runner.store import clock
 from runner.store.dialect import insert
 from runner.store.tables import chain, transitions
 
@@ -39,12 +40,15 @@ def append(
     detail: Mapping[str, Any] | None = None,
     at: datetime | None = None,
 ) -> Transition:
-    """Add one transition to the chain, in the caller's transaction."""
+    """Add one transition to the chain, in the caller's transaction.
+
+    Its time is read while nobody else can add one, so that times are in the order of the chain.
+    """
     end = _end(tx)
     row = {
         "sequence": end.last + 1,
         "incident": incident,
-        "at": at or datetime.now(UTC),
+        "at": at or clock.now(tx),
         "actor": actor,
         "action": action,
         "previous": previous,

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import sqlalchemy as sa
 
+from runner.store import clock
 from runner.store.tables import workers
-
-
-def clock(tx: sa.Connection) -> datetime:
-    """The database's time, so that workers with different clocks agree."""
-    if tx.dialect.name == "sqlite":
-        return datetime.now(UTC)
-    return tx.execute(sa.select(sa.func.clock_timestamp())).scalar_one()  # type: ignore[no-any-return]
 
 
 def join(tx: sa.Connection, worker: str, host: str) -> None:
     """Add this worker, alive; on SQLite the one worker comes back to life."""
-    now = clock(tx)
+    now = clock.now(tx)
     tx.execute(workers.delete().where(workers.c.id == worker))
     tx.execute(workers.insert().values(id=worker, host=host, started_at=now, beat_at=now))
 
@@ -26,7 +20,7 @@ def join(tx: sa.Connection, worker: str, host: str) -> None:
 def beat(tx: sa.Connection, worker: str) -> bool:
     """Say that this worker lives; False when it was marked dead and must stop at once."""
     alive = (workers.c.id == worker) & workers.c.dead_at.is_(None)
-    return tx.execute(workers.update().where(alive).values(beat_at=clock(tx))).rowcount == 1
+    return tx.execute(workers.update().where(alive).values(beat_at=clock.now(tx))).rowcount == 1
 
 
 def reap(tx: sa.Connection, ttl: timedelta) -> tuple[str, ...]:
@@ -35,7 +29,7 @@ def reap(tx: sa.Connection, ttl: timedelta) -> tuple[str, ...]:
     One that is just writing its intent to run, or was frozen in the middle of that, is left
     for the next time: who waits for its row could not beat meanwhile.
     """
-    now = clock(tx)
+    now = clock.now(tx)
     silent = workers.c.dead_at.is_(None) & (workers.c.beat_at < now - ttl)
     query = sa.select(workers.c.id).where(silent).with_for_update(skip_locked=True)
     found = list(tx.execute(query).scalars())
@@ -48,10 +42,10 @@ def reap(tx: sa.Connection, ttl: timedelta) -> tuple[str, ...]:
 def leave(tx: sa.Connection, worker: str) -> None:
     """Mark this worker dead after a clean stop, so that others take over at once."""
     alive = (workers.c.id == worker) & workers.c.dead_at.is_(None)
-    tx.execute(workers.update().where(alive).values(dead_at=clock(tx)))
+    tx.execute(workers.update().where(alive).values(dead_at=clock.now(tx)))
 
 
 def count_alive(tx: sa.Connection, ttl: timedelta) -> int:
     """How many workers were heard of within `ttl`."""
-    fresh = workers.c.dead_at.is_(None) & (workers.c.beat_at >= clock(tx) - ttl)
+    fresh = workers.c.dead_at.is_(None) & (workers.c.beat_at >= clock.now(tx) - ttl)
     return int(tx.execute(sa.select(sa.func.count()).where(fresh)).scalar_one())

@@ -27,6 +27,10 @@ MAX_LINES = 2_000  #: of one diff
 #: How a state looks: at work, in need of a person, good, bad, or over without an effect.
 TONES = {
     "waiting": "ask",
+    "held": "ask",
+    "held_again": "ask",
+    "waits": "ask",
+    "closed": "quiet",
     "fixed": "good",
     "resolved": "good",
     "changed": "good",
