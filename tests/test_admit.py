@@ -35,7 +35,7 @@ class Desk:
         self.truncated: list[int] = []
         self.inbox = Inbox(
             database,
-            parse=lambda body, source: parse(body, source=source),
+            parse=lambda body, source, at: parse(body, source=source, at=at),
             start=lambda tx, incident: self.started.append(incident),
             complete=self._complete,
             environment="test",

@@ -14,6 +14,7 @@ from runner.policy import calendar, ceilings, decision, frequency, radius, steps
 from runner.policy.budget import budget
 from runner.policy.capacity import capacity
 from runner.policy.case import Case, PastRun, Rule
+from runner.policy.contradictions import contradictions, late
 from runner.policy.fidelity import judge_rehearsal
 from runner.policy.radius import measure
 from runner.policy.steps import one_after_another, together
@@ -51,6 +52,8 @@ RULES: tuple[Rule, ...] = (
     decision.scope,
     decision.risk,
     decision.alert_age,
+    contradictions,
+    late,
     radius.max_hosts,
     radius.failure_domains,
     radius.unknown_radius,

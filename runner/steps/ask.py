@@ -29,7 +29,7 @@ def ask(project: Project, incident_id: int) -> bool:
             tx,
             incident=incident_id,
             plan=plan.hash,
-            requested_by=incident.requested_by or "runner",
+            requested_by=incident.asked_by or "runner",
             requested_at=now,
             expires_at=now + project.config.approval.expires,
             brief=brief,
