@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,15 +14,25 @@ from runner.admit import BEFORE_RUN
 from runner.catalog import parameters
 from runner.catalog.entry import PLACES, Entry
 from runner.catalog.scan import scan
-from runner.errors import Refused, UsageError
+from runner.errors import BadDelivery, Refused, UsageError
 from runner.incident import Alert, AlertStatus, Approval, Incident, Labels, Level, State
-from runner.intake.payload import parse
+from runner.intake.payload import Delivery, Unread, parse
 from runner.inventory import Inventory
 from runner.places import parts
 from runner.project import Project
 from runner.record import Feedback, Key, Setting, Standing
 from runner.steps import learn
-from runner.store import approvals, clock, deliveries, incidents, learning, records, switches, trail
+from runner.store import (
+    approvals,
+    clock,
+    dead_letters,
+    deliveries,
+    incidents,
+    learning,
+    records,
+    switches,
+    trail,
+)
 from runner.text import storable, visible
 
 _NAME = re.compile(r"user:[^\x00-\x1f\x7f]{1,64}")
@@ -29,23 +40,127 @@ _NAME = re.compile(r"user:[^\x00-\x1f\x7f]{1,64}")
 MAX_TEXT = 2000
 
 
-def deliver(project: Project, body: bytes, *, source: str, ceiling: Level = Level.AUTO) -> int:
-    """Store a delivery; its id. Once this returns, it is never lost (invariant 1).
+@dataclass(frozen=True, kw_only=True)
+class Received:
+    """What became of a body that was handed in."""
 
-    Raises BadDelivery for a body that is not one and StoreError when it cannot be stored.
+    delivery: int  #: its number in the store
+    alerts: tuple[Alert, ...]  #: stored; never lost from here on
+    unread: tuple[Unread, ...] = ()  #: kept as dead letters
+    quiet: int = 0  #: silenced or inhibited, and left out
+
+
+def deliver(
+    project: Project,
+    body: bytes,
+    *,
+    source: str,
+    ceiling: Level = Level.AUTO,
+    sender: str | None = None,
+) -> Received:
+    """Store a delivery. Once this returns, it is never lost (invariant 1).
+
+    What cannot be read is kept as a dead letter: single alerts, or the body, for which it
+    raises BadDelivery. Raises StoreError when nothing can be stored. `sender` is whose
+    credential brought it.
     """
-    found = parse(body, source=source)
+    at = datetime.now(UTC)
+    origin: dict[str, Any] = {"source": source, "sender": sender, "ceiling": ceiling, "at": at}
+    try:
+        found = parse(body, source=source, at=at)
+    except BadDelivery as error:
+        refuse(project, body, reason=str(error), **origin)
+        raise
     with project.database.write() as tx:
-        delivery = deliveries.add(
+        delivery = _keep(tx, found, **origin)
+    project.delivered()
+    return Received(delivery=delivery, alerts=found.alerts, unread=found.unread, quiet=found.quiet)
+
+
+def _keep(
+    tx: Any, found: Delivery, *, source: str, sender: str | None, ceiling: Level, at: datetime
+) -> int:
+    delivery = deliveries.add(
+        tx,
+        body=found.raw,
+        alerts=len(found.alerts),
+        source=source,
+        sender=sender,
+        ceiling=ceiling,
+        at=at,
+    )
+    for each in found.unread:
+        dead_letters.add(
+            tx,
+            body=each.content,
+            reason=each.reason,
+            source=source,
+            sender=sender,
+            ceiling=ceiling,
+            at=at,
+            delivery=delivery,
+            position=each.position,
+        )
+    return delivery
+
+
+def refuse(
+    project: Project,
+    body: bytes,
+    *,
+    reason: str,
+    source: str,
+    sender: str | None = None,
+    ceiling: Level = Level.AUTO,
+    at: datetime | None = None,
+) -> None:
+    """Keep a body that was refused, so that people can see it and hand it in again."""
+    with project.database.write() as tx:
+        dead_letters.add(
             tx,
             body=body,
-            alerts=len(found.alerts),
+            reason=reason,
             source=source,
+            sender=sender,
             ceiling=ceiling,
-            at=datetime.now(UTC),
+            at=at or datetime.now(UTC),
         )
+
+
+def replay(project: Project, letter: int, *, by: str) -> Received:
+    """Hand a dead letter in again, in the name of who sent it.
+
+    Raises Refused when it was replayed already, is not whole, or still cannot be read.
+    """
+    check_actor(by)
+    now = datetime.now(UTC)
+    with project.database.write() as tx:
+        found = dead_letters.get(tx, letter)
+        if found.replayed_at is not None:
+            raise Refused(f"dead letter {letter} was replayed as delivery {found.replayed_as}")
+        if not found.whole:
+            raise Refused(
+                f"dead letter {letter} had {found.size} bytes, of which only the first "
+                f"{len(found.body)} were kept; let its sender send it again"
+            )
+        body = found.body
+        if found.position is not None:
+            body = b'{"version": "4", "alerts": [' + body + b"]}"
+        try:
+            read = parse(body, source=found.source, at=now)
+        except BadDelivery as error:
+            raise Refused(f"dead letter {letter} still cannot be read: {error}") from None
+        if read.unread:
+            still = f"{len(read.unread)} of its alerts"
+            raise Refused(f"{still} still cannot be read: {read.unread[0].reason}")
+        delivery = _keep(
+            tx, read, source=found.source, sender=found.sender or by, ceiling=found.ceiling, at=now
+        )
+        dead_letters.replayed(tx, letter, by=by, delivery=delivery, at=now)
+        said = f"dead letter {letter} replayed as delivery {delivery}"
+        trail.append(tx, action="replay", reason=said, actor=by, at=now)
     project.delivered()
-    return delivery
+    return Received(delivery=delivery, alerts=read.alerts, quiet=read.quiet)
 
 
 def request_run(
@@ -227,7 +342,6 @@ def _open(
             requested_by=by,
             request=request,
         )
-        assert opened is not None, "the fingerprint holds the time to the microsecond"
         start(tx, opened)
     return opened
 

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from runner.errors import BadDelivery, StoreError
-from runner.incident import Alert, AlertStatus, Incident, Level, State
+from runner.firing import Firing, Handled, Heard, Step, ahead, hear, listed, resolve
+from runner.incident import Alert, AlertStatus, Incident, State
 from runner.intake.payload import Delivery
-from runner.store import deliveries, incidents
+from runner.store import deliveries, firings, incidents, trail
 from runner.store.database import Database
+from runner.text import brief
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +42,10 @@ BEFORE_RUN = frozenset(
     }
 )
 
-Parse = Callable[[bytes, str], Delivery]
+#: What is said of an incident whose alert was told as resolved before it was told as firing.
+LATE = "a message said before that this firing is over"
+
+Parse = Callable[[bytes, str, datetime], Delivery]  #: body, source, when it arrived
 Start = Callable[[sa.Connection, int], None]
 
 
@@ -53,13 +60,19 @@ class Inbox:
         start: Start,
         complete: Callable[[Delivery], None],
         environment: str,
+        look_again: timedelta = timedelta(hours=1),
     ) -> None:
-        """`complete` fetches the rest of a group that Alertmanager truncated."""
+        """`complete` fetches the rest of a group that Alertmanager truncated.
+
+        `look_again` is how long after its end an incident stays the last one on an alert that
+        fires on without being fixed.
+        """
         self._database = database
         self._parse = parse
         self._start = start
         self._complete = complete
         self._environment = environment
+        self._look_again = look_again
         self._parsed: tuple[int, Delivery | None] = (0, None)
         self._wake = threading.Event()
         self._stopping = False
@@ -103,8 +116,12 @@ class Inbox:
             delivery = self._read(stored)
             alerts = delivery.alerts if delivery else ()
             upto = min(stored.admitted + PIECE, len(alerts))
-            for alert in alerts[stored.admitted : upto]:
-                self._admit(tx, alert, stored)
+            piece = alerts[stored.admitted : upto]
+            records = firings.take(tx, {alert.fingerprint for alert in piece}, stored.received_at)
+            for alert in piece:
+                key = alert.fingerprint
+                records[key] = self._admit(tx, alert, records[key], stored)
+            firings.put(tx, records.values(), stored.received_at)
             done = upto >= len(alerts)
             deliveries.advance(tx, stored.id, upto, done=done)
         if done and delivery and delivery.truncated:
@@ -114,71 +131,151 @@ class Inbox:
     def _read(self, stored: deliveries.Stored) -> Delivery | None:
         if self._parsed[0] != stored.id:
             try:
-                self._parsed = (stored.id, self._parse(stored.body, stored.source))
+                parsed = self._parse(stored.body, stored.source, stored.received_at)
+                self._parsed = (stored.id, parsed)
             except BadDelivery:
                 # It was parsed before it was stored, so this release parses more strictly.
                 logger.exception("delivery %s can no longer be read", stored.id)
                 self._parsed = (stored.id, None)
         return self._parsed[1]
 
-    def _admit(self, tx: sa.Connection, alert: Alert, stored: deliveries.Stored) -> None:
-        latest = incidents.latest_of(tx, alert.fingerprint)
+    def _admit(
+        self, tx: sa.Connection, alert: Alert, record: Firing, stored: deliveries.Stored
+    ) -> Firing:
+        """The record of the alert's firing after this message of it."""
+        now = stored.received_at
         if alert.status is AlertStatus.RESOLVED:
-            resolved(tx, alert, latest)
-        elif latest is None or not is_known(alert, latest, firing=_firing(tx, latest)):
-            self._open(tx, alert, stored.ceiling, stored.id)
-        elif is_doubted(latest, firing=_firing(tx, latest)):
-            reason = f"incident {latest.id} took the alert for resolved, and it is told again"
-            self._start(tx, incidents.reopen(tx, latest, reason=reason))
-        else:
+            after = resolve(record, alert, now)
+            if not after.fires:
+                _resolved(tx, alert.fingerprint)
+            return after
+        latest = incidents.latest_of(tx, alert.fingerprint)
+        heard = hear(
+            record,
+            alert,
+            now,
+            handled=handled(tx, latest, now) if latest else None,
+            look_again=self._look_again,
+        )
+        if heard.step is Step.OPEN:
+            self._open(tx, alert, stored, heard)
+        elif latest is not None and heard.step is Step.AGAIN:
+            again = incidents.reopen(tx, latest, reason=heard.reason, delivery=stored.id)
+            incidents.set_alert(tx, again, replace(latest.alert, late=heard.late))
+            self._start(tx, again)
+        elif latest is not None:
             incidents.delivered_again(tx, latest.id)
+            if latest.alert.late and not heard.late:
+                incidents.set_alert(tx, latest.id, replace(latest.alert, late=False))
+        return heard.record
 
-    def _open(self, tx: sa.Connection, alert: Alert, ceiling: Level, delivery: int) -> None:
+    def _open(
+        self, tx: sa.Connection, alert: Alert, stored: deliveries.Stored, heard: Heard
+    ) -> None:
+        by = f" by {stored.sender}" if stored.sender else ""
+        odd = [LATE] if heard.late else []
+        reason = "; ".join(
+            [
+                f"{alert.name} is firing (received from {alert.source}{by})",
+                *filter(None, [heard.reason]),
+                *odd,
+                *alert.contradictions,
+                *alert.notes,
+            ]
+        )
+        if passed := ahead(alert, stored.received_at):
+            logger.warning("%s: startsAt is %s ahead of our clock", brief(alert.name), passed)
+        incidents.over(tx, alert.fingerprint)
         opened = incidents.open_incident(
             tx,
-            alert,
+            replace(alert, late=heard.late),
             environment=self._environment,
-            ceiling=ceiling,
-            reason=f"{alert.name} is firing, told by {alert.source}",
-            delivery=delivery,
+            ceiling=stored.ceiling,
+            sender=stored.sender,
+            reason=reason,
+            delivery=stored.id,
         )
-        if opened is not None:
-            self._start(tx, opened)
+        self._start(tx, opened)
 
 
-def _firing(tx: sa.Connection, incident: Incident) -> bool:
-    return incidents.still_firing(tx, incident.id)
-
-
-def is_known(alert: Alert, latest: Incident, *, firing: bool) -> bool:
-    """Whether a firing alert is the activation that `latest` is about.
-
-    The same activation always is. A moved `startsAt` is too while the incident is open and
-    nothing said that the alert resolved: Alertmanager may move it for one continuous firing.
-    An older one is a message that was overtaken.
-    """
-    if alert.starts_at <= latest.alert.starts_at:
-        return True
-    return firing and not latest.state.ended
-
-
-def is_doubted(latest: Incident, *, firing: bool) -> bool:
-    """Whether `latest` ended as resolved though no message ever said so, and so may be wrong.
-
-    Alertmanager did not have the alert when it was asked. Who tells of it again knows better.
-    """
-    return latest.state is State.RESOLVED and firing
-
-
-def resolved(tx: sa.Connection, alert: Alert, latest: Incident | None) -> None:
-    """The alert ended: so does an incident that has not started to run."""
-    if latest is None or alert.starts_at < latest.alert.starts_at:
-        return
-    incidents.set_firing(tx, latest.id, False)
-    incidents.move(
-        tx,
-        latest.id,
-        State.RESOLVED,
-        "the alert resolved by itself before anything ran",
-        expected=BEFORE_RUN,
+def handled(tx: sa.Connection, latest: Incident, now: datetime) -> Handled:
+    """What matters of the newest incident of an alert when that is told as firing."""
+    if not latest.state.ended or latest.joined is not None:
+        return Handled(incident=latest)
+    return Handled(
+        incident=latest,
+        ended_at=trail.reached_at(tx, latest.id, latest.state) or latest.updated_at,
+        lately=incidents.opened_since(tx, latest.alert.fingerprint, now - timedelta(hours=1)),
     )
+
+
+def unheard(
+    tx: sa.Connection, active: Sequence[Alert], now: datetime, *, look_again: timedelta
+) -> tuple[Alert, ...]:
+    """Of what Alertmanager lists as firing, what would lead to something if it were delivered.
+
+    Alertmanager does not tell everything: an alert that resolves and fires again within one
+    group interval, that fired and resolved while we were down, or that was silenced after its
+    first message, is never mentioned again.
+    """
+    keys = [alert.fingerprint for alert in active]
+    records, newest = firings.find(tx, keys), incidents.known(tx, keys)
+    found = []
+    for alert in active:
+        key = alert.fingerprint
+        latest = newest.get(key)
+        heard = hear(
+            records.get(key, Firing(fingerprint=key)),
+            alert,
+            now,
+            handled=handled(tx, latest, now) if latest else None,
+            look_again=look_again,
+        )
+        if heard.step in (Step.OPEN, Step.AGAIN):
+            found.append(alert)
+    return tuple(found)
+
+
+def note_listed(tx: sa.Connection, active: Sequence[Alert], now: datetime) -> None:
+    """Note what Alertmanager lists: for an alert that we know that is as good as a message."""
+    known = firings.find(tx, {alert.fingerprint for alert in active})
+    firing = [key for key, record in known.items() if record.fires]
+    firings.put(tx, listed(firings.take(tx, firing, now).values(), now), now)
+
+
+def note_gone(tx: sa.Connection, gone: Collection[str], now: datetime) -> None:
+    """Note what Alertmanager listed before and lists no more. It is no proof of anything, but
+    whatever tells of such an alert from now on tells of a new firing."""
+    taken = firings.take(tx, gone, now).values()
+    firings.put(tx, [replace(record, gone=True) for record in taken], now)
+
+
+def look_again(database: Database, start: Start, now: datetime) -> int:
+    """Take up what opened too many incidents and had to wait, if it fires on; how many."""
+    with database.read() as tx:
+        due = firings.due(tx, now)
+    opened = 0
+    for key in due:
+        with database.write() as tx:
+            record = firings.take(tx, [key], now)[key]
+            latest = incidents.latest_of(tx, key)
+            firings.put(tx, [replace(record, again_at=None)], now)
+            if not record.again_at or not record.fires or latest is None:
+                continue
+            if latest.state.ended and latest.joined is None:
+                reason = f"it fires on since incident {latest.id} ended, and had to wait"
+                start(tx, incidents.reopen(tx, latest, reason=reason))
+                opened += 1
+    return opened
+
+
+def _resolved(tx: sa.Connection, fingerprint: str) -> None:
+    """The alert ended: so do incidents that have not started to run."""
+    for incident in incidents.resolved(tx, fingerprint):
+        incidents.move(
+            tx,
+            incident,
+            State.RESOLVED,
+            "the alert resolved by itself before anything ran",
+            expected=BEFORE_RUN,
+        )

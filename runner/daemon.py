@@ -10,18 +10,17 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from runner import acts, predict, remediate
-from runner.admit import Inbox, is_doubted
+from runner.admit import Inbox, look_again, note_gone, note_listed, unheard
 from runner.engine import Worker
 from runner.errors import RemoteError, RunnerError
 from runner.incident import State
 from runner.intake.payload import Delivery, compose, parse
-from runner.intake.reconcile import Known, missing
 from runner.intake.watching import WatchLoop
 from runner.notify import Notifier
 from runner.project import Project
 from runner.steps import learn
 from runner.steps.perform import settle_left
-from runner.store import approvals, clock, incidents, retention
+from runner.store import approvals, clock, firings, incidents, retention
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +52,11 @@ class Daemon:
         self._worker = Worker(project.database, project.state)
         self._inbox = Inbox(
             project.database,
-            parse=lambda body, source: parse(body, source=source),
+            parse=lambda body, source, at: parse(body, source=source, at=at),
             start=project.queue.remediate,
             complete=self._complete,
             environment=project.config.environment,
+            look_again=project.config.intake.look_again,
         )
         self._watches: WatchLoop | None = None
         self._notifier = Notifier(
@@ -167,8 +167,9 @@ class Daemon:
         thread.start()
 
     def _keep_house(self) -> None:
-        for work in (expire_approvals, settle_left, look_again, release_joined):
+        for work in (expire_approvals, settle_left, release_held, release_joined):
             work(self.project)
+        look_again(self.project.database, self.project.queue.remediate, datetime.now(UTC))
 
     def _notify(self) -> None:
         while self._notifier.step(datetime.now(UTC)) and not self._stop.is_set():
@@ -204,21 +205,20 @@ class Daemon:
     def reconcile(self) -> None:
         """Ask Alertmanager for what no message told, and take note of what is gone."""
         assert self.project.alertmanagers is not None
-        intake = self.project.config.intake
+        intake, now = self.project.config.intake, datetime.now(UTC)
         active = self.project.alertmanagers.active_alerts(intake.filters, intake.receiver)
         with self.project.database.read() as tx:
-            newest = incidents.known(tx, [alert.fingerprint for alert in active])
-            known = {
-                fingerprint: Known(
-                    starts_at=incident.alert.starts_at,
-                    firing=(firing := incidents.still_firing(tx, incident.id)),
-                    doubted=is_doubted(incident, firing=firing),
-                )
-                for fingerprint, incident in newest.items()
-            }
-        found = missing(active, known)
-        if found.missing:
-            self._deliver(compose(found.missing, source="pull", receiver=intake.receiver or ""))
+            new = unheard(tx, active, now, look_again=intake.look_again)
+            before = firings.listed(tx)
+        if new:
+            self._deliver(compose(new, source="pull", receiver=intake.receiver or ""))
+        with self.project.database.write() as tx:
+            note_listed(tx, active, now)
+        # Silenced and inhibited alerts fire on, so this asks for those too.
+        if set(before) - {alert.fingerprint for alert in active}:
+            gone = set(before) - self.project.alertmanagers.all_fingerprints()
+            with self.project.database.write() as tx:
+                note_gone(tx, gone, now)
 
 
 def handle_again(project: Project, incident: int, times: int) -> None:
@@ -250,7 +250,7 @@ def expire_approvals(project: Project) -> int:
     return len(late)
 
 
-def look_again(project: Project) -> int:
+def release_held(project: Project) -> int:
     """Take up incidents whose time of being held back is over; how many.
 
     One whose alert has gone meanwhile is resolved, the others are judged anew.

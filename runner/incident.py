@@ -160,11 +160,16 @@ class Alert:
     status: AlertStatus
     labels: Labels
     annotations: Labels
-    starts_at: datetime  #: the activation: when this continuous firing began
+    starts_at: datetime  #: when it began by the sender's clock, which informs and orders nothing
     ends_at: datetime | None = None  #: None while firing
     generator_url: str = ""
     receiver: str = ""  #: Alertmanager's receiver name, un-escaped
     source: str = "webhook"  #: webhook, stdin, pull, watch, prediction or person
+    undated: bool = False  #: no usable `startsAt` came, so `starts_at` is when it arrived
+    late: bool = False  #: it was told as resolved before, and nobody has confirmed it since
+    #: what in the message contradicts the rest of it, a sentence each; a person must look
+    contradictions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  #: what is odd about the message and changes nothing
 
     @property
     def name(self) -> str:
@@ -183,6 +188,8 @@ class Incident:
     updated_at: datetime
     environment: str
     ceiling: Level  #: what the command line or the source allowed at most
+    #: whose credential brought the alert: `user:NAME`, or `alertmanager` for listen.auth
+    sender: str | None = None
     requested_by: str | None = None  #: the person who asked for it by hand
     requested_entry: str | None = None  #: the entry that this person chose
     requested_values: Mapping[str, Any] = field(default_factory=dict)
@@ -197,6 +204,12 @@ class Incident:
     holds: int = 0  #: how often it was held back for a time
     held_since: datetime | None = None  #: when it was held back first
     held_until: datetime | None = None  #: while it is held back: when it is looked at again
+
+    @property
+    def asked_by(self) -> str | None:
+        """The person who may not approve it: who asked for it, or delivered its alert."""
+        delivered = self.sender if self.sender and self.sender.startswith("user:") else None
+        return self.requested_by or delivered
 
 
 @dataclass(frozen=True, kw_only=True)

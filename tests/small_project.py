@@ -162,7 +162,7 @@ def body(*alerts: Mapping[str, Any], **fields: Any) -> bytes:
 
 def deliver(project: Project, *alerts: Mapping[str, Any]) -> int:
     """Store one delivery."""
-    return acts.deliver(project, body(*alerts), source="webhook")
+    return acts.deliver(project, body(*alerts), source="webhook").delivery
 
 
 def look(project: Project, incident: int = 1) -> Bundle:

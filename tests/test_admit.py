@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +21,10 @@ from hypothesis import strategies as st
 from runner import admit
 from runner.admit import Inbox
 from runner.errors import StoreError
-from runner.incident import Level, State
+from runner.firing import MOST_PER_HOUR, WAIT
+from runner.incident import ENDED, Alert, Level, State
 from runner.intake.payload import Delivery, parse
-from runner.store import deliveries, incidents, tables
+from runner.store import deliveries, firings, incidents, tables, trail
 from runner.store.database import Database
 from tests import small_project as small
 
@@ -35,7 +42,7 @@ class Desk:
         self.truncated: list[int] = []
         self.inbox = Inbox(
             database,
-            parse=lambda body, source: parse(body, source=source),
+            parse=lambda body, source, at: parse(body, source=source, at=at),
             start=lambda tx, incident: self.started.append(incident),
             complete=self._complete,
             environment="test",
@@ -44,21 +51,33 @@ class Desk:
     def _complete(self, delivery: Delivery) -> None:
         self.truncated.append(delivery.truncated)
 
-    def store(self, *alerts: dict[str, Any], **fields: Any) -> None:
+    def store(self, *alerts: dict[str, Any], at: datetime | None = None, **fields: Any) -> None:
+        self.hand_in(small.body(*alerts, **fields), at)
+
+    def hand_in(self, body: bytes, at: datetime | None = None) -> None:
         with self.database.write() as tx:
             deliveries.add(
                 tx,
-                body=small.body(*alerts, **fields),
-                alerts=len(alerts),
+                body=body,
+                alerts=1,
                 source="webhook",
                 ceiling=Level.AUTO,
-                at=datetime.now(UTC),
+                at=at or datetime.now(UTC),
+                sender="alertmanager",
             )
 
     def deliver(self, *alerts: dict[str, Any], **fields: Any) -> None:
         self.store(*alerts, **fields)
         while self.inbox.step():
             pass
+
+    def end(self, incident: int, state: State = State.OBSERVED) -> None:
+        with self.database.write() as tx:
+            incidents.move(tx, incident, state, "it ended")
+
+    def reasons(self) -> list[str]:
+        with self.database.read() as tx:
+            return [found.reason for found in reversed(incidents.find(tx, limit=1000))]
 
     def states(self) -> list[State]:
         with self.database.read() as tx:
@@ -102,12 +121,26 @@ def test_firing_anew_after_it_resolved_is_another_incident(desk: Desk) -> None:
     assert desk.states() == [State.RESOLVED, State.ADMITTED]
 
 
-def test_a_late_message_of_an_earlier_firing_is_not_another_incident(desk: Desk) -> None:
-    """A retried snapshot may arrive after the alert resolved."""
+def test_a_late_message_of_an_earlier_firing_is_looked_at_and_marked(desk: Desk) -> None:
+    """Invariant 18: a retried snapshot may arrive after the alert resolved; so may a firing that
+    the message of its end overtook. Neither is lost, and neither runs by itself."""
     desk.deliver(firing(minutes=5))
     desk.deliver(resolved(minutes=5))
     desk.deliver(firing())
-    assert desk.started == [1]
+    assert desk.started == [1, 2]
+    with desk.database.read() as tx:
+        assert incidents.get(tx, 2).alert.late
+    assert admit.LATE in desk.reasons()[1]
+
+
+def test_a_late_message_about_an_alert_that_fires_is_no_news(desk: Desk) -> None:
+    desk.deliver(firing())
+    desk.deliver(resolved())
+    desk.deliver(firing(minutes=5))
+    desk.deliver(firing())
+    assert desk.started == [1, 2]
+    with desk.database.read() as tx:
+        assert not incidents.get(tx, 2).alert.late
 
 
 def test_resolved_ends_only_what_has_not_started_to_run(desk: Desk) -> None:
@@ -145,12 +178,13 @@ def test_what_was_taken_for_resolved_is_handled_when_it_is_told_again(desk: Desk
     assert desk.states() == [State.RESOLVED, State.ADMITTED]
 
 
-def test_what_a_message_resolved_stays_so(desk: Desk) -> None:
-    """A retried snapshot of the same firing is no news."""
-    desk.deliver(firing())
+def test_what_fires_on_in_a_later_message_is_no_longer_late(desk: Desk) -> None:
     desk.deliver(resolved())
     desk.deliver(firing())
+    desk.deliver(firing(minutes=5))
     assert desk.started == [1]
+    with desk.database.read() as tx:
+        assert not incidents.get(tx, 1).alert.late
 
 
 def test_old_activations_are_admitted(desk: Desk) -> None:
@@ -220,24 +254,344 @@ def test_a_stored_body_that_no_longer_parses_does_not_block_the_others(desk: Des
     assert desk.states() == [State.ADMITTED]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def deliver_steps(desk: Desk, name: str, shift: timedelta = timedelta()) -> None:
+    """Hand in the messages of an input, one after the other."""
+    content = json.loads((Path(__file__).parent / f"inputs/{name}.json").read_text())
+    ahead = (datetime.now(UTC) + shift).isoformat()
+    for number, step in enumerate(content.get("steps", [content])):
+        for alert in step["alerts"] if shift and number < 2 else ():
+            alert["startsAt"] = ahead
+        desk.hand_in(json.dumps(step).encode())
+        while desk.inbox.step():
+            pass
+
+
+@pytest.mark.parametrize("end", [None, State.OBSERVED, State.DENIED, State.FIXED])
+@pytest.mark.parametrize(
+    ("name", "shift"),
+    [
+        ("poison-year-9999", timedelta()),
+        ("poison-one-day-ahead", timedelta(days=1)),
+        ("poison-one-day-ahead", timedelta(hours=-24)),
+    ],
+)
+def test_no_start_in_the_future_makes_us_deaf_for_an_alert(
+    desk: Desk, name: str, shift: timedelta, end: State | None
+) -> None:
+    """Invariant 18: a message whose clock is ahead never suppresses an honest one."""
+    if end is not None:
+        start = desk.inbox._start
+
+        def ended(tx: sa.Connection, incident: int) -> None:
+            start(tx, incident)
+            if len(desk.started) == 1:
+                incidents.move(tx, incident, end, "it ended")
+
+        desk.inbox._start = ended
+    deliver_steps(desk, name, shift)
+    assert desk.started == [1, 2]
+    assert desk.states()[1] is State.ADMITTED
+
+
+def test_a_start_that_is_far_ahead_is_told(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """Invariant 18: skew beyond a bound is told: in the incident's reason and in the log."""
+    with caplog.at_level(logging.WARNING):
+        desk.deliver(small.alert(starts_at=datetime.now(UTC) + timedelta(days=1)))
+    assert "ahead of our clock" in desk.reasons()[0]
+    assert "ahead of our clock" in caplog.text
+
+
+def test_two_alerts_of_one_sent_fingerprint_are_two_incidents(desk: Desk) -> None:
+    """Invariant 18: the fingerprint is computed, so no alert takes another one's place."""
+    deliver_steps(desk, "fingerprint-collision")
+    assert desk.states() == [State.ADMITTED] * 2
+
+
+def test_the_end_of_one_alert_is_not_that_of_another_with_its_fingerprint(desk: Desk) -> None:
+    """Invariant 18: a resolved alert does not end another one that was sent with its name."""
+    deliver_steps(desk, "fingerprint-firing-and-resolved")
+    assert desk.states() == [State.ADMITTED]
+
+
+def test_a_firing_that_its_end_overtook_is_not_lost(desk: Desk) -> None:
+    """Invariant 18: without an Alertmanager to ask, a person is: see test_policy_contradictions."""
+    deliver_steps(desk, "late-firing-after-resolved")
+    with desk.database.read() as tx:
+        assert incidents.get(tx, 1).alert.late
+
+
+def test_who_delivered_is_told(desk: Desk) -> None:
+    desk.deliver(firing())
+    assert desk.reasons()[0] == "Down is firing (received from webhook by alertmanager)"
+
+
+# What ended, while the alert fires on.
+
+MINUTE = timedelta(minutes=1)
+
+
+def test_a_sender_that_repeats_itself_every_minute_opens_few_incidents(desk: Desk) -> None:
+    """Invariant 22: looked at again after one hour, then two: neither swallowed nor a flood."""
+    for minute in range(0, 60 * 8, 4):
+        desk.deliver(firing(), at=BEGUN + minute * MINUTE)
+        for state, number in zip(desk.states(), desk.started, strict=True):
+            if not state.ended:
+                desk.end(number)
+                _ended_at(desk, number, BEGUN + minute * MINUTE)
+    assert desk.started == [1, 2, 3, 4]  # at once, after 1, 3 and 7 hours
+    assert "ended observed, and it fires on" in _first_reason(desk, 2)
+
+
+def _ended_at(desk: Desk, incident: int, at: datetime) -> None:
+    """The end of an incident as if it had been then."""
+    rows = tables.transitions
+    with desk.database.write() as tx:
+        tx.execute(rows.update().where(rows.c.incident == incident).values(at=at))
+
+
+def _first_reason(desk: Desk, incident: int) -> str:
+    with desk.database.read() as tx:
+        return trail.of_incident(tx, incident)[0].reason
+
+
+def test_another_start_after_the_end_is_another_activation(desk: Desk) -> None:
+    """RULINGS 4 a: earlier or later, and whatever the clock of the sender says."""
+    for number, minutes in enumerate((0, 5, -5, 60 * 24 * 365 * 1000), start=1):
+        desk.deliver(firing(minutes))
+        assert desk.started == list(range(1, number + 1))
+        desk.end(number)
+
+
+def test_a_start_that_moves_all_the_time_waits_and_is_looked_at(desk: Desk) -> None:
+    """Invariant 22: a script that sends the time of day as startsAt opens six incidents an
+    hour; then it waits, and is looked at although it says no more."""
+    for minute in range(10):
+        desk.deliver(firing(minute))
+        if desk.states()[-1] is State.ADMITTED:
+            desk.end(desk.started[-1])
+    assert len(desk.started) == MOST_PER_HOUR
+    now = datetime.now(UTC)
+    again = partial(admit.look_again, desk.database, desk.inbox._start)
+    assert again(now) == 0
+    assert again(now + WAIT) == 1
+    assert again(now + WAIT) == 0
+    assert len(desk.started) == MOST_PER_HOUR + 1
+
+
+def test_an_alert_that_resolved_while_it_waited_is_not_looked_at(desk: Desk) -> None:
+    for minute in range(10):
+        desk.deliver(firing(minute))
+        if desk.states()[-1] is State.ADMITTED:
+            desk.end(desk.started[-1])
+    desk.deliver(resolved(10))
+    assert admit.look_again(desk.database, desk.inbox._start, datetime.now(UTC) + WAIT) == 0
+
+
+def test_silence_for_twice_the_longest_pause_ends_an_activation(desk: Desk) -> None:
+    """RULINGS 4 c: what is told again after that fires anew."""
+    for minute in (0, 20, 40, 60):
+        desk.deliver(firing(), at=BEGUN + minute * MINUTE)
+    desk.end(1)
+    desk.deliver(firing(), at=BEGUN + 99 * MINUTE)
+    assert desk.started == [1]
+    desk.deliver(firing(), at=BEGUN + (99 + 79) * MINUTE)
+    assert desk.started == [1, 2]
+    assert "nothing was heard of it" in desk.reasons()[1]
+
+
+def test_an_alert_that_joined_another_waits_for_that(desk: Desk) -> None:
+    """It is one row that is taken up when the other one has ended."""
+    desk.deliver(firing())
+    with desk.database.write() as tx:
+        incidents.move(tx, 1, State.SUPPRESSED, "joined", joined=7)
+    desk.deliver(firing(minutes=3))
+    desk.deliver(firing(minutes=9))
+    assert desk.started == [1]
+
+
+# What Alertmanager lists.
+
+
+def pulled(alert: dict[str, Any]) -> Alert:
+    return replace(parse(small.body(alert)).alerts[0], source="pull")
+
+
+def unheard(desk: Desk, *alerts: dict[str, Any]) -> int:
+    active, hour = [pulled(alert) for alert in alerts], timedelta(hours=1)
+    with desk.database.read() as tx:
+        return len(admit.unheard(tx, active, datetime.now(UTC), look_again=hour))
+
+
+def test_rule_12_what_is_listed_and_never_arrived_is_taken_in(desk: Desk) -> None:
+    """Rule 12: reconcile with the API at start-up and every N minutes."""
+    assert unheard(desk, firing()) == 1
+    desk.deliver(firing())
+    assert unheard(desk, firing()) == 0
+
+
+def test_rule_4_another_activation_without_a_message_is_taken_in(desk: Desk) -> None:
+    """Resolved and fired again inside one group interval: Alertmanager says nothing."""
+    desk.deliver(firing())
+    assert unheard(desk, firing(minutes=5)) == 0  # the incident that is open handles it
+    desk.end(1, State.FIXED)
+    assert unheard(desk, firing()) == 0
+    assert unheard(desk, firing(minutes=5)) == 1
+    assert unheard(desk, firing(minutes=-5)) == 1
+
+
+def test_what_was_taken_for_resolved_and_is_listed_is_taken_in(desk: Desk) -> None:
+    """Invariant 1: Alertmanager did not have it when it was asked, and now it does."""
+    desk.deliver(firing())
+    desk.end(1, State.RESOLVED)
+    assert unheard(desk, firing()) == 1
+
+
+def test_rule_7_what_is_no_longer_listed_is_only_noted(desk: Desk) -> None:
+    """Rule 7 and RULINGS 4 b: no proof of a fix, but whoever tells of it then tells of a new
+    firing. What Alertmanager never listed, as another sender's alerts, it cannot lose."""
+    desk.deliver(firing())
+    with desk.database.read() as tx:
+        assert firings.listed(tx) == ()
+    with desk.database.write() as tx:
+        admit.note_listed(tx, [pulled(firing())], datetime.now(UTC))
+        (key,) = firings.listed(tx)
+        admit.note_gone(tx, [key], datetime.now(UTC))
+        assert firings.listed(tx) == ()
+    assert desk.states() == [State.ADMITTED]
+    desk.deliver(firing())
+    assert desk.started == [1]  # the incident is open, so it is about this one
+    with desk.database.write() as tx:
+        admit.note_gone(tx, [key], datetime.now(UTC))
+    desk.end(1)
+    desk.deliver(firing())
+    assert desk.started == [1, 2]
+
+
+# Any order, any clock, any fingerprint.
+
+SKEWS = [timedelta(), timedelta(minutes=4), timedelta(days=-3), timedelta(days=1)]
+
+
+@dataclass(frozen=True)
+class Told:
+    """One message of a history of firings, of which the `period`th began at `5 * period`."""
+
+    status: str
+    period: int
+
+    def alert(self, name: str, skew: timedelta, mark: str) -> dict[str, Any]:
+        begun = BEGUN + skew + 5 * self.period * MINUTE
+        ended = (begun + 3 * MINUTE).isoformat()
+        made = small.alert(
+            name, status=self.status, starts_at=begun, fingerprint=mark, service=name
+        )
+        return made | ({"endsAt": ended} if self.status == "resolved" else {})
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[Told], bool]:
+    """Messages about some firings in any order, each once or twice; whether it fires at last."""
+    periods = draw(st.integers(1, 3))
+    fires = draw(st.booleans())
+    messages = [Told("firing", period) for period in range(periods)]
+    messages += [Told("resolved", period) for period in range(periods - fires)]
+    again = draw(st.lists(st.sampled_from(messages), max_size=3))
+    return draw(st.permutations([*messages, *again])), fires
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    messages=st.lists(
-        st.tuples(st.sampled_from(["firing", "resolved"]), st.integers(0, 3)), max_size=10
+    st.tuples(histories(), histories()),
+    st.sampled_from(SKEWS),
+    st.sampled_from(["", "0" * 16]),
+    st.randoms(use_true_random=False),
+)
+def test_no_order_clock_or_fingerprint_loses_a_firing_alert(
+    desk: Desk, both: Any, skew: timedelta, mark: str, random: Any
+) -> None:
+    """Invariant 18: two alerts, told in any order, twice, by a wrong clock, with one fingerprint:
+    what fires at last has an open incident, and there are never two for one alert."""
+    _empty(desk)
+    told = [(f"Alert{n}", each) for n, (messages, _) in enumerate(both) for each in messages]
+    random.shuffle(told)
+    arrival = BEGUN + timedelta(hours=1)
+    for name, each in told:
+        arrival += MINUTE
+        desk.deliver(each.alert(name, skew, mark), at=arrival)
+        assert all(count <= 1 for count in _open(desk).values())
+    for number, (messages, fires) in enumerate(both):
+        if fires:
+            assert _open(desk).get(f"Alert{number}") == 1, (messages, desk.states())
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=4), st.sampled_from(SKEWS))
+def test_in_order_each_activation_is_one_incident(
+    desk: Desk, times: list[int], skew: timedelta
+) -> None:
+    """Rule 4: however often each message comes."""
+    _empty(desk)
+    for period, often in enumerate(times):
+        for status in ("firing", "resolved"):
+            for _ in range(often):
+                at = BEGUN + timedelta(hours=1) + period * MINUTE
+                desk.deliver(Told(status, period).alert("Down", skew, ""), at=at)
+    assert len(desk.started) == len(times)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["firing", "resolved"]),
+            st.sampled_from([0, 7, 60 * 24, 60 * 24 * 365 * 7000]),
+            st.sampled_from([None, *sorted(ENDED - {State.SUPPRESSED})]),
+        ),
+        max_size=8,
     )
 )
-def test_whatever_the_order_no_activation_is_handled_twice(
-    desk: Desk, messages: list[tuple[str, int]]
+def test_whatever_was_sent_before_an_honest_firing_is_handled(
+    desk: Desk, poison: list[tuple[str, int, State | None]]
 ) -> None:
-    """Invariant 1 and rule 4, over any order of messages about four activations."""
+    """Invariant 18: after any messages and any ends, an alert that is told to fire since
+    another time has an open incident, or one is opened when its turn has come."""
+    _empty(desk)
+    for status, minutes, end in poison:
+        alert = firing(minutes) if status == "firing" else resolved(minutes)
+        desk.deliver(alert)
+        if end is not None and desk.started:
+            desk.end(desk.started[-1], end)
+    desk.deliver(firing(minutes=3))
+    if _open(desk).get("Down") != 1:
+        admit.look_again(desk.database, desk.inbox._start, datetime.now(UTC) + WAIT)
+    assert _open(desk).get("Down") == 1
+
+
+def _empty(desk: Desk) -> None:
     with desk.database.write() as tx:
-        tx.execute(sa.delete(tables.incidents))
+        for table in (tables.incidents, tables.firings, tables.deliveries):
+            tx.execute(sa.delete(table))
     desk.started.clear()
-    for status, minutes in messages:
-        desk.deliver(firing(minutes) if status == "firing" else resolved(minutes))
+
+
+def _open(desk: Desk) -> dict[str, int]:
+    """Open incidents by the name of their alert."""
     with desk.database.read() as tx:
-        found = incidents.find(tx, limit=100)
-    activations = [json.dumps(incident.alert.starts_at.isoformat()) for incident in found]
-    assert len(activations) == len(set(activations)) == len(desk.started)
-    if any(status == "firing" for status, _ in messages):
-        assert desk.started
+        found = incidents.find(tx, ended=False, limit=1000)
+    return Counter(incident.alert.name for incident in found)
+
+
+def test_two_processes_that_take_in_one_alert_open_one_incident(desk: Desk) -> None:
+    """Rule 4: peers of a cluster deliver at once, and on PostgreSQL two processes look at it."""
+    alerts = [firing(n=str(number)) for number in range(20)]
+    for order in (alerts, alerts[::-1]) * 4:
+        desk.store(*order)
+    others = [Desk(desk.database) for _ in range(4)]
+
+    def look(other: Desk) -> None:
+        while other.inbox.step():
+            pass
+
+    with ThreadPoolExecutor(len(others)) as pool:
+        list(pool.map(look, others))
+    assert len(desk.states()) == len(alerts)

@@ -59,7 +59,6 @@ def test_the_query_can_lower_the_level(opened: Project) -> None:
         b"",
         b"null",
         b"{}",
-        b"[]",
         b"not json",
         b"\xff\xfe",
         b'{"version": "3", "alerts": []}',

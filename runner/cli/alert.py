@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import IO
 
 import click
 
 from runner import acts
-from runner.admit import is_doubted
+from runner.admit import unheard
 from runner.cli import LEVELS, Noun, option
 from runner.cli.explain import explain_alert
 from runner.cli.follow import conclude, follow
@@ -16,11 +18,13 @@ from runner.cli.report import counted
 from runner.cli.session import Session
 from runner.cli.stand_in import StandIn
 from runner.errors import ConfigError, UsageError
-from runner.incident import Level
-from runner.intake.payload import Delivery, compose, parse
-from runner.intake.reconcile import Known, missing
+from runner.incident import Alert, Level
+from runner.intake.payload import Delivery, compose
 from runner.store import deliveries, incidents
 from runner.text import brief
+
+#: Exit code when some alert could not be read.
+UNREAD = 2
 
 level_option = option(
     "--level", type=click.Choice(LEVELS), help="How far these may go at most, as before the verb."
@@ -41,14 +45,15 @@ def alert() -> None:
 def handle(session: Session, file: IO[bytes], no_wait: bool, level: str | None) -> int:
     """Handle the alerts of FILE, or of standard input for `-`.
 
-    It holds what Alertmanager posts to a webhook, version 4. The exit code is 0 when every
-    incident ended fixed, resolved, suppressed, observed or dry_run, or waits for a person. It is 1
-    when a dry run failed.
+    It holds what Alertmanager or Grafana posts to a webhook, or a list of alerts as
+    `amtool alert query -o json` prints it. The exit code is 0 when every incident ended fixed,
+    resolved, suppressed, observed or dry_run, or waits for a person. It is 1 when a dry run
+    failed, and 2 when an alert could not be read; the others are handled all the same.
     """
     body = file.read(session.project.config.listen.max_body + 1)
     if len(body) > session.project.config.listen.max_body:
         raise UsageError("the body is longer than listen.max_body in runner.yml")
-    return _hand_in(session, parse(body, source="stdin"), level, wait=not no_wait)
+    return _hand_in(session, body, "stdin", level, wait=not no_wait)
 
 
 @alert.command()
@@ -69,14 +74,16 @@ def pull(session: Session, keep_on: bool, no_wait: bool, level: str | None) -> i
             session.answer({"delivery": None, "incidents": []})
         session.note("Alertmanager has no active alert that is new.")
         return 0
-    return _hand_in(session, found, level, wait=not no_wait)
+    return _hand_in(session, found.raw, found.source, level, wait=not no_wait)
 
 
 def _keep_pulling(session: Session, level: str | None, *, wait: bool) -> int:
     with StandIn(session) as standing_in:
         while True:
             if (found := _new_alerts(session)) is not None:
-                _hand_in(session, found, level, wait=wait, standing_in=standing_in)
+                _hand_in(
+                    session, found.raw, found.source, level, wait=wait, standing_in=standing_in
+                )
             until = time.monotonic() + session.project.config.intake.poll.total_seconds()
             while time.monotonic() < until:
                 standing_in.step()
@@ -90,53 +97,58 @@ def _new_alerts(session: Session) -> Delivery | None:
     with session.busy("asking Alertmanager"):
         active = session.project.alertmanagers.active_alerts(intake.filters, intake.receiver)
     with session.project.database.read() as tx:
-        newest = incidents.known(tx, [each.fingerprint for each in active])
-        known = {
-            key: Known(
-                starts_at=each.alert.starts_at,
-                firing=(firing := incidents.still_firing(tx, each.id)),
-                doubted=is_doubted(each, firing=firing),
-            )
-            for key, each in newest.items()
-        }
-    new = missing(active, known).missing
+        new = unheard(tx, active, datetime.now(UTC), look_again=intake.look_again)
     return compose(new, source="pull", receiver=intake.receiver or "") if new else None
 
 
 def _hand_in(
     session: Session,
-    found: Delivery,
+    body: bytes,
+    source: str,
     level: str | None,
     *,
     wait: bool,
     standing_in: StandIn | None = None,
 ) -> int:
     ceiling = session.lower(Level(level) if level else None)
-    number = acts.deliver(session.project, found.raw, source=found.source, ceiling=ceiling)
+    received = acts.deliver(session.project, body, source=source, ceiling=ceiling)
+    _tell_left_out(session, received)
+    code = UNREAD if received.unread else 0
     if not wait:
         if session.json:
-            session.answer({"delivery": number})
+            session.answer({"delivery": received.delivery})
         else:
-            session.screen.line(f"delivery {number} is stored")
+            session.screen.line(f"delivery {received.delivery} is stored")
         session.note_if_idle()
-        return 0
+        return code
     if standing_in is not None:
-        return _wait(session, number, found, standing_in)
+        return _wait(session, received, standing_in) or code
     with StandIn(session) as own:
-        return _wait(session, number, found, own)
+        return _wait(session, received, own) or code
 
 
-def _wait(session: Session, number: int, found: Delivery, standing_in: StandIn) -> int:
-    while not _is_admitted(session, number):
+def _tell_left_out(session: Session, received: acts.Received) -> None:
+    """Say which alerts of the body are not handled, and why."""
+    for each in received.unread[:20]:
+        session.note(f"alert {each.position} is kept as a dead letter: {each.reason}")
+    if len(received.unread) > 20:
+        session.note(f"and {len(received.unread) - 20} more; see `runner delivery list`")
+    if received.quiet:
+        held = counted(received.quiet, "silenced or inhibited alert")
+        session.note(f"{held} left out")
+
+
+def _wait(session: Session, received: acts.Received, standing_in: StandIn) -> int:
+    while not _is_admitted(session, received.delivery):
         standing_in.step()
         time.sleep(0.05)
     with session.project.database.read() as tx:
-        opened = incidents.of_delivery(tx, number)
+        opened = incidents.of_delivery(tx, received.delivery)
     if opened:
         return follow(session, opened, standing_in)
     if session.json:
         return conclude(session, ())
-    _nothing_new(session, found)
+    _nothing_new(session, received.alerts)
     return 0
 
 
@@ -145,11 +157,11 @@ def _is_admitted(session: Session, number: int) -> bool:
         return deliveries.is_done(tx, number)
 
 
-def _nothing_new(session: Session, found: Delivery) -> None:
+def _nothing_new(session: Session, found: Sequence[Alert]) -> None:
     """Say of each alert why it opened no incident."""
-    session.screen.line(f"{counted(len(found.alerts), 'alert')}, nothing new")
+    session.screen.line(f"{counted(len(found), 'alert')}, nothing new")
     with session.project.database.read() as tx:
-        for each in found.alerts[:20]:
+        for each in found[:20]:
             known = incidents.latest_of(tx, each.fingerprint)
             what = f"incident {known.id}, {known.state}" if known else "no incident of ours"
             name = brief(each.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -36,6 +37,8 @@ class Intake(Section):
     poll: Duration = parse("30s")  #: of `alert pull --follow`
     receiver: str | None = None  #: only alerts routed to this Alertmanager receiver
     filters: tuple[str, ...] = ()  #: Alertmanager matchers
+    #: after its end, an incident on an alert that is told to fire on is followed by another
+    look_again: Annotated[Duration, Field(gt=timedelta())] = parse("1h")
 
 
 class Watch(Section):

@@ -92,6 +92,8 @@ def alert(alert: Alert, *, at: datetime) -> list[Evidence]:
     lines = [f"status: {alert.status}, since {alert.starts_at:%Y-%m-%d %H:%M:%S %Z}"]
     lines += [f"label {name}: {value}" for name, value in sorted(alert.labels.items())]
     lines += [f"annotation {name}: {value}" for name, value in sorted(alert.annotations.items())]
+    lines += [f"contradiction: {text}" for text in alert.contradictions]
+    lines += [f"note: {text}" for text in alert.notes]
     if expr := expr_of(alert.generator_url):
         lines.append(f"expression, as the alert tells: {expr}")
     return [_piece("alert", alert.source, f"Alert {alert.name}", lines, at)]

@@ -20,6 +20,7 @@ import httpx
 from runner import config
 from runner.errors import RemoteData, RemoteError
 from runner.incident import Alert, AlertStatus, Labels
+from runner.intake.fingerprint import fingerprint
 from runner.intake.payload import (
     MAX_ANNOTATION,
     MAX_FIELD,
@@ -129,6 +130,14 @@ class Alertmanagers:
         )
         return tuple(by_fingerprint(alerts).values())
 
+    def all_fingerprints(self) -> frozenset[str]:
+        """What any peer holds, silenced or not. RemoteError while every peer was restarted
+        lately: it may not have been told again of what fires."""
+        answers = self._ask(lambda peer: peer.alerts(list(_ANY.items())))
+        if self._forgot(datetime.min.replace(tzinfo=UTC)):
+            raise RemoteError("Alertmanager was restarted lately, and may not list all that fires.")
+        return frozenset(fingerprint(each["labels"]) for answer in answers for each in answer)
+
     def complete(self, group_labels: Labels, receiver: str) -> tuple[Alert, ...]:
         """The active alerts of a group, for a delivery whose `truncated` is not 0.
 
@@ -143,10 +152,8 @@ class Alertmanagers:
         alerts = self.active_alerts(filters, receiver)
         return compose(alerts, source="pull", receiver=receiver or "", group_key="pull")
 
-    def state_of(
-        self, fingerprint: str, labels: Labels, *, since: datetime | None = None
-    ) -> AlertState:
-        """How the alert stands at this moment: the last look before a run.
+    def state_of(self, wanted: str, labels: Labels, *, since: datetime | None = None) -> AlertState:
+        """How the alert of this fingerprint stands at this moment: the last look before a run.
 
         ABSENT is no proof of a fix. With `since`, when it was known to fire, it is a RemoteError
         instead while every peer was restarted after that and may not have been told again.
@@ -156,7 +163,7 @@ class Alertmanagers:
             _state(alert)
             for answer in self._ask(lambda peer: peer.alerts(parameters))
             for alert in answer
-            if alert["fingerprint"] == fingerprint
+            if fingerprint(alert["labels"]) == wanted
         ]
         if not found:
             if since is not None and self._forgot(since):
@@ -243,7 +250,7 @@ def _within(labels: Labels, group_labels: Labels) -> bool:
 def _alert(alert: ApiAlert, receiver: str | None) -> Alert:
     names = [each["name"] for each in alert.get("receivers") or ()]
     return Alert(
-        fingerprint=alert["fingerprint"],
+        fingerprint=fingerprint(alert["labels"]),
         status=AlertStatus.FIRING,
         labels=cut_values(alert["labels"], MAX_LABEL),
         annotations=cut_values(alert.get("annotations"), MAX_ANNOTATION),

@@ -1,22 +1,27 @@
-"""Alertmanager's webhook body, version 4: the only place that knows its field names.
+"""The bodies that bring alerts: the only place that knows their field names.
 
-A body is refused as a whole, with one short sentence, when it is not version 4
-or breaks a bound below; fields that a newer Alertmanager adds are ignored.
+Alertmanager's webhook (version 4), Grafana's (version 1), and a bare list of alerts as
+`/api/v2/alerts` and `amtool -o json` write it. A body is refused as a whole, with one short
+sentence, when it is none of these or breaks a bound below; an alert that cannot be read costs
+only itself. Fields that a newer version adds are ignored.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # what pydantic asks for before Python 3.12
 
+from runner import duration
 from runner.errors import BadDelivery
+from runner.firing import ahead
 from runner.incident import Alert, AlertStatus, Labels
 from runner.intake.fingerprint import fingerprint
 from runner.text import brief, cut, storable
@@ -35,11 +40,17 @@ _RFC3339 = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,30})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
 )
 _QUOTED = re.compile(r"\\([\\.+*?()|\[\]{}^$])")
-_HAS_UNSTORABLE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+_HAS_UNSTORABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|\x00")
+_FINGERPRINT = re.compile("[0-9a-f]{16}")
 
 #: Labels or annotations as they come, within the bounds.
 Pairs = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=MAX_NAME)], str],
+    Field(max_length=MAX_LABELS),
+]
+#: The same as scripts and templates send them: a number is taken as its text.
+_Values = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=MAX_NAME)], str | bool | int | float],
     Field(max_length=MAX_LABELS),
 ]
 _Count = Annotated[int, Field(ge=0, le=10**9)]
@@ -49,26 +60,52 @@ Fingerprint = Annotated[str, Field(pattern="^([0-9a-f]{16})?$")]
 @with_config(ConfigDict(strict=True, extra="ignore"))
 class _Alert(TypedDict):
     status: Literal["firing", "resolved"]
-    labels: Pairs
-    annotations: NotRequired[Pairs | None]
-    startsAt: str
+    labels: _Values
+    annotations: NotRequired[_Values | None]
+    startsAt: NotRequired[str | None]
     endsAt: NotRequired[str | None]
     generatorURL: NotRequired[str | None]
-    fingerprint: NotRequired[Fingerprint]
+    fingerprint: NotRequired[Any]
 
 
 @with_config(ConfigDict(strict=True, extra="ignore"))
 class _Body(TypedDict):
-    alerts: Annotated[list[_Alert], Field(max_length=MAX_ALERTS, fail_fast=True)]
+    alerts: Annotated[list[Any], Field(max_length=MAX_ALERTS, fail_fast=True)]
     receiver: NotRequired[str | None]
     groupKey: NotRequired[str | None]
-    groupLabels: NotRequired[Pairs | None]
+    groupLabels: NotRequired[_Values | None]
+    commonLabels: NotRequired[_Values | None]
     truncatedAlerts: NotRequired[_Count | None]
     externalURL: NotRequired[str | None]
     notification_reason: NotRequired[Any]
 
 
 _BODY = TypeAdapter(_Body)
+_ALERT = TypeAdapter(_Alert)
+
+#: Versions of a webhook body that are read: Alertmanager's and Grafana's.
+VERSIONS = ("4", "1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unread:
+    """One alert of a body that could not be read."""
+
+    position: int  #: in the body, from 0
+    content: bytes  #: as JSON
+    reason: str  #: one short sentence
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Message:
+    """What all alerts of one body share."""
+
+    source: str
+    at: datetime
+    receiver: str
+    truncated: int
+    group_labels: Labels
+    common_labels: Labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,31 +121,95 @@ class Delivery:
     truncated: int = 0  #: alerts of the group that `max_alerts` left out
     external_url: str = ""
     hint: str = ""  #: why it was sent, as newer versions say; never rely on it
+    unread: tuple[Unread, ...] = ()  #: alerts that cost only themselves
+    quiet: int = 0  #: alerts of a bare list that are silenced or inhibited, and left out
 
 
-def parse(body: bytes, *, source: str = "webhook") -> Delivery:
-    """The delivery in `body`. Raises BadDelivery with one short sentence, and nothing else."""
+def parse(body: bytes, *, source: str = "webhook", at: datetime | None = None) -> Delivery:
+    """The delivery in `body`, which arrived `at` (default: now).
+
+    Raises BadDelivery with one short sentence, and nothing else: when it is no delivery, and
+    when not one of its alerts can be read.
+    """
+    at = at or datetime.now(UTC)
     content = read_json(body)
-    _check_version(content)
+    quiet = 0
+    if isinstance(content, list):
+        loud = [each for each in content if not _is_quiet(each)]
+        quiet = len(content) - len(loud)
+        content = {"alerts": [_of_list(each, at) for each in loud]}
+    else:
+        _check_version(content)
     try:
         checked = _BODY.validate_python(content)
     except ValidationError as error:
         raise BadDelivery(_explain(error)) from None
-    receiver = unquote(_field(checked.get("receiver")))
+    message = _Message(
+        source=source,
+        at=at,
+        receiver=unquote(_field(checked.get("receiver"))),
+        truncated=checked.get("truncatedAlerts") or 0,
+        group_labels=cut_values(checked.get("groupLabels"), MAX_LABEL),
+        common_labels=cut_values(checked.get("commonLabels"), MAX_LABEL),
+    )
+    alerts, unread = _read_each(checked["alerts"], message)
+    if unread and not alerts:
+        raise BadDelivery(unread[0].reason)
     return Delivery(
-        alerts=tuple(
-            _alert(alert, number, receiver, source)
-            for number, alert in enumerate(checked["alerts"])
-        ),
+        alerts=alerts,
         raw=body,
         source=source,
-        receiver=receiver,
+        receiver=message.receiver,
         group_key=_field(checked.get("groupKey")),
-        group_labels=cut_values(checked.get("groupLabels"), MAX_LABEL),
-        truncated=checked.get("truncatedAlerts") or 0,
+        group_labels=message.group_labels,
+        truncated=message.truncated,
         external_url=_field(checked.get("externalURL")),
         hint=_hint(checked.get("notification_reason")),
+        unread=unread,
+        quiet=quiet,
     )
+
+
+def _read_each(
+    contents: Sequence[Any], message: _Message
+) -> tuple[tuple[Alert, ...], tuple[Unread, ...]]:
+    """The alerts that can be read, and those that cannot."""
+    alerts, unread = [], []
+    for position, content in enumerate(contents):
+        try:
+            alerts.append(_alert(_ALERT.validate_python(content), position, message))
+        except ValidationError as error:
+            reason = _explain(error, ("alerts", position))
+        except BadDelivery as error:
+            reason = str(error)
+        else:
+            continue
+        written = json.dumps(content).encode()
+        unread.append(Unread(position=position, content=written, reason=reason))
+    return tuple(alerts), tuple(unread)
+
+
+def _is_quiet(content: Any) -> bool:
+    """Whether an alert of a bare list is silenced or inhibited: somebody wants it quiet."""
+    status = content.get("status") if isinstance(content, dict) else None
+    if not isinstance(status, dict):
+        return False
+    held = status.get("silencedBy") or status.get("inhibitedBy")
+    return bool(held) or status.get("state") == "suppressed"
+
+
+def _of_list(content: Any, at: datetime) -> Any:
+    """An alert of a bare list as the webhook would write it. Such lists hold what is active, as
+    the API writes them, and what Prometheus posts, where only an end in the past says resolved."""
+    if not isinstance(content, dict) or isinstance(content.get("status"), str):
+        return content
+    over = False
+    if content.get("status") is None and isinstance(ends_at := content.get("endsAt"), str):
+        try:
+            over = (moment(ends_at) or at) < at
+        except (ValueError, OverflowError):
+            over = False  # the time is refused where the alert is read
+    return content | {"status": "resolved" if over else "firing"}
 
 
 def compose(
@@ -162,9 +263,14 @@ def moment(text: str) -> datetime | None:
     return read.replace(microsecond=read.microsecond // 1000 * 1000)
 
 
-def cut_values(pairs: Mapping[str, str] | None, limit: int) -> Labels:
+def cut_values(pairs: Mapping[str, str | bool | int | float] | None, limit: int) -> Labels:
     """The same pairs, each value of at most `limit` characters; a cut one ends in `…`."""
-    return {name: cut(value, limit) for name, value in (pairs or {}).items()}
+    return {name: cut(_text(value), limit) for name, value in (pairs or {}).items()}
+
+
+def _text(value: str | bool | int | float) -> str:
+    """A number as JSON writes it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def read_json(body: bytes) -> Any:
@@ -172,8 +278,9 @@ def read_json(body: bytes) -> Any:
     if sum(body.count(mark) for mark in (b"{", b"[", b",")) > MAX_PARTS:
         raise BadDelivery(f"The body has more than {MAX_PARTS} parts.")
     try:
-        content = json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
-        return _storable(content) if _HAS_UNSTORABLE.search(body) else content
+        text = _decoded(body)
+        content = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        return _storable(content) if _HAS_UNSTORABLE.search(text) else content
     except BadDelivery:
         raise
     except UnicodeDecodeError:
@@ -184,6 +291,12 @@ def read_json(body: bytes) -> Any:
         raise BadDelivery(f"The body is not JSON (character {error.pos}).") from None
     except ValueError:  # a number with more digits than Python converts
         raise BadDelivery("The body has a number that is too long.") from None
+
+
+def _decoded(body: bytes) -> str:
+    """The text of `body`, without the byte order mark that Windows writes in front of it."""
+    utf16 = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return body.decode("utf-16" if utf16 else "utf-8-sig")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -209,9 +322,9 @@ def _storable(value: Any) -> Any:
 
 def _check_version(content: Any) -> None:
     if not isinstance(content, dict):
-        raise BadDelivery("The body is not a JSON object, as an Alertmanager message is.")
+        raise BadDelivery("The body is neither an Alertmanager message nor a list of alerts.")
     version = content.get("version")
-    if version != "4":
+    if version not in VERSIONS:
         found = f"version is {brief(repr(version), 20)}" if version else "it has no version"
         raise BadDelivery(
             f"The body is not an Alertmanager message of version 4: {found}; "
@@ -219,34 +332,78 @@ def _check_version(content: Any) -> None:
         )
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, below: tuple[str | int, ...] = ()) -> str:
     problem = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = brief(".".join(str(part) for part in problem["loc"]), 80)
+    place = brief(".".join(str(part) for part in (*below, *problem["loc"])), 80)
     return cut(f"The body is not version 4 at {place}: {brief(problem['msg'], 80)}.", MAX_MESSAGE)
 
 
-def _alert(alert: _Alert, number: int, receiver: str, source: str) -> Alert:
-    starts_at = _when(alert["startsAt"], number, "startsAt")
-    ends_at = _when(alert.get("endsAt") or "0001-01-01T00:00:00Z", number, "endsAt")
-    if starts_at is None:
-        raise BadDelivery(f"The body is not version 4 at alerts.{number}.startsAt: before 1970.")
+def _alert(alert: _Alert, number: int, message: _Message) -> Alert:
+    starts_at = _when(alert.get("startsAt"), number, "startsAt")
+    ends_at = _when(alert.get("endsAt"), number, "endsAt")
     status = AlertStatus(alert["status"])
-    return Alert(
-        fingerprint=alert.get("fingerprint") or fingerprint(alert["labels"]),
+    labels = {name: _text(value) for name, value in alert["labels"].items()}
+    computed, given = fingerprint(labels), alert.get("fingerprint") or ""
+    own = message.source == "pull"  # we wrote it, when these labels were not cut yet
+    if own and isinstance(given, str) and _FINGERPRINT.fullmatch(given):
+        computed = given
+    read = Alert(
+        fingerprint=computed,
         status=status,
-        labels=cut_values(alert["labels"], MAX_LABEL),
+        labels=cut_values(labels, MAX_LABEL),
         annotations=cut_values(alert.get("annotations"), MAX_ANNOTATION),
-        starts_at=starts_at,
+        starts_at=starts_at or message.at,
         ends_at=None if status is AlertStatus.FIRING else ends_at,
         generator_url=_field(alert.get("generatorURL")),
-        receiver=receiver,
-        source=source,
+        receiver=message.receiver,
+        source=message.source,
+        undated=starts_at is None,
+    )
+    if status is AlertStatus.RESOLVED:
+        return read
+    return replace(
+        read,
+        contradictions=tuple(_contradictions(read, ends_at, message)),
+        notes=tuple(_notes(read, given, message.at)),
     )
 
 
-def _when(text: str, number: int, field: str) -> datetime | None:
+def _contradictions(alert: Alert, ends_at: datetime | None, message: _Message) -> Iterator[str]:
+    """Where a message disagrees with itself about a firing alert."""
+    if message.truncated:
+        yield f"The sender left {message.truncated} alerts of the same group out"
+    for field, shared in (
+        ("groupLabels", message.group_labels),
+        ("commonLabels", message.common_labels),
+    ):
+        for name, value in shared.items():
+            if alert.labels.get(name, "") != value:
+                own = brief(alert.labels.get(name, ""), 60)
+                text = f'{field} say {brief(name, 40)}="{brief(value, 60)}", the alert "{own}"'
+                yield text
+                break
+    if ends_at is not None and ends_at < message.at:
+        yield f"It is said to fire, and to have ended at {ends_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _notes(alert: Alert, given: Any, at: datetime) -> Iterator[str]:
+    """What is odd about a message, and decides nothing."""
+    if given and given != alert.fingerprint:
+        yield f"the sender's fingerprint {brief(str(given), 20)} is not that of the labels"
+    if passed := ahead(alert, at):
+        yield f"its startsAt is {_span(passed)} ahead of our clock"
+
+
+def _span(passed: timedelta) -> str:
+    days = passed.days
+    if days > 730:
+        return f"{days // 365} years"
+    return duration.write(timedelta(minutes=passed.total_seconds() // 60))
+
+
+def _when(text: str | None, number: int, field: str) -> datetime | None:
     try:
-        return moment(text)
+        return moment(text) if text else None
     except (ValueError, OverflowError):
         raise BadDelivery(
             f"The body is not version 4 at alerts.{number}.{field}: not a time in RFC 3339."

@@ -15,6 +15,7 @@ from runner.policy import calendar, ceilings, decision, frequency, radius, steps
 from runner.policy.budget import budget
 from runner.policy.capacity import capacity
 from runner.policy.case import Case, PastRun, Rule
+from runner.policy.contradictions import contradictions, late
 from runner.policy.cover import judge_cover
 from runner.policy.fidelity import judge_rehearsal
 from runner.policy.radius import measure
@@ -90,6 +91,8 @@ TABLE: tuple[Row, ...] = (
     _row(decision.scope, "judge whole"),
     _row(decision.risk, "standing judge whole step"),
     _row(decision.alert_age, "judge whole"),
+    _row(contradictions, "judge whole"),
+    _row(late, "judge whole"),
     _row(radius.max_hosts, "judge step approach", Late.HAND_OVER),
     _row(radius.failure_domains, "judge step approach", Late.HAND_OVER),
     _row(radius.unknown_radius, "standing judge step"),
@@ -155,9 +158,9 @@ def against(case: Case, shown: Collection[str] | None) -> Against | None:
     rule), and no level below `approve`. An incident at `auto` was shown to nobody.
     """
     found = list(_late(case, shown))
-    for late in Late:
-        if reasons := tuple(reason for what, reason in found if what is late):
-            return Against(late, reasons)
+    for consequence in Late:
+        if reasons := tuple(reason for what, reason in found if what is consequence):
+            return Against(consequence, reasons)
     return None
 
 

@@ -68,6 +68,7 @@ class Case:
     incident: int | None = None  #: its own earlier attempts are no reason to cool down
     earned: Reason | None = None  #: what (entry, alert, environment) has earned
     suspicions: tuple[str, ...] = ()  #: text that looks as if it were meant to steer a model
+    other_hosts: tuple[str, ...] = ()  #: labels that name other hosts, a sentence each
     unknown_radius: tuple[str, ...] = ()  #: sentences of the static scan
     now: datetime
 

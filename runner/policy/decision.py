@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from runner.duration import write
+from runner.firing import CLOCK_SKEW
 from runner.incident import Decision, Level, Reason
 from runner.policy.case import Case
-
-#: How far clocks of different machines may be apart.
-CLOCK_SKEW = timedelta(minutes=5)
 
 
 def chosen(case: Case) -> Iterator[Reason]:

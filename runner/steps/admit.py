@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from runner.errors import RemoteError
 from runner.incident import OWN_SOURCES, State
-from runner.intake.alertmanager import Standing
+from runner.intake.alertmanager import RELEARNS, Standing
 from runner.project import Project
 from runner.steps.progress import end, load
 from runner.store import incidents
 
 #: How Alertmanager may hold an alert so that it is not ours to handle.
 QUIET = frozenset({Standing.SILENCED, Standing.INHIBITED})
+
+#: Why nothing runs for a message that came after the firing it tells of was over.
+NOT_LISTED = (
+    "a message said before that this firing is over, and Alertmanager does not list the alert, "
+    "so nothing was run"
+)
 
 
 def admit(project: Project, incident_id: int) -> bool:
@@ -28,12 +36,22 @@ def admit(project: Project, incident_id: int) -> bool:
         return end(project, incident_id, State.RESOLVED, reason)
     if incident.alert.source in OWN_SOURCES or project.alertmanagers is None:
         return True
+    # Of a late message, what is asked is whether it fires at all; a peer that was restarted
+    # lately cannot tell.
+    since = incident.created_at - RELEARNS if incident.alert.late else None
     try:
-        alert = project.alertmanagers.state_of(incident.alert.fingerprint, incident.alert.labels)
+        alert = project.alertmanagers.state_of(
+            incident.alert.fingerprint, incident.alert.labels, since=since
+        )
     except RemoteError:
         return True  # the pre-flight asks again, and then silence is a no
     if incident.state is State.HELD and alert.standing is Standing.ABSENT:
         return end(project, incident_id, State.RESOLVED, "Alertmanager no longer has the alert")
     if alert.standing in QUIET:
         return end(project, incident_id, State.SUPPRESSED, f"{alert.standing}: {alert.reason}")
+    if incident.alert.late and alert.standing is Standing.ABSENT:
+        return end(project, incident_id, State.RESOLVED, NOT_LISTED)
+    if incident.alert.late and alert.firing:
+        with project.database.write() as tx:
+            incidents.set_alert(tx, incident_id, replace(incident.alert, late=False))
     return True

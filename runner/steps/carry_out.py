@@ -39,7 +39,7 @@ from runner.steps.places import case_at
 from runner.steps.progress import end, escalate, load
 from runner.steps.rehearse import Check, check
 from runner.steps.waiting import perform_when_free
-from runner.store import approvals, incidents, radii, records, runs, trail
+from runner.store import approvals, firings, incidents, radii, records, runs, trail
 from runner.text import visible
 
 #: An attempt that never started, because the runner went away, may be made again so often.
@@ -341,5 +341,10 @@ def _still_firing(project: Project, incident: Incident, firing: bool) -> None:
         raise Stale(State.RESOLVED, "Alertmanager no longer has the alert")
     if not alert.firing:
         raise Stale(State.CANCELLED, f"the alert is {alert.standing}: {alert.reason}")
-    if alert.starts_at is not None and alert.starts_at > incident.created_at:
+    if alert.starts_at is None or alert.starts_at <= incident.created_at:
+        return
+    with project.database.read() as tx:
+        record = firings.find(tx, [incident.alert.fingerprint]).get(incident.alert.fingerprint)
+    # Told of the same activation, it is no other one: a sender's clock may be ahead.
+    if record is None or alert.starts_at.isoformat() not in record.told:
         raise Stale(State.CANCELLED, "the alert fires anew since then; that is another incident")

@@ -27,6 +27,7 @@ from runner.inventory import locate as locate_host
 from runner.plan import delegates_of
 from runner.project import Project
 from runner.steps import learn, opinion
+from runner.steps.other_hosts import other_hosts
 from runner.steps.past import past_runs
 from runner.steps.progress import escalate, load, passed
 from runner.store import clock, incidents, radii, records, runs, switches, trail
@@ -128,6 +129,7 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
         ),
         incident=incident.id,
         suspicions=_suspicions(project, incident, decisions, evidence),
+        other_hosts=tuple(other_hosts(incident, entry, inventory)),
         unknown_radius=found.unknown,
         now=now,
     )

@@ -22,15 +22,30 @@ class Stored:
     alerts: int
     admitted: int  #: alerts already looked at, from the first on
     received_at: datetime
+    sender: str | None = None  #: whose credential brought it
 
 
 def add(
-    tx: sa.Connection, *, body: bytes, alerts: int, source: str, ceiling: Level, at: datetime
+    tx: sa.Connection,
+    *,
+    body: bytes,
+    alerts: int,
+    source: str,
+    ceiling: Level,
+    at: datetime,
+    sender: str | None = None,
 ) -> int:
     """Store one delivery; returns its id."""
     result = tx.execute(
         deliveries.insert()
-        .values(received_at=at, source=source, ceiling=ceiling, body=body, alerts=alerts)
+        .values(
+            received_at=at,
+            source=source,
+            ceiling=ceiling,
+            sender=sender,
+            body=body,
+            alerts=alerts,
+        )
         .returning(deliveries.c.id)
     )
     return int(result.scalar_one())
@@ -58,6 +73,7 @@ def _stored(row: sa.RowMapping) -> Stored:
         alerts=row["alerts"],
         admitted=row["admitted"],
         received_at=row["received_at"],
+        sender=row["sender"],
     )
 
 

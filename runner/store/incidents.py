@@ -30,18 +30,18 @@ def open_incident(
     ceiling: Level,
     reason: str,
     delivery: int | None = None,
+    sender: str | None = None,
     requested_by: str | None = None,
     request: Mapping[str, Any] | None = None,
     now: datetime | None = None,
-) -> int | None:
-    """A new incident for this activation, with its first transition; None if there is one.
+) -> int:
+    """A new incident for an activation that begins now, with its first transition; its id.
 
-    It is opened now, by the database's clock, unless `now` says otherwise.
+    Now is by the database's clock, unless `now` says otherwise.
     """
     opened = now or clock.now(tx)
-    new = insert(tx, incidents).values(
+    values = dict(
         fingerprint=alert.fingerprint,
-        activation=alert.starts_at,
         alertname=alert.name,
         alert=alert_to_json(alert),
         firing=alert.status is AlertStatus.FIRING,
@@ -49,6 +49,7 @@ def open_incident(
         reason=reason,
         environment=environment,
         ceiling=ceiling,
+        sender=sender,
         requested_by=requested_by,
         request=dict(request) if request is not None else None,
         hosts=[],
@@ -56,43 +57,56 @@ def open_incident(
         created_at=opened,
         updated_at=opened,
     )
-    added = tx.execute(
-        new.on_conflict_do_nothing(index_elements=["fingerprint", "activation"]).returning(
-            incidents.c.id
-        )
-    ).scalar()
-    if added is None:
-        return None
+    added = _insert(tx, values, opened)
     trail.append(
         tx,
         incident=added,
         action=State.ADMITTED,
         reason=reason,
         actor=requested_by or "runner",
-        detail={"alert": alert.name, "source": alert.source},
-        at=now,
+        detail={"alert": alert.name, "source": alert.source}
+        | ({"sender": sender} if sender else {}),
+        at=opened,
     )
-    return int(added)
+    return added
 
 
-def reopen(tx: sa.Connection, incident: Incident, *, reason: str, actor: str = "runner") -> int:
-    """A new incident on the same alert as one that has ended; its id.
+def _insert(tx: sa.Connection, values: Mapping[str, Any], activation: datetime) -> int:
+    """The row of a new activation. A clock that was set back must not make two of them one."""
+    while True:
+        new = insert(tx, incidents).values(values | {"activation": activation})
+        added = tx.execute(
+            new.on_conflict_do_nothing(index_elements=["fingerprint", "activation"]).returning(
+                incidents.c.id
+            )
+        ).scalar()
+        if added is not None:
+            return int(added)
+        activation += timedelta(microseconds=1)
 
-    Its activation is now, so that the alert's own still belongs to the first one.
-    """
+
+def reopen(
+    tx: sa.Connection,
+    incident: Incident,
+    *,
+    reason: str,
+    actor: str = "runner",
+    delivery: int | None = None,
+) -> int:
+    """A new incident on the same alert as one that has ended; its id."""
     now = clock.now(tx)
     row = tx.execute(sa.select(incidents).where(incidents.c.id == incident.id)).mappings().one()
     kept = ("fingerprint", "alertname", "alert", "firing", "environment", "ceiling", "request")
-    values = {name: row[name] for name in kept} | {
-        "activation": now,
+    values = {name: row[name] for name in (*kept, "sender")} | {
         "state": State.ADMITTED,
         "reason": reason,
         "requested_by": row["requested_by"],
         "hosts": [],
+        "delivery": delivery,
         "created_at": now,
         "updated_at": now,
     }
-    added = tx.execute(incidents.insert().values(values).returning(incidents.c.id)).scalar_one()
+    added = _insert(tx, values, now)
     trail.append(
         tx,
         incident=added,
@@ -101,7 +115,7 @@ def reopen(tx: sa.Connection, incident: Incident, *, reason: str, actor: str = "
         actor=actor,
         detail={"again": incident.id},
     )
-    return int(added)
+    return added
 
 
 def move(
@@ -261,11 +275,12 @@ def of_fingerprint(tx: sa.Connection, beginning: str, limit: int = 50) -> tuple[
 
 def known(tx: sa.Connection, fingerprints: Collection[str]) -> dict[str, Incident]:
     """The newest incident of each of these fingerprints."""
-    query = (
-        sa.select(incidents)
+    newest = (
+        sa.select(sa.func.max(incidents.c.id))
         .where(incidents.c.fingerprint.in_(list(fingerprints)))
-        .order_by(incidents.c.id)
+        .group_by(incidents.c.fingerprint)
     )
+    query = sa.select(incidents).where(incidents.c.id.in_(newest))
     return {row["fingerprint"]: from_row(row) for row in tx.execute(query).mappings()}
 
 
@@ -301,12 +316,40 @@ def delivered_again(tx: sa.Connection, incident: int) -> None:
     )
 
 
+def opened_since(tx: sa.Connection, fingerprint: str, since: datetime) -> int:
+    """How many incidents of a fingerprint were opened since then."""
+    query = sa.select(sa.func.count()).select_from(incidents)
+    theirs = (incidents.c.fingerprint == fingerprint) & (incidents.c.created_at >= since)
+    return int(tx.execute(query.where(theirs)).scalar_one())
+
+
+def resolved(tx: sa.Connection, fingerprint: str) -> tuple[int, ...]:
+    """Note that an alert fires no more; the incidents that it fired for."""
+    theirs = (incidents.c.fingerprint == fingerprint) & incidents.c.firing
+    ids = tuple(tx.execute(sa.select(incidents.c.id).where(theirs)).scalars())
+    for each in ids:
+        set_firing(tx, each, False)
+    return ids
+
+
+def over(tx: sa.Connection, fingerprint: str) -> None:
+    """Note that what fires from now on is no longer what these incidents are about."""
+    theirs = (incidents.c.fingerprint == fingerprint) & incidents.c.firing
+    tx.execute(incidents.update().where(theirs).values(firing=False))
+
+
 def set_firing(tx: sa.Connection, incident: int, firing: bool) -> None:
     """Remember what the last message said of the alert."""
     tx.execute(incidents.update().where(incidents.c.id == incident).values(firing=firing))
     if not firing:
         fresh = (incidents.c.id == incident) & incidents.c.cleared_at.is_(None)
         tx.execute(incidents.update().where(fresh).values(cleared_at=clock.now(tx)))
+
+
+def set_alert(tx: sa.Connection, incident: int, alert: Alert) -> None:
+    """Keep what is known of the alert by now."""
+    kept = alert_to_json(alert)
+    tx.execute(incidents.update().where(incidents.c.id == incident).values(alert=kept))
 
 
 def still_firing(tx: sa.Connection, incident: int) -> bool:
@@ -399,6 +442,10 @@ def alert_to_json(alert: Alert) -> dict[str, Any]:
         "generator_url": alert.generator_url,
         "receiver": alert.receiver,
         "source": alert.source,
+        "undated": alert.undated,
+        "late": alert.late,
+        "contradictions": list(alert.contradictions),
+        "notes": list(alert.notes),
     }
 
 
@@ -408,7 +455,8 @@ def alert_from_json(content: Mapping[str, Any]) -> Alert:
         name: datetime.fromisoformat(content[name]) if content[name] else None
         for name in ("starts_at", "ends_at")
     }
-    return Alert(**{**content, **times, "status": AlertStatus(content["status"])})
+    texts = {name: tuple(content.get(name, ())) for name in ("contradictions", "notes")}
+    return Alert(**{**content, **times, **texts, "status": AlertStatus(content["status"])})
 
 
 def from_row(row: Any) -> Incident:
@@ -423,6 +471,7 @@ def from_row(row: Any) -> Incident:
         updated_at=row["updated_at"],
         environment=row["environment"],
         ceiling=Level(row["ceiling"]),
+        sender=row["sender"],
         requested_by=row["requested_by"],
         requested_entry=request.get("entry"),
         requested_values=request.get("values", {}),

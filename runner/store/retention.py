@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from runner.config import Retention
 from runner.incident import ENDED
-from runner.store import nodes, tables, trail
+from runner.store import dead_letters, firings, nodes, tables, trail
 
 _OF_INCIDENT = (
     tables.evidence,
@@ -31,6 +31,8 @@ def sweep(
     gone = {
         "incidents": _incidents(tx, now - retention.incidents, limit),
         "deliveries": _deliveries(tx, now - retention.deliveries),
+        "dead_letters": dead_letters.forget(tx, now - retention.deliveries),
+        "firings": firings.forget(tx, now - retention.incidents),
         "prompts": _prompts(tx, now - retention.prompts),
         "questions": _questions(tx, now - retention.incidents),
         "notifications": _notifications(tx, now - retention.incidents),

@@ -63,6 +63,7 @@ deliveries = Table(
     Column("received_at", UtcTime, nullable=False),
     Column("source", String(16), nullable=False),
     Column("ceiling", String(16), nullable=False),
+    Column("sender", Text),
     Column("body", LargeBinary, nullable=False),
     Column("alerts", Integer, nullable=False),
     Column("admitted", Integer, nullable=False, server_default="0"),
@@ -72,7 +73,51 @@ deliveries = Table(
     ),
 )
 
-#: One row per activation of an alert, whatever the number of deliveries.
+#: What could not be read: whole bodies, and single alerts of bodies whose others were stored.
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("received_at", UtcTime, nullable=False),
+    Column("last_at", UtcTime, nullable=False),
+    Column("times", Integer, nullable=False, server_default="1"),
+    Column("source", String(16), nullable=False),
+    Column("sender", Text, nullable=False, server_default=""),
+    Column("ceiling", String(16), nullable=False),
+    Column("delivery", Identity),
+    Column("position", Integer),
+    Column("reason", Text, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("replayed_at", UtcTime),
+    Column("replayed_by", Text),
+    Column("replayed_as", Identity),
+    Index("ix_dead_letters_hash", "hash"),
+)
+
+#: What we know of each alert's firing, by its fingerprint: see `runner.firing`.
+firings = Table(
+    "firings",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("fires", Boolean, nullable=False, server_default=text("false")),
+    Column("told", JSON, nullable=False),
+    Column("ended", JSON, nullable=False),
+    Column("quiet_at", UtcTime),
+    Column("heard_at", UtcTime),
+    Column("listed_at", UtcTime),
+    Column("pause_seconds", Float, nullable=False, server_default="0"),
+    Column("gone", Boolean, nullable=False, server_default=text("false")),
+    Column("looks", Integer, nullable=False, server_default="0"),
+    Column("again_at", UtcTime),
+    Column("changed_at", UtcTime, nullable=False),
+    Index("ix_firings_again_at", "again_at"),
+    Index("ix_firings_changed_at", "changed_at"),
+)
+
+#: One row per activation of an alert, whatever the number of deliveries. `activation` is when
+#: it began by our clock.
 incidents = Table(
     "incidents",
     metadata,
@@ -86,6 +131,7 @@ incidents = Table(
     Column("reason", Text, nullable=False),
     Column("environment", Text, nullable=False),
     Column("ceiling", String(16), nullable=False),
+    Column("sender", Text),
     Column("requested_by", Text),
     Column("request", JSON),
     Column("hosts", JSON, nullable=False),

@@ -104,6 +104,14 @@ def of_incident(tx: sa.Connection, incident: int) -> tuple[Transition, ...]:
     return tuple(Transition(**row) for row in tx.execute(query).mappings())
 
 
+def reached_at(tx: sa.Connection, incident: int, state: str) -> datetime | None:
+    """When the incident last came to this state; None when its row is gone."""
+    query = sa.select(sa.func.max(transitions.c.at)).where(
+        transitions.c.incident == incident, transitions.c.action == state
+    )
+    return tx.execute(query).scalar()
+
+
 def of_actions(
     tx: sa.Connection, actions: Sequence[str], limit: int = _PAGE
 ) -> tuple[Transition, ...]:

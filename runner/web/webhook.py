@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -18,6 +18,7 @@ from runner.errors import BadDelivery, StoreError
 from runner.incident import Level
 from runner.store.database import Database
 from runner.text import cut
+from runner.web.auth import ANONYMOUS, Actor
 from runner.web.replies import Json, Refusal, documented
 
 MAX_SENTENCE = 200  #: characters: Alertmanager copies a refusal into its log
@@ -28,10 +29,24 @@ TURN_SECONDS = 8.0
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "Alertmanager's webhook message, version 4.",
-        "content": {"application/json": {"schema": {"type": "object"}}},
+        "description": (
+            "Alertmanager's webhook message (version 4), Grafana's (version 1), or a list of "
+            "alerts as Alertmanager's `/api/v2/alerts` answers."
+        ),
+        "content": {
+            "application/json": {
+                "schema": {
+                    "anyOf": [
+                        {"type": "object"},
+                        {"type": "array", "items": {"type": "object"}},
+                    ]
+                }
+            }
+        },
     }
 }
+
+T = TypeVar("T")
 
 router = APIRouter()
 _threads = anyio.CapacityLimiter(WRITERS)
@@ -46,10 +61,18 @@ def writers(database: Database) -> anyio.CapacityLimiter:
     return anyio.CapacityLimiter(1 if database.sqlite else WRITERS)
 
 
+class Unread(BaseModel):
+    """One alert that could not be read; it is kept as a dead letter."""
+
+    alert: int = Field(description="Its position in the body, from 0.")
+    reason: str
+
+
 class Stored(BaseModel):
     """The delivery is on disk; whatever happens now, its alerts are not lost."""
 
     delivery: int = Field(description="Its number in the store.")
+    unread: list[Unread] = Field(description="Alerts that could not be read. The others count.")
 
 
 @router.post(
@@ -60,21 +83,33 @@ class Stored(BaseModel):
     tags=["alerts"],
 )
 async def deliver(request: Request, level: Level = Level.AUTO) -> Response:
-    """Store one Alertmanager message. `level` can only lower how far the runner may go."""
-    _check_type(request)
-    store = partial(
-        acts.deliver,
-        request.app.state.project,
-        await request.body(),  # the guard has read it, up to the limit
-        source="webhook",
-        ceiling=level,
-    )
+    """Store one message of Alertmanager or Grafana, or a list of alerts as `/api/v2/alerts` has.
+
+    `level` can only lower how far the runner may go.
+    """
+    project, body = request.app.state.project, await request.body()  # the guard has read it
+    origin = {"source": "webhook", "sender": sender_of(request), "ceiling": level}
+    if problem := _wrong_type(request):
+        refuse = partial(acts.refuse, project, body, reason=problem, **origin)
+        await _in_turn(request, refuse)
+        raise Refusal(415, problem)
     try:
-        async with _turn(request.app.state.writers):
-            delivery = await anyio.to_thread.run_sync(store, limiter=_threads)
+        found = await _in_turn(request, partial(acts.deliver, project, body, **origin))
     except BadDelivery as error:
         raise Refusal(400, cut(str(error), MAX_SENTENCE)) from None
-    return Json({"delivery": delivery})
+    unread = [{"alert": each.position, "reason": each.reason} for each in found.unread]
+    return Json({"delivery": found.delivery, "unread": unread})
+
+
+def sender_of(request: Request) -> str:
+    """Whose credential it was. Where nobody logs in, no person can be told from another one."""
+    actor: Actor = request.state.actor
+    return "anonymous" if actor == ANONYMOUS else actor.name
+
+
+async def _in_turn(request: Request, store: Callable[[], T]) -> T:
+    async with _turn(request.app.state.writers):
+        return await anyio.to_thread.run_sync(store, limiter=_threads)
 
 
 @asynccontextmanager
@@ -90,10 +125,12 @@ async def _turn(limiter: anyio.CapacityLimiter) -> AsyncIterator[None]:
         limiter.release()
 
 
-def _check_type(request: Request) -> None:
+def _wrong_type(request: Request) -> str:
+    """Why the body is not read, whatever is in it; nothing when it may be."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
-        raise Refusal(415, "A compressed body is not taken; send it as it is.")
+        return "A compressed body is not taken; send it as it is."
     kind = request.headers.get("content-type", "application/json").partition(";")[0]
     if kind.strip().lower() != "application/json":
-        raise Refusal(415, "The body must be sent with Content-Type: application/json.")
+        return "The body must be sent with Content-Type: application/json."
+    return ""

@@ -1,0 +1,24 @@
+"""A message that disagrees with itself, or with one before it, needs a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runner.incident import Level, Reason
+from runner.policy.case import Case
+
+#: How many are named; one is enough to ask.
+_NAMED = 5
+
+
+def contradictions(case: Case) -> Iterator[Reason]:
+    """What the message contradicts of itself, and labels that name another host."""
+    for sentence in (*case.alert.contradictions, *case.other_hosts)[:_NAMED]:
+        yield Reason(rule="contradiction", level=Level.APPROVE, text=f"{sentence}.")
+
+
+def late(case: Case) -> Iterator[Reason]:
+    """A firing that was told as resolved before, and that Alertmanager did not confirm."""
+    if case.alert.late:
+        text = "A message said before that this firing is over, and nobody has confirmed it since."
+        yield Reason(rule="late", level=Level.APPROVE, text=text)
