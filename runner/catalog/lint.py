@@ -38,7 +38,7 @@ def lint(catalog: Catalog) -> list[Problem]:
         roles |= dict.fromkeys(role_folders(seen, catalog.roles))
         found |= dict.fromkeys(_radius(entry, seen.unknown))
     for role in sorted(roles):
-        found |= dict.fromkeys(lint_role(role))
+        found |= dict.fromkeys(lint_role(role, catalog.roles))
     return list(found)
 
 
