@@ -160,6 +160,15 @@ def test_a_task_is_fine(project: Path, task: str) -> None:
     assert _lint(project) == []
 
 
+def test_a_role_may_use_the_modules_of_a_role_that_only_carries_code(project: Path) -> None:
+    (project / "roles/carrier/library").mkdir(parents=True)
+    (project / "roles/carrier/library/carried.py").touch()
+    (project / "roles/heal/tasks/remediate.yml").write_text("---\n- name: X\n  carried:\n")
+    assert "uses carried, which must be a full name" in _lint(project)[0]
+    (project / "roles/heal/meta/main.yml").write_text("dependencies: [carrier]\n")
+    assert _lint(project) == []
+
+
 def test_a_role_has_a_molecule_scenario(project: Path) -> None:
     (project / "roles/heal/molecule/default/molecule.yml").unlink()
     assert "has no molecule/default scenario" in _lint(project)[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import ipaddress
 import os
 import re
@@ -10,16 +9,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
 from runner.catalog import load
+from tests.role_code import module_of
 
 ROOT = Path(__file__).parent.parent
-ROLES = sorted(path for path in (ROOT / "roles").iterdir() if path.is_dir())
+#: Those that do something; a role without tasks carries code for others.
+ROLES = sorted(path.parent for path in (ROOT / "roles").glob("*/tasks"))
 FOLDERS = sorted(path.parent for path in (ROOT / "playbooks").glob("*/entry.yml"))
 #: Those that run a role; the others are plans of steps.
 ENTRIES = [folder for folder in FOLDERS if (folder / "playbook.yml").exists()]
@@ -58,15 +58,6 @@ def ansible(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
     command = [str(path), *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-
-
-def module_of(path: str) -> ModuleType:
-    """A module or filter of a role, imported by its path."""
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / "roles" / path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @each_role
@@ -121,8 +112,10 @@ def test_role_has_both_scenarios(role: Path) -> None:
 
 
 @each_role
-def test_only_modules_of_ansible_core_and_the_role_are_used(role: Path) -> None:
-    own = {path.stem for path in role.glob("library/*.py")}
+def test_only_modules_of_ansible_core_the_role_and_what_it_depends_on_are_used(role: Path) -> None:
+    needs = read(role / "meta/main.yml")["dependencies"]
+    needed = [ROOT / "roles" / each["role"] for each in needs]
+    own = {path.stem for folder in (role, *needed) for path in folder.glob("library/*.py")}
     words = {"name", "register", "when", "loop", "loop_control", "become", "vars", "until"}
     words |= {
         "retries",
@@ -283,10 +276,9 @@ def test_only_data_that_was_put_aside_long_ago_is_removed(tmp_path: Path) -> Non
     (tmp_path / "data.aside-18").symlink_to(tmp_path / "data")
     now = (tmp_path / "data.aside-17").stat().st_ctime
 
-    assert aside.old(str(tmp_path / "data"), 7, now + 6 * 86400) == []
-    assert aside.old(str(tmp_path / "data"), 7, now + 8 * 86400) == [
-        str(tmp_path / "data.aside-17")
-    ]
+    with aside.walk(str(tmp_path)) as folder:
+        assert aside.old(folder, "data", 7, now + 6 * 86400) == []
+        assert aside.old(folder, "data", 7, now + 8 * 86400) == ["data.aside-17"]
 
 
 @pytest.mark.parametrize(
@@ -328,37 +320,33 @@ def test_status_of_a_supervised_program_is_parsed(line: str, state: str, pid: in
     assert status["known"] == (state != "UNKNOWN")
 
 
-@pytest.mark.parametrize("path", ["/logs/../etc/x", "/logsx/a", "/logs", "/logs//a", "logs/a"])
-def test_deletion_refuses_a_path_outside_its_roots(path: str) -> None:
-    remove_aged = module_of("disk_space/library/remove_aged.py")
+@pytest.mark.parametrize(
+    ("path", "within"),
+    [("/logs", True), ("/logs/a", True), ("/logs//a/", True), ("/logsx/a", False), ("/", False)],
+)
+def test_a_place_lies_in_its_root_by_whole_names(path: str, within: bool) -> None:
+    assert module_of("disk_space/library/aged_files.py").inside(path, "/logs") == within
 
-    with pytest.raises(remove_aged.Outside):
-        remove_aged.split(path, ["/logs"])
 
+@pytest.mark.parametrize("path", ["/logs/../etc/x", "logs/a", "", "/logs/\0"])
+def test_a_path_that_is_not_plain_is_refused(path: str) -> None:
+    aged_files = module_of("disk_space/library/aged_files.py")
 
-def test_deletion_does_not_follow_a_directory_that_became_a_link(tmp_path: Path) -> None:
-    remove_aged = module_of("disk_space/library/remove_aged.py")
-    victim = tmp_path / "outside" / "file"
-    victim.parent.mkdir()
-    victim.write_text("data")
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs/below").symlink_to(victim.parent)
-
-    mtime = victim.stat().st_mtime
-    assert remove_aged.remove(str(tmp_path / "logs"), ["below", "file"], mtime, False) is None
-    assert victim.exists()
+    with pytest.raises(aged_files.Untrusted, match="is not an absolute path of plain names"):
+        aged_files.inside(path, "/logs")
 
 
 def test_deletion_keeps_a_file_that_was_written_since_the_listing(tmp_path: Path) -> None:
-    remove_aged = module_of("disk_space/library/remove_aged.py")
-    file = tmp_path / "file"
-    file.write_text("data")
+    aged_files = module_of("disk_space/library/aged_files.py")
+    (tmp_path / "file").write_text("data")
 
-    written = file.stat().st_mtime
-    assert remove_aged.remove(str(tmp_path), ["file"], written - 60, False) is None
-    assert file.exists()
-    assert remove_aged.remove(str(tmp_path), ["file"], written, False) is not None
-    assert not file.exists()
+    with aged_files.walk(str(tmp_path)) as folder:
+        found = aged_files.Found(folder, ("file",), folder.look("file"))
+        os.utime(tmp_path / "file", (0, 0))
+        assert not aged_files.remove(found, dry=False)
+        found = aged_files.Found(folder, ("file",), folder.look("file"))
+        assert aged_files.remove(found, dry=True) and (tmp_path / "file").exists()
+        assert aged_files.remove(found, dry=False) and not (tmp_path / "file").exists()
 
 
 def test_rotation_that_cannot_write_its_copy_leaves_the_log_alone(
@@ -372,21 +360,11 @@ def test_rotation_that_cannot_write_its_copy_leaves_the_log_alone(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(oversize_log.shutil, "copyfileobj", full)
-    with pytest.raises(OSError, match="No space"):
-        oversize_log.copytruncate(str(log), 5)
+    with oversize_log.walk(str(tmp_path)) as folder, pytest.raises(OSError, match="No space"):
+        oversize_log.copytruncate(folder, "app.log", 5)
 
     assert log.read_text() == "line\n" * 1000
     assert [path.name for path in tmp_path.iterdir()] == ["app.log"]
-
-
-def test_rotation_refuses_a_link(tmp_path: Path) -> None:
-    oversize_log = module_of("log_rotation/library/oversize_log.py")
-    (tmp_path / "data").write_text("data")
-    (tmp_path / "app.log").symlink_to(tmp_path / "data")
-
-    with pytest.raises(OSError, match="symbolic link"):
-        oversize_log.copytruncate(str(tmp_path / "app.log"), 5)
-    assert (tmp_path / "data").read_text() == "data"
 
 
 @pytest.mark.real

@@ -44,7 +44,7 @@ def lint(catalog: Catalog) -> list[Problem]:
         found |= dict.fromkeys(_unattended(entry, seen.obstacles))
         found |= dict.fromkeys(_dry_run(entry, seen.tasks))
     for role in sorted(roles):
-        found |= dict.fromkeys(lint_role(role))
+        found |= dict.fromkeys(lint_role(role, catalog.roles))
     return list(found)
 
 

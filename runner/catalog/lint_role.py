@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.catalog import document, parameters
+from runner.catalog import document, find_role, parameters
 from runner.catalog.problem import Problem
 from runner.catalog.task import Task, blocks_in, tasks_in
 from runner.catalog.unattended import waits_for_a_person
@@ -19,15 +19,36 @@ _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _QUOTED = re.compile(r"\|\s*(ansible\.builtin\.)?quote\s*-?$")
 
 
-def lint_role(role: Path) -> Iterator[Problem]:
-    """Every problem of the role in this folder."""
+def lint_role(role: Path, roles: Iterable[Path]) -> Iterator[Problem]:
+    """Every problem of the role in this folder; `roles` are the folders that roles lie in.
+
+    A role that only carries code for others has neither tasks nor variables to look at.
+    """
+    carries = any((role / name).is_dir() for name in ("library", "module_utils"))
+    if carries and not (role / "tasks").is_dir():
+        return
     yield from _variables(role)
-    own = frozenset(path.stem for path in (role / "library").glob("*.py"))
+    own = frozenset(_modules(role, roles))
     for section in ("tasks", "handlers"):
         for path in sorted((role / section).rglob("*.y*ml")):
             yield from _file(path, own)
     if not (role / "molecule" / "default" / "molecule.yml").is_file():
         yield Problem(role, "has no molecule/default scenario: prepare breaks, converge heals")
+
+
+def _modules(role: Path, roles: Iterable[Path]) -> Iterator[str]:
+    """The modules that come with the role and with those that it depends on."""
+    folders = [role]
+    meta = role / "meta" / "main.yml"
+    try:
+        content = document.mapping(meta, ansible=True) if meta.is_file() else {}
+    except ValueError:
+        content = {}  # the scan of the play says so
+    for needed in content.get("dependencies") or ():
+        name = needed.get("role") if isinstance(needed, Mapping) else needed
+        folders += filter(None, [find_role(roles, str(name))])
+    for folder in folders:
+        yield from (path.stem for path in (folder / "library").glob("*.py"))
 
 
 def _variables(role: Path) -> Iterator[Problem]:
@@ -88,7 +109,7 @@ def _tolerance(path: Path, name: str, keywords: Mapping[str, Any]) -> Iterator[P
 
 
 def _task(task: Task, own: frozenset[str]) -> Iterator[str]:
-    """Predicates of the task; `own` are the modules in the role's library/."""
+    """Predicates of the task; `own` are the modules of the role and its dependencies."""
     if not task.written:
         yield "names no module"
     elif task.written.count(".") < 2 and task.written not in own:

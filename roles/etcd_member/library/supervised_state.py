@@ -8,6 +8,7 @@ import re
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trusted_paths import Untrusted, check
 
 DOCUMENTATION = """
 module: supervised_state
@@ -16,7 +17,10 @@ description:
   - Brings one program into a state with C(supervisorctl), and leaves it alone if it is there.
 options:
   name: {description: The program., type: str, required: true}
-  config: {description: The supervisord.conf that knows it., type: path, required: true}
+  config:
+    description: The supervisord.conf that knows it; nobody else may be able to change it.
+    type: path
+    required: true
   executable: {description: The supervisorctl to call., type: str, default: supervisorctl}
   state: {description: What it should do., type: str, choices: [started, stopped], required: true}
 attributes:
@@ -51,6 +55,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     name, wanted = module.params["name"], module.params["state"] == "started"
+    try:
+        check(module.params["config"])  # what supervisorctl reads there may run as root
+    except Untrusted as why:
+        module.fail_json(msg=f"{why}; supervisorctl is not asked.")
     beside = [os.path.dirname(sys.executable)]
     program = module.get_bin_path(module.params["executable"], required=True, opt_dirs=beside)
 

@@ -9,6 +9,7 @@ import shutil
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trusted_paths import Directory, Untrusted, check, parent_of, shown, walk
 
 DOCUMENTATION = """
 module: oversize_log
@@ -20,6 +21,8 @@ description:
     services that keep it open. Lines that are written between the two are lost, as with logrotate's
     own copytruncate.
   - A log that is not too large is left alone.
+  - The log must be a regular file with one name, in a directory that no link leads to. With
+    V(logrotate), which goes by paths, nobody else may be able to replace a directory on the way.
 options:
   path:
     description: The log.
@@ -44,6 +47,16 @@ options:
     description: Compressed copies that V(copytruncate) keeps.
     type: int
     default: 5
+  trusted_groups:
+    description: Groups whose members are trusted with the directories that they may write to.
+    type: list
+    elements: str
+    default: []
+  state:
+    description: V(read) changes nothing, and fails where the log must not be rotated.
+    type: str
+    choices: [read, rotated]
+    default: rotated
 attributes:
   check_mode: {support: full}
   diff_mode: {support: full}
@@ -80,20 +93,10 @@ def logrotate(module: AnsibleModule) -> str:
     return str(out + err)[-4000:]
 
 
-def open_log(path: str) -> int:
-    """A descriptor of the log; OSError where it is a link, ValueError where it is no plain file."""
-    log = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-    found = os.fstat(log)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-        os.close(log)
-        raise ValueError(f"{path} is not a file of its own")
-    return log
-
-
-def compress(log: int, path: str) -> None:
+def compress(folder: Directory, log: int, name: str) -> None:
     """Writes a whole compressed copy, with the log's owner and mode, or leaves no file at all."""
     like = os.fstat(log)
-    copy = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    copy = folder.create(name)
     try:
         with os.fdopen(os.dup(log), "rb") as source, os.fdopen(copy, "wb") as target:
             with gzip.GzipFile(filename="", fileobj=target, mode="wb", compresslevel=6) as packed:
@@ -103,24 +106,62 @@ def compress(log: int, path: str) -> None:
             os.fchown(target.fileno(), like.st_uid, like.st_gid)
             os.fchmod(target.fileno(), stat.S_IMODE(like.st_mode))
     except OSError:
-        os.unlink(path)
+        folder.unlink(name)
         raise
 
 
-def copytruncate(path: str, keep: int) -> None:
+def copytruncate(folder: Directory, name: str, keep: int) -> None:
     """Rotates without the writer's help. When anything fails, the log itself is still whole."""
-    log = open_log(path)
+    log = folder.file(name, os.O_RDWR)
     try:
-        fresh = f"{path}.0.gz"
-        if os.path.lexists(fresh):  # of a run that was killed
-            os.unlink(fresh)
-        compress(log, fresh)
+        fresh = f"{name}.0.gz"
+        if folder.has(fresh):  # of a run that was killed
+            folder.unlink(fresh)
+        compress(folder, log, fresh)
         for number in range(keep - 1, -1, -1):
-            if os.path.lexists(f"{path}.{number}.gz"):
-                os.replace(f"{path}.{number}.gz", f"{path}.{number + 1}.gz")
+            if folder.has(f"{name}.{number}.gz"):
+                folder.rename(f"{name}.{number}.gz", f"{name}.{number + 1}.gz")
         os.ftruncate(log, 0)
     finally:
         os.close(log)
+
+
+def size(folder: Directory, name: str) -> int:
+    """Of the log. Raises Untrusted where it is no file of its own, OSError where it is missing."""
+    log = folder.file(name)
+    try:
+        return os.fstat(log).st_size
+    finally:
+        os.close(log)
+
+
+def rotate(module: AnsibleModule, folder: Directory, name: str) -> None:
+    """Ends the module."""
+    params = module.params
+    path, method = params["path"], params["method"]
+    if method == "logrotate":
+        if not folder.fixed:
+            raise Untrusted(
+                f"somebody else can replace a directory above {shown(path)}, and logrotate goes "
+                "by paths; use the method copytruncate"
+            )
+        for used in filter(None, (params["config"], params["state_file"])):
+            check(used, params["trusted_groups"])  # what is in there runs as root
+    before = size(folder, name)
+    result = {"bytes_before": before, "bytes_after": before}
+    if params["state"] == "read" or before <= params["max_bytes"]:
+        module.exit_json(changed=False, **result)
+    if method == "logrotate":
+        result["output"] = logrotate(module)
+    elif not module.check_mode:
+        copytruncate(folder, name, params["keep"])
+    # After logrotate's `nocreate` there may be no log at all.
+    there = not module.check_mode and folder.has(name)
+    result["bytes_after"] = folder.look(name).st_size if there else 0
+    if not module.check_mode and result["bytes_after"] >= before:
+        module.fail_json(msg=f"{method} left {path} as it was; does its file cover it?", **result)
+    diff = {"before": f"{path}: too large\n", "after": f"{path}: rotated by {method}\n"}
+    module.exit_json(changed=True, diff=diff, **result)
 
 
 def main() -> None:
@@ -132,28 +173,20 @@ def main() -> None:
             "state_file": {"type": "path"},
             "max_bytes": {"type": "int", "required": True},
             "keep": {"type": "int", "default": 5},
+            "trusted_groups": {"type": "list", "elements": "str", "default": []},
+            "state": {"type": "str", "choices": ["read", "rotated"], "default": "rotated"},
         },
         supports_check_mode=True,
     )
-    path, method = module.params["path"], module.params["method"]
+    path = module.params["path"]
     try:
-        before = os.lstat(path).st_size
-        result = {"bytes_before": before, "bytes_after": before}
-        if before <= module.params["max_bytes"]:
-            module.exit_json(changed=False, **result)
-        if method == "logrotate":
-            result["output"] = logrotate(module)
-        elif not module.check_mode:
-            copytruncate(path, module.params["keep"])
-        # After logrotate's `nocreate` there may be no log at all.
-        there = not module.check_mode and os.path.lexists(path)
-        result["bytes_after"] = os.lstat(path).st_size if there else 0
-    except (OSError, ValueError) as error:
-        module.fail_json(msg=f"{path} was not rotated: {error}")
-    if not module.check_mode and result["bytes_after"] >= before:
-        module.fail_json(msg=f"{method} left {path} as it was; does its file cover it?", **result)
-    diff = {"before": f"{path}: too large\n", "after": f"{path}: rotated by {method}\n"}
-    module.exit_json(changed=True, diff=diff, **result)
+        above, name = parent_of(path)
+        with walk(above, module.params["trusted_groups"]) as folder:
+            rotate(module, folder, name)
+    except Untrusted as why:
+        module.fail_json(msg=f"{shown(path)} was not rotated: {why}")
+    except OSError as error:
+        module.fail_json(msg=f"{shown(path)} was not rotated: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import re
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.trusted_paths import Untrusted, check
 
 DOCUMENTATION = """
 module: supervised_program
@@ -21,7 +22,7 @@ options:
     type: str
     required: true
   config:
-    description: The supervisord.conf that knows the program.
+    description: The supervisord.conf that knows the program; nobody else may be able to change it.
     type: path
     required: true
   executable:
@@ -126,6 +127,10 @@ def main() -> None:
     name = module.params["name"]
     if name.startswith("-") or name == "all" or name.endswith(":*"):
         module.fail_json(msg=f"{name!r} is not the name of one program.")
+    try:
+        check(module.params["config"])  # what supervisorctl reads there may run as root
+    except Untrusted as why:
+        module.fail_json(msg=f"{why}; supervisorctl is not asked.")
     executable = locate(module)
     before = read(module, executable)
     if module.params["state"] == "read":
