@@ -46,8 +46,10 @@ from runner.store.database import Database
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SOURCES = ("webhook", "stdin", "pull", "watch", "prediction", "person")
-#: Why a delivery was refused: not version 4, too large, who are you, the store is down.
-REFUSALS = ("bad_delivery", "too_large", "unauthorized", "store")
+#: Why a delivery was refused: not version 4, too large, too slow, who are you, the store is down.
+REFUSALS = ("bad_delivery", "too_large", "too_slow", "unauthorized", "store")
+#: Why a connection was closed: no whole headers in time, the answer was not read, too many.
+CLOSED = ("headers", "stalled", "crowded")
 STATUSES = ("firing", "resolved")
 #: What came of a call of a model.
 CALLS = ("answered", "reused", *map(str, Failure))
@@ -91,6 +93,8 @@ class Metrics:
         self._runs = counter("runs", "Runs that ended.", "purpose", "outcome")
         self._verifications = counter("verifications", "Verifications that ended.", "result")
         self._watch_errors = counter("watch_errors", "Looks of a watch that failed.", "watch")
+        self._logins_failed = counter("logins_failed", "Credentials that were wrong.")
+        self._closed = counter("connections_closed", "Connections cut off.", "reason")
         self._acknowledged = Histogram(
             "runner_acknowledgement_seconds",
             "From the request to its acknowledgement.",
@@ -104,6 +108,7 @@ class Metrics:
             (self._deliveries, SOURCES),
             (self._refused, REFUSALS),
             (self._alerts, STATUSES),
+            (self._closed, CLOSED),
             (self._verifications, Result),
         ):
             for value in values:
@@ -122,6 +127,14 @@ class Metrics:
     def refused(self, reason: str) -> None:
         """A delivery was refused; `reason` is one of REFUSALS."""
         self._refused.labels(_known(reason, REFUSALS)).inc()
+
+    def login_failed(self) -> None:
+        """Somebody presented a credential that opens nothing."""
+        self._logins_failed.inc()
+
+    def connection_closed(self, reason: str) -> None:
+        """A connection was cut off; `reason` is one of CLOSED."""
+        self._closed.labels(_known(reason, CLOSED)).inc()
 
     def ran(self, purpose: Purpose, outcome: Outcome) -> None:
         """A run ended."""

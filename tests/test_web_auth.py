@@ -12,9 +12,17 @@ import pytest
 from runner import config
 from runner.config import Config, Listen
 from runner.errors import ConfigError
+from runner.web import logins
 from runner.web.app import create_app
 from runner.web.auth import Gate, Permission, problems
 from tests import web_lab as lab
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong credential is answered at once; tests/test_web_limits.py shows that it is not."""
+    monkeypatch.setattr(logins, "LONGEST_DELAY", 0.0)
+
 
 #: Request → the least of these who may: w(ebhook), v(iewer), a(pprover), A(dmin), or nobody.
 #: The answer to those who may is what an empty store gives.

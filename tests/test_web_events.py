@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from runner.project import Project
 from runner.store import incidents
 from runner.web import events
 from tests import web_lab as lab
+
+
+EVENTS = "/api/v1/events"
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +32,7 @@ def opened(tmp_path: Path) -> Project:
 
 def listen(client: httpx.Client, last: str | None = None) -> Any:
     headers = {} if last is None else {"Last-Event-ID": last}
-    return client.stream("GET", "/api/v1/events", headers=headers)
+    return client.stream("GET", EVENTS, headers=headers)
 
 
 def frames(answer: httpx.Response) -> Iterator[dict[str, str]]:
@@ -98,17 +102,31 @@ def test_a_quiet_connection_is_kept_alive(opened: Project, monkeypatch: pytest.M
         assert any(line.startswith(":") for line in lines)
 
 
-def test_only_so_many_may_listen(opened: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_may_listen(tmp_path: Path) -> None:
     """Invariant 14: listeners have a bound, and leaving makes room."""
-    monkeypatch.setattr(events, "MAX_LISTENERS", 1)
+    listen_to = {"allow_anonymous": True, "limits": {"streams": 1}}
+    opened = lab.project(tmp_path, listen_to)
     with lab.site(opened) as client:
         with listen(client):
-            assert client.get("/api/v1/events").status_code == 429
+            assert client.get(EVENTS).status_code == 429
         feed = client.app.state.feed  # type: ignore[attr-defined]
         while feed._listeners:
             lab.incident(opened, lab.alert(f"{sequence(opened):016x}"))
         with listen(client) as answer:
             assert answer.status_code == 200
+
+
+def test_one_user_cannot_take_every_stream(tmp_path: Path) -> None:
+    """Invariant 21: 64 streams of one viewer leave room for others."""
+    with lab.site(lab.project(tmp_path, lab.GUARDED)) as client, ExitStack() as open_streams:
+        statuses = []
+        for _ in range(64):
+            answer = open_streams.enter_context(client.stream("GET", EVENTS, headers=lab.VERA))
+            statuses.append(answer.status_code)
+        assert statuses == [200] * 16 + [429] * 48
+        assert answer.headers["retry-after"] == "30"
+        with client.stream("GET", EVENTS, headers=lab.ANNA) as other:
+            assert other.status_code == 200
 
 
 def test_a_listener_comes_back_after_a_while(

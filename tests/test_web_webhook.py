@@ -138,12 +138,10 @@ def test_a_stranger_is_refused_before_the_body_is_read(tmp_path: Path) -> None:
         assert raw(client, "Content-Length: 1000").startswith(b"HTTP/1.1 401 ")
 
 
-def test_a_body_that_does_not_arrive_is_given_up(
-    opened: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_body_that_does_not_arrive_is_given_up(tmp_path: Path) -> None:
     """Invariant 14: a slow sender holds nothing for ever."""
-    monkeypatch.setattr("runner.web.guard.BODY_SECONDS", 0.05)
-    with lab.site(opened) as client:
+    listen = {"allow_anonymous": True, "limits": {"body": "50ms"}}
+    with lab.site(lab.project(tmp_path, listen)) as client:
         answer = raw(client, "Content-Length: 1000", b"{")
         assert answer.startswith(b"HTTP/1.1 408 ")
 

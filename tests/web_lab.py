@@ -58,12 +58,20 @@ class Counted:
 
     def __init__(self) -> None:
         self.statuses: list[int] = []
+        self.failed_logins = 0
+        self.reasons: list[str] = []
 
     def exposition(self) -> bytes:
         return b"# HELP runner_up Whether it is up.\nrunner_up 1\n"
 
     def answered(self, status: int, seconds: float) -> None:
         self.statuses.append(status)
+
+    def login_failed(self) -> None:
+        self.failed_logins += 1
+
+    def closed(self, why: str) -> None:
+        self.reasons.append(why)
 
 
 def project(folder: Path, listen: dict[str, Any] | None = None, **settings: Any) -> Project:

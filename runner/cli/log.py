@@ -6,6 +6,10 @@ import json
 import logging
 import sys
 import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from runner.errors import StoreError
@@ -50,10 +54,79 @@ class TextLines(logging.Formatter):
         return line
 
 
+@dataclass
+class _Window:
+    """What came of one kind of line since `began`."""
+
+    began: float
+    let_through: int = 0
+    left_out: int = 0
+
+
+class OncePerMinute(logging.Filter):
+    """The same line once a minute, and at most `VARIANTS` lines that differ only in their values.
+
+    The next one that is written says how many were left out. The audit log's own lines all pass:
+    each is a transition.
+    """
+
+    SECONDS = 60.0
+    VARIANTS = 20
+    MAX_KINDS = 1000  #: remembered, the latest
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._lines: OrderedDict[tuple[object, ...], _Window] = OrderedDict()
+        self._kinds: OrderedDict[tuple[object, ...], _Window] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written."""
+        if record.name == logger.name:
+            return True
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError):
+            return True  # its handler says what is wrong with it
+        kind = (record.name, record.levelno, str(record.msg)[:300])
+        with self._lock:
+            left_out = self._pass(self._lines, (record.name, record.levelno, text[:300]), 1)
+            if left_out is not None:
+                more = self._pass(self._kinds, kind, self.VARIANTS)
+                left_out = None if more is None else max(left_out, more)
+        if left_out:
+            record.msg, record.args = f"{text} ({left_out} more such lines were left out)", ()
+        return left_out is not None
+
+    def _pass(
+        self,
+        seen: OrderedDict[tuple[object, ...], _Window],
+        key: tuple[object, ...],
+        most: int,
+    ) -> int | None:
+        """How many were left out before this one; None when this one is left out too."""
+        now = self._clock()
+        window = seen.get(key)
+        left_out = 0
+        if window is None or now - window.began >= self.SECONDS:
+            left_out = window.left_out if window else 0
+            window = seen[key] = _Window(began=now)
+            seen.move_to_end(key)
+            if len(seen) > self.MAX_KINDS:
+                seen.popitem(last=False)
+        if window.let_through >= most:
+            window.left_out += 1
+            return None
+        window.let_through += 1
+        return left_out
+
+
 def set_format(name: str, *, verbose: bool) -> None:
     """Send the log of this process to standard error as `text` or `json`."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if name == "json" else TextLines())
+    handler.addFilter(OncePerMinute())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("runner").setLevel(logging.INFO)
     if verbose:

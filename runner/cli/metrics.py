@@ -7,7 +7,7 @@ from runner.telemetry import Metrics
 
 #: HTTP status → why a delivery was refused.
 REFUSED = {400: "bad_delivery", 401: "unauthorized", 403: "unauthorized", 413: "too_large",
-           415: "bad_delivery", 503: "store"}  # fmt: skip
+           408: "too_slow", 415: "bad_delivery", 503: "store"}  # fmt: skip
 
 
 class WebMetrics:
@@ -26,3 +26,11 @@ class WebMetrics:
             self.metrics.delivered("webhook", firing=0, resolved=0, seconds=seconds)
         else:
             self.metrics.refused(REFUSED.get(status, "other"))
+
+    def login_failed(self) -> None:
+        """Count one credential that was wrong."""
+        self.metrics.login_failed()
+
+    def closed(self, why: str) -> None:
+        """Count one connection that we closed."""
+        self.metrics.connection_closed(why)

@@ -53,6 +53,11 @@ def serve(session: Session, log_format: str) -> int:
         server = Server(app, project.config.listen)
         server.start()
         _say(session, server.url)
+        if server.room < project.config.listen.limits.connections:
+            session.note(
+                f"warning: {server.descriptors} open files allow {server.room} connections, fewer "
+                "than listen.limits.connections; raise LimitNOFILE or `ulimit -n`"
+            )
         alive = _wait(stop, server)
         server.stop()
     if not alive:

@@ -6,7 +6,7 @@ the two. Unknown keys are refused with the nearest known one.
 
 from __future__ import annotations
 
-from runner.config.access import Credentials, Listen, User
+from runner.config.access import Credentials, Listen, User, WebLimits
 from runner.config.document import Config
 from runner.config.intake import Alertmanager, Correlation, Intake, Prometheus, Watch
 from runner.config.model import (
@@ -69,6 +69,7 @@ __all__ = [
     "User",
     "Verification",
     "Watch",
+    "WebLimits",
     "build",
     "explain",
     "load",

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from runner.config.section import Section
+from runner.duration import Duration, parse
 from runner.errors import ConfigError
 
 
@@ -77,6 +78,24 @@ class User(Credentials):
     role: Literal["viewer", "approver", "admin"] = "viewer"
 
 
+class WebLimits(Section):
+    """How much one client, and all together, may take of the web server."""
+
+    connections: Annotated[int, Field(ge=16, le=50_000)] = 1000  #: in all
+    connections_per_address: Annotated[int, Field(ge=8, le=50_000)] = 256
+    headers: Duration = parse("10s")  #: for a request until its headers end
+    body: Duration = parse("30s")  #: for a body to arrive
+    streams: Annotated[int, Field(ge=1, le=10_000)] = 128  #: live events, in all
+    streams_per_user: Annotated[int, Field(ge=1, le=10_000)] = 16
+
+    @model_validator(mode="after")
+    def _times(self) -> WebLimits:
+        for name in ("headers", "body"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} must be longer than 0s")
+        return self
+
+
 class Listen(Section):
     """Where the webhook, the API and the dashboard answer."""
 
@@ -86,6 +105,7 @@ class Listen(Section):
     users: tuple[User, ...] = ()
     allow_anonymous: bool = False  #: only on loopback
     max_body: Annotated[int, Field(gt=0)] = 16 * 1024 * 1024  #: bytes
+    limits: WebLimits = WebLimits()
 
     @model_validator(mode="after")
     def _guarded(self) -> Listen:

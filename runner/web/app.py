@@ -37,7 +37,7 @@ def create_app(project: Project, metrics: Metrics) -> FastAPI:
     app.state.project = project
     app.state.metrics = metrics
     app.state.writers = webhook.writers(project.database)
-    app.state.feed = events.Feed(project.database)
+    app.state.feed = events.Feed(project.database, project.config.listen.limits)
     for router in (webhook.router, events.router, api.router, api.watch, pages.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -20,6 +20,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 from starlette.responses import Response
 
+from runner.config import WebLimits
 from runner.incident import Transition
 from runner.store import incidents, trail
 from runner.store.database import Database
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 HEARTBEAT_SECONDS = 15.0
 LIFETIME_SECONDS = 900.0  #: after that the listener has to come back and show its credential
-MAX_LISTENERS = 64
 MAX_WAITING = 500  #: transitions waiting for one listener
 MAX_MISSED = 1000  #: transitions that are sent again; after more, `reset` says to read anew
 
@@ -44,6 +44,7 @@ class Listener:
     """One open connection. `None` in the queue ends it."""
 
     loop: asyncio.AbstractEventLoop
+    user: str = ""
     since: float = field(default_factory=time.monotonic)
     queue: asyncio.Queue[Transition | None] = field(
         default_factory=lambda: asyncio.Queue(MAX_WAITING + 1)
@@ -61,8 +62,9 @@ class Listener:
 class Feed:
     """Who listens, and the thread that asks for them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, limits: WebLimits) -> None:
         self._database = database
+        self._limits = limits
         self._listeners: set[Listener] = set()
         self._lock = threading.Lock()
         self._wanted = threading.Event()
@@ -70,11 +72,14 @@ class Feed:
         self._thread: threading.Thread | None = None
 
     def join(self, listener: Listener) -> None:
-        """Add a listener. Raises Refusal 429 when there are too many."""
+        """Add a listener. Raises Refusal 429 when there are too many, in all or of its user."""
         with self._lock:
             self._forget_lost()
-            if self._closed.is_set() or len(self._listeners) >= MAX_LISTENERS:
-                raise Refusal(429, "Too many listen; try again later.", {"Retry-After": "30"})
+            own = sum(1 for item in self._listeners if item.user == listener.user)
+            if own >= self._limits.streams_per_user:
+                raise _too_many(f"{listener.user} listens on {own} streams already; close one.")
+            if self._closed.is_set() or len(self._listeners) >= self._limits.streams:
+                raise _too_many("Too many listen; try again later.")
             self._listeners.add(listener)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="web-events", daemon=True)
@@ -131,6 +136,10 @@ class Feed:
                     listener.loop.call_soon_threadsafe(listener.give, transition)
 
 
+def _too_many(sentence: str) -> Refusal:
+    return Refusal(429, sentence, {"Retry-After": "30"})
+
+
 @router.get(
     "/api/v1/events",
     response_class=StreamingResponse,
@@ -143,7 +152,7 @@ class Feed:
 async def events(request: Request) -> Response:
     """Transitions from now on, or from the one after `Last-Event-ID`."""
     feed: Feed = request.app.state.feed
-    listener = Listener(asyncio.get_running_loop())
+    listener = Listener(asyncio.get_running_loop(), user=request.state.actor.name)
     feed.join(listener)
     try:
         seen, missed = await anyio.to_thread.run_sync(

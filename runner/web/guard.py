@@ -10,6 +10,7 @@ import ipaddress
 import logging
 import secrets
 import time
+from contextlib import nullcontext
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -19,14 +20,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runner.config import Config
 from runner.web.auth import OPEN, Actor, Gate, Permission, needed
+from runner.web.body import Body, Places
+from runner.web.connections import address_of
+from runner.web.logins import FailedLogins
 from runner.web.replies import Refusal, refuse
 
 log = logging.getLogger(__name__)
 
 WEBHOOK = "/api/v1/alerts"
 MAX_BODY = 64 * 1024  #: bytes of any body that is not a delivery
-BODY_SECONDS = 30.0  #: for a body to arrive
-MAX_BODIES = 32  #: deliveries in memory at once; more wait at their socket
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -52,6 +54,12 @@ class Metrics(Protocol):
     def answered(self, status: int, seconds: float) -> None:
         """Count one answer of the webhook."""
 
+    def login_failed(self) -> None:
+        """Count one credential that was wrong."""
+
+    def closed(self, why: str) -> None:
+        """Count one connection that we closed."""
+
 
 class Guard:
     """The one middleware."""
@@ -62,7 +70,8 @@ class Guard:
         self._gate = gate
         self._metrics = metrics
         self._public = urlsplit(config.notify.public_url or "")
-        self._bodies = anyio.CapacityLimiter(MAX_BODIES)
+        self._places = Places()
+        self._failed = FailedLogins()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -81,19 +90,19 @@ class Guard:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
+        address = address_of(scope.get("client"))
         if scope["path"] not in OPEN:
-            self._admit(scope, headers)
-        if scope["path"] != WEBHOOK:
-            body = await _body(headers, receive, MAX_BODY)
-            return await self._app(scope, _replay(body, receive), send)
-        async with self._bodies:
-            body = await _body(headers, receive, self._listen.max_body)
-            await self._app(scope, _replay(body, receive), send)
+            await self._admit(scope, headers, address)
+        limit = self._listen.max_body if scope["path"] == WEBHOOK else MAX_BODY
+        body = Body(headers, receive, limit, self._listen.limits.body.total_seconds())
+        await body.beginning()
+        async with self._places.place(address) if body.large else nullcontext():
+            await self._app(scope, _replay(await body.all(), receive), send)
 
-    def _admit(self, scope: Scope, headers: Headers) -> None:
+    async def _admit(self, scope: Scope, headers: Headers, address: str) -> None:
         permission = needed(scope["method"], scope["path"])
         self._check_host(headers)
-        actor = self._identify(headers, permission)
+        actor = await self._identify(headers, permission, address)
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             self._check_origin(headers)
         if not actor.may(permission):
@@ -117,17 +126,29 @@ class Guard:
         except ValueError:
             return False
 
-    def _identify(self, headers: Headers, permission: Permission) -> Actor:
+    async def _identify(self, headers: Headers, permission: Permission, address: str) -> Actor:
         if self._gate.closed:
             raise Refusal(
                 401,
                 "Nobody may come in yet: set listen.auth and listen.users in runner.yml, or "
                 "listen.allow_anonymous on a loopback address.",
             )
-        actor = self._gate.identify(headers.get("authorization"), permission)
+        header = headers.get("authorization")
+        actor = self._gate.identify(header, permission)
         if actor is None:
+            if header is not None:  # a browser asks without one first
+                await self._failed_login(address)
             raise Refusal(401, "A valid credential is needed.")
         return actor
+
+    async def _failed_login(self, address: str) -> None:
+        """Count it, and let the answer wait."""
+        self._metrics.login_failed()
+        delay = self._failed.delay(address)
+        try:
+            await anyio.sleep(delay)
+        finally:
+            self._failed.answered(address)
 
     def _check_origin(self, headers: Headers) -> None:
         """A browser sends passwords by itself; only our own pages may make it change things."""
@@ -167,27 +188,6 @@ class _Answer:
         if not self.status:
             sentence = f"The runner failed here; its log has more under error {number}."
             await refuse(Refusal(500, sentence))(scope, receive, self.send)
-
-
-async def _body(headers: Headers, receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises Refusal 413 as soon as it is known to be longer than `limit`."""
-    length = headers.get("content-length", "0")
-    if not length.isascii() or not length.isdigit() or len(length) > 15 or int(length) > limit:
-        raise Refusal(413, f"The body is longer than {limit} bytes.")
-    body = bytearray()
-    try:
-        with anyio.fail_after(BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Refusal(400, "The body ended early.")
-                body += message.get("body", b"")
-                if len(body) > limit:
-                    raise Refusal(413, f"The body is longer than {limit} bytes.")
-                if not message.get("more_body", False):
-                    return bytes(body)
-    except TimeoutError:
-        raise Refusal(408, f"The body did not arrive within {BODY_SECONDS:.0f} s.") from None
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

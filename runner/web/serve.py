@@ -6,18 +6,24 @@ import errno
 import socket
 import threading
 import time
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from runner.config import Listen
 from runner.errors import ConfigError, RunnerError
+from runner.web.connections import Connections, Watched, raise_descriptors, room
 
 START_SECONDS = 30.0
 GRACE_SECONDS = 5  #: for requests that are being answered at the stop
 KEEP_ALIVE_SECONDS = 75
 MAX_HEADERS = 32 * 1024  #: bytes
-BACKLOG = 2048
+BACKLOG = 2048  #: connections that the system keeps for us until we accept them
+#: Connections accepted in one turn of the loop. asyncio tries, and complains, so often when there
+#: is no descriptor left, and it also sets the backlog to it: that is put right after the start.
+ACCEPTED_AT_ONCE = 16
 
 
 class Server:
@@ -28,7 +34,10 @@ class Server:
         self._app = app
         self._socket = bound(listen.host, listen.port)
         self._address = self._socket.getsockname()
-        self._uvicorn = uvicorn.Server(_settings(app))
+        self.descriptors = raise_descriptors()
+        self.room = room(listen.limits, self.descriptors)
+        connections = Connections(listen.limits, self.room, app.state.metrics.closed)
+        self._uvicorn = uvicorn.Server(_settings(app, connections))
         self._thread = threading.Thread(target=self._run, name="web")
 
     @property
@@ -46,6 +55,7 @@ class Server:
                 self.stop()
                 raise RunnerError("The web server did not start; the log says why.")
             time.sleep(0.01)
+        self._socket.listen(BACKLOG)
 
     def stop(self) -> None:
         """Takes no new request, finishes those under way, and returns."""
@@ -64,17 +74,17 @@ class Server:
         self._uvicorn.run(sockets=[self._socket])
 
 
-def _settings(app: FastAPI) -> uvicorn.Config:
+def _settings(app: FastAPI, connections: Connections) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",
+        http=cast("type[Any]", partial(Watched, connections)),
         ws="none",
         lifespan="off",
         access_log=False,
         log_config=None,
         server_header=False,
         proxy_headers=False,
-        backlog=BACKLOG,
+        backlog=ACCEPTED_AT_ONCE,
         h11_max_incomplete_event_size=MAX_HEADERS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -116,4 +116,20 @@ MATRIX: dict[str, Row] = {
         fault="A thousand incidents at once, and a `kill -9` in the middle of them",
         promised="Each is admitted once and ends",
     ),
+    "slow_headers": Row(
+        fault="1,200 half-sent requests without a credential, with 1,024 descriptors",
+        promised="Health answers at once, the log stays small, and the connections are closed",
+    ),
+    "slow_bodies": Row(
+        fault="200 bodies with a valid token, at one byte a second",
+        promised="Another sender's alert is answered at once; the slow ones are refused",
+    ),
+    "flood_of_one_host": Row(
+        fault="Thousands of alerts of one host, and then a critical one of another host",
+        promised="The critical one is decided at once; each alert is one incident",
+    ),
+    "storm_of_unknown": Row(
+        fault="2,000 hosts that the inventory does not know, and a known one among them",
+        promised="At most three messages per receiver, and the known one is told by itself",
+    ),
 }
