@@ -159,6 +159,26 @@ def test_what_changes_while_it_runs_does_not_reach_the_run(tmp_path: Path) -> No
     assert (tmp_path / "before").exists() and not (tmp_path / "after").exists()
 
 
+def test_a_file_elsewhere_is_compared_when_it_is_opened(tmp_path: Path) -> None:
+    """Invariant 16: an absolute path leads past the copy, in one of Ansible's workers here."""
+    lab = Lab.at(
+        tmp_path,
+        "- ansible.builtin.raw: echo other > ROOT/elsewhere.j2\n  changed_when: true\n"
+        '- ansible.builtin.template: {src: ROOT/elsewhere.j2, dest: "ROOT/after", mode: "0600"}\n'
+        "  ignore_errors: true\n" + AFTER,
+    )
+    elsewhere = lab.write("elsewhere.j2", "approved\n")
+    catalog = lab.catalog
+    plan, _, dry = lab.dry_run(catalog, lab.draft(catalog))
+    assert dry.outcome is Outcome.CHANGED, dry.reason
+    assert str(elsewhere) in plan.loaded
+    result = lab.run(catalog, plan)
+    _stopped(lab, result, "elsewhere.j2")
+    assert result.reason.endswith("it is not what it was when the plan was made")
+    lab.write("elsewhere.j2", "a third text\n")
+    assert plans.difference(plan, lab.draft(catalog, plan)) == f"what Ansible loads ({elsewhere})"
+
+
 def test_a_file_that_changed_since_the_plan_starts_nothing(tmp_path: Path) -> None:
     from runner.errors import Refused
 
