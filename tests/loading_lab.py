@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,10 @@ from runner.incident import Alert, AlertStatus, Incident, Level, Plan, Purpose, 
 from runner.inventory import Host, Inventory
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
-LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+LOCAL = {
+    "ansible_connection": "local",
+    "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+}
 
 MODULE = """\
 from ansible.module_utils.basic import AnsibleModule
@@ -63,15 +66,11 @@ FILES: dict[str, str] = {
     "roles/author.role/vars/linux.yml": "kind_word: linux\n",
     "roles/author.role/files/plain.txt": "plain\n",
     "roles/author.role/templates/conf.j2": "{{ shared_word | loud }} {{ kind_word }}\n",
-    "roles/author.role/library/of_role.py": MODULE.format(
-        utils="ansible.module_utils.role_words"
-    ),
+    "roles/author.role/library/of_role.py": MODULE.format(utils="ansible.module_utils.role_words"),
     "roles/author.role/module_utils/role_words.py": "WORD = 'role'\n",
     "roles/author.role/filter_plugins/soft.py": FILTER.format(name="soft"),
     "roles/author.role/tasks/more.yml": "- ansible.builtin.debug: {msg: \"{{ 'x' | soft }}\"}\n",
-    "plugins/modules/of_project.py": MODULE.format(
-        utils="ansible.module_utils.project_words"
-    ),
+    "plugins/modules/of_project.py": MODULE.format(utils="ansible.module_utils.project_words"),
     "plugins/module_utils/project_words.py": "WORD = 'project'\n",
     "plugins/filter/loud.py": FILTER.format(name="loud"),
     "collections/ansible_collections/ns/coll/MANIFEST.json": json.dumps(
@@ -81,9 +80,7 @@ FILES: dict[str, str] = {
         utils="ansible_collections.ns.coll.plugins.module_utils.words"
     ),
     "collections/ansible_collections/ns/coll/plugins/module_utils/words.py": "WORD = 'ns'\n",
-    "collections/ansible_collections/ns/coll/plugins/filter/quiet.py": FILTER.format(
-        name="quiet"
-    ),
+    "collections/ansible_collections/ns/coll/plugins/filter/quiet.py": FILTER.format(name="quiet"),
     "collections/ansible_collections/ns/coll/roles/helper/tasks/main.yml": (
         "- ansible.builtin.debug: {msg: \"{{ 'x' | ns.coll.quiet }}\"}\n"
     ),
@@ -228,5 +225,5 @@ class Lab:
             artifacts=self.root / "var/artifacts",
             timeout=timedelta(seconds=120),
             ansible_config=self.root / "ansible.cfg",
-            loading=replace(loading),
+            loading=loading,
         )

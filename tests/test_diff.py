@@ -53,7 +53,10 @@ def test_only_what_the_runner_itself_made_random_is_left_out() -> None:
         ("+valid_until = 2026-01-01", "+valid_until = 2036-01-01"),
         ("+at 2026-01-02 03:04:05", "+at 2026-01-02 03:04:06"),
         ("+exec /tmp/abcdef01", "+exec /tmp/evil0000"),
-        ("+++ /root/.ansible/tmp/ansible-tmp-1-2-3/x", "+++ /root/.ansible/tmp/ansible-tmp-4-5-6/x"),
+        (
+            "+++ /root/.ansible/tmp/ansible-tmp-1-2-3/x",
+            "+++ /root/.ansible/tmp/ansible-tmp-4-5-6/x",
+        ),
         ('"mtime": 1.5', '"mtime": 2.5'),
     ],
 )

@@ -9,10 +9,11 @@ import pytest
 
 from runner import plan as plans
 from runner.catalog import Catalog
+from runner.errors import Refused
 from runner.execute.request import RunResult
 from runner.incident import Outcome, Plan
 from tests.execute_lab import needs_ansible
-from tests.loading_lab import FILES, TASKS, Lab
+from tests.loading_lab import FILES, Lab
 
 pytestmark = needs_ansible
 
@@ -37,7 +38,7 @@ def test_the_dry_run_reports_files_of_every_kind(traced: Traced) -> None:
     assert traced.dry.outcome is Outcome.CHANGED, traced.dry.reason
     seen = {str(Path(path).relative_to(traced.lab.root)) for path in traced.dry.loaded}
     missed = {Path(name).name for name in FILES if name not in seen}
-    # The first is read by Ansible's own start, the second counts by its values, nobody reads the third.
+    # Read before the watch begins, counted by its values, and read by nobody.
     assert missed == {"ansible.cfg", "hosts.yml", "MANIFEST.json"}
 
 
@@ -117,7 +118,7 @@ AFTER = '- ansible.builtin.copy: {content: x, dest: "ROOT/after", mode: "0600"}\
 
 
 def _planned(lab: Lab) -> tuple[Catalog, Plan]:
-    """The plan of a dry run in which nothing new was seen, which saves its time here."""
+    """The plan without a dry run: here one would show nothing new, and it takes its time."""
     catalog = lab.catalog
     return catalog, lab.draft(catalog)
 
@@ -133,7 +134,7 @@ def test_a_file_that_the_plan_lacks_stops_the_run_before_its_next_task(tmp_path:
     """Invariant 16: also where the play would ignore the error."""
     include = (
         "- block:\n"
-        '    - ansible.builtin.include_role: {name: "{{ \'un\' ~ \'seen\' }}"}\n'
+        "    - ansible.builtin.include_role: {name: \"{{ 'un' ~ 'seen' }}\"}\n"
         "  ignore_errors: true\n"
         "  rescue:\n"
         "    - ansible.builtin.meta: noop\n"
@@ -180,8 +181,6 @@ def test_a_file_elsewhere_is_compared_when_it_is_opened(tmp_path: Path) -> None:
 
 
 def test_a_file_that_changed_since_the_plan_starts_nothing(tmp_path: Path) -> None:
-    from runner.errors import Refused
-
     lab = Lab.at(tmp_path, BEFORE)
     catalog, plan = _planned(lab)
     path = lab.write("roles/author.role/tasks/more.yml", AFTER)
@@ -201,4 +200,3 @@ def test_an_include_that_a_result_decides_is_not_covered(tmp_path: Path) -> None
     lab = Lab.at(tmp_path, tasks)
     plan = plans.watched(lab.draft(lab.catalog), None, lab.catalog)
     assert "which depends on said, which a task sets" in plan.uncovered[0]
-    assert TASKS not in tasks
