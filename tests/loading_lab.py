@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -225,5 +225,5 @@ class Lab:
             artifacts=self.root / "var/artifacts",
             timeout=timedelta(seconds=120),
             ansible_config=self.root / "ansible.cfg",
-            loading=replace(loading),
+            loading=loading,
         )

@@ -83,14 +83,15 @@ def make(
     entry: Mapping[str, Any] | None = None,
     extra: str = "true",
     inventory: Mapping[str, Any] | None = None,
+    role: str = "mark",
 ) -> Path:
     """Write the project below `root`; returns its runner.yml."""
     files = {
-        "playbooks/mark/playbook.yml": PLAYBOOK,
-        "playbooks/mark/entry.yml": json.dumps({**ENTRY, **(entry or {})}),
+        "playbooks/mark/playbook.yml": PLAYBOOK.replace("[mark]", f"[{role}]"),
+        "playbooks/mark/entry.yml": json.dumps({**ENTRY, "role": role, **(entry or {})}),
         "playbooks/mark/README.md": "# Mark\n\n## Meaning\n\nA line is written.\n",
-        "roles/mark/meta/argument_specs.yml": SPECS,
-        "roles/mark/tasks/main.yml": TASKS.format(root=root, extra=extra),
+        f"roles/{role}/meta/argument_specs.yml": SPECS,
+        f"roles/{role}/tasks/main.yml": TASKS.format(root=root, extra=extra),
         "inventory/hosts.yml": json.dumps(inventory or INVENTORY),
         "runner.yml": json.dumps(default_settings() | dict(settings or {})),
     }

@@ -143,7 +143,7 @@ def spied(lab: Lab) -> str:
 
 def test_variables_are_in_no_argument_list_and_no_environment(spied: str) -> None:
     """Invariant 13: every user of the machine can read argument lists."""
-    assert "ansible-playbook" in spied
+    assert "watched.py" in spied  # which is ansible-playbook, and notes what it loads
     assert "in-a-variable" not in spied
 
 

@@ -9,10 +9,11 @@ import pytest
 
 from runner import plan as plans
 from runner.catalog import Catalog
+from runner.errors import Refused
 from runner.execute.request import RunResult
 from runner.incident import Outcome, Plan
 from tests.execute_lab import needs_ansible
-from tests.loading_lab import FILES, TASKS, Lab
+from tests.loading_lab import FILES, Lab
 
 pytestmark = needs_ansible
 
@@ -37,7 +38,7 @@ def test_the_dry_run_reports_files_of_every_kind(traced: Traced) -> None:
     assert traced.dry.outcome is Outcome.CHANGED, traced.dry.reason
     seen = {str(Path(path).relative_to(traced.lab.root)) for path in traced.dry.loaded}
     missed = {Path(name).name for name in FILES if name not in seen}
-    # The first is read by Ansible's own start, the second counts by its values, nobody reads the third.
+    # Read before the watch begins, counted by its values, and read by nobody.
     assert missed == {"ansible.cfg", "hosts.yml", "MANIFEST.json"}
 
 
@@ -117,7 +118,7 @@ AFTER = '- ansible.builtin.copy: {content: x, dest: "ROOT/after", mode: "0600"}\
 
 
 def _planned(lab: Lab) -> tuple[Catalog, Plan]:
-    """The plan of a dry run in which nothing new was seen, which saves its time here."""
+    """The plan without a dry run: here one would show nothing new, and it takes its time."""
     catalog = lab.catalog
     return catalog, lab.draft(catalog)
 
@@ -159,9 +160,27 @@ def test_what_changes_while_it_runs_does_not_reach_the_run(tmp_path: Path) -> No
     assert (tmp_path / "before").exists() and not (tmp_path / "after").exists()
 
 
-def test_a_file_that_changed_since_the_plan_starts_nothing(tmp_path: Path) -> None:
-    from runner.errors import Refused
+def test_a_file_elsewhere_is_compared_when_it_is_opened(tmp_path: Path) -> None:
+    """Invariant 16: an absolute path leads past the copy, in one of Ansible's workers here."""
+    lab = Lab.at(
+        tmp_path,
+        "- ansible.builtin.raw: echo other > ROOT/elsewhere.j2\n  changed_when: true\n"
+        '- ansible.builtin.template: {src: ROOT/elsewhere.j2, dest: "ROOT/after", mode: "0600"}\n'
+        "  ignore_errors: true\n" + AFTER,
+    )
+    elsewhere = lab.write("elsewhere.j2", "approved\n")
+    catalog = lab.catalog
+    plan, _, dry = lab.dry_run(catalog, lab.draft(catalog))
+    assert dry.outcome is Outcome.CHANGED, dry.reason
+    assert str(elsewhere) in plan.loaded
+    result = lab.run(catalog, plan)
+    _stopped(lab, result, "elsewhere.j2")
+    assert result.reason.endswith("it is not what it was when the plan was made")
+    lab.write("elsewhere.j2", "a third text\n")
+    assert plans.difference(plan, lab.draft(catalog, plan)) == f"what Ansible loads ({elsewhere})"
 
+
+def test_a_file_that_changed_since_the_plan_starts_nothing(tmp_path: Path) -> None:
     lab = Lab.at(tmp_path, BEFORE)
     catalog, plan = _planned(lab)
     path = lab.write("roles/author.role/tasks/more.yml", AFTER)
@@ -181,4 +200,3 @@ def test_an_include_that_a_result_decides_is_not_covered(tmp_path: Path) -> None
     lab = Lab.at(tmp_path, tasks)
     plan = plans.watched(lab.draft(lab.catalog), None, lab.catalog)
     assert "which depends on said, which a task sets" in plan.uncovered[0]
-    assert TASKS not in tasks

@@ -143,6 +143,41 @@ def test_a_changed_playbook_cancels_what_was_approved(start: Start, tmp_path: Pa
     assert small.runs(tmp_path) == 0
 
 
+def test_a_changed_role_of_somebody_else_cancels_what_was_approved(
+    start: Start, tmp_path: Path
+) -> None:
+    """Invariant 16: a role may have any name that Ansible takes."""
+    project = start(settings={"level": "approve"}, role="author.role")
+    small.deliver(project, small.alert())
+    question = small.wait(project, until=small.waiting).approvals[0]
+    tasks = tmp_path / "roles/author.role/tasks/main.yml"
+    tasks.write_text(tasks.read_text() + "- ansible.builtin.raw: echo one task more\n")
+    acts.answer(project, question.id, answer="approved", by="user:ann")
+    found = small.wait(project)
+    assert found.incident.state is State.CANCELLED
+    assert "playbook or role (roles/author.role/tasks/main.yml)" in found.incident.reason
+    assert small.runs(tmp_path) == 0
+
+
+def test_what_no_hash_can_cover_stops_at_the_dry_run(start: Start, tmp_path: Path) -> None:
+    """Invariant 16: which role it is would be known only once the run has begun."""
+    project = start()
+    tasks = tmp_path / "roles/mark/tasks/main.yml"
+    chosen = (
+        "- ansible.builtin.raw: echo other\n"
+        "  register: said\n"
+        "- ansible.builtin.include_role: {name: '{{ said.stdout | trim }}'}\n"
+        "  when: said.stdout is defined and said.stdout\n"
+    )
+    tasks.write_text(tasks.read_text() + chosen)
+    small.deliver(project, small.alert())
+    found = small.wait(project)
+    assert found.incident.state is State.ESCALATED
+    assert "includes '{{ said.stdout | trim }}', which depends on said" in found.incident.reason
+    assert [run.purpose for run in found.runs] == [Purpose.REHEARSAL]
+    assert small.runs(tmp_path) == 0
+
+
 def test_a_changed_inventory_cancels_what_was_approved(start: Start, tmp_path: Path) -> None:
     project = start(settings={"level": "approve"}, extra="echo {{ mark_mode | default(1) }}")
     small.deliver(project, small.alert())

@@ -43,7 +43,7 @@ class Own:
         if self.copy:
             text = text.replace(self.copy, "")
         if self.private and self.private in text:
-            made = rf"{re.escape(self.private)}/tmp/ansible-local-\w+(?:/[\w.]*tmp\w*)?"
+            made = rf"{re.escape(self.private)}/tmp/ansible-local-\w+(?:/[\w.-]+)?"
             text = re.sub(made, "<temporary>", text).replace(self.private, "<private>")
         return text
 

@@ -21,6 +21,9 @@ from runner.execute.snapshot import mirrored
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FIRST_PERSON = 1000  # the first uid of a person: logind empties a person's /dev/shm at logout
 
+_CALLBACKS = "ANSIBLE_CALLBACK_PLUGINS"
+_OWN_CALLBACKS = Path(__file__).parent / "callback"
+
 #: Set unless the project's ansible.cfg says something: variable → section, key.
 _TUNING = {
     "ANSIBLE_PIPELINING": ("connection", "pipelining"),
@@ -40,9 +43,8 @@ def private_root() -> Path:
 def closed(request: RunRequest, private: Path) -> dict[str, str]:
     """Every variable that the run's processes get."""
     variables = _fixed(request, private) | _tuned(request, private) | dict(request.environment)
-    plugins = Path(__file__).parent / "callback"
-    named = variables.get("ANSIBLE_CALLBACK_PLUGINS")
-    variables["ANSIBLE_CALLBACK_PLUGINS"] = f"{named}:{plugins}" if named else str(plugins)
+    named = variables.get(_CALLBACKS)
+    variables[_CALLBACKS] = f"{named}:{_OWN_CALLBACKS}" if named else str(_OWN_CALLBACKS)
     return variables
 
 
@@ -51,8 +53,11 @@ def copied(request: RunRequest, collections: Iterable[Path]) -> dict[str, str]:
     assert request.snapshot is not None
     loading, found = request.loading, {}
     for name, folders in loading.plugin_folders.items():
-        if name != "ANSIBLE_CALLBACK_PLUGINS":
-            found[name] = _paths(mirrored(request.snapshot, folder) for folder in folders)
+        copies = [mirrored(request.snapshot, folder) for folder in folders]
+        if name == _CALLBACKS:  # those that only an ansible.cfg names are not used
+            copies = [*(copies if name in request.environment else ()), _OWN_CALLBACKS]
+        if copies:
+            found[name] = _paths(copies)
     if loading.collection_paths:
         found["ANSIBLE_COLLECTIONS_PATH"] = _paths((*collections, *loading.collection_paths))
     return found

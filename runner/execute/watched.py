@@ -32,7 +32,7 @@ class Watch:
     def __init__(self, spec: Mapping[str, Any]) -> None:
         self._roots = tuple(f"{os.path.realpath(root)}/" for root in spec["roots"])
         self._trusted = tuple(f"{os.path.realpath(root)}/" for root in spec["trusted"])
-        self._ignored = tuple(os.path.realpath(path) for path in spec["ignored"])
+        self._ignored = tuple(f"{os.path.realpath(path)}/" for path in spec["ignored"])
         listed = spec["listed"]
         self._listed = (
             None if listed is None else {os.path.realpath(p): d for p, d in listed.items()}
@@ -52,12 +52,10 @@ class Watch:
         """The audit hook."""
         if event != "open" or getattr(self._inside, "looking", False):
             return
-        path, mode, flags = arguments
-        if isinstance(path, int) or (flags or 0) & os.O_ACCMODE != os.O_RDONLY:
-            return
-        if mode is not None and not str(mode).startswith(("r", "U")):
-            return
-        self._look(os.fsdecode(path), loader=False)
+        path, _, flags = arguments
+        reads = (flags or 0) & os.O_ACCMODE != os.O_WRONLY
+        if reads and isinstance(path, str | bytes | os.PathLike):
+            self._look(os.fsdecode(path), loader=False)
 
     def reads(self, path: str) -> None:
         """Ansible's own reader is about to read this file: variables, tasks, a template, a file."""
@@ -73,24 +71,24 @@ class Watch:
             self._inside.looking = False
 
     def _judge(self, path: str, loader: bool) -> None:
-        if path in self._seen or path.startswith(self._trusted) or self._counts_by_value(path):
+        if path in self._seen or path.startswith(self._trusted):
             return
-        watched = path.startswith(self._roots) or path in (self._listed or ())
+        root = _longest(path, self._roots)
+        if _longest(f"{path}/", self._ignored) > root:
+            return
+        watched = root > 0 or path in (self._listed or ())
         if not (watched or loader) or not os.path.isfile(path):
             return
         if not watched and path.startswith(self._library):
             return  # ansible-core's own: its version stands for it
-        self._seen.add(path)
         if self._listed is None:
+            self._seen.add(path)
             self._write(loaded=path, digest=_digest(path))
         elif path not in self._listed:
             if watched or not self._made_by_this_run(path):
                 self._stop(path, "the plan does not name it")
         elif _digest(path) != self._listed[path]:
             self._stop(path, "it is not what it was when the plan was made")
-
-    def _counts_by_value(self, path: str) -> bool:
-        return any(path == each or path.startswith(f"{each}/") for each in self._ignored)
 
     def _made_by_this_run(self, path: str) -> bool:
         """Outside of the watched folders a play may read what it made itself a moment ago."""
@@ -106,6 +104,11 @@ class Watch:
 
     def _write(self, **line: str) -> None:
         os.write(self._report, json.dumps(line).encode() + b"\n")
+
+
+def _longest(path: str, folders: tuple[str, ...]) -> int:
+    """The length of the nearest of these folders that the path is in; 0 for none."""
+    return max((len(folder) for folder in folders if path.startswith(folder)), default=0)
 
 
 def _source(path: str) -> str:
