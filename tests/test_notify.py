@@ -211,21 +211,72 @@ def test_it_gives_up_after_the_retries_and_says_so_once(
     assert "given up" in caplog.text
 
 
-def test_a_permanent_failure_is_not_tried_again(store: Database, site: Web) -> None:
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 413, 422, 429, 500, 503])
+def test_a_receiver_that_refuses_once_still_gets_its_message(
+    store: Database, site: Web, status: int
+) -> None:
+    """A proxy that was being deployed answered 404 once, and the message was lost for good."""
     told = notifier(store, receiver("chat", f"json://{site.address}/{SECRET}"))
     waiting(store)
+    site.status = status
+    assert told.step(NOW) == 0
+    site.status = 200
+    assert told.step(NOW + timedelta(seconds=29)) == 0
+    assert told.step(NOW + timedelta(seconds=30)) == 1
+    assert len(site.bodies) == 2 and rows(store)[0].sent_at is not None
+
+
+def test_a_receiver_that_refuses_for_hours_is_given_up_where_people_see_it(
+    store: Database, site: Web, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Invariant 14: the tries have an end, and it stands in the incident's own record."""
+    told = notifier(store, receiver("chat", f"json://{site.address}/{SECRET}"))
+    number = waiting(store)
     site.status = 404
-    told.step(NOW)
-    told.step(NOW + timedelta(days=1))
-    assert len(site.bodies) == 1
+    now, tries = NOW, 0
+    while tries < 20:
+        told.step(now)
+        tries += 1
+        if rows(store)[0].failed is not None:
+            break
+        now = rows(store)[0].due_at
+    assert tries == 11 and timedelta(hours=3) < now - NOW < timedelta(hours=6)
     assert rows(store)[0].failed.endswith("was refused with HTTP status 404")
+    with store.read() as tx:
+        last = trail.of_incident(tx, number)[-1]
+    assert (last.action, last.actor) == ("not_told", "runner")
+    assert last.reason == (
+        "nobody was told of waiting by chat: receiver chat: the message was refused with HTTP "
+        "status 404"
+    )
+    assert "given up" in caplog.text and SECRET not in caplog.text
+    site.status = 200
+    told.step(now + timedelta(days=1))
+    assert len(site.bodies) == 11
+
+
+def test_what_could_not_be_told_is_not_told_in_a_circle(store: Database) -> None:
+    """Invariant 14: a receiver that is told of lost messages may lose that one, too."""
+    closed = {"chat": refusing(permanent=False)}
+    told = notifier(
+        store, receiver("chat", "json://127.0.0.1:9", on=("waiting", "not_told")),
+        retries=0, senders=closed,
+    )  # fmt: skip
+    waiting(store)
+    for day in range(5):
+        told.step(NOW + timedelta(days=day))
+    assert [row.failed is not None for row in rows(store)] == [True, True]
 
 
 @pytest.mark.parametrize("url", [f"nosuch://{SECRET}", f"slack://{SECRET}", f"{SECRET}", "json://"])
-def test_a_url_that_apprise_does_not_know_is_permanent(store: Database, url: str) -> None:
-    told = notifier(store, receiver("chat", url))
+def test_a_url_that_apprise_does_not_know_is_tried_again_until_a_person_mends_it(
+    store: Database, url: str
+) -> None:
+    told = notifier(store, receiver("chat", url), retries=1)
     waiting(store)
     told.step(NOW)
+    assert rows(store)[0].failed is None
+    told.step(NOW + timedelta(seconds=30))
     assert "not one that apprise can use" in rows(store)[0].failed
 
 

@@ -67,7 +67,7 @@ def test_a_question_carries_the_approval_pack(tx: sa.Connection) -> None:
         for part in (
             "of 3 in ", "failure domain r2, leaves 2, needs 2", "Undo: undo_it",
             "fixed 3 of 4 earlier runs for this alert (75%), 1 not fixed", "the unit is down",
-            "not disk_space: the disk is not full", "Fidelity: no task changes anything", "dora",
+            "not disk_space: the disk is not full", "Fidelity: no change reported", "dora",
             "runner approval show 1", "+state: started",
         ):  # fmt: skip
             assert part in body, part

@@ -68,7 +68,7 @@ def test_the_list_goes_on(opened: Project, client: httpx.Client) -> None:
         "no disk is full",  # alternatives
         "fixed 2 of 2 times; 5 are needed",  # verdict
         '<span class="removed">-workers 2</span><span class="added">+workers 4</span>',
-        "Fidelity 100%",
+        "Fidelity: 100% of 1 change shown",
         "service_restart : Remediate | Restart the unit",
         "took 4.0s",
         "not firing for 30s",  # verification

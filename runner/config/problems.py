@@ -37,7 +37,7 @@ def _known_keys(place: tuple[Any, ...], model: Any) -> list[str]:
         if getattr(annotation, "__origin__", None) is dict:
             next(parts, None)  # the name that a person gave, such as a parameter's
         fields = section.model_fields
-    hidden = ("root", "folder", "id")  # never written in a file
+    hidden = ("root", "folder", "id", "required")  # never written in a file
     return [f.alias or name for name, f in fields.items() if name not in hidden]
 
 

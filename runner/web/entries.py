@@ -42,10 +42,10 @@ class EntryDetail(EntrySummary):
 
 def summary(entry: Entry) -> dict[str, Any]:
     """An EntrySummary as plain data."""
-    plain_fields = set(EntrySummary.model_fields) - {"match", "steps"}
+    plain_fields = set(EntrySummary.model_fields) - {"match", "steps", "rehearsal"}
     plain = entry.model_dump(mode="json", include=plain_fields)
     texts = {"match": [str(m) for m in entry.match], "steps": [str(s) for s in entry.steps]}
-    return plain | texts
+    return plain | texts | {"rehearsal": entry.rehearsal}
 
 
 def detail(catalog: Catalog, entry: Entry) -> dict[str, Any]:
