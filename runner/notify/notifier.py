@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 CONSOLE = "console"
 #: What the console tells: every end but the ones that nobody has to know of, and acts.
 CONSOLE_ON = (
-    *sorted({State.WAITING, *ENDED} - {State.SUPPRESSED}),
+    *sorted({State.WAITING, State.HELD, *ENDED} - {State.SUPPRESSED}),
     *("step", "left_out", "pause", "resume", SUSPECTED, "budget_spent"),
     *("greylist_join", "greylist_leave", "greylist_remind", "spares_empty"),
 )
