@@ -263,7 +263,7 @@ def release_held(project: Project) -> int:
                 reason = "the alert resolved by itself while it was held back"
                 incidents.move(tx, incident.id, State.RESOLVED, reason, expected={State.HELD})
             elif incidents.let_go(tx, incident.id):
-                project.queue.look_again(tx, incident.id, incident.holds)
+                project.queue.look_again(tx, incident.id)
     return len(over)
 
 

@@ -26,6 +26,7 @@ from dbos import DBOS, DBOSClient, DBOSConfig
 from runner.errors import Refused, StoreError
 from runner.store import workers
 from runner.store.database import Database
+from runner.store.incidents import round_of
 
 logger = logging.getLogger(__name__)
 
@@ -75,16 +76,18 @@ class Queue:
 
     def again(self, tx: sa.Connection, incident: int, time: int) -> None:
         """Queue the path for the `time`th time after it broke; steps already done pass."""
-        self._put(tx, "remediate", f"incident-{incident}-again-{time}", incident)
+        now = round_of(tx, incident)
+        self._put(tx, "remediate", f"incident-{incident}-again-{time}", incident, now)
 
-    def look_again(self, tx: sa.Connection, incident: int, hold: int) -> None:
-        """Queue the path after the `hold`th time for which it was held back; it goes on from
-        its judgement."""
-        self._put(tx, "remediate", f"incident-{incident}-held-{hold}", incident)
+    def look_again(self, tx: sa.Connection, incident: int) -> None:
+        """Queue the path after a time for which it was held back; it goes on from judgement."""
+        now = round_of(tx, incident)
+        self._put(tx, "remediate", f"incident-{incident}-held-{now}", incident, now)
 
     def proceed(self, tx: sa.Connection, incident: int, approval: int) -> None:
         """Queue the rest of the path, after a person said yes."""
-        self._put(tx, "proceed", f"incident-{incident}-approval-{approval}", incident)
+        now = round_of(tx, incident)
+        self._put(tx, "proceed", f"incident-{incident}-approval-{approval}", incident, now)
 
     def drill(self, tx: sa.Connection, incident: int) -> None:
         """Queue the injection of a fault that a person asked for."""

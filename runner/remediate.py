@@ -29,6 +29,7 @@ from runner.steps.judge import judge
 from runner.steps.locate import locate
 from runner.steps.progress import escalate
 from runner.steps.rehearse import rehearse
+from runner.store import incidents
 from runner.store.runs import WorkerDead
 
 logger = logging.getLogger(__name__)
@@ -64,57 +65,84 @@ def work_on(project: Project) -> None:
 
 
 @DBOS.workflow(name="remediate", max_recovery_attempts=None)
-def remediate(incident: int) -> None:
-    """From an admitted alert to an approved plan, and on where no person is asked."""
-    _tracked(incident, _remediate)
+def remediate(incident: int, round: int = 0) -> None:
+    """From an admitted alert to an approved plan, and on where no person is asked.
+
+    What was held back or asked about begins a round of its own, with a workflow of its own.
+    """
+    _tracked(lambda: _remediate(incident, round))
 
 
 @DBOS.workflow(name="proceed", max_recovery_attempts=None)
-def proceed(incident: int) -> None:
-    """From an approved plan to a verified fix, an undo or an escalation."""
-    _tracked(incident, _act)
+def proceed(incident: int, round: int | None = None) -> None:
+    """From an approved plan to a verified fix, an undo or an escalation.
+
+    `round` is None for an answer that was given to an earlier release.
+    """
+    _tracked(lambda: _act(incident, round))
 
 
 @DBOS.workflow(name="drill", max_recovery_attempts=None)
 def drill(incident: int) -> None:
     """Inject a fault on purpose; what the runner makes of it is another incident."""
-    _tracked(incident, lambda number: _step("inject", number))
+    _tracked(lambda: _step("inject", incident, None))
 
 
-def _remediate(incident: int) -> None:
+def _remediate(incident: int, round: int) -> None:
     for name in ("admit", "locate", "gather", "decide", "judge", "rehearse", "ask"):
-        if not _step(name, incident):
+        if not _step(name, incident, round):
             return
-    _act(incident)
+    _act(incident, round)
 
 
-def _act(incident: int) -> None:
+def _act(incident: int, round: int | None) -> None:
     step = attempt = 1
-    while _step("carry_out", incident, attempt, step):
-        result = _step("confirm", incident, step)
+    while _step("carry_out", incident, round, attempt, step):
+        result = _step("confirm", incident, round, step)
         if result == "again":
             attempt += 1
         elif result == "next":
             step, attempt = step + 1, 1
-            if not _step("approach", incident, step):
+            if not _step("approach", incident, round, step):
                 return
         else:
             if result == "undo":
-                _step("undo", incident)
+                _step("undo", incident, round)
             return
 
 
-def _tracked(incident: int, path: Callable[[int], object]) -> None:
+def _tracked(path: Callable[[], object]) -> None:
     workflow = DBOS.workflow_id or ""
     active.add(workflow)
     try:
-        path(incident)
+        path()
     finally:
         active.discard(workflow)
 
 
-def _step(name: str, incident: int, *args: int) -> Any:
-    return DBOS.run_step({"name": name}, lambda: _guarded(STEPS[name], incident, *args))
+def _step(name: str, incident: int, round: int | None, *args: int) -> Any:
+    """The stored answer of a step, or the step itself. A workflow whose round is over (it was
+    cut short when it held the incident back, or asked) leaves the incident to the next one."""
+
+    def work() -> Any:
+        if round is not None and _round_now(incident) > round:
+            return "end" if name == "confirm" else False
+        return _guarded(STEPS[name], incident, *args)
+
+    return DBOS.run_step({"name": name}, work)
+
+
+def _round_now(incident: int) -> int:
+    """The round that the incident is in, as soon as the store can be asked."""
+    project = _project
+    assert project is not None, "work_on comes before the engine starts"
+    while True:
+        try:
+            with project.database.read() as tx:
+                return incidents.round_of(tx, incident)
+        except StoreError as error:
+            logger.warning("incident %s waits for the store: %s", incident, error)
+            project.sleep(1.0)
 
 
 def _guarded(function: Callable[..., _R], incident: int, *args: int) -> _R:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from runner.daemon import Daemon, release_joined
+from runner import config
+from runner.daemon import Daemon, look_again, release_joined
 from runner.incident import Outcome, Purpose, Run, State
 from runner.project import Project
 from runner.steps.perform import LEASE, settle_left
-from runner.store import incidents, runs, trail, workers
+from runner.store import incidents, runs, tables, trail, workers
 from tests import small_project as small
 
 pytestmark = pytest.mark.store
@@ -133,3 +134,135 @@ def test_every_move_of_an_incident_is_in_the_trail(project: Project) -> None:
         ("admitted", "resolved", "runner"),
     ]
     assert all(t.reason for t in found)
+
+
+def run_of(project: Project, incident: int, worker: str, *, over: bool = False) -> Run:
+    """A run without an outcome that holds web1; `over`: its deadline is long past."""
+    length = timedelta(seconds=-LEASE.total_seconds() - 1 if over else 60)
+    with project.database.write() as tx:
+        workers.join(tx, worker, "here")
+        now = datetime.now(UTC)
+        run = Run(
+            id=f"{incident:02x}" * 16,
+            incident=incident,
+            purpose=Purpose.REHEARSAL,
+            attempt=1,
+            entry="mark",
+            hosts=("web1",),
+            plan="p",
+            started_at=now,
+            deadline=now + length,
+        )
+        runs.intend(tx, run, worker=worker, lock=run.hosts)
+    return run
+
+
+@pytest.mark.parametrize("end_state", [State.CANCELLED, State.ESCALATED, State.RESOLVED])
+def test_whatever_ends_an_incident_settles_its_runs(project: Project, end_state: State) -> None:
+    """Invariant 22, case K1: a lock without a living run is proven dead and freed."""
+    admitted(project, small.alert())
+    project.worker = "me"
+    run = run_of(project, 1, "me")
+    assert settle_left(project) == 0, "the incident is open: whoever works on it settles it"
+    end(project, 1, end_state)
+    assert settle_left(project) == 1
+    with project.database.read() as tx:
+        settled, busy = runs.get(tx, run.id), runs.busy_hosts(tx)
+    if project.database.sqlite:  # no folder on the only machine: it was never started
+        assert (settled.outcome, busy) == (Outcome.CANCELLED, frozenset())
+    else:  # it could have been another machine, until its deadline and a lease are over
+        assert (settled.outcome, busy) == (Outcome.UNKNOWN, {"web1"})
+
+
+def test_a_run_past_its_deadline_is_settled_though_its_incident_is_open(project: Project) -> None:
+    """Invariant 22: nothing in this process watches it any more."""
+    admitted(project, small.alert())
+    project.worker = "me"
+    run = run_of(project, 1, "me", over=True)
+    assert settle_left(project) == 1
+    with project.database.read() as tx:
+        assert runs.busy_hosts(tx) == frozenset()
+        assert runs.get(tx, run.id).outcome is not None
+
+
+def test_a_run_of_a_living_worker_is_left_to_it(project: Project) -> None:
+    """Invariant 2: nobody else calls its end, whatever became of the incident."""
+    admitted(project, small.alert())
+    run_of(project, 1, "other", over=True)
+    project.worker = "me"
+    end(project, 1, State.ESCALATED)
+    assert settle_left(project) == 0
+    with project.database.write() as tx:
+        assert runs.busy_hosts(tx) == {"web1"}
+        workers.leave(tx, "other")
+    assert settle_left(project) == 1
+
+
+def held(project: Project, *, until: timedelta = timedelta(seconds=-1)) -> None:
+    """Incident 1, held back until then (the store's shortest time is undone)."""
+    admitted(project, small.alert())
+    with project.database.write() as tx:
+        at = datetime.now(UTC) + until
+        assert incidents.hold(tx, 1, "it cools down", until=at, longest=timedelta(hours=1))
+        tx.execute(tables.incidents.update().values(held_until=at))
+
+
+def test_what_was_held_back_is_looked_at_when_the_time_is_over_and_once(project: Project) -> None:
+    """Invariant 22: by one worker, in the transaction that queues it."""
+    held(project, until=timedelta(minutes=5))
+    assert look_again(project) == 0
+    with project.database.write() as tx:
+        tx.execute(tables.incidents.update().values(held_until=datetime.now(UTC)))
+    assert look_again(project) == 1
+    assert look_again(project) == 0
+    found = small.look(project).incident
+    assert (found.state, found.holds, found.held_until) == (State.HELD, 1, None)
+
+
+def test_what_resolved_while_it_was_held_back_ends(project: Project) -> None:
+    """Invariant 22: nothing goes on for an alert that is gone."""
+    held(project)
+    with project.database.write() as tx:
+        incidents.set_firing(tx, 1, False)
+    assert look_again(project) == 1
+    assert small.look(project).incident.state is State.RESOLVED
+
+
+def test_a_message_ends_what_is_held_back(project: Project) -> None:
+    begun = datetime.now(UTC)
+    admitted(project, small.alert(starts_at=begun))
+    with project.database.write() as tx:
+        later = begun + timedelta(minutes=30)
+        incidents.hold(tx, 1, "it cools down", until=later, longest=timedelta(hours=1))
+    admitted(project, small.alert(starts_at=begun, status="resolved"))
+    assert small.look(project).incident.state is State.RESOLVED
+
+
+def test_nothing_is_held_back_for_ever(project: Project) -> None:
+    """Invariants 14 and 22: at the deadline it is for a person."""
+    admitted(project, small.alert())
+    longest = timedelta(hours=1)
+    with project.database.write() as tx:
+        far = datetime.now(UTC) + timedelta(days=3)
+        assert incidents.hold(tx, 1, "frozen", until=far, longest=longest)
+        kept = incidents.get(tx, 1)
+        assert kept.held_until is not None and kept.held_until - kept.created_at < longest * 1.1
+        past = datetime.now(UTC) - longest
+        tx.execute(tables.incidents.update().values(held_since=past))
+        assert not incidents.hold(tx, 1, "frozen", until=far, longest=longest)
+    found = small.look(project)
+    assert found.incident.state is State.ESCALATED
+    assert found.incident.reason == "held back for 1h, and it still fires: frozen"
+
+
+def test_people_are_told_once_that_an_incident_is_held_back(project: Project) -> None:
+    """Invariant 22: receivers hear of `held`; that it is held once more is in the trail only."""
+    admitted(project, small.alert())
+    for _ in range(3):
+        with project.database.write() as tx:
+            soon = datetime.now(UTC) + timedelta(minutes=1)
+            incidents.hold(tx, 1, "it cools down", until=soon, longest=timedelta(hours=1))
+    actions = [row.action for row in small.look(project).transitions]
+    assert actions == ["admitted", "held", "held_again", "held_again"]
+    told = config.Receiver(name="ops", url="json://localhost").on
+    assert "held" in told and "held_again" not in told

@@ -310,10 +310,10 @@ def test_the_architecture_says_what_each_crash_does() -> None:
 
 def test_the_architecture_names_the_steps_in_order() -> None:
     source = (ROOT / "runner" / "remediate.py").read_text()
-    order = re.search(r"for step in \(([^)]*)\):", source)
+    order = re.search(r"for name in \(([^)]*)\):", source)
     assert order
-    steps = [*order[1].split(", "), "carry_out", "confirm", "approach", "undo"]
-    assert all(f"_step({step}, incident" in source for step in steps[-4:])
+    steps = [*order[1].replace('"', "").split(", "), "carry_out", "confirm", "approach", "undo"]
+    assert all(f'_step("{step}", incident' in source for step in steps[-4:])
     assert first_codes("docs/architecture.md", "The path") == steps
 
 

@@ -33,7 +33,7 @@ CONSOLE = "console"
 NOT_TOLD = "not_told"
 #: What the console tells: every end but the ones that nobody has to know of, and acts.
 CONSOLE_ON = (
-    *sorted({State.WAITING, *ENDED} - {State.SUPPRESSED}),
+    *sorted({State.WAITING, State.HELD, *ENDED} - {State.SUPPRESSED}),
     *("step", "left_out", "pause", "resume", SUSPECTED, "budget_spent", NOT_TOLD),
     *("greylist_join", "greylist_leave", "greylist_remind", "spares_empty"),
 )

@@ -37,10 +37,12 @@ CHOSEN = frozenset({"configuration", "command_line", "hosts", "entry", "pause", 
 
 
 def judge(project: Project, incident_id: int) -> bool:
-    """Policy's verdict; at `observe` the incident ends here."""
+    """Policy's verdict; at `observe` the incident ends here, or is held back for a time."""
     incident = load(project, incident_id)
     if passed(incident, State.JUDGED):
         return not incident.state.ended
+    if incident.held_until is not None:
+        return False
     try:
         entry = project.catalog.get(incident.entry or "")
     except NotFound as error:

@@ -111,19 +111,20 @@ def _start(project: Project, job: Job) -> Run:
     with _in_flight(run.id):
         now = datetime.now(UTC)
         with project.database.write() as tx:
-            if not runs.intend(
+            intended = runs.intend(
                 tx,
                 run,
                 worker=project.worker,
                 lock=job.plan.touched,
                 radius=ready.radius,
                 allow=ready.allow,
-            ):
-                # A worker that was taken for dead has been overtaken here; its run counts.
-                return _existing(project, job)
-            if job.waited and not job.purpose.acts:  # what acts has a state of its own
+            )
+            if intended and job.waited and not job.purpose.acts:  # what acts has a state of its own
                 on = f"{job.purpose} of {job.entry.id} on {', '.join(job.plan.hosts)}"
                 incidents.note(tx, job.incident, GOES_ON, on)
+        if not intended:
+            # A worker that was taken for dead has been overtaken here; its run counts.
+            return _existing(project, job)
         _still_ours(project, now)
         try:
             result = ansible.run(

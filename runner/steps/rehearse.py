@@ -17,7 +17,7 @@ from runner.steps.perform import Job, settle_own
 from runner.steps.places import judged, options
 from runner.steps.progress import escalate, load, passed
 from runner.steps.waiting import perform_when_free
-from runner.store import approvals, incidents, radii, records, runs
+from runner.store import incidents, radii, records, runs
 
 #: A rehearsal that a crash cut short may be repeated so often: check mode changes nothing.
 ATTEMPTS = 3
@@ -115,14 +115,10 @@ def check(project: Project, incident: Incident, wanted: Check) -> Run:
 
 
 def _round(project: Project, incident: Incident, purpose: Purpose) -> int:
-    """How often the incident came here before: held back and judged again, or asked about anew.
-
-    What check mode showed then may no longer be what it shows now.
-    """
+    """How often the incident came here before: what check mode showed then may no longer be
+    what it shows now. A recheck always comes after a question."""
     with project.database.read() as tx:
-        holds = incidents.get(tx, incident.id).holds
-        asked = len(approvals.of_incident(tx, incident.id))
-    return holds + asked - (1 if purpose is Purpose.RECHECK else 0)
+        return incidents.round_of(tx, incident.id) - (1 if purpose is Purpose.RECHECK else 0)
 
 
 def strangers(run: Run, plan: Plan) -> set[str]:

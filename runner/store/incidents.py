@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from runner.duration import write
 from runner.errors import NotFound
 from runner.incident import ENDED, HELD_AGAIN, Alert, AlertStatus, Incident, Level, State
-from runner.store import approvals, clock, memory, trail
+from runner.store import approvals, clock, memory, tables, trail
 from runner.store.dialect import insert
 from runner.store.tables import incidents, transitions
 
@@ -208,6 +208,14 @@ def hold(
         held_until=until,
         **columns,
     )
+
+
+def round_of(tx: sa.Connection, incident: int) -> int:
+    """How often the incident was held back or asked about: each begins a round of its own, and
+    what an earlier round still does with the incident no longer counts."""
+    asked = sa.select(sa.func.count()).where(tables.approvals.c.incident == incident)
+    query = sa.select(incidents.c.holds + asked.scalar_subquery())
+    return int(tx.execute(query.where(incidents.c.id == incident)).scalar() or 0)
 
 
 def held_over(tx: sa.Connection, limit: int = 100) -> tuple[Incident, ...]:

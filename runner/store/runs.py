@@ -83,10 +83,10 @@ def intend(
         tx.execute(sa.text("LOCK TABLE host_locks IN SHARE ROW EXCLUSIVE MODE"))
     if busy := holders(tx, lock):
         raise HostsBusy(busy)
-    if radius is not None:
-        _require_room(tx, radius)
     now = clock.now(tx)
     allow(tx, now)
+    if radius is not None:
+        _require_room(tx, radius)
     begun = replace(run, started_at=now, deadline=now + (run.deadline - run.started_at))
     tx.execute(runs.insert().values(_to_row(begun) | {"worker": worker}))
     taken = [{"host": host, "run": run.id, "taken_at": now} for host in sorted(set(lock))]

@@ -16,9 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runner import acts, admit, remediate
+from runner import acts, admit, daemon, remediate
 from runner.bundle import load, to_json
-from runner.daemon import Daemon
 from runner.incident import State
 from runner.project import Project
 from runner.steps import perform
@@ -48,6 +47,8 @@ def around_steps(point: str) -> None:
         answer = guarded(function, incident, *args)
         at(point, f"after:{function.__name__}")
         at(point, f"after:{function.__name__}{step}")
+        if not answer and function.__name__ == "judge":
+            at(point, "held")
         return answer
 
     remediate._guarded = wrapped
@@ -79,6 +80,19 @@ def around_runs(point: str) -> None:
     perform.ansible.run, perform._write = wrapped, recorded  # type: ignore[assignment]
 
 
+def around_holds(point: str) -> None:
+    """looks_again, after what was held back was queued to be judged anew."""
+    look_again = daemon.look_again
+
+    def looked(project: Project) -> int:
+        found = look_again(project)
+        if found:
+            at(point, "looks_again")
+        return found
+
+    daemon.look_again = looked
+
+
 def around_admission(point: str) -> None:
     """admitting, inside the transaction, and admitted, after it."""
     advance, step = deliveries.advance, admit.Inbox.step
@@ -99,15 +113,16 @@ def around_admission(point: str) -> None:
 def main(config: Path, point: str) -> None:
     around_steps(point)
     around_runs(point)
+    around_holds(point)
     around_admission(point)
     project = Project.load(config)
-    daemon = Daemon(project)
+    works = daemon.Daemon(project)
     alert = json.loads((config.parent / "alert.json").read_text())
     if not (config.parent / "acknowledged").exists():
         acts.deliver(project, small.body(alert), source="webhook")
         (config.parent / "acknowledged").touch()
         at(point, "stored")
-    daemon.start()
+    works.start()
     ended = wait(project)
     print(json.dumps(to_json(ended)))
     sys.stdout.flush()

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from runner.incident import Outcome, Purpose, Run
+from runner.store import clock, runs, workers
 from tests import small_project as small
 from tests.reliability.record import Injected
 
@@ -33,7 +35,9 @@ CHAINS = (
     ),
     *((f"rehearsal:{moment}", f"run:{moment}") for moment in MOMENTS),
 )
-POINTS = tuple(point for chain in CHAINS for point in chain)
+#: Points of an incident that is held back before its run.
+HELD = ("held", "looks_again")
+POINTS = (*(point for chain in CHAINS for point in chain), *HELD)
 #: On PostgreSQL another worker takes over, which takes a lease of ten seconds each time.
 TAKEN_OVER = ("stored", "after:judge", "run:midway", "run:recorded")
 
@@ -109,6 +113,37 @@ def test_crashes_lose_nothing_and_repeat_nothing(
     found = recover(config)
     count(fault, len(points), found, tmp_path)
     check(found, tmp_path)
+
+
+@pytest.mark.fault("kill_step")
+def test_what_is_held_back_is_not_forgotten_by_a_crash(tmp_path: Path, fault: Injected) -> None:
+    """Invariants 1 and 22: killed while it is held back and when it is looked at again, it goes
+    on when the time is over, and once."""
+    config = prepared(tmp_path, entry={"limits": {"cooldown": "25s", "timeout": "60s"}})
+    ran_before(config)
+    for point in HELD:
+        crash(config, point)
+    found = recover(config)
+    count(fault, len(HELD), found, tmp_path)
+    actions = [t["action"] for t in found["transitions"]]
+    assert actions.count("judged") == 2, actions
+    found["transitions"].pop(actions.index("judged"))
+    check(found, tmp_path)
+
+
+def ran_before(config: Path) -> None:
+    """The entry ran on the host a moment ago, for another incident."""
+    project = small.project(config)
+    with project.database.write() as tx:
+        workers.join(tx, "single", "here")
+        now = clock.now(tx)
+        run = Run(
+            id="ab" * 16, incident=999, purpose=Purpose.REMEDIATION, attempt=1, entry="mark",
+            hosts=("web1",), plan="p", started_at=now, deadline=now,
+        )  # fmt: skip
+        runs.intend(tx, run, worker="single", lock=run.hosts)
+        runs.conclude(tx, run.id, outcome=Outcome.CHANGED)
+    project.close()
 
 
 @pytest.mark.slow
