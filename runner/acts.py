@@ -72,9 +72,7 @@ def deliver(
     with project.database.write() as tx:
         delivery = _keep(tx, found, **origin)
     project.delivered()
-    return Received(
-        delivery=delivery, alerts=found.alerts, unread=found.unread, quiet=found.quiet
-    )
+    return Received(delivery=delivery, alerts=found.alerts, unread=found.unread, quiet=found.quiet)
 
 
 def _keep(

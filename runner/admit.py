@@ -116,9 +116,7 @@ class Inbox:
             alerts = delivery.alerts if delivery else ()
             upto = min(stored.admitted + PIECE, len(alerts))
             piece = alerts[stored.admitted : upto]
-            records = firings.take(
-                tx, {alert.fingerprint for alert in piece}, stored.received_at
-            )
+            records = firings.take(tx, {alert.fingerprint for alert in piece}, stored.received_at)
             for alert in piece:
                 key = alert.fingerprint
                 records[key] = self._admit(tx, alert, records[key], stored)

@@ -51,9 +51,7 @@ class Desk:
     def _complete(self, delivery: Delivery) -> None:
         self.truncated.append(delivery.truncated)
 
-    def store(
-        self, *alerts: dict[str, Any], at: datetime | None = None, **fields: Any
-    ) -> None:
+    def store(self, *alerts: dict[str, Any], at: datetime | None = None, **fields: Any) -> None:
         self.hand_in(small.body(*alerts, **fields), at)
 
     def hand_in(self, body: bytes, at: datetime | None = None) -> None:

@@ -92,7 +92,9 @@ class TestHandled:
         assert found["incident"]["state"] == "waiting"
         assert found["verdict"]["level"] == "approve"
         assert small.runs(waiting.root) == 0
-        assert "runner approval approve 1" in call(waiting.path, "alert", "explain", MARK[:4]).stdout
+        assert (
+            "runner approval approve 1" in call(waiting.path, "alert", "explain", MARK[:4]).stdout
+        )
 
     def test_an_approval_with_work_sees_it_through(self, waiting: Handled) -> None:
         words = ("approval", "approve", 1, "--yes", "--work", "--as", "ann")

@@ -119,7 +119,7 @@ def test_a_refused_body_is_kept_with_its_sender(made: Project) -> None:
 
 def test_what_still_cannot_be_read_is_not_replayed(made: Project) -> None:
     acts.deliver(made, small.body(small.alert(), BAD), source="webhook")
-    with pytest.raises(Refused, match="still cannot be read: .*labels"):
+    with pytest.raises(Refused, match=r"still cannot be read: .*labels"):
         acts.replay(made, 1, by="user:ann")
     assert len(letters(made.database)) == 1
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runner import acts
+from runner import acts, config
 from runner.incident import Approval, Decision, Level, State
 from runner.project import Project
 from runner.steps.ask import ask
@@ -257,9 +257,8 @@ def client_app(client: httpx.Client) -> Any:
 
 def test_who_delivers_an_alert_cannot_approve_what_comes_of_it(tmp_path: Path) -> None:
     """An admin's token can invent an alert; then another person must approve (four eyes)."""
-    settings = {"level": "approve", "listen": {"port": 0, **lab.GUARDED}}
-    path = small.make(tmp_path, settings=settings, entry={"rehearsal": "none"})
-    opened = small.project(path)
+    path = small.make(tmp_path, settings={"level": "approve"}, entry={"rehearsal": "none"})
+    opened = Project(config.load(path, listen={"port": 0, **lab.GUARDED}))
     with lab.site(opened) as client:
         content = small.body(small.alert())
         assert client.post("/api/v1/alerts", content=content, headers=lab.ADAM).status_code == 200

@@ -152,9 +152,7 @@ class Alertmanagers:
         alerts = self.active_alerts(filters, receiver)
         return compose(alerts, source="pull", receiver=receiver or "", group_key="pull")
 
-    def state_of(
-        self, wanted: str, labels: Labels, *, since: datetime | None = None
-    ) -> AlertState:
+    def state_of(self, wanted: str, labels: Labels, *, since: datetime | None = None) -> AlertState:
         """How the alert of this fingerprint stands at this moment: the last look before a run.
 
         ABSENT is no proof of a fix. With `since`, when it was known to fire, it is a RemoteError

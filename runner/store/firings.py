@@ -49,7 +49,7 @@ def put(tx: sa.Connection, records: Iterable[Firing], now: datetime) -> None:
     rows = [_row(record, now) for record in records]
     if rows:
         same = firings.c.fingerprint == sa.bindparam("of")
-        values = {name: sa.bindparam(name) for name in rows[0] if name != "of"}
+        values: dict[str, Any] = {name: sa.bindparam(name) for name in rows[0] if name != "of"}
         tx.execute(firings.update().where(same).values(values), rows)
 
 
@@ -70,9 +70,7 @@ def listed(tx: sa.Connection) -> tuple[str, ...]:
 def forget(tx: sa.Connection, before: datetime, limit: int = 500) -> int:
     """Remove what nothing was heard of for long and no incident is left of."""
     left = sa.exists().where(incidents.c.fingerprint == firings.c.fingerprint)
-    old = (
-        sa.select(firings.c.fingerprint).where(firings.c.changed_at < before, ~left).limit(limit)
-    )
+    old = sa.select(firings.c.fingerprint).where(firings.c.changed_at < before, ~left).limit(limit)
     return tx.execute(firings.delete().where(firings.c.fingerprint.in_(old))).rowcount
 
 
