@@ -156,7 +156,8 @@ def replay(project: Project, letter: int, *, by: str) -> Received:
         delivery = _keep(
             tx, read, source=found.source, sender=found.sender or by, ceiling=found.ceiling, at=now
         )
-        dead_letters.replayed(tx, letter, by=by, delivery=delivery, at=now)
+        if not dead_letters.replayed(tx, letter, by=by, delivery=delivery, at=now):
+            raise Refused(f"dead letter {letter} was replayed by somebody else just now")
         said = f"dead letter {letter} replayed as delivery {delivery}"
         trail.append(tx, action="replay", reason=said, actor=by, at=now)
     project.delivered()

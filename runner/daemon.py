@@ -212,8 +212,10 @@ class Daemon:
             before = firings.listed(tx)
         if new:
             self._deliver(compose(new, source="pull", receiver=intake.receiver or ""))
+        # What was just handed in is judged by what was known before it was listed.
+        known = [alert for alert in active if alert not in new]
         with self.project.database.write() as tx:
-            note_listed(tx, active, now)
+            note_listed(tx, known, now)
         # Silenced and inhibited alerts fire on, so this asks for those too.
         if set(before) - {alert.fingerprint for alert in active}:
             gone = set(before) - self.project.alertmanagers.all_fingerprints()

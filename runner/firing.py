@@ -124,7 +124,8 @@ def hear(
 
 def _patience(record: Firing, look_again: timedelta) -> timedelta:
     """How long after its end an incident on an alert that fires on stays the last one."""
-    return min(look_again * 2 ** min(record.looks, 16), max(SELDOM, look_again))
+    times: int = 2 ** min(record.looks, 16)
+    return min(look_again * times, max(SELDOM, look_again))
 
 
 def _is_over(record: Firing, began: datetime) -> bool:

@@ -33,6 +33,7 @@ from runner.incident import ENDED, Outcome, Purpose, Result, State
 from runner.model_call import Failure
 from runner.store import (
     clock,
+    dead_letters,
     deliveries,
     incidents,
     model_calls,
@@ -317,6 +318,11 @@ _GAUGES: tuple[tuple[str, str, Callable[[sa.Connection, datetime], float | None]
         "last_delivery_timestamp_seconds",
         "When the newest stored delivery came; absent without one.",
         _last_delivery,
+    ),
+    (
+        "dead_letters",
+        "Bodies and alerts of the last day that could not be read, and were not replayed.",
+        lambda tx, now: dead_letters.waiting(tx, now - timedelta(days=1)),
     ),
     ("approvals_open", "Questions without an answer.", _approvals_open),
     ("runs_in_flight", "Runs without an outcome.", _runs_in_flight),

@@ -16,8 +16,8 @@ ACTIVITIES = {
 }  # fmt: skip
 #: Nouns that every activity may use, and what a look at text or time needs.
 NOUNS = {
-    "bundle", "catalog", "config", "duration", "errors", "firing", "incident", "model_call", "names", "pack",
-    "plain", "promql", "record", "store", "text",
+    "bundle", "catalog", "config", "duration", "errors", "firing", "incident", "model_call",
+    "names", "pack", "plain", "promql", "record", "store", "text",
 }  # fmt: skip
 #: Single nouns of an activity that others may hold: data without behaviour.
 SHARED = {

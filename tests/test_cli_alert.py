@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from runner import acts
+from runner.intake.fingerprint import fingerprint
 from tests import small_project as small
 from tests import web_lab
 from tests.cli_lab import PROGRAM, answered, call, environment, process
 from tests.execute_lab import needs_ansible
+from tests.test_admit import Desk
 
-MARK = "d47af3ce138ce42c"
+MARK = fingerprint(small.alert()["labels"])
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ class Handled:
     def __init__(self, folder: Path) -> None:
         self.root = folder
         self.path = small.make(folder)
-        self.body = small.body(small.alert(fingerprint=MARK)).decode()
+        self.body = small.body(small.alert()).decode()
         self.ended = process(self.path, "alert", "handle", "-", input=self.body)
 
 
@@ -45,7 +47,7 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> Handled:
     made = Handled.__new__(Handled)
     made.root = tmp_path_factory.mktemp("waiting")
     made.path = small.make(made.root)
-    body = small.body(small.alert(fingerprint=MARK)).decode()
+    body = small.body(small.alert()).decode()
     made.ended = process(
         made.path, "alert", "handle", "-", "--level", "approve", "-o", "json", input=body
     )
@@ -90,7 +92,9 @@ class TestHandled:
         assert found["incident"]["state"] == "waiting"
         assert found["verdict"]["level"] == "approve"
         assert small.runs(waiting.root) == 0
-        assert "runner approval approve 1" in call(waiting.path, "alert", "explain", "d47").stdout
+        assert (
+            "runner approval approve 1" in call(waiting.path, "alert", "explain", MARK[:4]).stdout
+        )
 
     def test_an_approval_with_work_sees_it_through(self, waiting: Handled) -> None:
         words = ("approval", "approve", 1, "--yes", "--work", "--as", "ann")
@@ -160,7 +164,7 @@ def test_explain_of_an_unknown_alert_is_5(path: Path) -> None:
 
 def test_explain_says_what_waits_when_nobody_works(path: Path) -> None:
     opened = small.project(path)
-    acts.deliver(opened, small.body(small.alert(fingerprint=MARK)), source="webhook")
+    acts.deliver(opened, small.body(small.alert()), source="webhook")
     opened.close()
     assert "1 delivery has not been looked at" in call(path, "alert", "explain", MARK).stderr
 
@@ -200,7 +204,9 @@ def test_pull_stores_what_is_new_once(path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("runner.project.Project.alertmanagers", peers)
     assert call(path, "alert", "pull", "--no-wait").stdout == "delivery 1 is stored\n"
     opened = small.project(path)
-    web_lab.incident(opened, web_lab.alert(starts_at=peers.found[0].starts_at))  # type: ignore[attr-defined]
+    inbox = Desk(opened.database).inbox
+    while inbox.step():
+        pass
     opened.close()
     result = call(path, "alert", "pull", "--no-wait")
     assert result.exit_code == 0

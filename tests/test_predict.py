@@ -113,7 +113,7 @@ class World:
     def admit(self) -> list[Incident]:
         inbox = Inbox(
             self.project.database,
-            parse=lambda body, source: parse(body, source=source),
+            parse=lambda body, source, at: parse(body, source=source, at=at),
             start=lambda tx, incident: None,
             complete=lambda delivery: None,
             environment="test",

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -31,6 +33,7 @@ from runner.incident import (
     Run,
     State,
 )
+from runner.intake import payload
 from runner.store import (
     approvals,
     incidents,
@@ -43,6 +46,8 @@ from runner.store import (
     workers,
 )
 from runner.store.database import HEAD, Database
+from tests import small_project as small
+from tests.test_admit import Desk
 
 pytestmark = pytest.mark.store
 
@@ -299,7 +304,9 @@ def test_no_two_runs_hold_one_host(working: Database, plans: list[set[str]]) -> 
     assert held and len(everything) == len(set(everything))
 
 
-def test_one_activation_is_one_incident(database: Database) -> None:
+def test_each_activation_is_a_row_whatever_the_clocks_say(database: Database) -> None:
+    """Invariant 18: who opens an incident decided that it is another activation; neither the
+    sender's clock nor ours, set back, makes two of them one."""
     now = datetime.now(UTC)
     alert = Alert(
         fingerprint="a" * 16,
@@ -309,9 +316,9 @@ def test_one_activation_is_one_incident(database: Database) -> None:
         starts_at=now,
     )
     with database.write() as tx:
-        options = {"environment": "test", "ceiling": Level.AUTO, "reason": "fires"}
-        assert incidents.open_incident(tx, alert, **options)  # type: ignore[arg-type]
-        assert incidents.open_incident(tx, alert, **options) is None  # type: ignore[arg-type]
+        options = {"environment": "test", "ceiling": Level.AUTO, "reason": "fires", "now": now}
+        first = incidents.open_incident(tx, alert, **options)  # type: ignore[arg-type]
+        assert incidents.open_incident(tx, alert, **options) > first  # type: ignore[arg-type]
 
 
 def test_an_ended_incident_moves_no_more(database: Database) -> None:
@@ -369,3 +376,65 @@ def test_a_silent_worker_is_marked_dead_and_cannot_beat_again(working: Database)
         assert workers.reap(tx, timedelta(seconds=10)) == (WORKER,)
         assert not workers.beat(tx, WORKER)
         assert workers.count_alive(tx, timedelta(seconds=10)) == 0
+
+
+def test_what_fired_before_the_upgrade_is_not_taken_for_new(tmp_path: Path) -> None:
+    """Migration 0008: old rows are read as before, and stay the only incidents of their alerts."""
+    database = Database(f"sqlite:///{tmp_path / 'old.db'}")
+    upgrade(database, "0006")
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    for number, firing in ((1, True), (2, False)):
+        old_incident(database, number, began, firing=firing)
+    database.migrate()
+    desk = Desk(database)
+    alerts = [small.alert(starts_at=began, n=str(number)) for number in (1, 2)]
+    desk.deliver(alerts[0])
+    assert desk.started == []
+    desk.deliver(alerts[1])  # as late as it would be without the upgrade
+    assert desk.started == [3]
+    with database.read() as tx:
+        first, third = incidents.get(tx, 1), incidents.get(tx, 3)
+    assert (first.deliveries, first.sender, first.alert.late) == (2, None, False)
+    assert third.alert.late
+    database.close()
+
+
+def upgrade(database: Database, revision: str) -> None:
+    """Bring an empty store to an older schema."""
+    wanted = AlembicConfig()
+    wanted.set_main_option("script_location", "runner:store/migrations")
+    wanted.set_main_option("path_separator", "os")
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        wanted.attributes["connection"] = connection
+        command.upgrade(wanted, revision)
+        connection.commit()
+
+
+def old_incident(database: Database, number: int, began: datetime, *, firing: bool) -> None:
+    """A row as the release before 0008 wrote it: an ended incident."""
+    (alert,) = payload.parse(small.body(small.alert(starts_at=began, n=str(number)))).alerts
+    kept = incidents.alert_to_json(alert)
+    added_since = ("undated", "late", "contradictions", "notes")
+    names = [column.name for column in tables.incidents.columns if column.name != "sender"]
+    old = sa.table("incidents", *(sa.column(c.name, c.type) for c in tables.incidents.columns))
+    row = dict.fromkeys(names) | {
+        "id": number,
+        "fingerprint": alert.fingerprint,
+        "activation": began,
+        "alertname": alert.name,
+        "alert": {name: value for name, value in kept.items() if name not in added_since},
+        "firing": firing,
+        "state": State.FIXED,
+        "reason": "it was fixed",
+        "environment": "test",
+        "ceiling": Level.AUTO,
+        "hosts": [],
+        "deliveries": 1,
+        "cancel_requested": False,
+        "cleared_at": None if firing else began + timedelta(hours=1),
+        "created_at": datetime.now(UTC),
+        "updated_at": datetime.now(UTC),
+    }
+    with database.engine.begin() as tx:
+        tx.execute(old.insert().values(row))

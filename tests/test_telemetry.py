@@ -285,6 +285,7 @@ TROUBLE: dict[str, tuple[dict[str, str], str, int]] = {
     "never delivered to": (UP | BEAT | FIRING, "RunnerUnheard", 65),
     "refusing": (FINE | {'runner_deliveries_refused_total{reason="unauthorized"}': "0+1x600"},
                  "RunnerRefusing", 20),
+    "sent what it cannot read": (FINE | {"runner_dead_letters": "1x600"}, "RunnerDeadLetters", 10),
     "not looking": (FINE | {"runner_deliveries_waiting_seconds": "0+60x600"}, "RunnerStuck", 10),
     "without a beat": (UP | {"runner_heartbeat_timestamp_seconds": "0x600"},
                        "RunnerWorkerDown", 10),

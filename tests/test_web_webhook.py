@@ -12,12 +12,17 @@ from typing import Any
 import httpx
 import pytest
 
-from runner import acts
-from runner.incident import Level
+from runner import acts, config
+from runner.incident import Approval, Decision, Level, State
 from runner.project import Project
-from runner.store import database, deliveries
+from runner.steps.ask import ask
+from runner.steps.judge import judge
+from runner.steps.rehearse import rehearse
+from runner.store import approvals, database, deliveries, incidents, records
 from runner.web import webhook
+from tests import small_project as small
 from tests import web_lab as lab
+from tests.test_admit import Desk
 
 
 @pytest.fixture
@@ -246,3 +251,57 @@ def test_every_answer_of_the_webhook_is_counted(opened: Project) -> None:
 
 def client_app(client: httpx.Client) -> Any:
     return client.app  # type: ignore[attr-defined]
+
+
+def test_who_delivers_an_alert_cannot_approve_what_comes_of_it(tmp_path: Path) -> None:
+    """An admin's token can invent an alert; then another person must approve (four eyes)."""
+    path = small.make(tmp_path, settings={"level": "approve"}, entry={"rehearsal": "none"})
+    opened = Project(config.load(path, listen={"port": 0, **lab.GUARDED}))
+    with lab.site(opened) as client:
+        content = small.body(small.alert())
+        assert client.post("/api/v1/alerts", content=content, headers=lab.ADAM).status_code == 200
+        question = asked(opened)
+        assert question.requested_by == "user:adam"
+        given = {"answer": "approved", "plan": question.plan}
+        at = f"/api/v1/approvals/{question.id}"
+        refused = client.post(at, json=given, headers=lab.ADAM)
+        assert refused.status_code == 409
+        assert "another person must approve" in refused.json()["error"]
+        assert client.post(at, json=given, headers=lab.ANNA).status_code == 200
+        found = client.get("/api/v1/incidents/1", headers=lab.VERA).json()
+    assert found["incident"]["sender"] == "user:adam"
+    first = found["transitions"][0]
+    assert first["reason"] == "Down is firing (received from webhook by user:adam)"
+
+
+def asked(project: Project) -> Approval:
+    """The question that comes of the only delivery there is."""
+    while Desk(project.database).inbox.step():
+        pass
+    with project.database.write() as tx:
+        chosen = Decision(decider="rules", entry="mark", reason="it fits", confidence=1.0)
+        records.put_decision(tx, 1, chosen)
+        incidents.move(tx, 1, State.DECIDED, "chosen", entry="mark", hosts=["web1"])
+    for step in (judge, rehearse, ask):
+        step(project, 1)
+    with project.database.read() as tx:
+        (question,) = approvals.open_approvals(tx)
+    return question
+
+
+@pytest.mark.parametrize(
+    ("listen", "who", "sender"),
+    [
+        (lab.GUARDED, lab.ALERTMANAGER, "alertmanager"),
+        ({"allow_anonymous": True}, {}, "anonymous"),
+    ],
+)
+def test_a_token_of_nobody_is_named_as_itself(
+    tmp_path: Path, listen: dict[str, Any], who: dict[str, str], sender: str
+) -> None:
+    """No person asked for what it brings, so any person may approve it."""
+    opened = lab.project(tmp_path, listen)
+    with lab.site(opened) as client:
+        client.post("/api/v1/alerts", content=lab.body(), headers=who)
+        kept = stored(opened)
+    assert kept is not None and kept.sender == sender

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("runner.cli.serve", "Receive alerts, work on them, and show the dashboard."),
     "work": ("runner.cli.serve", "Work on incidents without a web server."),
     "alert": ("runner.cli.alert", "Hand in alerts, or ask why one did or did not run."),
+    "delivery": ("runner.cli.delivery", "See what could not be read, and hand it in again."),
     "incident": ("runner.cli.incident", "Look at incidents, cancel them, try them again."),
     "ask": (
         "runner.cli.ask",

@@ -51,6 +51,11 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def _received(incident: Incident) -> str:
+    by = f" by {incident.sender}" if incident.sender else ""
+    return f"from {incident.alert.source}{by}, {counted(incident.deliveries, 'time')}"
+
+
 def place(incident: Incident) -> str:
     """Where the incident is: hosts when they are known, else what the alert says."""
     hosts = incident.hosts or incident.requested_hosts
@@ -91,7 +96,8 @@ def _head(screen: Screen, incident: Incident) -> None:
             *(("note", text) for text in notes),
             ("firing since", moment(incident.alert.starts_at)),
             ("fingerprint", incident.alert.fingerprint),
-            ("told by", f"{incident.alert.source}, {counted(incident.deliveries, 'time')}"),
+            ("received", _received(incident)),
+            *(("odd", text) for text in (*incident.alert.contradictions, *incident.alert.notes)),
             ("asked for by", incident.requested_by or ""),
             ("hosts", ", ".join(incident.hosts)),
             ("held until", moment(incident.held_until) if incident.held_until else ""),

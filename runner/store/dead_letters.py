@@ -47,6 +47,18 @@ class DeadLetter:
         """Whether all of it was kept."""
         return len(self.body) == self.size
 
+    @property
+    def text(self) -> str:
+        """What was kept, as text."""
+        return self.body.decode(errors="replace")
+
+
+def described(letter: DeadLetter) -> dict[str, Any]:
+    """All but the body, for a list of many."""
+    return {name: value for name, value in vars(letter).items() if name != "body"} | {
+        "whole": letter.whole
+    }
+
 
 def add(
     tx: sa.Connection,
@@ -89,7 +101,7 @@ def add(
 def get(tx: sa.Connection, number: int) -> DeadLetter:
     """The dead letter; NotFound when there is none."""
     query = sa.select(dead_letters).where(dead_letters.c.id == number)
-    row = tx.execute(query.with_for_update()).mappings().first()
+    row = tx.execute(query).mappings().first()
     if row is None:
         raise NotFound(f"there is no dead letter {number}; see `runner delivery list`")
     return _letter(row)
@@ -107,19 +119,19 @@ def find(
     return tuple(_letter(row) for row in tx.execute(query).mappings())
 
 
-def replayed(tx: sa.Connection, number: int, *, by: str, delivery: int, at: datetime) -> None:
-    """Note who handed it in again, and as which delivery."""
+def replayed(tx: sa.Connection, number: int, *, by: str, delivery: int, at: datetime) -> bool:
+    """Note who handed it in again, and as which delivery; False when somebody just did."""
     done = {"replayed_at": at, "replayed_by": by, "replayed_as": delivery}
-    tx.execute(dead_letters.update().where(dead_letters.c.id == number).values(done))
+    open_ = (dead_letters.c.id == number) & dead_letters.c.replayed_at.is_(None)
+    return tx.execute(dead_letters.update().where(open_).values(done)).rowcount == 1
 
 
 def waiting(tx: sa.Connection, since: datetime) -> int:
     """How many came since then and were not handed in again."""
     rows = dead_letters.c
-    query = sa.select(sa.func.count()).select_from(dead_letters)
-    return int(
-        tx.execute(query.where(rows.replayed_at.is_(None), rows.last_at >= since)).scalar_one()
-    )
+    lately = rows.replayed_at.is_(None) & (rows.last_at >= since)
+    query = sa.select(sa.func.count()).select_from(dead_letters).where(lately)
+    return int(tx.execute(query).scalar_one())
 
 
 def forget(tx: sa.Connection, before: datetime) -> int:

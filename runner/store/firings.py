@@ -49,7 +49,7 @@ def put(tx: sa.Connection, records: Iterable[Firing], now: datetime) -> None:
     rows = [_row(record, now) for record in records]
     if rows:
         same = firings.c.fingerprint == sa.bindparam("of")
-        values = {name: sa.bindparam(name) for name in rows[0] if name != "of"}
+        values: dict[str, Any] = {name: sa.bindparam(name) for name in rows[0] if name != "of"}
         tx.execute(firings.update().where(same).values(values), rows)
 
 

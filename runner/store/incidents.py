@@ -71,7 +71,7 @@ def open_incident(
     return added
 
 
-def _insert(tx: sa.Connection, values: Mapping[str, Any], activation: datetime) -> int:
+def _insert(tx: sa.Connection, values: dict[str, Any], activation: datetime) -> int:
     """The row of a new activation. A clock that was set back must not make two of them one."""
     while True:
         new = insert(tx, incidents).values(values | {"activation": activation})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from runner.firing import CLOCK_SKEW
 from runner.incident import Level, Outcome, Purpose, Result, State
 from runner.record import Clearing, Deed, Facts, Feedback, Key, Setting, Spell, Touch
 from runner.store import memory, trail
@@ -220,7 +221,8 @@ def touches(tx: sa.Connection, alertname: str, since: datetime) -> tuple[Touch, 
         .limit(10_000)
     )
     return tuple(
-        Touch(labels=alert["labels"], began=began, at=at) for alert, began, at in tx.execute(query)
+        Touch(labels=alert["labels"], began=_began(alert, activation), at=at)
+        for alert, activation, at in tx.execute(query)
     )
 
 
@@ -254,11 +256,18 @@ def spells(
     return tuple(_spell(row) for row in tx.execute(query).mappings())
 
 
+def _began(alert: Mapping[str, Any], activation: datetime) -> datetime:
+    """When a firing began: as the sender says where its clock can be believed, else as we do."""
+    told = datetime.fromisoformat(alert["starts_at"])
+    return told if timedelta() <= activation - told <= CLOCK_SKEW else activation
+
+
 def _spell(row: Any) -> Spell:
-    lasted = max((row["cleared_at"] or row["updated_at"]) - row["activation"], timedelta())
+    began = _began(row["alert"], row["activation"])
+    lasted = max((row["cleared_at"] or row["updated_at"]) - began, timedelta())
     return Spell(
         labels=row["alert"]["labels"],
-        began=row["activation"],
+        began=began,
         lasted=lasted,
         open=row["cleared_at"] is None and row["state"] != State.RESOLVED,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -14,7 +15,7 @@ from runner import acts, bundle, pack
 from runner.errors import Refused
 from runner.incident import Approval, Incident, Level, State
 from runner.project import Project
-from runner.store import approvals, incidents, switches, trail
+from runner.store import approvals, dead_letters, incidents, switches, trail
 from runner.text import storable
 from runner.web import entries
 from runner.web.auth import Actor
@@ -213,6 +214,78 @@ def request_run(project: Opened, by: By, wanted: Wanted) -> Response:
         ceiling=wanted.level,
     )
     return Json({"incident": made}, 201)
+
+
+class Letter(BaseModel):
+    """What could not be read: a whole body, or one alert of a body whose others were stored."""
+
+    id: int
+    received_at: datetime
+    last_at: datetime = Field(description="When the same came once more.")
+    times: int
+    source: str
+    sender: str = Field(description="Whose credential brought it; empty when it is not known.")
+    ceiling: Level
+    delivery: int | None = Field(description="Whose other alerts were stored; null for a body.")
+    position: int | None = Field(description="Of the alert in its body, from 0.")
+    reason: str
+    hash: str = Field(description="SHA-256 of all that came.")
+    size: int = Field(description="Bytes of all that came.")
+    whole: bool = Field(description="Whether all of it was kept; else it cannot be replayed.")
+    replayed_at: datetime | None
+    replayed_by: str | None
+    replayed_as: int | None
+
+
+class LetterWithBody(Letter):
+    """One of them, with what was kept of it."""
+
+    body: str = Field(description="As text, secrets masked.")
+
+
+class Replayed(BaseModel):
+    """It was handed in again."""
+
+    delivery: int
+    alerts: int
+
+
+@router.get("/dead-letters", response_model=list[Letter], tags=["dead letters"])
+def list_dead_letters(
+    project: Opened,
+    replayed: bool = False,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    before: Annotated[int | None, Query(ge=1, le=MAX_ID)] = None,
+) -> Response:
+    """What could not be read, newest first; `replayed` also lists what was handed in again."""
+    with project.database.read() as tx:
+        found = dead_letters.find(tx, replayed=replayed, limit=limit, before=before)
+    return Json([dead_letters.described(each) for each in found])
+
+
+@router.get(
+    "/dead-letters/{id}",
+    response_model=LetterWithBody,
+    responses=documented(404),
+    tags=["dead letters"],
+)
+def read_dead_letter(project: Opened, id: Id) -> Response:
+    """One dead letter, with the beginning of what came."""
+    with project.database.read() as tx:
+        found = dead_letters.get(tx, id)
+    return Json(dead_letters.described(found) | {"body": project.mask(found.text)})
+
+
+@router.post(
+    "/dead-letters/{id}/replay",
+    response_model=Replayed,
+    responses=documented(404, 409),
+    tags=["dead letters"],
+)
+def replay_dead_letter(project: Opened, by: By, id: Id) -> Response:
+    """Hand it in again, in the name of who sent it."""
+    received = acts.replay(project, id, by=by.name)
+    return Json({"delivery": received.delivery, "alerts": len(received.alerts)})
 
 
 @router.get("/catalog", response_model=list[entries.EntrySummary], tags=["catalog"])

@@ -88,7 +88,7 @@ async def deliver(request: Request, level: Level = Level.AUTO) -> Response:
     `level` can only lower how far the runner may go.
     """
     project, body = request.app.state.project, await request.body()  # the guard has read it
-    origin = {"source": "webhook", "sender": sender_of(request), "ceiling": level}
+    origin: dict[str, Any] = {"source": "webhook", "sender": sender_of(request), "ceiling": level}
     if problem := _wrong_type(request):
         refuse = partial(acts.refuse, project, body, reason=problem, **origin)
         await _in_turn(request, refuse)

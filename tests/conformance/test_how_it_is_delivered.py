@@ -132,7 +132,7 @@ def test_a_receiver_that_was_away_longer_than_alertmanager(site: Site, tmp_path:
     first = RealAlertmanager(tmp_path / "am", site.routes)
     first.fire(alertname="Restarted")
     site.wait("Restarted", told("firing"))
-    began = site.incidents("Restarted")[0].alert.starts_at
+    began = site.opened("Restarted")[0].alert.starts_at
     first.stop()  # killed: its notification log was not written
     second = RealAlertmanager(tmp_path / "am", site.routes)
     second.fire(starts_at=began.isoformat(), alertname="Restarted")
