@@ -132,7 +132,7 @@ def made(folder: Path) -> Hostile:
 
 
 @contextmanager
-def swapping(folder: Path, victim: Path, seconds: float = 60) -> Iterator[None]:
+def swapping(folder: Path, victim: Path, seconds: float = 900) -> Iterator[None]:
     """Nobody swaps `sub` of the folder, a directory, for a link to the victim, for the block."""
     (folder / "trap").symlink_to(victim)
     os.chown(folder / "trap", NOBODY, NOBODY, follow_symlinks=False)
@@ -166,6 +166,7 @@ def play(folder: Path, hosts: Mapping[str, Mapping[str, Any]], *options: str) ->
         env={
             "PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LC_ALL": "C.UTF-8",
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORKS": "4",
+            "ANSIBLE_PIPELINING": "true",
         },
         capture_output=True,
         text=True,

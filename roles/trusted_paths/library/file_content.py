@@ -49,7 +49,7 @@ MOST = 1_000_000  #: bytes of the old content that are read
 def old(folder: Directory, name: str) -> tuple[bytes | None, os.stat_result | None]:
     """Content and state of what is there; nothing where there is none. Raises Untrusted."""
     try:
-        file = folder.file(name)
+        file = folder.file(name, shared=True)  # the diff shows it
     except FileNotFoundError:
         return None, None
     try:
