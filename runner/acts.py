@@ -38,7 +38,7 @@ def deliver(project: Project, body: bytes, *, source: str, ceiling: Level = Leve
         delivery = deliveries.add(
             tx,
             body=body,
-            alerts=len(found.alerts),
+            alerts=found.alerts,
             source=source,
             ceiling=ceiling,
             at=datetime.now(UTC),

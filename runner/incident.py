@@ -184,6 +184,7 @@ class Incident:
     level: Level | None = None
     deliveries: int = 1
     joined: int | None = None  #: the incident that handles this one too
+    woken: bool = False  #: what it had joined has ended; it joins nothing again
     cancel_requested: bool = False
 
 

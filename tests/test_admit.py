@@ -49,7 +49,7 @@ class Desk:
             deliveries.add(
                 tx,
                 body=small.body(*alerts, **fields),
-                alerts=len(alerts),
+                alerts=parse(small.body(*alerts)).alerts,
                 source="webhook",
                 ceiling=Level.AUTO,
                 at=datetime.now(UTC),

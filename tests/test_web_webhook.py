@@ -16,6 +16,7 @@ from runner import acts
 from runner.incident import Level
 from runner.project import Project
 from runner.store import database, deliveries
+from runner.turns import FairTurns
 from runner.web import webhook
 from tests import web_lab as lab
 
@@ -27,7 +28,7 @@ def opened(tmp_path: Path) -> Project:
 
 def stored(project: Project) -> deliveries.Stored | None:
     with project.database.read() as tx:
-        return deliveries.next_open(tx)
+        return deliveries.next_open(tx, FairTurns())
 
 
 def deliver(client: httpx.Client, content: Any, **headers: str) -> httpx.Response:

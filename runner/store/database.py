@@ -16,7 +16,7 @@ from runner.store.tables import metadata
 from runner.store.turns import Turns
 
 #: The newest migration in `migrations/versions`; `tests/test_store.py` compares.
-HEAD = "0006"
+HEAD = "0009"
 #: How long a writer waits for another one before the store counts as down.
 BUSY_SECONDS = 5
 #: How long PostgreSQL waits for the next statement of a transaction that writes.
