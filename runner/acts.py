@@ -83,7 +83,7 @@ def _keep(
     delivery = deliveries.add(
         tx,
         body=found.raw,
-        alerts=len(found.alerts),
+        alerts=found.alerts,
         source=source,
         sender=sender,
         ceiling=ceiling,

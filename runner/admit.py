@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,11 +22,14 @@ from runner.intake.payload import Delivery
 from runner.store import deliveries, firings, incidents, trail
 from runner.store.database import Database
 from runner.text import brief
+from runner.turns import FairTurns
 
 logger = logging.getLogger(__name__)
 
 #: Alerts a transaction: small enough that an acknowledgement never waits long behind it.
 PIECE = 25
+#: Deliveries that are kept parsed, while others have their turn.
+PARSED = 4
 
 #: States before anything has been started on a host.
 BEFORE_RUN = frozenset(
@@ -73,7 +77,8 @@ class Inbox:
         self._complete = complete
         self._environment = environment
         self._look_again = look_again
-        self._parsed: tuple[int, Delivery | None] = (0, None)
+        self._turns = FairTurns()
+        self._parsed: OrderedDict[int, Delivery | None] = OrderedDict()
         self._wake = threading.Event()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -108,9 +113,9 @@ class Inbox:
             self._wake.wait(1.0)
 
     def step(self) -> bool:
-        """Look at one piece of the oldest open delivery; False when there is none."""
+        """Look at one piece of the delivery whose turn it is; False when there is none."""
         with self._database.write() as tx:
-            stored = deliveries.next_open(tx)
+            stored = deliveries.next_open(tx, self._turns)
             if stored is None:
                 return False
             delivery = self._read(stored)
@@ -129,15 +134,18 @@ class Inbox:
         return True
 
     def _read(self, stored: deliveries.Stored) -> Delivery | None:
-        if self._parsed[0] != stored.id:
+        if stored.id not in self._parsed:
             try:
                 parsed = self._parse(stored.body, stored.source, stored.received_at)
-                self._parsed = (stored.id, parsed)
+                self._parsed[stored.id] = parsed
             except BadDelivery:
                 # It was parsed before it was stored, so this release parses more strictly.
                 logger.exception("delivery %s can no longer be read", stored.id)
-                self._parsed = (stored.id, None)
-        return self._parsed[1]
+                self._parsed[stored.id] = None
+            if len(self._parsed) > PARSED:
+                self._parsed.popitem(last=False)
+        self._parsed.move_to_end(stored.id)
+        return self._parsed[stored.id]
 
     def _admit(
         self, tx: sa.Connection, alert: Alert, record: Firing, stored: deliveries.Stored

@@ -11,6 +11,7 @@ from functools import partial
 
 from runner import acts, predict, remediate
 from runner.admit import Inbox, look_again, note_gone, note_listed, unheard
+from runner.dispatch import Dispatcher
 from runner.engine import Worker
 from runner.errors import RemoteError, RunnerError
 from runner.incident import State
@@ -24,7 +25,7 @@ from runner.store import approvals, clock, firings, incidents, retention
 
 logger = logging.getLogger(__name__)
 
-#: Seconds after which an alert that joined an ended incident is looked at again.
+#: Seconds after which an alert that had joined an ended incident is handled by itself.
 SYMPTOM_DELAY = 60.0
 #: Seconds between two looks for incidents that nobody works on any more.
 REVIVE_EVERY = 5.0
@@ -58,6 +59,13 @@ class Daemon:
             environment=project.config.environment,
             look_again=project.config.intake.look_again,
         )
+        self._dispatcher = Dispatcher(
+            project.database,
+            project.queue,
+            project.config.turns,
+            worker=self._worker.id,
+            inventory=project.inventory,
+        )
         self._watches: WatchLoop | None = None
         self._notifier = Notifier(
             project.config.notify,
@@ -86,6 +94,7 @@ class Daemon:
         self.project.worker = self._worker.id
         remediate.work_on(self.project)
         self._worker.start()
+        self._dispatcher.start()
         self.project.delivered = self._inbox.wake
         self._inbox.start()
         self._every(1.0, self._keep_house, "housekeeping")
@@ -147,6 +156,7 @@ class Daemon:
             self._watches.stop()
         self.project.stop()
         self._inbox.stop()
+        self._dispatcher.stop()
         for thread in self._threads:
             thread.join(timeout=5.0)
         self._worker.stop()
@@ -178,6 +188,7 @@ class Daemon:
     def _revive(self) -> None:
         """Take up what nobody works on: threads that a full disk ended, workflows that broke."""
         self._worker.revive(remediate.active)
+        self._worker.settle()
         for incident, times in self._worker.broken().items():
             handle_again(self.project, incident, times)
 
@@ -270,13 +281,14 @@ def release_held(project: Project) -> int:
 
 
 def release_joined(project: Project) -> int:
-    """Handle alerts that joined an incident which has ended while they still fire; how many."""
+    """Wake alerts that joined an incident which has ended while they still fire; how many."""
     with project.database.read() as tx:
         left = incidents.left_joined(tx)
-    for incident in left:
-        with project.database.write() as tx:
+    if not left:
+        return 0
+    with project.database.write() as tx:
+        for incident in left:
             reason = f"incident {incident.joined} has ended, and this alert may still fire"
-            if incidents.unjoin(tx, incident.id):
-                again = incidents.reopen(tx, incident, reason=reason)
-                project.queue.remediate(tx, again, delay=SYMPTOM_DELAY)
+            if incidents.wake(tx, incident.id, reason):
+                project.queue.wake(tx, incident.id, delay=SYMPTOM_DELAY)
     return len(left)

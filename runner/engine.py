@@ -16,7 +16,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,9 +24,10 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig
 
 from runner.errors import Refused, StoreError
-from runner.store import workers
+from runner.store import waiting, workers
 from runner.store.database import Database
 from runner.store.incidents import round_of
+from runner.turns import Stage
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +37,8 @@ APPLICATION_VERSION = "2"
 QUEUE = "incidents"
 #: Seconds between two looks at the queue; 0.3 costs about 1 % of a core when idle.
 POLL = 0.3
-#: Incidents in work at once in one process, each a thread that mostly waits.
-CONCURRENCY = 64
+#: Threads for workflows in one process; how many are begun at once, `turns.incidents` says.
+CONCURRENCY = 256
 #: A worker that is silent for so long is dead; it must stop itself before that.
 TTL = timedelta(seconds=10)
 #: Broken workflows that are looked at, the newest: a bug can break any number of them.
@@ -62,7 +63,7 @@ def _has_engine_tables(database: Database) -> bool:
 
 
 class Queue:
-    """Puts workflows into the queue, in the transaction of the rows that need them."""
+    """Lets workflows wait for their turn, in the transaction of the rows that need them."""
 
     def __init__(self, database: Database) -> None:
         _quiet()
@@ -73,6 +74,10 @@ class Queue:
     def remediate(self, tx: sa.Connection, incident: int, *, delay: float = 0.0) -> None:
         """Queue the path of an incident, to start in `delay` seconds at the earliest."""
         self._put(tx, "remediate", f"incident-{incident}-remediate", incident, delay=delay)
+
+    def wake(self, tx: sa.Connection, incident: int, *, delay: float = 0.0) -> None:
+        """Queue the path of an incident that had joined another one."""
+        self._put(tx, "remediate", f"incident-{incident}-woken", incident, delay=delay)
 
     def again(self, tx: sa.Connection, incident: int, time: int) -> None:
         """Queue the path for the `time`th time after it broke; steps already done pass."""
@@ -94,17 +99,35 @@ class Queue:
         self._put(tx, "drill", f"incident-{incident}-drill", incident)
 
     def _put(
-        self, tx: sa.Connection, workflow: str, key: str, *args: Any, delay: float = 0.0
+        self,
+        tx: sa.Connection,
+        workflow: str,
+        key: str,
+        incident: int,
+        round: int | None = None,
+        *,
+        delay: float = 0.0,
     ) -> None:
+        waiting.add(
+            tx,
+            key=key,
+            workflow=workflow,
+            incident=incident,
+            round=round,
+            ready_at=datetime.now(UTC) + timedelta(seconds=delay),
+            stage=Stage.RUN if workflow == "proceed" else Stage.PROBE,
+        )
+
+    def hand_over(self, tx: sa.Connection, turn: waiting.Turn) -> None:
+        """It is this workflow's turn: the engine starts it, once for its key."""
         options: dict[str, Any] = {
             "queue_name": QUEUE,
-            "workflow_name": workflow,
-            "workflow_id": key,
+            "workflow_name": turn.workflow,
+            "workflow_id": turn.key,
             "app_version": APPLICATION_VERSION,
         }
-        if delay:
-            options["delay_seconds"] = delay
-        self._client.enqueue_in_transaction(tx, options, *args)  # type: ignore[arg-type]
+        arguments = [turn.incident] if turn.round is None else [turn.incident, turn.round]
+        self._client.enqueue_in_transaction(tx, options, *arguments)  # type: ignore[arg-type]
 
 
 def _quiet() -> None:
@@ -187,6 +210,19 @@ class Worker:
             logger.warning("%s was left behind; it is taken up again", workflow)
             DBOS.resume_workflow(workflow, queue_name=QUEUE)
         self._lost = lost
+
+    def settle(self) -> int:
+        """Forget who was begun and has no workflow under way any more; how many."""
+        now = datetime.now(UTC)
+        with self._database.read() as tx:
+            if not waiting.begun(tx, self.id):
+                return 0
+        open_ones = DBOS.list_workflows(
+            status=["ENQUEUED", "PENDING", "DELAYED"], load_input=False, load_output=False
+        )
+        alive = {workflow.workflow_id for workflow in open_ones}
+        with self._database.write() as tx:
+            return waiting.forget(tx, alive, now - TTL)
 
     def broken(self) -> Counter[int]:
         """How many workflows of each incident ended in an error of the engine's own."""

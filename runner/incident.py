@@ -200,6 +200,7 @@ class Incident:
     level: Level | None = None
     deliveries: int = 1
     joined: int | None = None  #: the incident that handles this one too
+    woken: bool = False  #: what it had joined has ended; it joins nothing again
     cancel_requested: bool = False
     holds: int = 0  #: how often it was held back for a time
     held_since: datetime | None = None  #: when it was held back first

@@ -16,6 +16,7 @@ from runner.config import Config
 from runner.errors import ConfigError
 from runner.inventory import Inventory, InventoryReader
 from runner.store.database import Database
+from runner.turns import FairSlots
 
 if TYPE_CHECKING:
     from runner.decide.model import ModelDecider
@@ -45,7 +46,7 @@ class Project:
         #: Id of the worker that this process is, as in the store.
         self.worker = "none"
         #: Playbooks that run at once in this process.
-        self.slots = threading.BoundedSemaphore(settings.execution.concurrency)
+        self.slots = FairSlots(settings.execution.concurrency)
         #: Told of every task as it ends, for people who watch.
         self.listeners: list[Listener] = []
         #: Called after a delivery was stored, so that it is looked at without delay.

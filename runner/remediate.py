@@ -29,7 +29,7 @@ from runner.steps.judge import judge
 from runner.steps.locate import locate
 from runner.steps.progress import escalate
 from runner.steps.rehearse import rehearse
-from runner.store import incidents
+from runner.store import incidents, waiting
 from runner.store.runs import WorkerDead
 
 logger = logging.getLogger(__name__)
@@ -116,8 +116,19 @@ def _tracked(path: Callable[[], object]) -> None:
     active.add(workflow)
     try:
         path()
+        _done(workflow)
     finally:
         active.discard(workflow)
+
+
+def _done(workflow: str) -> None:
+    """Make room for the next; where the store is away, the worker's own look does it later."""
+    assert _project is not None
+    try:
+        with _project.database.write() as tx:
+            waiting.end(tx, workflow)
+    except StoreError as error:
+        logger.debug("%s still counts as begun: %s", workflow, error)
 
 
 def _step(name: str, incident: int, round: int | None, *args: int) -> Any:

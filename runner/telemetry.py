@@ -41,6 +41,7 @@ from runner.store import (
     rounds,
     switches,
     tables,
+    waiting,
     workers,
 )
 from runner.store.database import Database
@@ -276,8 +277,10 @@ def _hosts_locked(tx: sa.Connection, now: datetime) -> int:
     return int(_ask(tx, sa.func.count(tables.host_locks.c.host)))
 
 
-def _unsent() -> tuple[Any, Any]:
-    return tables.outbox.c.sent_at.is_(None), tables.outbox.c.failed.is_(None)
+def _unsent() -> tuple[Any, ...]:
+    """Without what is held back for a digest: that waits on purpose."""
+    rows = tables.outbox.c
+    return rows.sent_at.is_(None), rows.failed.is_(None), rows.digest.is_(None)
 
 
 def _notifications_waiting(tx: sa.Connection, now: datetime) -> int:
@@ -323,6 +326,16 @@ _GAUGES: tuple[tuple[str, str, Callable[[sa.Connection, datetime], float | None]
         "dead_letters",
         "Bodies and alerts of the last day that could not be read, and were not replayed.",
         lambda tx, now: dead_letters.waiting(tx, now - timedelta(days=1)),
+    ),
+    (
+        "incidents_waiting",
+        "Incidents that wait for their turn to be worked on.",
+        lambda tx, now: waiting.count(tx, now),
+    ),
+    (
+        "incidents_waiting_seconds",
+        "How long the one that waits longest has waited for its turn.",
+        lambda tx, now: waiting.oldest(tx, now).total_seconds(),
     ),
     ("approvals_open", "Questions without an answer.", _approvals_open),
     ("runs_in_flight", "Runs without an outcome.", _runs_in_flight),

@@ -59,7 +59,7 @@ class Desk:
             deliveries.add(
                 tx,
                 body=body,
-                alerts=1,
+                alerts=parse(body).alerts,
                 source="webhook",
                 ceiling=Level.AUTO,
                 at=at or datetime.now(UTC),

@@ -17,7 +17,7 @@ ACTIVITIES = {
 #: Nouns that every activity may use, and what a look at text or time needs.
 NOUNS = {
     "bundle", "catalog", "config", "duration", "errors", "firing", "incident", "model_call",
-    "names", "pack", "plain", "promql", "record", "store", "text",
+    "names", "pack", "plain", "promql", "record", "store", "text", "turns",
 }  # fmt: skip
 #: Single nouns of an activity that others may hold: data without behaviour.
 SHARED = {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from runner import config
 from runner.daemon import Daemon, look_again, release_joined
@@ -39,6 +40,11 @@ def end(project: Project, incident: int, state: State, **columns: Any) -> None:
         assert incidents.move(tx, incident, state, "for the test", **columns)
 
 
+def queued(project: Project) -> list[str]:
+    with project.database.read() as tx:
+        return list(tx.execute(sa.select(tables.waiting.c.key).order_by("number")).scalars())
+
+
 def test_a_symptom_is_taken_up_again_when_its_cause_has_ended(project: Project) -> None:
     """Nobody is told that a symptom is handled when only its cause was."""
     admitted(project, small.alert(host="db1"), small.alert(host="web2"))
@@ -47,9 +53,11 @@ def test_a_symptom_is_taken_up_again_when_its_cause_has_ended(project: Project) 
     end(project, 1, State.FIXED)
     assert release_joined(project) == 1
     assert release_joined(project) == 0, "taken up once"
-    again = small.look(project, 3)
-    assert again.incident.state is State.ADMITTED
+    again = small.look(project, 2)
+    assert again.incident.state is State.ADMITTED, "the same row: nothing grows by waiting"
+    assert again.incident.woken and again.incident.joined is None
     assert "incident 1 has ended" in again.incident.reason
+    assert queued(project) == ["incident-1-remediate", "incident-2-remediate", "incident-2-woken"]
 
 
 def test_a_symptom_that_resolved_is_left_alone(project: Project) -> None:

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from dbos import DBOS
 
 from runner import engine
 from runner.engine import Queue, Worker, incident_of, is_worked_on
 from runner.errors import Refused
+from runner.store import tables
 from runner.store.database import Database
 
 
@@ -69,9 +71,8 @@ def test_a_workflow_is_queued_with_its_rows_or_not_at_all(database: Database) ->
 
 
 def queued(database: Database) -> list[str]:
-    table = "workflow_status" if database.sqlite else "dbos.workflow_status"
     with database.read() as tx:
-        return list(tx.exec_driver_sql(f"select workflow_uuid from {table}").scalars())
+        return list(tx.execute(sa.select(tables.waiting.c.key)).scalars())
 
 
 def test_the_private_call_of_the_library_is_still_there() -> None:

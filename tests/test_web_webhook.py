@@ -19,6 +19,7 @@ from runner.steps.ask import ask
 from runner.steps.judge import judge
 from runner.steps.rehearse import rehearse
 from runner.store import approvals, database, deliveries, incidents, records
+from runner.turns import FairTurns
 from runner.web import webhook
 from tests import small_project as small
 from tests import web_lab as lab
@@ -32,7 +33,7 @@ def opened(tmp_path: Path) -> Project:
 
 def stored(project: Project) -> deliveries.Stored | None:
     with project.database.read() as tx:
-        return deliveries.next_open(tx)
+        return deliveries.next_open(tx, FairTurns())
 
 
 def deliver(client: httpx.Client, content: Any, **headers: str) -> httpx.Response:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.catalog import document, find_role, parameters
+from runner.catalog import document, parameters
 from runner.catalog.problem import Problem
+from runner.catalog.roles import Roles
 from runner.catalog.task import Task, blocks_in, tasks_in
 from runner.catalog.unattended import waits_for_a_person
 from runner.errors import CatalogError
@@ -19,8 +20,8 @@ _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _QUOTED = re.compile(r"\|\s*(ansible\.builtin\.)?quote\s*-?$")
 
 
-def lint_role(role: Path, roles: Iterable[Path]) -> Iterator[Problem]:
-    """Every problem of the role in this folder; `roles` are the folders that roles lie in.
+def lint_role(role: Path, roles: Roles) -> Iterator[Problem]:
+    """Every problem of the role in this folder; `roles` is where others are found.
 
     A role that only carries code for others has neither tasks nor variables to look at.
     """
@@ -36,7 +37,7 @@ def lint_role(role: Path, roles: Iterable[Path]) -> Iterator[Problem]:
         yield Problem(role, "has no molecule/default scenario: prepare breaks, converge heals")
 
 
-def _modules(role: Path, roles: Iterable[Path]) -> Iterator[str]:
+def _modules(role: Path, roles: Roles) -> Iterator[str]:
     """The modules that come with the role and with those that it depends on."""
     folders = [role]
     meta = role / "meta" / "main.yml"
@@ -46,7 +47,7 @@ def _modules(role: Path, roles: Iterable[Path]) -> Iterator[str]:
         content = {}  # the scan of the play says so
     for needed in content.get("dependencies") or ():
         name = needed.get("role") if isinstance(needed, Mapping) else needed
-        folders += filter(None, [find_role(roles, str(name))])
+        folders += filter(None, [roles.find(str(name))])
     for folder in folders:
         yield from (path.stem for path in (folder / "library").glob("*.py"))
 

@@ -19,12 +19,21 @@ from runner.config.model import (
     Prices,
 )
 from runner.config.nodes import Greylist, Nodes, Signal
-from runner.config.notify import Mask, Notify, Receiver
+from runner.config.notify import Mask, Notify, Receiver, StormRules
 from runner.config.policy import Autonomy, Breaker, Budget, Freeze, Policy, Rung, UpliftRules
 from runner.config.problems import explain
 from runner.config.reading import ENVIRONMENT, ENVIRONMENT_PREFIX, build, load
 from runner.config.section import AlertName, Finite, Section, Text
-from runner.config.work import Approval, Execution, Project, Retention, Retry, Store, Verification
+from runner.config.work import (
+    Approval,
+    Execution,
+    Project,
+    Retention,
+    Retry,
+    Store,
+    Turns,
+    Verification,
+)
 
 __all__ = [
     "ENVIRONMENT",
@@ -64,7 +73,9 @@ __all__ = [
     "Section",
     "Signal",
     "Store",
+    "StormRules",
     "Text",
+    "Turns",
     "UpliftRules",
     "User",
     "Verification",

@@ -14,7 +14,7 @@ from runner.config.nodes import Nodes
 from runner.config.notify import Mask, Notify
 from runner.config.policy import Autonomy, Policy
 from runner.config.section import Section
-from runner.config.work import Approval, Execution, Project, Retry, Store, Verification
+from runner.config.work import Approval, Execution, Project, Retry, Store, Turns, Verification
 from runner.incident import Level
 
 
@@ -37,6 +37,7 @@ class Config(Section):
     policy: Policy = Policy()
     autonomy: Autonomy = Autonomy()
     approval: Approval = Approval()
+    turns: Turns = Turns()
     execution: Execution = Execution()
     verification: Verification = Verification()
     retry: Retry = Retry()

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from runner.config.access import _secret
 from runner.config.section import Section
+from runner.duration import Duration, parse
 
 
 class Receiver(Section):
@@ -34,11 +35,21 @@ class Receiver(Section):
         return self.url or _secret(self.url_file) or ""
 
 
+class StormRules(Section):
+    """When a receiver gets one message for many."""
+
+    above: Annotated[int, Field(ge=1, le=10_000)] = 20  #: notifications of one receiver in `within`
+    within: Duration = parse("1m")
+    quiet: Duration = parse("30s")  #: without a new one, until the digest
+    digest: Duration = parse("10m")  #: between two digests while it goes on
+
+
 class Notify(Section):
     """Who is told of which transitions."""
 
     console: bool = True
     receivers: tuple[Receiver, ...] = ()
+    storm: StormRules = StormRules()
     retries: Annotated[int, Field(ge=0, le=20)] = 10
     public_url: str | None = None  #: where people reach the dashboard, for links
 

@@ -47,6 +47,13 @@ class Project(Section):
     state: Path = Path("var")  #: artifacts, lock file
 
 
+class Turns(Section):
+    """How many incidents one process works on at once; the others wait for their turn."""
+
+    incidents: Annotated[int, Field(ge=4, le=256)] = 64  #: a quarter is kept for critical ones
+    per_host: Annotated[int, Field(ge=1, le=256)] = 16
+
+
 class Approval(Section):
     """Who may answer, and how long the question stands."""
 

@@ -23,6 +23,7 @@ from runner.errors import ConfigError, NotFound, RemoteError, StoreError
 from runner.incident import ENDED, SUSPECTED, State
 from runner.notify.message import Message, Writer
 from runner.notify.receiver import Send, console, through_apprise
+from runner.notify.storm import weather
 from runner.store import outbox, trail
 from runner.store.database import Database
 
@@ -81,6 +82,7 @@ class Notifier:
     ) -> None:
         self.database = database
         self.retries = notify.retries
+        self.storm = notify.storm
         self.patience = patience
         self.writer = Writer(mask=mask, environment=environment, public_url=notify.public_url)
         self.subscriptions = _subscriptions(notify)
@@ -93,6 +95,9 @@ class Notifier:
         lease = 2 * self.patience + timedelta(minutes=1)
         with self.database.write() as tx:
             outbox.fan_out(tx, self.subscriptions, now)
+            # The console is a log: a line each, and it wakes nobody.
+            weather(tx, self.subscriptions.keys() - {CONSOLE}, self.storm, now)
+            outbox.fan_out(tx, self.subscriptions, now)  # of what it says itself
             claimed = outbox.claim(tx, now, lease)
         lanes = self._lanes(claimed, now)
         sent = 0

@@ -38,7 +38,13 @@ def _locate_requested(project: Project, incident: Incident, inventory: Inventory
 
 
 def _join(project: Project, incident: Incident, hosts: tuple[str, ...]) -> bool:
-    """False when another incident handles this one too: same host and service, or its cause."""
+    """False when another incident handles this one too: same host and service, or its cause.
+
+    One that waited for another incident does so once, and is then handled by itself: alerts that
+    joined one another in turn would be taken up all together each time.
+    """
+    if incident.woken:
+        return True
     correlation = project.config.correlation
     needs = _needed_hosts(project.inventory(), hosts, correlation.topology)
     since = incident.created_at - correlation.window

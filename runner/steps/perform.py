@@ -27,6 +27,7 @@ from runner.incident import GOES_ON, BlastRadius, Outcome, Plan, Purpose, Run
 from runner.project import Project
 from runner.store import clock, incidents, runs
 from runner.store.runs import plain
+from runner.turns import Rank, Stage, Urgency, urgency_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)
 #: A pause after which a worker asks whether it still counts as alive: less than a lease.
 SLEPT = timedelta(seconds=3)
+#: What is further on its way goes first; whatever is not named here acts.
+_STAGES = {Purpose.REHEARSAL: Stage.DRY_RUN, Purpose.PROBE: Stage.PROBE}
 #: Seconds between two looks at a run that another process started.
 _POLL = 0.5
 #: Runs that a thread of this process is starting, watching or recording.
@@ -75,7 +78,7 @@ def perform(project: Project, job: Job) -> Run:
         before = runs.find(tx, job.incident, job.purpose, job.attempt, job.step)
     if before is None:
         _require_free(project, job)
-        with project.slots:
+        with project.slots.slot(_rank(project, job)):
             before = _start(project, job)
     elif before.outcome is None:
         _settle(project, before)
@@ -88,6 +91,16 @@ def _require_free(project: Project, job: Job) -> None:
     with project.database.read() as tx:
         if busy := runs.holders(tx, job.plan.touched):
             raise runs.HostsBusy(busy)
+
+
+def _rank(project: Project, job: Job) -> Rank:
+    with project.database.read() as tx:
+        incident = incidents.get(tx, job.incident)
+    return Rank(
+        host=min(job.plan.hosts, default=""),
+        urgency=Urgency.CRITICAL if incident.requested_by else urgency_of(incident.alert.labels),
+        stage=_STAGES.get(job.purpose, Stage.RUN),
+    )
 
 
 def _start(project: Project, job: Job) -> Run:

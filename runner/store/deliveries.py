@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 import sqlalchemy as sa
 
-from runner.incident import Level
+from runner.incident import Alert, Level
 from runner.store.tables import deliveries
+from runner.turns import FairTurns, Urgency, place_of, urgency_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +32,7 @@ def add(
     tx: sa.Connection,
     *,
     body: bytes,
-    alerts: int,
+    alerts: Sequence[Alert],
     source: str,
     ceiling: Level,
     at: datetime,
@@ -44,24 +47,80 @@ def add(
             ceiling=ceiling,
             sender=sender,
             body=body,
-            alerts=alerts,
+            alerts=len(alerts),
+            place=_shared({place_of(alert.labels) for alert in alerts}),
+            urgency=_shared({urgency_of(alert.labels) for alert in alerts}),
         )
         .returning(deliveries.c.id)
     )
     return int(result.scalar_one())
 
 
-def next_open(tx: sa.Connection) -> Stored | None:
-    """The oldest delivery with alerts that were not looked at; locks it on PostgreSQL."""
+_V = TypeVar("_V")
+
+
+def _shared(values: Set[_V]) -> _V | None:
+    """The value, when it is the only one."""
+    return next(iter(values)) if len(values) == 1 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """Open deliveries that must stay in order among themselves."""
+
+    place: str | None
+    urgency: int | None
+    first: int
+
+
+def next_open(tx: sa.Connection, turns: FairTurns) -> Stored | None:
+    """A delivery with alerts that were not looked at: hosts take turns, and at one host the most
+    urgent comes first. Locks it on PostgreSQL.
+
+    Messages of one alert stay in order. They name the same host and the same severity, so only a
+    delivery whose alerts all share these may overtake, and only others like it.
+    """
+    rows = deliveries.c
     query = (
-        sa.select(deliveries)
-        .where(sa.not_(deliveries.c.done))
-        .order_by(deliveries.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
+        sa.select(rows.place, rows.urgency, sa.func.min(rows.id))
+        .where(sa.not_(rows.done))
+        .group_by(rows.place, rows.urgency)
     )
-    row = tx.execute(query).mappings().first()
-    return _stored(row) if row else None
+    lines = [
+        _Line(place=place, urgency=urgency if place is not None else None, first=first)
+        for place, urgency, first in tx.execute(query)
+    ]
+    while lines:
+        chosen = _choose(lines, turns)
+        first = sa.select(deliveries).where(rows.id == chosen.first, sa.not_(rows.done))
+        row = tx.execute(first.with_for_update(skip_locked=True)).mappings().first()
+        if row is not None:
+            return _stored(row)
+        # Another worker is at it: what may not overtake it waits, too.
+        lines = [one for one in lines if one is not chosen and not _behind(one, chosen)]
+    return None
+
+
+def _choose(lines: Sequence[_Line], turns: FairTurns) -> _Line:
+    free = [one for one in lines if not any(_behind(one, other) for other in lines)]
+    best: dict[str, _Line] = {}
+    for line in sorted(free, key=lambda one: (-(one.urgency or 0), one.first)):
+        best.setdefault(line.place or "", line)
+    waiting = {
+        place: Urgency(line.urgency or 0)
+        for place, line in sorted(best.items(), key=lambda item: item[1].first)
+    }
+    return best[turns.next(waiting)]
+
+
+def _behind(one: _Line, other: _Line) -> bool:
+    """Whether `one` must wait for `other`, or is the same."""
+    if one is other or other.first > one.first:
+        return False
+    if one.place is None or other.place is None:
+        return True
+    mixed = one.urgency is None or other.urgency is None
+    return one.place == other.place and (mixed or one.urgency == other.urgency)
 
 
 def _stored(row: sa.RowMapping) -> Stored:

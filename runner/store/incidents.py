@@ -20,6 +20,8 @@ from runner.store.tables import incidents, transitions
 #: The shortest time for which an incident is held back.
 SOONEST = timedelta(seconds=1)
 _ENDED = [str(state) for state in ENDED]
+#: Open, and located by now: a flood of those that only just came need not be read through.
+_LOCATED = [str(state) for state in State if not state.ended and state is not State.ADMITTED]
 
 
 def open_incident(
@@ -384,15 +386,24 @@ def left_joined(tx: sa.Connection, limit: int = 100) -> tuple[Incident, ...]:
         sa.select(incidents)
         .join(other, other.c.id == incidents.c.joined)
         .where(incidents.c.state == State.SUPPRESSED, incidents.c.firing, other.c.state.in_(_ENDED))
+        .order_by(incidents.c.id)
         .limit(limit)
     )
     return tuple(from_row(row) for row in tx.execute(query).mappings())
 
 
-def unjoin(tx: sa.Connection, incident: int) -> bool:
-    """Take the incident out of what it joined; False when somebody else just did."""
+def wake(tx: sa.Connection, incident: int, reason: str) -> bool:
+    """Handle an incident by itself that had joined another one; False when somebody else just did.
+
+    It is the same row again, and it wakes once: whatever is done from here on is done for it.
+    """
+    now = clock.now(tx)
     joined = (incidents.c.id == incident) & incidents.c.joined.is_not(None)
-    return tx.execute(incidents.update().where(joined).values(joined=None)).rowcount == 1
+    if not tx.execute(incidents.update().where(joined).values(joined=None)).rowcount:
+        return False
+    return move(
+        tx, incident, State.ADMITTED, reason, expected={State.SUPPRESSED}, woken_at=now, hosts=[]
+    )
 
 
 def firing_of(tx: sa.Connection, source: str, limit: int = 10_000) -> tuple[Incident, ...]:
@@ -490,6 +501,7 @@ def from_row(row: Any) -> Incident:
         level=Level(row["level"]) if row["level"] else None,
         deliveries=row["deliveries"],
         joined=row["joined"],
+        woken=row["woken_at"] is not None,
         cancel_requested=row["cancel_requested"],
         holds=row["holds"],
         held_since=row["held_since"],
@@ -503,7 +515,7 @@ def open_on(tx: sa.Connection, hosts: Sequence[str], before: int) -> tuple[Incid
     on_host = [column.contains(json.dumps(host), autoescape=True) for host in hosts]
     query = (
         sa.select(incidents)
-        .where(sa.not_(incidents.c.state.in_(_ENDED)), incidents.c.id < before, sa.or_(*on_host))
+        .where(incidents.c.state.in_(_LOCATED), incidents.c.id < before, sa.or_(*on_host))
         .order_by(incidents.c.id)
         .limit(100)
     )

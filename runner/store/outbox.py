@@ -54,6 +54,7 @@ def claim(tx: sa.Connection, now: datetime, lease: timedelta, limit: int = 20) -
         .where(
             outbox.c.sent_at.is_(None),
             outbox.c.failed.is_(None),
+            outbox.c.digest.is_(None),
             outbox.c.due_at <= now,
         )
         .order_by(outbox.c.id)

@@ -68,6 +68,9 @@ deliveries = Table(
     Column("alerts", Integer, nullable=False),
     Column("admitted", Integer, nullable=False, server_default="0"),
     Column("done", Boolean, nullable=False, server_default=text("false")),
+    # The host and the urgency that all of its alerts share; null when they differ.
+    Column("place", Text),
+    Column("urgency", Integer),
     Index(
         "ix_deliveries_open", "id", sqlite_where=text("not done"), postgresql_where=text("not done")
     ),
@@ -146,6 +149,7 @@ incidents = Table(
     Column("holds", Integer, nullable=False, server_default="0"),
     Column("held_since", UtcTime),
     Column("held_until", UtcTime),
+    Column("woken_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     UniqueConstraint("fingerprint", "activation"),
@@ -154,6 +158,25 @@ incidents = Table(
     Index("ix_incidents_alertname", "alertname"),
     Index("ix_incidents_updated_at", "updated_at"),
     Index("ix_incidents_held_until", "held_until"),
+)
+
+#: Workflows that wait for their turn, or that a worker has begun; gone when they have ended.
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("number", Identity, primary_key=True),
+    Column("key", String(64), nullable=False),
+    Column("workflow", String(16), nullable=False),
+    Column("incident", Identity, nullable=False),
+    Column("round", Integer),
+    Column("place", Text, nullable=False),
+    Column("urgency", Integer, nullable=False),
+    Column("stage", Integer, nullable=False),
+    Column("ready_at", UtcTime, nullable=False),
+    Column("worker", String(64)),
+    Column("begun_at", UtcTime),
+    UniqueConstraint("key"),
+    Index("ix_waiting_turn", "worker", "place", "urgency", "stage", "number"),
 )
 
 #: The audit trail: hash-chained, append-only.
@@ -331,8 +354,18 @@ outbox = Table(
     Column("due_at", UtcTime, nullable=False),
     Column("sent_at", UtcTime),
     Column("failed", Text),
+    Column("digest", Identity),  # the transition whose message told of it, with many others
     UniqueConstraint("transition", "receiver"),
     Index("ix_notifications_due_at", "due_at"),
+)
+
+#: Receivers that are being told of a storm: too much happens for a message each.
+storms = Table(
+    "storms",
+    metadata,
+    Column("receiver", Text, primary_key=True),
+    Column("began_at", UtcTime, nullable=False),
+    Column("told_at", UtcTime, nullable=False),
 )
 
 #: Every call of a model, kept before it is made. `incident` is null for questions of people.

@@ -16,11 +16,13 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from runner.incident import State
-from runner.store import incidents
+from runner.store import incidents, records, tables
 from tests import small_project as small
 from tests.acceptance.service_lab import REPOSITORY, SERVE, end
+from tests.notify_servers import Web, web
 from tests.real_alertmanager import free_port
 from tests.reliability.record import Injected
 
@@ -189,3 +191,113 @@ def test_slow_bodies_take_nothing_from_others(tmp_path: Path, fault: Injected) -
         fault.alerts(told=told, found=ended(site))
         fault.saw("bodies refused", len(slow))
         assert slowest < AT_ONCE
+
+
+def flood(site: Site, count: int) -> int:
+    """Alerts of one host: half of them join one another, half are of services of their own."""
+    alerts = [
+        small.alert(
+            "Noise", number=str(n), severity="warning", service=f"s{n}" if n % 2 else "shop"
+        )
+        for n in range(count)
+    ]
+    for begin in range(0, count, 500):
+        site.deliver(small.body(*alerts[begin : begin + 500]))
+    return count
+
+
+def critical(site: Site, since: float) -> float:
+    """Seconds until a critical alert of another host was decided."""
+    site.deliver(small.body(small.alert("Down", host="web2", severity="critical")))
+
+    def decided() -> bool:
+        with site.project.database.read() as tx:
+            query = sa.select(tables.incidents.c.id).where(tables.incidents.c.alertname == "Down")
+            number = tx.execute(query).scalar()
+            return number is not None and records.decisions_of(tx, number) != ()
+
+    small.until(decided, "the critical alert is decided", DECIDED)
+    return time.monotonic() - since
+
+
+def incidents_of(site: Site) -> tuple[int, int]:
+    """(incidents, different fingerprints)"""
+    rows = tables.incidents.c
+    with site.project.database.read() as tx:
+        query = sa.select(sa.func.count(), sa.func.count(sa.distinct(rows.fingerprint)))
+        found, different = tx.execute(query).one()
+    return int(found), int(different)
+
+
+@pytest.mark.fault("flood_of_one_host")
+def test_a_flood_of_one_host_does_not_delay_another(tmp_path: Path, fault: Injected) -> None:
+    """Invariant 21: hosts take turns, in the inbox and in the queue."""
+    with serving(tmp_path) as site:
+        told = flood(site, 2000)
+        fault.failure(told)
+        took = critical(site, time.monotonic())
+        fault.saw("critical alerts decided in time")
+        small.until(lambda: incidents_of(site)[0] > told, "every alert is admitted", DECIDED)
+        assert incidents_of(site) == (told + 1, told + 1)
+        assert took < DECIDED
+        print(f"decided after {took:.1f} s")
+
+
+@pytest.mark.nightly
+def test_ten_thousand_alerts_of_one_host(tmp_path: Path) -> None:
+    """Invariant 21: as above to its end; what joined wakes once, and nothing grows by waiting."""
+    with serving(tmp_path) as site:
+        told = flood(site, 10_000)
+        took = critical(site, time.monotonic())
+        assert took < DECIDED
+        print(f"decided after {took:.1f} s")
+        began = time.monotonic()
+        small.until(lambda: ended(site) > told, "every alert has ended", 3600)
+        print(f"ended after {time.monotonic() - began:.0f} s")
+        assert incidents_of(site) == (told + 1, told + 1)
+
+
+def storm(count: int) -> bytes:
+    """One delivery with so many hosts that the inventory does not know."""
+    alerts = [
+        small.alert("NodeDown", host=f"storm{n:04d}", severity="critical") for n in range(count)
+    ]
+    return small.body(*alerts)
+
+
+def receiving(receiver: Web) -> dict[str, Any]:
+    """Settings of a site that tells this receiver."""
+    chat = {"name": "chat", "url": f"json://{receiver.address}"}
+    return {"notify": {"console": False, "receivers": [chat], "storm": {"quiet": "5s"}}}
+
+
+def messages(receiver: Web) -> tuple[list[str], list[str]]:
+    """(those about a storm, those about one incident)"""
+    subjects = [str(body["title"]) for body in receiver.bodies]
+    about = [one for one in subjects if one in ("[runner] storm", "[runner] digest")]
+    return about, [one for one in subjects if one not in about]
+
+
+def weathered(site: Site, receiver: Web, count: int) -> None:
+    """The storm has come, and its digest."""
+    site.deliver(storm(count))
+    known = small.alert("Unfit", host="web1", severity="critical")
+    site.deliver(small.body(known))
+    small.until(lambda: ended(site) == count + 1, "every alert has ended", 600)
+    small.until(lambda: "[runner] digest" in messages(receiver)[0], "the digest is sent", 60)
+
+
+@pytest.mark.fault("storm_of_unknown")
+def test_a_storm_of_unknown_hosts_is_three_messages_at_most(
+    tmp_path: Path, fault: Injected
+) -> None:
+    """Invariant 21: with the critical alert of a known host told by itself."""
+    count = fault.times(2000, 400)
+    with web() as receiver, serving(tmp_path, **receiving(receiver)) as site:
+        weathered(site, receiver, count)
+        about, single = messages(receiver)
+        fault.failure(count)
+        fault.alerts(told=count + 1, found=ended(site))
+        fault.saw("messages about the storm", len(about))
+        assert len(about) <= 3
+        assert single == [f"[runner] #{count + 1} Unfit web1"]
