@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -20,6 +20,7 @@ from typing import Any
 
 from runner.errors import InventoryError
 from runner.names import Names, host_of, written_plainly
+from runner.vault import Secrets, Vault, encrypted
 
 TIMEOUT = timedelta(seconds=60)
 _SECRET = re.compile(r"ansible_.*(pass|password|secret|token)", re.IGNORECASE)
@@ -44,10 +45,17 @@ class Inventory:
     groups: Mapping[str, tuple[str, ...]]  #: hosts of the group and of its children
 
     @classmethod
-    def load(cls, paths: tuple[Path, ...], *, environment: Mapping[str, str]) -> Inventory:
+    def load(
+        cls,
+        paths: tuple[Path, ...],
+        *,
+        environment: Mapping[str, str],
+        vault: Vault | None = None,
+    ) -> Inventory:
         """Ask `ansible-inventory`, with this environment and nothing else of ours.
 
-        Raises InventoryError with a sentence.
+        What `vault` knows to come out of an encrypted file is left out. Raises InventoryError
+        with a sentence.
         """
         if not paths:
             raise InventoryError("no inventory is named; set project.inventory in runner.yml")
@@ -55,7 +63,12 @@ class Inventory:
             if not path.exists() or "," in str(path):
                 why = "holds a comma, which Ansible splits" if path.exists() else "is not there"
                 raise InventoryError(f"{path}: the inventory {why}; see project.inventory")
-        return parse(_listed(paths, environment))
+        text = _listed(paths, environment)
+        found = parse(text)
+        vault = vault or Vault(read_from(paths), (), closed(environment))
+        vault.told({*found.hosts, *found.groups, "localhost"}, _still_encrypted(text))
+        secrets = vault.secrets()
+        return parse(text, secrets) if secrets.names else found
 
     @cached_property
     def names(self) -> Names:
@@ -116,9 +129,15 @@ def _located(label: str, text: str, inventory: Inventory) -> tuple[tuple[str, ..
 class InventoryReader:
     """Reads the inventory again only when a file of it changed, or when it is too old."""
 
-    def __init__(self, paths: tuple[Path, ...], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        paths: tuple[Path, ...],
+        environment: Mapping[str, str],
+        vault: Vault | None = None,
+    ) -> None:
         self._paths = paths
         self._environment = dict(environment)
+        self._vault = vault
         self._lock = threading.Lock()
         self._last: tuple[float, object, Inventory] | None = None
 
@@ -131,7 +150,9 @@ class InventoryReader:
                 at, seen, inventory = self._last
                 if seen == state and now - at <= max_age.total_seconds():
                     return inventory
-            inventory = Inventory.load(self._paths, environment=self._environment)
+            inventory = Inventory.load(
+                self._paths, environment=self._environment, vault=self._vault
+            )
             self._last = (now, state, inventory)
             return inventory
 
@@ -139,13 +160,22 @@ class InventoryReader:
         """(path, time of change, size) of every file that the inventory is made of."""
         config = self._environment.get("ANSIBLE_CONFIG")
         files = [Path(config)] if config else []
-        for path in self._paths:
-            # Ansible reads the variables beside an inventory file too.
-            beside = [path.parent / "group_vars", path.parent / "host_vars"]
-            for top in [path] if path.is_dir() else [path, *beside]:
-                files += [Path(at) / n for at, _, names in os.walk(top) for n in names]
-                files += [top] if top.is_file() else []
+        for top in read_from(self._paths):
+            files += [Path(at) / n for at, _, names in os.walk(top) for n in names]
+            files += [top] if top.is_file() else []
         return sorted({_stamp(path) for path in files})
+
+
+def read_from(paths: Sequence[Path]) -> list[Path]:
+    """The files and folders that Ansible reads for these inventories."""
+    # It reads the variables beside an inventory file too.
+    beside = (
+        path.parent / name
+        for path in paths
+        if not path.is_dir()
+        for name in ("group_vars", "host_vars")
+    )
+    return [*paths, *beside]
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
@@ -164,7 +194,7 @@ def _listed(paths: tuple[Path, ...], environment: Mapping[str, str]) -> str:
     try:
         done = subprocess.run(
             command,
-            env=_closed(environment),
+            env=closed(environment),
             cwd="/",  # an ansible.cfg or group_vars where we happen to be must not count
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -178,7 +208,8 @@ def _listed(paths: tuple[Path, ...], environment: Mapping[str, str]) -> str:
     except OSError as error:
         raise InventoryError(f"ansible-inventory cannot be started ({error.strerror})") from None
     if done.returncode:
-        why = _useful(done.stderr.decode(errors="replace"))
+        said = done.stderr.decode(errors="replace")
+        why = _about_vault(paths, said) or _useful(said)
         raise InventoryError(f"{paths[0]}: the inventory cannot be read: {why}")
     return done.stdout.decode(errors="replace")
 
@@ -191,7 +222,7 @@ def _program() -> str:
     return found
 
 
-def _closed(environment: Mapping[str, str]) -> dict[str, str]:
+def closed(environment: Mapping[str, str]) -> dict[str, str]:
     """The child's whole environment. A source that cannot be read fails instead of being empty."""
     own = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
@@ -201,6 +232,22 @@ def _closed(environment: Mapping[str, str]) -> dict[str, str]:
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
     }
     return own | dict(environment)
+
+
+def _about_vault(paths: tuple[Path, ...], errors: str) -> str:
+    """What to do when Ansible's error is about a password of its vault; else nothing."""
+    files = [str(path) for path, _ in encrypted(read_from(paths))]
+    which = f"{files[0]} is" if len(files) == 1 else f"{', '.join(files[:3]) or 'a file'} are"
+    if "no vault secrets found" in errors:
+        return f"{which} encrypted with Ansible Vault; set execution.vault_password_file"
+    if "Decryption failed" in errors:
+        return (
+            f"{which} encrypted with Ansible Vault, and no password of "
+            "execution.vault_password_file or execution.vault_ids opens it"
+        )
+    if match := re.search(r"The vault password file (\S+) was not found", errors):
+        return f"{match[1]} is not there; see execution.vault_password_file"
+    return ""
 
 
 def _useful(errors: str) -> str:
@@ -213,13 +260,13 @@ def _useful(errors: str) -> str:
     return "; ".join(texts)[:600] or "it gave no reason"
 
 
-def parse(text: str) -> Inventory:
+def parse(text: str, secrets: Secrets = Secrets()) -> Inventory:
     """The inventory that `ansible-inventory --list` printed. Raises InventoryError."""
     try:
         content = json.loads(text)
         variables = content.pop("_meta")["hostvars"]
         groups = _groups(content)
-        hosts = _hosts(groups, {name: _shown(of) for name, of in variables.items()})
+        hosts = _hosts(groups, {name: _shown(of, secrets) for name, of in variables.items()})
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InventoryError(
             f"ansible-inventory printed what is not an inventory ({type(error).__name__}); "
@@ -265,10 +312,27 @@ def _members(group: str, content: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(hosts)
 
 
-def _shown(variables: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(variables: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
     """The variables that may be seen: unsafe ones as plain text, secrets not at all."""
-    plain = {name: _plain(value) for name, value in variables.items() if not _SECRET.match(name)}
+    plain = {
+        name: _plain(value)
+        for name, value in variables.items()
+        if not _SECRET.match(name) and not secrets.withholds(name)
+    }
     return {name: value for name, value in plain.items() if value is not _VAULT}
+
+
+def _still_encrypted(text: str) -> Iterator[tuple[str, str]]:
+    """(nearest key, encrypted text) of each value that the listing leaves encrypted."""
+    waiting: list[tuple[str, Any]] = [("", json.loads(text))]
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, list):
+            waiting += [(key, item) for item in value]
+        elif isinstance(value, dict) and "__ansible_vault" in value:
+            yield key, str(value["__ansible_vault"])
+        elif isinstance(value, dict):
+            waiting += value.items()
 
 
 def _plain(value: Any) -> Any:

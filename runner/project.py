@@ -14,8 +14,9 @@ from runner import catalog, config
 from runner.catalog import Catalog
 from runner.config import Config
 from runner.errors import ConfigError
-from runner.inventory import Inventory, InventoryReader
+from runner.inventory import Inventory, InventoryReader, closed, read_from
 from runner.store.database import Database
+from runner.vault import Vault
 
 if TYPE_CHECKING:
     from runner.decide.model import ModelDecider
@@ -82,7 +83,8 @@ class Project:
 
     @cached_property
     def _inventory(self) -> InventoryReader:
-        return InventoryReader(self.config.project.inventory, environment=self.ansible_environment)
+        settings = self.config.project
+        return InventoryReader(settings.inventory, self.ansible_environment, self.vault)
 
     def inventory(self) -> Inventory:
         """The inventory, read again when a file changed. Raises InventoryError."""
@@ -99,7 +101,20 @@ class Project:
         settings = self.config.project.ansible_config
         if settings is not None and settings.is_file():
             kept["ANSIBLE_CONFIG"] = str(settings)
-        return {"LANG": "C.UTF-8", **kept, **self.config.execution.environment}
+        execution = self.config.execution
+        return {"LANG": "C.UTF-8", **kept, **execution.of_vault(), **execution.environment}
+
+    @cached_property
+    def vault(self) -> Vault:
+        """What Ansible Vault encrypts in inventory, playbooks and roles."""
+        settings, execution = self.config.project, self.config.execution
+        passwords = [execution.vault_password_file, *execution.vault_ids.values()]
+        return Vault(
+            read_from(settings.inventory),
+            (settings.playbooks, *settings.roles),
+            closed(self.ansible_environment),
+            [path for path in passwords if path is not None],
+        )
 
     @cached_property
     def prometheus(self) -> PrometheusClient | None:
@@ -124,7 +139,7 @@ class Project:
         """Takes secrets out of text."""
         from runner.evidence.mask import Mask
 
-        return Mask(self.config.mask.patterns)
+        return Mask(self.config.mask.patterns, vault=self.vault)
 
     @property
     def model(self) -> ModelDecider:
@@ -144,7 +159,8 @@ class Project:
         settings = self.config.model
         if settings is None:
             raise ConfigError("there is no model; add the section model to runner.yml")
-        secrets = Mask((*self.config.mask.patterns, *settings.mask.patterns))
+        patterns = (*self.config.mask.patterns, *settings.mask.patterns)
+        secrets = Mask(patterns, vault=self.vault)
         hide = Hide(secrets, personal=settings.mask.personal)
         prompts = Prompts(self.config.project.prompts, hide, max_evidence=settings.max_evidence)
         ledger = StoreLedger(self.database)

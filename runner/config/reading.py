@@ -135,6 +135,8 @@ def _root_value(value: Any, root: Path) -> Any:
         return _root_section(value, root)
     if isinstance(value, Path):
         return value if value.is_absolute() else root / value
+    if isinstance(value, dict):
+        return {key: _root_value(item, root) for key, item in value.items()}
     if isinstance(value, tuple):
         return tuple(_root_value(item, root) for item in value)
     return value
