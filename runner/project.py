@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner import catalog, config
+from runner import catalog, config, private
 from runner.catalog import Catalog
 from runner.config import Config
 from runner.errors import ConfigError
@@ -65,6 +65,7 @@ class Project:
         """The store, at the newest schema. Raises StoreError."""
         from runner import engine
 
+        private.tighten(self.state)
         database = Database(self.config.store.resolved(), root=self.config.root)
         engine.migrate(database)
         return database

@@ -17,7 +17,7 @@ ACTIVITIES = {
 #: Nouns that every activity may use, and what a look at text or time needs.
 NOUNS = {
     "bundle", "catalog", "config", "duration", "errors", "incident", "model_call", "names", "pack",
-    "plain", "promql", "record", "store", "text", "vault",
+    "plain", "private", "promql", "record", "store", "text", "vault",
 }  # fmt: skip
 #: Single nouns of an activity that others may hold: data without behaviour.
 SHARED = {

@@ -16,10 +16,10 @@ from typing import Any
 
 from runner.execute import diff, rehearsal
 from runner.execute.events import Event, cut, read_lines
-from runner.execute.files import write_whole
 from runner.execute.outcome import Ending, Messages, judge
 from runner.execute.request import RunResult, TaskEvent
 from runner.incident import Fidelity
+from runner.private import write_whole
 from runner.vault import MASKED
 
 Mask = Callable[[str], str]

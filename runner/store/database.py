@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from runner import private
 from runner.errors import ConfigError, StoreError
 from runner.store.tables import metadata
 from runner.store.turns import Turns
@@ -63,7 +64,7 @@ class Database:
     def migrate(self) -> None:
         """Bring the schema to `HEAD`; does nothing, quickly, when it is there already."""
         if self.file is not None:
-            _make_folder(self.file.parent)
+            _keep_private(self.file)
         with _explained():
             if self._version() != HEAD:
                 _upgrade(self.engine)
@@ -127,11 +128,19 @@ def _sqlite(address: sa.URL, root: Path) -> sa.Engine:
     return engine
 
 
-def _make_folder(folder: Path) -> None:
+def _keep_private(file: Path) -> None:
+    """Make the file for its owner alone; what SQLite puts beside it is made like it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private.make_folder(file.parent)
     except OSError as error:
-        raise StoreError(f"{folder}: the folder cannot be made ({error.strerror})") from None
+        raise StoreError(f"{file.parent}: the folder cannot be made ({error.strerror})") from None
+    try:
+        with open(file, "ab", opener=private.opener):
+            pass
+    except OSError:
+        return  # SQLite says why, in the words that people look up
+    for ending in ("", "-wal", "-shm"):
+        private.tighten(file.with_name(file.name + ending))
 
 
 def _upgrade(engine: sa.Engine) -> None:

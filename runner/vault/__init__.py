@@ -204,7 +204,7 @@ def _ask(asked: Mapping[str, object], environment: Mapping[str, str]) -> dict[st
     """What the program beside this module, which has Ansible, says of the files."""
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-m", "runner.vault.program"],
+            [sys.executable, "-I", str(Path(__file__).with_name("program.py"))],
             input=json.dumps(asked).encode(),
             env=dict(environment),
             cwd="/",

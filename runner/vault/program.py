@@ -15,6 +15,9 @@ from typing import Any
 
 import yaml
 
+if __name__ == "__main__":  # isolated, so nothing but the installed packages is importable
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
+
 from runner.vault import BY_VALUE, inline
 
 _HEADER = b"$ANSIBLE_VAULT;"
