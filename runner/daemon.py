@@ -64,6 +64,7 @@ class Daemon:
             project.database,
             project.config.environment,
             mask=project.mask,
+            ca_file=project.config.http.ca_file,
         )
         self._learnt = self._learnt_all = self._measured = datetime.min.replace(tzinfo=UTC)
         self._stop = threading.Event()

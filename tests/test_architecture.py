@@ -16,8 +16,8 @@ ACTIVITIES = {
 }  # fmt: skip
 #: Nouns that every activity may use, and what a look at text or time needs.
 NOUNS = {
-    "bundle", "catalog", "config", "duration", "errors", "incident", "model_call", "names", "pack",
-    "plain", "private", "promql", "record", "store", "text", "vault",
+    "bundle", "catalog", "client", "config", "duration", "errors", "incident", "model_call",
+    "names", "pack", "plain", "private", "promql", "record", "store", "text", "vault",
 }  # fmt: skip
 #: Single nouns of an activity that others may hold: data without behaviour.
 SHARED = {

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from runner.config.access import _secret
+from runner.config.access import secret
 from runner.config.section import Section, Text
 from runner.duration import Duration, parse
 
@@ -32,7 +32,7 @@ class Store(Section):
 
     def resolved(self) -> str:
         """The SQLAlchemy URL, with the password if there is one: never log it."""
-        return _secret(self.url_file) or self.url
+        return secret(self.url_file) or self.url
 
 
 class Project(Section):
