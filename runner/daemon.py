@@ -13,6 +13,7 @@ from runner import acts, predict, remediate
 from runner.admit import Inbox, is_doubted
 from runner.engine import Worker
 from runner.errors import RemoteError, RunnerError
+from runner.execute import artifacts
 from runner.incident import State
 from runner.intake.payload import Delivery, compose, parse
 from runner.intake.reconcile import Known, missing
@@ -188,6 +189,10 @@ class Daemon:
         self._worker.forget(now - keep.incidents)
         with self.project.database.write() as tx:
             gone = retention.sweep(tx, keep, now)
+            open_runs = retention.unsettled(tx)
+        folder = self.project.state / "artifacts"
+        if count := artifacts.forget(folder, now - keep.artifacts, open_runs):
+            gone["artifacts"] = count
         if gone:
             logger.info("retention removed %s", gone)
 

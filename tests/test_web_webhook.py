@@ -16,7 +16,7 @@ from runner import acts
 from runner.incident import Level
 from runner.project import Project
 from runner.store import database, deliveries
-from runner.web import webhook
+from runner.web import ready, webhook
 from tests import web_lab as lab
 
 
@@ -212,7 +212,10 @@ def _limit_pages(opened: Project, *, add: int) -> None:
     opened.database.engine.dispose()
 
 
-def test_a_store_that_is_down_is_not_ready(opened: Project, tmp_path: Path) -> None:
+def test_a_store_that_is_down_is_not_ready(
+    opened: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready, "FRESH", 0.0)
     with lab.site(opened) as client:
         assert client.get("/readyz").status_code == 200
         opened.database.engine.dispose()

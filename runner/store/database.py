@@ -20,6 +20,8 @@ from runner.store.turns import Turns
 HEAD = "0006"
 #: How long a writer waits for another one before the store counts as down.
 BUSY_SECONDS = 5
+#: SQLSTATE of a write in a transaction that may only read.
+READ_ONLY = "25006"
 #: How long PostgreSQL waits for the next statement of a transaction that writes.
 IDLE_SECONDS = 10
 
@@ -87,13 +89,7 @@ def _engine(url: str, root: Path) -> sa.Engine:
             return _sqlite(address, root)
         if address.get_backend_name() == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
-            return sa.create_engine(
-                address,
-                pool_size=10,
-                max_overflow=70,
-                pool_pre_ping=True,
-                pool_timeout=BUSY_SECONDS,
-            )
+            return _postgresql(address)
     except (ArgumentError, NoSuchModuleError):
         pass
     except ModuleNotFoundError:
@@ -103,6 +99,24 @@ def _engine(url: str, root: Path) -> sa.Engine:
     raise ConfigError(
         "store.url: must be sqlite:///FILE or postgresql://USER@HOST/DATABASE"
     ) from None
+
+
+def _postgresql(address: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(
+        address,
+        pool_size=10,
+        max_overflow=70,
+        pool_pre_ping=True,
+        pool_timeout=BUSY_SECONDS,
+    )
+
+    @sa.event.listens_for(engine, "handle_error")
+    def leave_read_only(context: sa.ExceptionContext) -> None:
+        # A primary that became a standby: it answers every ping, and refuses every write.
+        if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+            context.is_disconnect = True  # so that the whole pool connects anew
+
+    return engine
 
 
 def _sqlite(address: sa.URL, root: Path) -> sa.Engine:
