@@ -14,6 +14,7 @@ from runner.admit import Inbox, look_again, note_gone, note_listed, unheard
 from runner.dispatch import Dispatcher
 from runner.engine import Worker
 from runner.errors import RemoteError, RunnerError
+from runner.execute import artifacts
 from runner.incident import State
 from runner.intake.payload import Delivery, compose, parse
 from runner.intake.watching import WatchLoop
@@ -72,6 +73,7 @@ class Daemon:
             project.database,
             project.config.environment,
             mask=project.mask,
+            ca_file=project.config.http.ca_file,
         )
         self._learnt = self._learnt_all = self._measured = datetime.min.replace(tzinfo=UTC)
         self._stop = threading.Event()
@@ -198,6 +200,10 @@ class Daemon:
         self._worker.forget(now - keep.incidents)
         with self.project.database.write() as tx:
             gone = retention.sweep(tx, keep, now)
+            open_runs = retention.unsettled(tx)
+        folder = self.project.state / "artifacts"
+        if count := artifacts.forget(folder, now - keep.artifacts, open_runs):
+            gone["artifacts"] = count
         if gone:
             logger.info("retention removed %s", gone)
 

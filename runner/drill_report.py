@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from runner import private
 from runner.bundle import to_json
 from runner.drill import PHASES, Game, medians
 
@@ -51,14 +52,14 @@ def as_json(games: Sequence[Game]) -> dict[str, Any]:
 
 def write(games: Sequence[Game], folder: Path) -> tuple[Path, ...]:
     """Write report.json, report.md and report.svg into a folder; their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+    private.make_folder(folder)
     contents = {
         "report.json": json.dumps(as_json(games), indent=2) + "\n",
         "report.md": markdown(games),
         "report.svg": chart(games),
     }
     for name, text in contents.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        private.write_whole(folder / name, text.encode())
     return tuple(folder / name for name in contents)
 
 

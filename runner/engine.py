@@ -23,6 +23,7 @@ from typing import IO, Any
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig
 
+from runner import private
 from runner.errors import Refused, StoreError
 from runner.store import waiting, workers
 from runner.store.database import Database
@@ -292,8 +293,9 @@ def _lock_files(database: Database, state: Path) -> tuple[Path, ...]:
 
 
 def _take(path: Path) -> IO[str]:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = path.open("a+")
+    private.make_folder(path.parent)
+    private.tighten(path)
+    handle = open(path, "a+", opener=private.opener)
     # Whoever only asks `is_worked_on` holds the lock for a moment too.
     if not _locked(handle, fcntl.LOCK_EX, patience=0.5):
         handle.seek(0)

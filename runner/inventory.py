@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -20,6 +20,7 @@ from typing import Any
 
 from runner.errors import InventoryError
 from runner.names import Names, host_of, written_plainly
+from runner.vault import Secrets, Vault, encrypted
 
 TIMEOUT = timedelta(seconds=60)
 #: Variables that say how a host is called. They may be templates over other variables.
@@ -57,11 +58,13 @@ class Inventory:
         paths: tuple[Path, ...],
         *,
         environment: Mapping[str, str],
+        vault: Vault | None = None,
         domains: Iterable[str] = (),
     ) -> Inventory:
         """Ask `ansible-inventory`, with this environment and nothing else of ours.
 
-        Names of hosts that are templates are resolved by Ansible, too. Raises InventoryError
+        What `vault` knows to come out of an encrypted file is left out. Names of hosts that are
+        templates are resolved by Ansible, too. Raises InventoryError
         with a sentence.
         """
         if not paths:
@@ -70,8 +73,13 @@ class Inventory:
             if not path.exists() or "," in str(path):
                 why = "holds a comma, which Ansible splits" if path.exists() else "is not there"
                 raise InventoryError(f"{path}: the inventory {why}; see project.inventory")
-        found = _resolved(parse(_listed(paths, environment)), paths, environment)
-        return replace(found, domains=frozenset(domains))
+        text = _listed(paths, environment)
+        found = parse(text)
+        vault = vault or Vault(read_from(paths), (), closed(environment))
+        vault.told({*found.hosts, *found.groups, "localhost"}, _still_encrypted(text))
+        secrets = vault.secrets()
+        shown = parse(text, secrets) if secrets.names else found
+        return replace(_resolved(shown, paths, environment), domains=frozenset(domains))
 
     @cached_property
     def names(self) -> Names:
@@ -137,10 +145,12 @@ class InventoryReader:
         self,
         paths: tuple[Path, ...],
         environment: Mapping[str, str],
+        vault: Vault | None = None,
         domains: Iterable[str] = (),
     ) -> None:
         self._paths = paths
         self._environment = dict(environment)
+        self._vault = vault
         self._domains = tuple(domains)
         self._lock = threading.Lock()
         self._last: tuple[float, object, Inventory] | None = None
@@ -155,7 +165,10 @@ class InventoryReader:
                 if seen == state and now - at <= max_age.total_seconds():
                     return inventory
             inventory = Inventory.load(
-                self._paths, environment=self._environment, domains=self._domains
+                self._paths,
+                environment=self._environment,
+                vault=self._vault,
+                domains=self._domains,
             )
             self._last = (now, state, inventory)
             return inventory
@@ -164,13 +177,22 @@ class InventoryReader:
         """(path, time of change, size) of every file that the inventory is made of."""
         config = self._environment.get("ANSIBLE_CONFIG")
         files = [Path(config)] if config else []
-        for path in self._paths:
-            # Ansible reads the variables beside an inventory file too.
-            beside = [path.parent / "group_vars", path.parent / "host_vars"]
-            for top in [path] if path.is_dir() else [path, *beside]:
-                files += [Path(at) / n for at, _, names in os.walk(top) for n in names]
-                files += [top] if top.is_file() else []
+        for top in read_from(self._paths):
+            files += [Path(at) / n for at, _, names in os.walk(top) for n in names]
+            files += [top] if top.is_file() else []
         return sorted({_stamp(path) for path in files})
+
+
+def read_from(paths: Sequence[Path]) -> list[Path]:
+    """The files and folders that Ansible reads for these inventories."""
+    # It reads the variables beside an inventory file too.
+    beside = (
+        path.parent / name
+        for path in paths
+        if not path.is_dir()
+        for name in ("group_vars", "host_vars")
+    )
+    return [*paths, *beside]
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:
@@ -186,7 +208,7 @@ def _listed(paths: tuple[Path, ...], environment: Mapping[str, str]) -> str:
     command = [_program(), "--list"]
     for path in paths:
         command += ["--inventory", str(path.absolute())]
-    return _output(command, paths[0], environment)
+    return _output(command, paths, environment)
 
 
 def _resolved(
@@ -201,7 +223,7 @@ def _resolved(
     if not wanted:
         return inventory
     command = [sys.executable, "-I", str(_RESOLVER), *(str(p.absolute()) for p in paths)]
-    answers = json.loads(_output(command, paths[0], environment, json.dumps(wanted)))
+    answers = json.loads(_output(command, paths, environment, json.dumps(wanted)))
     hosts, unresolved = dict(inventory.hosts), {}
     for name, answer in answers.items():
         failed = {key: of["unresolved"] for key, of in answer.items() if isinstance(of, dict)}
@@ -221,13 +243,16 @@ def _templated(value: Any) -> bool:
 
 
 def _output(
-    command: Sequence[str], path: Path, environment: Mapping[str, str], given: str = ""
+    command: Sequence[str],
+    paths: tuple[Path, ...],
+    environment: Mapping[str, str],
+    given: str = "",
 ) -> str:
-    """What one of Ansible's programs prints about the inventory `path`."""
+    """What one of Ansible's programs prints about the inventory at `paths`."""
     try:
         done = subprocess.run(
             command,
-            env=_closed(environment),
+            env=closed(environment),
             cwd="/",  # an ansible.cfg or group_vars where we happen to be must not count
             input=given.encode(),
             capture_output=True,
@@ -236,13 +261,14 @@ def _output(
         )
     except subprocess.TimeoutExpired:
         raise InventoryError(
-            f"{path}: ansible-inventory did not answer within {TIMEOUT.seconds} s"
+            f"{paths[0]}: ansible-inventory did not answer within {TIMEOUT.seconds} s"
         ) from None
     except OSError as error:
         raise InventoryError(f"ansible-inventory cannot be started ({error.strerror})") from None
     if done.returncode:
-        why = _useful(done.stderr.decode(errors="replace"))
-        raise InventoryError(f"{path}: the inventory cannot be read: {why}")
+        said = done.stderr.decode(errors="replace")
+        why = _about_vault(paths, said) or _useful(said)
+        raise InventoryError(f"{paths[0]}: the inventory cannot be read: {why}")
     return done.stdout.decode(errors="replace")
 
 
@@ -254,7 +280,7 @@ def _program() -> str:
     return found
 
 
-def _closed(environment: Mapping[str, str]) -> dict[str, str]:
+def closed(environment: Mapping[str, str]) -> dict[str, str]:
     """The child's whole environment. A source that cannot be read fails instead of being empty."""
     own = {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
@@ -264,6 +290,22 @@ def _closed(environment: Mapping[str, str]) -> dict[str, str]:
         "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
     }
     return own | dict(environment)
+
+
+def _about_vault(paths: tuple[Path, ...], errors: str) -> str:
+    """What to do when Ansible's error is about a password of its vault; else nothing."""
+    files = [str(path) for path, _ in encrypted(read_from(paths))]
+    which = f"{files[0]} is" if len(files) == 1 else f"{', '.join(files[:3]) or 'a file'} are"
+    if "no vault secrets found" in errors:
+        return f"{which} encrypted with Ansible Vault; set execution.vault_password_file"
+    if "Decryption failed" in errors:
+        return (
+            f"{which} encrypted with Ansible Vault, and no password of "
+            "execution.vault_password_file or execution.vault_ids opens it"
+        )
+    if match := re.search(r"The vault password file (\S+) was not found", errors):
+        return f"{match[1]} is not there; see execution.vault_password_file"
+    return ""
 
 
 def _useful(errors: str) -> str:
@@ -276,13 +318,13 @@ def _useful(errors: str) -> str:
     return "; ".join(texts)[:600] or "it gave no reason"
 
 
-def parse(text: str) -> Inventory:
+def parse(text: str, secrets: Secrets = Secrets()) -> Inventory:
     """The inventory that `ansible-inventory --list` printed. Raises InventoryError."""
     try:
         content = json.loads(text)
         variables = content.pop("_meta")["hostvars"]
         groups = _groups(content)
-        hosts = _hosts(groups, {name: _shown(of) for name, of in variables.items()})
+        hosts = _hosts(groups, {name: _shown(of, secrets) for name, of in variables.items()})
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InventoryError(
             f"ansible-inventory printed what is not an inventory ({type(error).__name__}); "
@@ -328,10 +370,27 @@ def _members(group: str, content: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(hosts)
 
 
-def _shown(variables: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(variables: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
     """The variables that may be seen: unsafe ones as plain text, secrets not at all."""
-    plain = {name: _plain(value) for name, value in variables.items() if not _SECRET.match(name)}
+    plain = {
+        name: _plain(value)
+        for name, value in variables.items()
+        if not _SECRET.match(name) and not secrets.withholds(name)
+    }
     return {name: value for name, value in plain.items() if value is not _VAULT}
+
+
+def _still_encrypted(text: str) -> Iterator[tuple[str, str]]:
+    """(nearest key, encrypted text) of each value that the listing leaves encrypted."""
+    waiting: list[tuple[str, Any]] = [("", json.loads(text))]
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, list):
+            waiting += [(key, item) for item in value]
+        elif isinstance(value, dict) and "__ansible_vault" in value:
+            yield key, str(value["__ansible_vault"])
+        elif isinstance(value, dict):
+            waiting += value.items()
 
 
 def _plain(value: Any) -> Any:

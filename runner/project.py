@@ -10,13 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner import catalog, config
+from runner import catalog, config, private
 from runner.catalog import Catalog, Installed
 from runner.config import Config
 from runner.errors import ConfigError
-from runner.inventory import Inventory, InventoryReader
+from runner.inventory import Inventory, InventoryReader, closed, read_from
 from runner.store.database import Database
 from runner.turns import FairSlots
+from runner.vault import Vault
 
 if TYPE_CHECKING:
     from runner.decide.model import ModelDecider
@@ -65,6 +66,7 @@ class Project:
         """The store, at the newest schema. Raises StoreError."""
         from runner import engine
 
+        private.tighten(self.state)
         database = Database(self.config.store.resolved(), root=self.config.root)
         engine.migrate(database)
         return database
@@ -86,7 +88,9 @@ class Project:
     @cached_property
     def _inventory(self) -> InventoryReader:
         settings = self.config.project
-        return InventoryReader(settings.inventory, self.ansible_environment, settings.domains)
+        return InventoryReader(
+            settings.inventory, self.ansible_environment, self.vault, settings.domains
+        )
 
     def inventory(self) -> Inventory:
         """The inventory, read again when a file changed. Raises InventoryError."""
@@ -103,7 +107,20 @@ class Project:
         settings = self.config.project.ansible_config
         if settings is not None and settings.is_file():
             kept["ANSIBLE_CONFIG"] = str(settings)
-        return {"LANG": "C.UTF-8", **kept, **self.config.execution.environment}
+        execution = self.config.execution
+        return {"LANG": "C.UTF-8", **kept, **execution.of_vault(), **execution.environment}
+
+    @cached_property
+    def vault(self) -> Vault:
+        """What Ansible Vault encrypts in inventory, playbooks and roles."""
+        settings, execution = self.config.project, self.config.execution
+        passwords = [execution.vault_password_file, *execution.vault_ids.values()]
+        return Vault(
+            read_from(settings.inventory),
+            (settings.playbooks, *settings.roles),
+            closed(self.ansible_environment),
+            [path for path in passwords if path is not None],
+        )
 
     @cached_property
     def prometheus(self) -> PrometheusClient | None:
@@ -128,7 +145,7 @@ class Project:
         """Takes secrets out of text."""
         from runner.evidence.mask import Mask
 
-        return Mask(self.config.mask.patterns)
+        return Mask(self.config.mask.patterns, vault=self.vault)
 
     @property
     def model(self) -> ModelDecider:
@@ -148,7 +165,8 @@ class Project:
         settings = self.config.model
         if settings is None:
             raise ConfigError("there is no model; add the section model to runner.yml")
-        secrets = Mask((*self.config.mask.patterns, *settings.mask.patterns))
+        patterns = (*self.config.mask.patterns, *settings.mask.patterns)
+        secrets = Mask(patterns, vault=self.vault)
         hide = Hide(secrets, personal=settings.mask.personal)
         prompts = Prompts(self.config.project.prompts, hide, max_evidence=settings.max_evidence)
         ledger = StoreLedger(self.database)

@@ -15,14 +15,25 @@ from typing import Any
 
 def main() -> int:
     """Resolve what standard input asks for."""
-    from ansible.inventory.manager import InventoryManager  # type: ignore[import-untyped]
-    from ansible.parsing.dataloader import DataLoader  # type: ignore[import-untyped]
-    from ansible.template import Templar  # type: ignore[import-untyped]
-    from ansible.vars.hostvars import HostVars  # type: ignore[import-untyped]
-    from ansible.vars.manager import VariableManager  # type: ignore[import-untyped]
+    from ansible import constants
+    from ansible.cli import CLI
+    from ansible.inventory.manager import InventoryManager
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.template import Templar
+    from ansible.vars.hostvars import HostVars
+    from ansible.vars.manager import VariableManager
 
     wanted: dict[str, list[str]] = json.load(sys.stdin)
     loader = DataLoader()
+    password = constants.DEFAULT_VAULT_PASSWORD_FILE
+    loader.set_vault_secrets(
+        CLI.setup_vault_secrets(
+            loader,
+            vault_ids=list(constants.DEFAULT_VAULT_IDENTITY_LIST),
+            vault_password_files=[password] if password else [],
+            auto_prompt=False,
+        )
+    )
     inventory = InventoryManager(loader=loader, sources=sys.argv[1:])
     variables = VariableManager(loader=loader, inventory=inventory)
     HostVars(inventory, variables, loader)  # so that a template may read hostvars

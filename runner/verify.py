@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from runner import client
 from runner.catalog.entry import VerifyCheck
+from runner.config import Client
 from runner.duration import write
-from runner.errors import Refused
+from runner.errors import Refused, RemoteError
 from runner.incident import Check, Result, Verification
 from runner.promql import fill
 from runner.text import brief
@@ -262,7 +264,8 @@ def _http(check: VerifyCheck, sources: Sources) -> tuple[Result, str]:
         return Result.UNKNOWN, "no HTTP client is given"
     status = sources.http(fill_url(check.http or "", sources.values, sources.addresses))
     result = Result.FIXED if status == check.status else Result.NOT_FIXED
-    return result, f"it answers {status}, wanted is {check.status}"
+    redirect = ", a redirect, which is not followed" if 300 <= status < 400 else ""
+    return result, f"it answers {status}{redirect}, wanted is {check.status}"
 
 
 def _reported(check: VerifyCheck, sources: Sources) -> tuple[Result, str]:
@@ -321,20 +324,27 @@ def _split(value: str, addresses: frozenset[str]) -> tuple[str, str]:
     return value.removeprefix("[").removesuffix("]"), ""
 
 
-def http_status(url: str, *, timeout: timedelta = timedelta(seconds=5)) -> int:
+def http_status(
+    url: str, *, timeout: timedelta = timedelta(seconds=5), settings: Client | None = None
+) -> int:
     """The status that `url` answers to GET. Redirects are not followed, no body is read.
 
-    Raises httpx.HTTPError when there is no answer. Ends after two timeouts, also
+    Raises httpx.HTTPError when there is no answer, RemoteError when its certificate is not
+    trusted, ConfigError when files of `settings` cannot be used. Ends after two timeouts, also
     when the other side sends a byte now and then.
     """
     seconds = timeout.total_seconds()
-    with httpx.Client(timeout=seconds, trust_env=False, follow_redirects=False) as client:
-        alarm = threading.Timer(seconds, client.close)
+    with client.open_client(timeout, settings=settings or Client()) as opened:
+        alarm = threading.Timer(seconds, opened.close)
         alarm.daemon = True
         alarm.start()
         try:
-            with client.stream("GET", url) as response:
+            with opened.stream("GET", url) as response:
                 return response.status_code
+        except httpx.HTTPError as error:
+            if why := client.problem(error):
+                raise RemoteError(why) from None
+            raise
         finally:
             alarm.cancel()
 

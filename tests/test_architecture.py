@@ -16,8 +16,9 @@ ACTIVITIES = {
 }  # fmt: skip
 #: Nouns that every activity may use, and what a look at text or time needs.
 NOUNS = {
-    "bundle", "catalog", "config", "duration", "errors", "firing", "incident", "model_call",
-    "names", "pack", "plain", "promql", "record", "store", "text", "turns",
+    "bundle", "catalog", "client", "config", "duration", "errors", "firing", "incident",
+    "model_call", "names", "pack", "plain", "private", "promql", "record", "store", "text", "turns",
+    "vault",
 }  # fmt: skip
 #: Single nouns of an activity that others may hold: data without behaviour.
 SHARED = {

@@ -67,7 +67,10 @@ def caused_by(cause: OSError) -> httpx.ConnectError:
         (
             httpx.Response(302, headers={"Location": "http://evil/"}),
             {},
-            ["HTTP 302 instead of 200"],
+            [
+                "HTTP 302 instead of 200: it redirects to http://evil/, and redirects are not "
+                "followed"
+            ],
         ),
         (httpx.ReadTimeout("slow"), {}, ["no answer within 5s"]),
         (

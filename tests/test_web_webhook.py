@@ -20,7 +20,7 @@ from runner.steps.judge import judge
 from runner.steps.rehearse import rehearse
 from runner.store import approvals, database, deliveries, incidents, records
 from runner.turns import FairTurns
-from runner.web import webhook
+from runner.web import ready, webhook
 from tests import small_project as small
 from tests import web_lab as lab
 from tests.test_admit import Desk
@@ -215,7 +215,10 @@ def _limit_pages(opened: Project, *, add: int) -> None:
     opened.database.engine.dispose()
 
 
-def test_a_store_that_is_down_is_not_ready(opened: Project, tmp_path: Path) -> None:
+def test_a_store_that_is_down_is_not_ready(
+    opened: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready, "FRESH", 0.0)
     with lab.site(opened) as client:
         assert client.get("/readyz").status_code == 200
         opened.database.engine.dispose()

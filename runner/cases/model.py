@@ -122,7 +122,8 @@ class Asker:
         self._setting = setting
         self._ledger = _Ledger()
         self._link = link or Live()
-        secrets = Mask((*setting.config.mask.patterns, *self.settings.mask.patterns))
+        patterns = (*setting.config.mask.patterns, *self.settings.mask.patterns)
+        secrets = Mask(patterns, vault=setting.mask.vault)
         hide = Hide(secrets, personal=self.settings.mask.personal)
         self._decider = ModelDecider(
             _unbounded(self.settings),

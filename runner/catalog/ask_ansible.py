@@ -12,7 +12,7 @@ import sys
 
 import jinja2
 import yaml
-from ansible import constants, release  # type: ignore[import-untyped]
+from ansible import constants, release
 
 
 def main() -> None:

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from runner import acts, pack
+from runner import acts, pack, private
 from runner.cli import Noun, option
 from runner.cli.incident import NUMBER
 from runner.cli.report import age, answer_of, show_pack, title, until
 from runner.cli.session import IDLE, Session, as_option, confirm, person, yes_option
-from runner.errors import RunnerError
 from runner.incident import Approval, State
 from runner.pack import Pack
 from runner.store import approvals, incidents, radii
@@ -119,10 +118,8 @@ def _write(session: Session, asked: Pack, file: Path) -> None:
     """The pack as a file of its own. Raises RunnerError when it cannot be written."""
     from runner.web.views import pack_file
 
-    try:
-        file.write_text(pack_file(asked, session.project.config.environment), encoding="utf-8")
-    except OSError as error:
-        raise RunnerError(f"{file}: cannot be written ({error.strerror})") from None
+    with private.writing(file) as page:
+        page.write(pack_file(asked, session.project.config.environment))
     session.note(f"approval {asked.question.id} is in {file}")
 
 

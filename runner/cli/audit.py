@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -11,7 +12,7 @@ import click
 from runner import audit as trail_file
 from runner.cli import Noun, option
 from runner.cli.report import counted
-from runner.cli.session import Session
+from runner.cli.session import OUTPUT, Session, written
 from runner.store import trail
 
 
@@ -47,13 +48,13 @@ def verify(session: Session, file: TextIO | None, head: str | None) -> int:
 
 
 @audit.command()
-@click.argument("file", type=click.File("w", encoding="utf-8", atomic=True), default="-")
+@click.argument("file", type=OUTPUT, default="-")
 @option("--incident", type=click.IntRange(min=1), help="Only what concerns this incident.")
 @option("--since", type=click.DateTime(), help="Only what happened from this time (UTC) on.")
 @click.pass_obj
-def export(session: Session, file: TextIO, incident: int | None, since: datetime | None) -> None:
+def export(session: Session, file: Path, incident: int | None, since: datetime | None) -> None:
     """Write the trail to FILE, or to standard output, one JSON object a line."""
     start = since.replace(tzinfo=UTC) if since else None
-    with session.project.database.read() as tx:
-        rows = trail_file.export(tx, file, since=start, incident=incident)
+    with session.project.database.read() as tx, written(file) as out:
+        rows = trail_file.export(tx, out, since=start, incident=incident)
     session.note(f"Exported {counted(rows, 'transition')}.")

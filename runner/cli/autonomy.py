@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,7 +13,7 @@ from runner import autonomy as records
 from runner.autonomy import Record
 from runner.cli import LEVELS, Noun, option
 from runner.cli.report import age, counted, moment
-from runner.cli.session import Session, as_option, person
+from runner.cli.session import OUTPUT, Session, as_option, person, written
 from runner.incident import Level
 from runner.record import Helps, Key, Setting, Trial
 from runner.text import visible
@@ -136,15 +137,16 @@ def set_(
 
 
 @autonomy.command()
-@click.argument("file", type=click.File("w", encoding="utf-8", atomic=True), default="-")
+@click.argument("file", type=OUTPUT, default="-")
 @click.pass_obj
-def export(session: Session, file: TextIO) -> None:
+def export(session: Session, file: Path) -> None:
     """Write every record to FILE, or to standard output, as YAML to keep in git."""
     import yaml
 
     found = _records(session, None)
     content = {"autonomy": [_exported(each) for each in found]}
-    yaml.safe_dump(content, file, sort_keys=False, allow_unicode=False, width=100)
+    with written(file) as out:
+        yaml.safe_dump(content, out, sort_keys=False, allow_unicode=False, width=100)
     session.note(f"Exported {counted(len(found), 'record')}.")
 
 

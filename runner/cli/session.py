@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
+from runner import private
 from runner.cli import option
 from runner.cli.screen import Screen
 from runner.incident import Level
@@ -28,6 +29,10 @@ as_option = option(
     help="Who does it; your login name if not said.",
 )
 yes_option = option("--yes", "-y", is_flag=True, help="Do not ask whether to go on.")
+
+
+#: Where an answer is written to: a file of its own, or `-` for standard output.
+OUTPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 
 #: What is said when something was asked for that nobody will do yet.
@@ -118,6 +123,16 @@ class Session:
         """End what was opened."""
         if self._project is not None:
             self._project.close()
+
+
+@contextmanager
+def written(file: Path) -> Iterator[TextIO]:
+    """What `file` names, open for writing: standard output for `-`, else a private file."""
+    if str(file) == "-":
+        yield sys.stdout
+        return
+    with private.writing(file) as out:
+        yield out
 
 
 def person(name: str | None) -> str:

@@ -7,6 +7,7 @@ the two. Unknown keys are refused with the nearest known one.
 from __future__ import annotations
 
 from runner.config.access import Credentials, Listen, User, WebLimits
+from runner.config.client import Client
 from runner.config.document import Config
 from runner.config.intake import Alertmanager, Correlation, Intake, Prometheus, Watch
 from runner.config.model import (
@@ -44,6 +45,7 @@ __all__ = [
     "Autonomy",
     "Breaker",
     "Budget",
+    "Client",
     "Config",
     "Correlation",
     "Credentials",

@@ -43,13 +43,13 @@ class Credentials(Section):
 
     def bearer(self) -> str | None:
         """The token, read from its file at each call so that rotation needs no restart."""
-        return self.bearer_token or _secret(self.bearer_token_file)
+        return self.bearer_token or secret(self.bearer_token_file)
 
     def basic(self) -> tuple[str, str] | None:
         """(name, password), or None."""
         if not self.username:
             return None
-        return self.username, self.password or _secret(self.password_file) or ""
+        return self.username, self.password or secret(self.password_file) or ""
 
     def headers(self) -> dict[str, str]:
         """The Authorization header for a request to the other side; empty without one."""
@@ -62,7 +62,8 @@ class Credentials(Section):
         return {}
 
 
-def _secret(path: Path | None) -> str | None:
+def secret(path: Path | None) -> str | None:
+    """What a file holds, read anew; None for no file. Raises ConfigError."""
     if path is None:
         return None
     try:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from runner.config.access import Listen
+from runner.config.client import Client
 from runner.config.intake import Alertmanager, Correlation, Intake, Prometheus, Watch
 from runner.config.model import Model
 from runner.config.nodes import Nodes
@@ -27,6 +28,7 @@ class Config(Section):
     project: Project = Project()
     store: Store = Store()
     listen: Listen = Listen()
+    http: Client = Client()
     prometheus: Prometheus | None = None
     alertmanagers: tuple[Alertmanager, ...] = ()
     intake: Intake = Intake()
@@ -71,6 +73,11 @@ class Config(Section):
                 "so what is to count would be gone"
             )
         return self
+
+    @property
+    def checks(self) -> Client:
+        """How hosts are called by checks and watches: with the common trust, without headers."""
+        return self.http.model_copy(update={"headers": {}, "header_files": {}})
 
     def path(self, path: Path) -> Path:
         """`path` as seen from the configuration's folder."""

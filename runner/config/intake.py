@@ -8,21 +8,20 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from runner.config.access import Credentials
+from runner.config.client import Client
 from runner.config.section import Section, Text
 from runner.duration import Duration, parse
 
 
-class Prometheus(Section):
+class Prometheus(Client):
     """Where metrics are read."""
 
     url: str
     auth: Credentials = Credentials()
     timeout: Duration = parse("10s")
-    #: label of a target → name of the label in the inventory's terms
-    instance_label: str = "instance"
 
 
-class Alertmanager(Section):
+class Alertmanager(Client):
     """One Alertmanager peer."""
 
     url: str
@@ -41,7 +40,7 @@ class Intake(Section):
     look_again: Annotated[Duration, Field(gt=timedelta())] = parse("1h")
 
 
-class Watch(Section):
+class Watch(Client):
     """Trouble that the runner finds by itself."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from runner.config.access import _secret
+from runner.config.access import secret
+from runner.config.client import Client
 from runner.config.section import Section, Text
 from runner.duration import Duration, parse
 
@@ -19,7 +20,7 @@ class Prices(Section):
     output: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
 
-class Endpoint(Section):
+class Endpoint(Client):
     """One model at one provider."""
 
     provider: Literal["openai", "anthropic", "google", "mistral", "nvidia", "ollama"] = "openai"
@@ -39,7 +40,7 @@ class Endpoint(Section):
 
     def key(self) -> str | None:
         """The key, read from its file at each call so that rotation needs no restart."""
-        return self.api_key or _secret(self.api_key_file)
+        return self.api_key or secret(self.api_key_file)
 
 
 class ModelBudget(Section):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from runner.config.access import _secret
+from runner.config.access import secret
 from runner.config.section import Section
 from runner.duration import Duration, parse
 
@@ -32,7 +32,7 @@ class Receiver(Section):
 
     def resolved(self) -> str:
         """The URL, which may hold a password: never log it."""
-        return self.url or _secret(self.url_file) or ""
+        return self.url or secret(self.url_file) or ""
 
 
 class StormRules(Section):

@@ -6,11 +6,12 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from runner.config.access import Credentials
+from runner.config.client import SECRET_HEADER, Client
 from runner.config.document import Config
 from runner.config.model import Endpoint
 from runner.config.problems import annotation_of, explain, section_in
@@ -62,6 +63,12 @@ def _inline_secrets(content: Any, model: type[Section], place: str = "") -> Iter
         where = f"{place}{key}"
         if key in _SECRETS and issubclass(model, Credentials | Endpoint) and value:
             yield f"{where} does not belong here; put it into a file and give {where}_file"
+        elif key == "headers" and issubclass(model, Client) and isinstance(value, dict):
+            for name in filter(SECRET_HEADER.search, map(str, value)):
+                way = "put it into a file and give header_files"
+                yield f"{where}.{name} does not belong here; {way}"
+        elif key == "proxy" and _PASSWORD_IN_URL.search(str(value)):
+            yield f"{where} holds a password, which does not belong here and cannot be used"
         elif key == "url" and _PASSWORD_IN_URL.search(str(value)):
             file = "url_file" in model.model_fields
             way = "put it into a file and give url_file" if file else "give auth.password_file"
@@ -83,7 +90,35 @@ def build(content: dict[str, Any], *, root: Path, where: str = "configuration") 
     except ValidationError as error:
         lines = [f"{where}: {explain(problem)}" for problem in error.errors()]
         raise ConfigError("\n".join(lines)) from None
-    return _rooted(config)
+    return _shared(_rooted(config))
+
+
+def _shared(config: Config) -> Config:
+    """The same, in which every client knows what `http` says for all of them."""
+    common = config.http
+    changes: dict[str, Any] = {
+        "alertmanagers": tuple(
+            _knowing(each, common, headers=True) for each in config.alertmanagers
+        ),
+        "watches": tuple(_knowing(each, common) for each in config.watches),
+    }
+    if config.prometheus is not None:
+        changes["prometheus"] = _knowing(config.prometheus, common, headers=True)
+    if config.model is not None:
+        model = _knowing(config.model, common)
+        if model.fallback is not None:
+            fallback = _knowing(model.fallback, common)
+            model = model.model_copy(update={"fallback": fallback})
+        changes["model"] = model
+    return config.model_copy(update=changes)
+
+
+_Called = TypeVar("_Called", bound=Client)
+
+
+def _knowing(client: _Called, common: Client, *, headers: bool = False) -> _Called:
+    """Headers may be secrets, so they go to Prometheus and Alertmanager only."""
+    return client.model_copy(update=client.shared(common, headers=headers))
 
 
 def _from_environment(content: dict[str, Any]) -> dict[str, Any]:
@@ -135,6 +170,8 @@ def _root_value(value: Any, root: Path) -> Any:
         return _root_section(value, root)
     if isinstance(value, Path):
         return value if value.is_absolute() else root / value
+    if isinstance(value, dict):
+        return {key: _root_value(item, root) for key, item in value.items()}
     if isinstance(value, tuple):
         return tuple(_root_value(item, root) for item in value)
     return value

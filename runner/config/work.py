@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from runner.config.access import _secret
+from runner.config.access import secret
 from runner.config.section import Section, Text
 from runner.duration import Duration, parse
 
@@ -32,7 +32,7 @@ class Store(Section):
 
     def resolved(self) -> str:
         """The SQLAlchemy URL, with the password if there is one: never log it."""
-        return _secret(self.url_file) or self.url
+        return secret(self.url_file) or self.url
 
 
 class Project(Section):
@@ -72,6 +72,17 @@ class Execution(Section):
     host_key_checking: bool = True
     environment: dict[str, Text] = Field(default_factory=dict)  #: added to the closed environment
     vault_password_file: Path | None = None
+    vault_ids: dict[str, Path] = Field(default_factory=dict)  #: label → file with its password
+
+    def of_vault(self) -> dict[str, str]:
+        """How Ansible is told of the passwords of its vault."""
+        told = {}
+        if self.vault_password_file is not None:
+            told["ANSIBLE_VAULT_PASSWORD_FILE"] = str(self.vault_password_file)
+        if self.vault_ids:
+            ids = [f"{label}@{path}" for label, path in self.vault_ids.items()]
+            told["ANSIBLE_VAULT_IDENTITY_LIST"] = ",".join(ids)
+        return told
 
 
 class Verification(Section):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 import time
 from collections.abc import Iterator
-from functools import cache
 
 import httpx
+
+from runner.client import redirect, trust
+from runner.config import Client
 
 #: Bytes of one HTTP answer: far above any answer to a question of ours.
 MAX_BYTES = 1024 * 1024
@@ -20,11 +21,14 @@ class TooManyBytes(httpx.ReadError):
 class CappedClient(httpx.Client):
     """A client for one request, which has `seconds` from `start` on for all of it."""
 
-    def __init__(self, seconds: float) -> None:
-        # Hooks and not a transport of our own, so that proxies of the environment are still used.
+    def __init__(self, seconds: float, settings: Client | None = None) -> None:
+        settings = settings or Client()
         super().__init__(
             timeout=seconds,
-            verify=_trusted(),
+            verify=trust(settings),
+            proxy=settings.way,
+            trust_env=False,
+            headers=settings.sent(),
             event_hooks={"request": [self._ask], "response": [self._count]},
         )
         self._seconds = seconds
@@ -44,16 +48,12 @@ class CappedClient(httpx.Client):
         request.headers["Accept-Encoding"] = "identity"
 
     def _count(self, response: httpx.Response) -> None:
+        if elsewhere := redirect(response.status_code, response.headers.get("location")):
+            raise httpx.RequestError(elsewhere)
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise TooManyBytes("the answer is compressed, which was not asked for")
         assert isinstance(response.stream, httpx.SyncByteStream)
         response.stream = self._stream = _Counted(response.stream, self._until)
-
-
-@cache
-def _trusted() -> ssl.SSLContext:
-    """Read once: it takes longer than most of a request."""
-    return httpx.create_ssl_context()
 
 
 class _Counted(httpx.SyncByteStream):

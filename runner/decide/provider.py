@@ -16,7 +16,9 @@ from typing import Any
 
 import httpx
 
+from runner.client import first_words, problem, trust
 from runner.config import Endpoint
+from runner.config.client import DIRECT
 from runner.decide.answer import free_form
 from runner.decide.capped import CappedClient
 from runner.errors import ConfigError
@@ -125,9 +127,17 @@ def build(
     if endpoint.provider == "openai" and client is not None:
         given["http_client"] = client
     if endpoint.provider == "ollama":
-        given["client_kwargs"] = {"timeout": timeout}
-        if key:
-            given["client_kwargs"]["headers"] = {"Authorization": f"Bearer {key}"}
+        login = {"Authorization": f"Bearer {key}"} if key else {}
+        given["client_kwargs"] = {
+            "timeout": timeout,
+            "verify": trust(endpoint),
+            "proxy": endpoint.way,
+            "trust_env": False,
+            "follow_redirects": False,
+            "headers": endpoint.sent() | login,
+        }
+    elif endpoint.provider != "openai":
+        _refuse_way(endpoint)
     named = {kind.names.get(name, name): value for name, value in given.items()}
     named.pop("", None)
     try:
@@ -142,6 +152,16 @@ def build(
     except Exception as error:
         why = _without(f"{type(error).__name__}: {error}", key)
         raise ConfigError(f"model: {endpoint.provider} cannot be used ({why})") from None
+
+
+def _refuse_way(endpoint: Endpoint) -> None:
+    """Raise ConfigError for what a package that calls its provider by itself would not do."""
+    for name in ("ca_file", "cert_file", "proxy", "headers", "header_files"):
+        if getattr(endpoint, name) and (name, endpoint.proxy) != ("proxy", DIRECT):
+            raise ConfigError(
+                f"model: {name} is not for {endpoint.provider}, whose package calls by itself; "
+                "set SSL_CERT_FILE or HTTPS_PROXY, or use a gateway with provider openai"
+            )
 
 
 def structured(model: Any, endpoint: Endpoint, schema: Mapping[str, Any]) -> Any:
@@ -176,8 +196,11 @@ def request(
     thread that waits is left alone at the deadline: nothing can end a read in a package that
     does not look at the clock.
     """
-    client = CappedClient(timeout)
     key: str | None = None
+    try:
+        client = CappedClient(timeout, endpoint)
+    except ConfigError as error:
+        return Reply(failure=Failure.UNAVAILABLE, detail=str(error))
     try:
         key = endpoint.key()
         # Importing takes a while the first time, which is not the provider's fault.
@@ -222,7 +245,7 @@ def _asked(asked: Any, messages: list[Message], client: CappedClient, key: str |
             said = asked.invoke(messages)
         return _read(said["raw"] if isinstance(said, dict) else said, client.body())
     except Exception as error:
-        return _explained(error, key)
+        return _explained(error, key, client.body())
     finally:
         client.close()
 
@@ -280,7 +303,7 @@ def _arguments(body: bytes) -> str | None:
         return None
 
 
-def _explained(error: Exception, key: str | None) -> Reply:
+def _explained(error: Exception, key: str | None, body: bytes) -> Reply:
     """A failure by what the error carries: no provider's classes are imported for this."""
     status = _status(error)
     failure = _by_status(status) or _by_name(_names(error))
@@ -288,7 +311,7 @@ def _explained(error: Exception, key: str | None) -> Reply:
     usage = getattr(completion, "usage", None)
     return Reply(
         failure=failure,
-        detail=_detail(error, key),
+        detail=_detail(error, key, body),
         retry_after=_retry_after(error),
         text=_unfinished(completion),
         version=str(getattr(completion, "model", "")),
@@ -298,10 +321,20 @@ def _explained(error: Exception, key: str | None) -> Reply:
     )
 
 
-def _detail(error: Exception, key: str | None) -> str:
-    """What is said of it, with what caused it where a package says no more than `error`."""
-    cause = error.__cause__ or error.__context__
-    texts = [str(error), str(cause) if cause is not None else ""]
+def _detail(error: Exception, key: str | None, body: bytes = b"") -> str:
+    """What is said of it, with what caused it where a package says no more than `error`, and
+    the first words of an answer that is not of the API."""
+    if why := problem(error):
+        return why
+    texts, cause = [], error
+    for _ in range(5):
+        texts.append(str(cause))
+        below = cause.__cause__ or cause.__context__
+        if not isinstance(below, Exception):
+            break
+        cause = below
+    if body and not body.lstrip().startswith(b"{"):
+        texts.append(first_words(body))
     said = "; ".join(dict.fromkeys(text for text in texts if text))
     return brief(_without(f"{type(error).__name__}: {said}", key), 300)
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import regex
 
 from runner.errors import ConfigError
+from runner.vault import Vault
 
 MASKED = "[masked]"
 SECONDS = 1.0  #: for one pattern on one text
@@ -74,13 +75,20 @@ class Mask:
     `secret` in a pattern of the configuration limits what is masked.
     """
 
-    def __init__(self, patterns: Sequence[str] = (), *, seconds: float = SECONDS) -> None:
+    def __init__(
+        self,
+        patterns: Sequence[str] = (),
+        *,
+        vault: Vault | None = None,
+        seconds: float = SECONDS,
+    ) -> None:
+        self.vault = vault  #: knows what is secret whatever it looks like
         self._own = tuple(_compile(pattern) for pattern in patterns)
         self._seconds = seconds
 
     def __call__(self, text: str) -> str:
         """`text` without secrets and terminal colours, at most MAX_TEXT characters of it."""
-        text = text[:MAX_TEXT]
+        text = (text if self.vault is None else self.vault(text))[:MAX_TEXT]
         try:
             text = _COLOUR.sub("", text, timeout=self._seconds)
             for pattern in self._own:
@@ -90,6 +98,10 @@ class Mask:
         except TimeoutError:
             return f"{MASKED}: the text takes too long to search for secrets"
         return text
+
+    def hides(self, key: str, value: object) -> bool:
+        """Whether a value that stands below this key in data is secret as a whole."""
+        return self.vault is not None and self.vault.hides(key, value)
 
 
 def _compile(pattern: str) -> regex.Pattern[str]:

@@ -6,6 +6,7 @@ Imported only where a Prometheus is configured: prometheus-api-client brings req
 from __future__ import annotations
 
 import math
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,9 +16,11 @@ from urllib.parse import urlsplit
 import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
+from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from runner import config
+from runner.client import first_words, problem, redirect, trust
 from runner.duration import write
 from runner.errors import RemoteData, RemoteError
 from runner.evidence.samples import ActiveAlert, AlertingRule, Sample, Series
@@ -26,6 +29,8 @@ from runner.text import brief
 
 MAX_BODY = 16 * 1024 * 1024  #: bytes of one answer, after decompression
 _PERMANENT = frozenset({400, 401, 403, 404, 422})
+#: Who asks again knows when; a try must end in time.
+_NO_RETRY = Retry(0, read=False)
 T = TypeVar("T")
 
 
@@ -41,13 +46,17 @@ class PrometheusClient:
         self._url = settings.url.rstrip("/")
         self.name = f"Prometheus at {_place(self._url)}"
         self._timeout = settings.timeout.total_seconds()
-        self._session = _BoundedSession(self.name, max_body=max_body, seconds=self._timeout)
+        self._session = _BoundedSession(
+            self.name, settings, max_body=max_body, seconds=self._timeout
+        )
         self._connect = PrometheusConnect(
             url=self._url,
             session=self._session,
             timeout=self._timeout,
-            retry=Retry(0, read=False),  # who asks again knows when; a try must end in time
+            retry=_NO_RETRY,
         )
+        # After it put an adapter of its own there, which trusts a list in a package.
+        self._session.mount(self._url, _Trusting(trust(settings)))
 
     def close(self) -> None:
         self._session.close()
@@ -104,18 +113,20 @@ class PrometheusClient:
         return response.json()["data"]
 
     def _ask(self, call: Callable[[], Any]) -> Any:
-        self._connect.headers = self._settings.auth.headers()  # a token may have been rotated
+        # Read anew: a token may have been rotated.
+        self._connect.headers = self._settings.sent() | self._settings.auth.headers()
         try:
             return call()
-        except requests.exceptions.JSONDecodeError:
-            raise RemoteData(f"{self.name} did not answer with JSON") from None
+        except requests.exceptions.JSONDecodeError as error:
+            said = first_words(str(error.doc).encode())
+            raise RemoteData(f"{self.name} did not answer with JSON but with: {said}") from None
         except requests.exceptions.Timeout:
             limit = write(self._settings.timeout)
             raise RemoteError(f"{self.name} did not answer within {limit}") from None
-        except requests.exceptions.SSLError:
-            raise RemoteError(f"{self.name}: its certificate is not trusted") from None
-        except (requests.RequestException, OSError):
-            raise RemoteError(f"{self.name} cannot be reached") from None
+        except (requests.RequestException, OSError) as error:
+            why = problem(error)
+            told = f"{self.name}: {why}" if why else f"{self.name} cannot be reached"
+            raise RemoteError(told) from None
         except (PrometheusApiClientException, *_NOT_PROMISED):
             raise RemoteData(f"{self.name} did not answer as its API promises") from None
 
@@ -140,14 +151,18 @@ _NOT_PROMISED = (
 class _BoundedSession(requests.Session):
     """A session whose answers have a greatest size and a latest end."""
 
-    def __init__(self, name: str, *, max_body: int, seconds: float) -> None:
+    def __init__(
+        self, name: str, settings: config.Prometheus, *, max_body: int, seconds: float
+    ) -> None:
         super().__init__()
         self.trust_env = False  # neither proxies nor .netrc of whoever started us
+        if settings.way is not None:
+            self.proxies = {"http": settings.way, "https": settings.way}
         self._name, self._max_body, self._seconds = name, max_body, seconds
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         end = time.monotonic() + self._seconds
-        response = super().send(request, **kwargs | {"stream": True})
+        response = super().send(request, **kwargs | {"stream": True, "allow_redirects": False})
         body = bytearray()
         for chunk in response.iter_content(64 * 1024):
             body += chunk
@@ -158,9 +173,32 @@ class _BoundedSession(requests.Session):
                 response.close()
                 raise requests.exceptions.ReadTimeout()
         response._content = bytes(body)
-        if response.status_code >= 400:
+        if response.status_code >= 300:
             raise _refusal(self._name, response)
         return response
+
+
+class _Trusting(HTTPAdapter):
+    """Trusts what every client of the runner trusts, instead of a list in a package."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__(max_retries=_NO_RETRY)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=self._context)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(proxy, **kwargs, ssl_context=self._context)
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {"ssl_context": self._context}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Leave it to the context: the list would be added to it here."""
 
 
 def _refusal(name: str, response: requests.Response) -> RemoteError:
@@ -168,8 +206,9 @@ def _refusal(name: str, response: requests.Response) -> RemoteError:
     try:
         said = brief(str(response.json()["error"]), 200)
     except _NOT_PROMISED:
-        said = ""
-    permanent = code in _PERMANENT
+        elsewhere = redirect(code, response.headers.get("location"))
+        said = elsewhere or first_words(response.content)
+    permanent = code in _PERMANENT or code < 400
     return RemoteError(f"{name} answered {code}{said and ': ' + said}", permanent=permanent)
 
 

@@ -17,10 +17,11 @@ from typing import Any
 from runner.catalog.entry import Effect
 from runner.execute import diff, rehearsal
 from runner.execute.events import Event, cut, read_lines
-from runner.execute.files import write_whole
 from runner.execute.outcome import Ending, Messages, judge
 from runner.execute.request import RunResult, TaskEvent
 from runner.incident import Fidelity
+from runner.private import write_whole
+from runner.vault import MASKED
 
 Mask = Callable[[str], str]
 
@@ -72,8 +73,15 @@ def masked(value: Any, mask: Mask) -> Any:
     if isinstance(value, list):
         return [masked(item, mask) for item in value]
     if isinstance(value, dict):
-        return {key: masked(item, mask) for key, item in value.items()}
+        hides = getattr(mask, "hides", _hides_nothing)
+        return {
+            key: MASKED if hides(key, item) else masked(item, mask) for key, item in value.items()
+        }
     return value
+
+
+def _hides_nothing(key: str, value: object) -> bool:
+    return False
 
 
 def mask_event(event: Event, mask: Mask) -> Event:

@@ -23,11 +23,11 @@ from typing import Any, Final, Literal
 from runner.errors import Refused, RunnerError
 from runner.execute import processes, snapshot
 from runner.execute.environment import closed, copied, private_root
-from runner.execute.files import write_whole
 from runner.execute.live import Follower
 from runner.execute.request import RunRequest, RunResult, TaskEvent
 from runner.execute.result import Mask, finish
 from runner.execute.variables import write_variables
+from runner.private import make_folder, opener, write_whole
 
 ALIVE: Final = "alive"
 _SLACK = 10.0  # seconds that the supervisor has beyond its deadline and grace
@@ -100,7 +100,7 @@ def _begin(request: RunRequest) -> tuple[dict[str, Any], subprocess.Popen[bytes]
     """Make the run's folder, which can be made once only, and start the supervisor."""
     private = None
     try:
-        request.artifacts.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(request.artifacts)
         request.folder.mkdir(mode=0o700)
     except FileExistsError:
         raise Refused(f"run {request.id} was started before and is never started again") from None
@@ -210,8 +210,7 @@ def _spawn(
     }
     write_whole(private / "spec.json", json.dumps(spec).encode())
     program = Path(__file__).with_name("supervisor.py")
-    handle = os.open(request.folder / "supervisor.log", os.O_WRONLY | os.O_CREAT, 0o600)
-    with os.fdopen(handle, "wb") as log:
+    with open(request.folder / "supervisor.log", "wb", opener=opener) as log:
         return subprocess.Popen(
             [sys.executable, "-I", str(program), str(private / "spec.json")],
             env=environment,

@@ -25,7 +25,7 @@ if __name__ == "__main__":  # isolated, so nothing but the installed packages is
 
 from runner.execute import events
 from runner.execute.diff import Own
-from runner.execute.files import write_whole
+from runner.private import opener, write_whole
 
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans become our children, so descent finds them
 _POLL = 0.25  # seconds; the default of 5 would be added to the end of a run
@@ -43,7 +43,7 @@ class Log:
         self._variables = variables
         self._own = own
         self._queue: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
-        self._file = path.open("ab")
+        self._file = open(path, "ab", opener=opener)
         self._thread = threading.Thread(target=self._write_all, name="log")
         self._thread.start()
 

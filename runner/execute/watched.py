@@ -146,7 +146,7 @@ def main() -> None:
     sys.argv[:2] = ["ansible-playbook"]
     sys.addaudithook(watch)
     from ansible.cli.playbook import main as play  # type: ignore[import-untyped]
-    from ansible.parsing.dataloader import DataLoader  # type: ignore[import-untyped]
+    from ansible.parsing.dataloader import DataLoader
 
     for name in ("_get_file_contents", "get_real_file"):
         setattr(DataLoader, name, _told(watch, getattr(DataLoader, name)))

@@ -10,9 +10,8 @@ import httpx
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # what pydantic asks for before Python 3.12
 
-from runner import config
+from runner import client, config
 from runner.errors import BadDelivery, RemoteData, RemoteError
-from runner.intake.client import open_client, read, split_credentials
 from runner.intake.payload import MAX_ALERTS, Fingerprint, Pairs, moment, read_json
 from runner.text import brief
 
@@ -91,11 +90,11 @@ class Peer:
     def __init__(
         self, peer: config.Alertmanager, transport: httpx.BaseTransport | None = None
     ) -> None:
-        self.url, self._login = split_credentials(peer.url)
+        self.url, self._login = client.split_credentials(peer.url)
         self._base = self.url.rstrip("/")
-        self._auth = peer.auth
+        self._settings = peer
         self._timeout = peer.timeout
-        self._client = open_client(peer.timeout, transport)
+        self._client = client.open_client(peer.timeout, transport, peer)
 
     def close(self) -> None:
         """Close the connections."""
@@ -133,23 +132,23 @@ class Peer:
         )
 
     def _get(self, path: str, parameters: Parameters) -> bytes:
-        headers = self._auth.headers()
-        login = None if headers else self._login
+        headers = self._settings.sent() | self._settings.auth.headers()
+        login = None if self._settings.auth.configured else self._login
         try:
             with self._client.stream(
                 "GET", self._base + path, params=parameters, headers=headers, auth=login
             ) as response:
-                body = read(response, limit=MAX_ANSWER, timeout=self._timeout)
+                body = client.read(response, limit=MAX_ANSWER, timeout=self._timeout)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            why = brief(str(error) or type(error).__name__)
+            why = client.problem(error) or brief(str(error) or type(error).__name__)
             raise RemoteError(f"Alertmanager {self.url} does not answer: {why}.") from None
         if response.status_code == 200:
             return body
         permanent = response.status_code < 500 and response.status_code not in _RETRIED
-        said = brief(body[:1000].decode(errors="replace"), 160)
+        elsewhere = client.redirect(response.status_code, response.headers.get("location"))
+        said = elsewhere or client.first_words(body) or "nothing more"
         raise RemoteError(
-            f"Alertmanager {self.url} answers {response.status_code} to {path}: "
-            f"{said or 'nothing more'}.",
+            f"Alertmanager {self.url} answers {response.status_code} to {path}: {said}.",
             permanent=permanent,
         )
 

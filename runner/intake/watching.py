@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,11 +14,10 @@ from typing import Protocol
 
 import httpx
 
-from runner import duration
+from runner import client, duration
 from runner.config import Watch
 from runner.errors import ConfigError, RemoteData, RemoteError, RunnerError
 from runner.incident import Alert, Labels
-from runner.intake.client import open_client, split_credentials
 from runner.intake.payload import Delivery, compose
 from runner.intake.watches import MAX_SERIES, Sighting, WatchState, evaluate, remembered
 from runner.text import brief
@@ -38,6 +38,9 @@ _OURS = frozenset(
         errno.EPERM,
     }
 )
+
+#: OpenSSL's codes for a certificate whose authority is not known here.
+_NO_ISSUER = frozenset({18, 19, 20, 21})
 
 _log = logging.getLogger(__name__)
 
@@ -181,26 +184,29 @@ def _promql(watch: Watch, promql: str, query: Query) -> Look:
 
 
 def _http(watch: Watch, address: str, transport: httpx.BaseTransport | None) -> Look:
-    url, login = split_credentials(address)
+    url, login = client.split_credentials(address)
 
     def look() -> list[Sighting]:
         try:
             # A new connection each time: an old one may outlive a server that takes no new ones.
             with (
-                open_client(watch.timeout, transport) as client,
-                client.stream("GET", url, auth=login) as response,
+                client.open_client(watch.timeout, transport, watch) as opened,
+                opened.stream("GET", url, auth=login, headers=watch.sent()) as response,
             ):
                 status = response.status_code
+                elsewhere = client.redirect(status, response.headers.get("location"))
         except httpx.TimeoutException:
             seen = f"no answer within {duration.write(watch.timeout)}"
         except httpx.TransportError as error:
             if _is_ours(error):
-                raise RemoteError(f"{url} cannot be asked: {brief(str(error))}.") from None
-            seen = brief(str(error)) or "the connection broke"
+                why = client.problem(error) or brief(str(error))
+                raise RemoteError(f"{url} cannot be asked: {why}.") from None
+            seen = client.problem(error) or brief(str(error)) or "the connection broke"
         else:
             if status == watch.status:
                 return []
             seen = f"HTTP {status} instead of {watch.status}"
+            seen += f": {elsewhere}" if elsewhere else ""
         return [Sighting(labels={}, seen=seen)]
 
     return look
@@ -209,8 +215,16 @@ def _http(watch: Watch, address: str, transport: httpx.BaseTransport | None) -> 
 def _is_ours(error: BaseException) -> bool:
     """Whether the question failed on this side: then nothing is known of the target."""
     return isinstance(error, httpx.LocalProtocolError | httpx.ProxyError) or any(
-        isinstance(cause, socket.gaierror) or (isinstance(cause, OSError) and cause.errno in _OURS)
-        for cause in _causes(error)
+        map(_of_this_side, _causes(error))
+    )
+
+
+def _of_this_side(cause: BaseException) -> bool:
+    if isinstance(cause, ssl.SSLError):  # its errno is another kind of number
+        # An authority that nobody named here; a certificate that expired is the target's trouble.
+        return isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in _NO_ISSUER
+    return isinstance(cause, socket.gaierror) or (
+        isinstance(cause, OSError) and cause.errno in _OURS
     )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -66,7 +67,8 @@ _Answer = tuple[_Letter, RemoteError | None]
 class Notifier:
     """Tells receivers of transitions. One instance per process; `step` is for one thread.
 
-    `mask` hides secrets. `senders` replaces the receivers' ways to send, by name, in tests.
+    `mask` hides secrets; `ca_file` is trusted beside the authorities of the
+    system. `senders` replaces the receivers' ways to send, by name, in tests.
     Raises ConfigError when two receivers share a name.
     """
 
@@ -79,6 +81,7 @@ class Notifier:
         mask: Callable[[str], str],
         senders: Mapping[str, Send] | None = None,
         patience: timedelta = PATIENCE,
+        ca_file: Path | None = None,
     ) -> None:
         self.database = database
         self.retries = notify.retries
@@ -86,7 +89,7 @@ class Notifier:
         self.patience = patience
         self.writer = Writer(mask=mask, environment=environment, public_url=notify.public_url)
         self.subscriptions = _subscriptions(notify)
-        self._senders = _senders(notify) | dict(senders or {})
+        self._senders = _senders(notify, ca_file) | dict(senders or {})
         self._busy: dict[str, threading.Thread] = {}  # at most one thread per receiver
 
     def step(self, now: datetime) -> int:
@@ -231,9 +234,10 @@ def _with_suspicions(on: tuple[str, ...]) -> tuple[str, ...]:
     return (*on, SUSPECTED) if State.ESCALATED in on else on
 
 
-def _senders(notify: config.Notify) -> dict[str, Send]:
+def _senders(notify: config.Notify, ca_file: Path | None) -> dict[str, Send]:
     senders: dict[str, Send] = {
-        receiver.name: partial(through_apprise, receiver) for receiver in notify.receivers
+        receiver.name: partial(through_apprise, receiver, ca_file=ca_file)
+        for receiver in notify.receivers
     }
     return senders | ({CONSOLE: console} if notify.console else {})
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from runner import config
+from runner.client import bundle
 from runner.errors import RemoteError, RunnerError
 from runner.notify.message import Message
 
@@ -31,11 +33,16 @@ def console(message: Message) -> None:
         raise RemoteError("console: standard error cannot be written to") from error
 
 
-def through_apprise(receiver: config.Receiver, message: Message) -> None:
-    """Send by the receiver's URL. Raises RemoteError; its message holds no secret."""
+def through_apprise(
+    receiver: config.Receiver, message: Message, *, ca_file: Path | None = None
+) -> None:
+    """Send by the receiver's URL. Raises RemoteError; its message holds no secret.
+
+    Services that are called over HTTPS may also have a certificate by `ca_file`.
+    """
     url = _url(receiver)
     try:
-        result = _notify(url, message, html=receiver.format == "html")
+        result = _notify(url, message, html=receiver.format == "html", ca_file=ca_file)
     except Exception as error:
         # A plugin may raise anything, and its words may hold the URL.
         raise RemoteError(
@@ -50,13 +57,16 @@ def through_apprise(receiver: config.Receiver, message: Message) -> None:
         raise _refused(receiver, (entry.message for entry in result.logs()))
 
 
-def _notify(url: str, message: Message, *, html: bool) -> Any:
+def _notify(url: str, message: Message, *, html: bool, ca_file: Path | None) -> Any:
     """apprise's result, false when it was not taken; None when it cannot use the URL."""
     apprise = _apprise()
     asset = apprise.AppriseAsset(app_id="runner", app_desc="Remediation runner")
     service = apprise.Apprise(asset=asset)
     if not service.add(url):
         return None
+    for each in service:
+        if each.verify_certificate:  # what requests is given: true, or a file of authorities
+            each.verify_certificate = str(bundle(ca_file))
     return service.notify(
         title=message.subject,
         body=message.html if html else message.text,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner import acts
+from runner import acts, private
 from runner.errors import StoreError
 from runner.incident import Level
 from runner.intake.payload import compose
@@ -76,11 +75,9 @@ def publish(project: Project) -> bool:
     text = json.dumps(content, indent=2) + "\n"
     if _text(path) == text:
         return False
-    fresh = path.with_name(f".{GREYLIST_FILE}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(path)
+        private.make_folder(path.parent)
+        private.write_whole(path, text.encode())
     except OSError as error:
         raise StoreError(f"{path}: the greylist cannot be written ({error.strerror})") from None
     project.forget_inventory()

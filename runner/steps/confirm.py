@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from runner import policy, verify
@@ -227,7 +228,7 @@ def _sources(
     return verify.Sources(
         alert_cleared=lambda: cleared(project, incident),
         query=prometheus.query if prometheus is not None else None,
-        http=verify.http_status,
+        http=partial(verify.http_status, settings=project.config.checks),
         values=values_of(incident),
         hosts=hosts,
         addresses=frozenset(text for pair in hosts for text in pair),

@@ -203,7 +203,7 @@ def _request(project: Project, job: Job, run: Run, timeout: timedelta) -> RunReq
         forks=settings.execution.forks,
         grace=settings.execution.grace,
         host_key_checking=settings.execution.host_key_checking,
-        environment=settings.execution.environment,
+        environment=settings.execution.of_vault() | settings.execution.environment,
         vault_password_file=settings.execution.vault_password_file,
         ansible_config=ansible_config if ansible_config and ansible_config.is_file() else None,
         artifacts=project.state / "artifacts",

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from runner import private
 from runner.errors import ConfigError, StoreError
 from runner.store.tables import metadata
 from runner.store.turns import Turns
@@ -19,6 +20,8 @@ from runner.store.turns import Turns
 HEAD = "0010"
 #: How long a writer waits for another one before the store counts as down.
 BUSY_SECONDS = 5
+#: SQLSTATE of a write in a transaction that may only read.
+READ_ONLY = "25006"
 #: How long PostgreSQL waits for the next statement of a transaction that writes.
 IDLE_SECONDS = 10
 
@@ -63,7 +66,7 @@ class Database:
     def migrate(self) -> None:
         """Bring the schema to `HEAD`; does nothing, quickly, when it is there already."""
         if self.file is not None:
-            _make_folder(self.file.parent)
+            _keep_private(self.file)
         with _explained():
             if self._version() != HEAD:
                 _upgrade(self.engine)
@@ -86,13 +89,7 @@ def _engine(url: str, root: Path) -> sa.Engine:
             return _sqlite(address, root)
         if address.get_backend_name() == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
-            return sa.create_engine(
-                address,
-                pool_size=10,
-                max_overflow=70,
-                pool_pre_ping=True,
-                pool_timeout=BUSY_SECONDS,
-            )
+            return _postgresql(address)
     except (ArgumentError, NoSuchModuleError):
         pass
     except ModuleNotFoundError:
@@ -102,6 +99,24 @@ def _engine(url: str, root: Path) -> sa.Engine:
     raise ConfigError(
         "store.url: must be sqlite:///FILE or postgresql://USER@HOST/DATABASE"
     ) from None
+
+
+def _postgresql(address: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(
+        address,
+        pool_size=10,
+        max_overflow=70,
+        pool_pre_ping=True,
+        pool_timeout=BUSY_SECONDS,
+    )
+
+    @sa.event.listens_for(engine, "handle_error")
+    def leave_read_only(context: sa.ExceptionContext) -> None:
+        # A primary that became a standby: it answers every ping, and refuses every write.
+        if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+            context.is_disconnect = True  # so that the whole pool connects anew
+
+    return engine
 
 
 def _sqlite(address: sa.URL, root: Path) -> sa.Engine:
@@ -127,11 +142,19 @@ def _sqlite(address: sa.URL, root: Path) -> sa.Engine:
     return engine
 
 
-def _make_folder(folder: Path) -> None:
+def _keep_private(file: Path) -> None:
+    """Make the file for its owner alone; what SQLite puts beside it is made like it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private.make_folder(file.parent)
     except OSError as error:
-        raise StoreError(f"{folder}: the folder cannot be made ({error.strerror})") from None
+        raise StoreError(f"{file.parent}: the folder cannot be made ({error.strerror})") from None
+    try:
+        with open(file, "ab", opener=private.opener):
+            pass
+    except OSError:
+        return  # SQLite says why, in the words that people look up
+    for ending in ("", "-wal", "-shm"):
+        private.tighten(file.with_name(file.name + ending))
 
 
 def _upgrade(engine: sa.Engine) -> None:

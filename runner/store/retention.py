@@ -43,6 +43,14 @@ def sweep(
     return {table: count for table, count in gone.items() if count}
 
 
+def unsettled(tx: sa.Connection) -> frozenset[str]:
+    """Runs of which it may have to be found out yet what became of them."""
+    rows = tables.runs
+    locked = sa.select(tables.host_locks.c.run)
+    found = sa.select(rows.c.id).where(rows.c.outcome.is_(None) | rows.c.id.in_(locked))
+    return frozenset(tx.execute(found).scalars())
+
+
 def _incidents(tx: sa.Connection, before: datetime, limit: int) -> int:
     rows = tables.incidents
     old = sa.select(rows.c.id).where(

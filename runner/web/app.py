@@ -15,7 +15,7 @@ from runner import __version__
 from runner.errors import RunnerError
 from runner.project import Project
 from runner.text import brief
-from runner.web import api, events, pages, webhook
+from runner.web import api, events, pages, ready, webhook
 from runner.web.auth import Gate
 from runner.web.guard import Guard, Metrics
 from runner.web.replies import Refusal, as_refusal, refuse
@@ -36,6 +36,7 @@ def create_app(project: Project, metrics: Metrics) -> FastAPI:
     )
     app.state.project = project
     app.state.metrics = metrics
+    app.state.readiness = ready.of(project)
     app.state.writers = webhook.writers(project.database)
     app.state.feed = events.Feed(project.database, project.config.listen.limits)
     for router in (webhook.router, events.router, api.router, api.watch, pages.router):

@@ -1,0 +1,261 @@
+"""What Ansible Vault encrypts in this project: which variables and values are secret.
+
+Ansible decrypts a vaulted file before it answers, so a listing of the inventory no longer
+tells which of its values were encrypted. The files themselves do: whatever lies in one of
+them, or stands behind `!vault`, is secret by value from eight characters on, and by its key
+below that.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import re2
+
+from runner.errors import InventoryError
+
+MASKED = "[masked]"
+#: Characters from which on a value is secret wherever it occurs; shorter ones only with their key.
+BY_VALUE = 8
+TIMEOUT = timedelta(seconds=60)
+#: Seconds for which files that did not change are not looked at again.
+_FRESH = 1.0
+_AGAIN = 30.0  #: the same after it could not be found out
+_MAX_FILE = 4 * 1024 * 1024  #: bytes; no file of variables is larger
+_HEADER = b"$ANSIBLE_VAULT;"
+#: An encrypted text, with the key that it is the value of where it is one.
+_INLINE = re.compile(
+    rb"(?:([A-Za-z_][\w-]*)[\"']?[ \t]*:[ \t]*!vault[^\n]*\n[ \t]*)?"
+    rb"(\$ANSIBLE_VAULT;[^\s\"'\\]+(?:\s+(?:[0-9a-f]{2})+(?![^\s\"'\\]))+)"
+)
+_SKIPPED = frozenset({".git", ".venv", "__pycache__", "node_modules"})
+#: What the runner itself must know, though an encrypted file may say it.
+_KEPT = re.compile(r"runner_\w+|ansible_host")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secrets:
+    """What came out of encrypted files and values."""
+
+    names: frozenset[str] = frozenset()  #: variables that they set
+    values: frozenset[str] = field(default=frozenset(), repr=False)
+    pairs: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False)  #: key, short value
+    locked: tuple[str, ...] = ()  #: files that no password opens
+
+    def withholds(self, variable: str) -> bool:
+        """Whether no value of this inventory variable may be seen."""
+        return variable in self.names and not _KEPT.fullmatch(variable)
+
+
+class Vault:
+    """The encrypted files of a project, opened again whenever one of them changed.
+
+    Calling it masks: it is what `Mask` knows beside its patterns. `public` are texts that are
+    no secret although an encrypted file says them, such as names of hosts.
+    """
+
+    def __init__(
+        self,
+        inventory: Sequence[Path],
+        others: Sequence[Path],
+        environment: Mapping[str, str],
+        passwords: Sequence[Path] = (),
+    ) -> None:
+        self._inventory, self._others = tuple(inventory), tuple(others)
+        self._environment, self._passwords = dict(environment), tuple(passwords)
+        self._lock = threading.Lock()
+        self._looked = -_FRESH
+        self._seen: object = None
+        self._secrets = Secrets()
+        self._failed: InventoryError | None = None
+        self._cover: Callable[[str], str] = str
+        self._public: frozenset[str] = frozenset()
+        self._listed: tuple[tuple[str, str], ...] = ()
+
+    def secrets(self) -> Secrets:
+        """What is secret now. Raises InventoryError when that cannot be found out."""
+        with self._lock:
+            self._refresh()
+            if self._failed is not None:
+                raise self._failed
+            return self._secrets
+
+    def told(self, public: Iterable[str], listed: Iterable[tuple[str, str]]) -> None:
+        """Learn from a listing of the inventory: names of hosts, and values still encrypted."""
+        with self._lock:
+            known = frozenset(public), tuple(sorted(set(listed)))
+            if known != (self._public, self._listed):
+                self._public, self._listed = known
+                self._seen, self._looked = None, -_FRESH
+
+    def __call__(self, text: str) -> str:
+        """`text` without what is secret; nothing of it when that cannot be found out."""
+        with self._lock:
+            self._refresh()
+            if self._failed is not None:
+                return f"{MASKED}: what Ansible Vault encrypts cannot be read"
+            cover = self._cover
+        return cover(text)
+
+    def hides(self, key: str, value: object) -> bool:
+        """Whether a value that stands below this key in data is secret: a short one, a number."""
+        if isinstance(value, bool | dict | list) or value is None:
+            return False
+        text, secrets = str(value), self._secrets
+        return (key, text) in secrets.pairs or text in secrets.values
+
+    def _refresh(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < _FRESH:
+            return
+        self._looked = now
+        variables = dict(encrypted(self._inventory))
+        others = dict(encrypted(self._others))
+        seen = (variables, others, [_stamp(path) for path in self._passwords])
+        if seen == self._seen:
+            return
+        try:
+            self._secrets = self._opened(variables.keys(), others.keys() - variables.keys())
+        except InventoryError as error:
+            self._failed, self._seen = error, None
+            self._looked = now + _AGAIN
+            return
+        self._failed, self._seen = None, seen
+        self._cover = covering(self._secrets, self._public)
+
+    def _opened(self, variables: Iterable[Path], others: Iterable[Path]) -> Secrets:
+        asked = {
+            "inventory": sorted(map(str, variables)),
+            "others": sorted(map(str, others)),
+            "listed": list(self._listed),
+        }
+        if not any(asked.values()):
+            return Secrets()
+        said = _ask(asked, self._environment)
+        return Secrets(
+            names=frozenset(said["names"]),
+            values=frozenset(said["values"]),
+            pairs=frozenset((pair[0], pair[1]) for pair in said["pairs"]),
+            locked=tuple(said["locked"]),
+        )
+
+
+def encrypted(tops: Iterable[Path]) -> Iterator[tuple[Path, tuple[int, int, int]]]:
+    """(file, its stamp) of every file at or below `tops` that holds something encrypted."""
+    for path in sorted({file for top in tops for file in _files(top)}):
+        stamp = _stamp(path)
+        if _holds_vault(path, stamp):
+            yield path, stamp
+
+
+def _files(top: Path) -> Iterator[Path]:
+    if top.is_file():
+        yield top
+    for at, folders, names in os.walk(top):
+        folders[:] = [name for name in folders if name not in _SKIPPED]
+        yield from (Path(at) / name for name in names)
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0, -1
+    return found.st_ino, found.st_ctime_ns, found.st_size
+
+
+_looked_into: dict[tuple[Path, tuple[int, int, int]], bool] = {}
+
+
+def _holds_vault(path: Path, stamp: tuple[int, int, int]) -> bool:
+    """Whether the text of an encrypted value stands in the file; remembered by its stamp."""
+    if not 0 < stamp[2] <= _MAX_FILE:
+        return False
+    if (path, stamp) not in _looked_into:
+        if len(_looked_into) > 20_000:
+            _looked_into.clear()
+        try:
+            _looked_into[path, stamp] = path.is_file() and _HEADER in path.read_bytes()
+        except OSError:
+            return False  # Ansible, as the same user, cannot read it either
+    return _looked_into[path, stamp]
+
+
+def inline(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """(key or nothing, encrypted text) of each encrypted value in a file."""
+    for match in _INLINE.finditer(content):
+        yield (match[1] or b"").decode(), b"\n".join(match[2].split())
+
+
+def _ask(asked: Mapping[str, object], environment: Mapping[str, str]) -> dict[str, list[Any]]:
+    """What the program beside this module, which has Ansible, says of the files."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", str(Path(__file__).with_name("program.py"))],
+            input=json.dumps(asked).encode(),
+            env=dict(environment),
+            cwd="/",
+            capture_output=True,
+            timeout=TIMEOUT.total_seconds(),
+            check=True,
+        )
+        said: dict[str, list[Any]] = json.loads(done.stdout)
+        return said
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        text = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip()
+        why = text.splitlines()[-1][:300] if text else type(error).__name__
+        raise InventoryError(
+            f"what Ansible Vault encrypts cannot be read ({why}); see execution.vault_password_file"
+        ) from None
+
+
+def covering(secrets: Secrets, public: frozenset[str] = frozenset()) -> Callable[[str], str]:
+    """A function that masks these secrets in a text, in linear time."""
+    covers: list[tuple[re2._Regexp, str]] = []
+    if values := {shape for value in secrets.values - public for shape in _shapes(value)}:
+        covers.append((_compiled(_any_of(values)), MASKED))
+    if secrets.pairs:
+        keys = _any_of({key for key, _ in secrets.pairs})
+        short = _any_of({value for _, value in secrets.pairs})
+        assigned = rf"(\b(?:{keys})\\*[\"']?\s{{0,4}}[:=]\s{{0,4}}\\*[\"']?)(?:{short})(\W|$)"
+        covers.append((_compiled(assigned), rf"\1{MASKED}\2"))
+
+    def cover(text: str) -> str:
+        for pattern, by in covers:
+            text = pattern.sub(by, text)
+        return text
+
+    return cover
+
+
+def _shapes(value: str) -> Iterator[str]:
+    """A value as it may stand in text: itself, inside JSON, a URL, or base64."""
+    yield value
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield quote(value, safe="")
+    yield quote_plus(value)
+    yield base64.b64encode(value.encode(errors="replace")).decode()
+
+
+def _any_of(values: Iterable[str]) -> str:
+    return "|".join(map(re2.escape, sorted(values, key=lambda value: (-len(value), value))))
+
+
+def _compiled(pattern: str) -> re2._Regexp:
+    options = re2.Options()
+    options.max_mem = 256 * 1024 * 1024
+    return re2.compile(pattern, options)

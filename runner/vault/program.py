@@ -1,0 +1,171 @@
+"""Opens encrypted files with Ansible's own vault, in a process of its own with a closed
+environment: the passwords are those that Ansible is told of there.
+
+Reads from standard input which files, and answers on standard output what is secret in them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+if __name__ == "__main__":  # isolated, so nothing but the installed packages is importable
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from runner.vault import BY_VALUE, inline
+
+_HEADER = b"$ANSIBLE_VAULT;"
+_ASSIGNED = re.compile(r"([A-Za-z_]\w*)\s*=\s*(\"[^\"]*\"|'[^']*'|\S+)")
+_PLAIN = re.compile(r"true|false|yes|no|null|none", re.IGNORECASE)
+
+
+class _AnyTag(yaml.SafeLoader):
+    """Takes `!unsafe`, `!vault` and every other tag for the plain value."""
+
+
+def _untagged(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return node.value
+
+
+_AnyTag.add_multi_constructor("!", _untagged)
+
+
+class Found:
+    """What was found to be secret so far."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.values: set[str] = set()
+        self.pairs: set[tuple[str, str]] = set()
+        self.locked: set[str] = set()
+
+    def leaf(self, key: str, value: object) -> None:
+        """One value and the key that it stands below."""
+        if value is None or isinstance(value, bool):
+            return
+        text = str(value)
+        stripped = text.strip()
+        if len(stripped) >= BY_VALUE:
+            # A text of several lines is shown line by line, in diffs for one.
+            lines = [line.strip() for line in stripped.splitlines()]
+            self.values |= {stripped, *(line for line in lines if len(line) >= BY_VALUE)}
+        elif key and stripped and not _PLAIN.fullmatch(stripped):
+            self.pairs.add((key, stripped))
+
+    def document(self, text: str) -> None:
+        """Every value of a decrypted file, whatever it is written in."""
+        try:
+            content = yaml.load(text, Loader=_AnyTag)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            content = None
+        if isinstance(content, dict | list):
+            for key, value in leaves(content):
+                self.leaf(key, value)
+            return
+        for key, value in _ASSIGNED.findall(text):
+            self.leaf(key, value.strip("\"'"))
+        self.leaf("", text)
+
+
+def leaves(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """(nearest key, value) of everything that is neither a mapping nor a list."""
+    if isinstance(content, dict):
+        for name, value in content.items():
+            yield from leaves(value, str(name))
+    elif isinstance(content, list):
+        for value in content:
+            yield from leaves(value, key)
+    else:
+        yield key, content
+
+
+def variables(path: Path, text: str) -> set[str]:
+    """The variables that a decrypted file of an inventory may set."""
+    try:
+        content = yaml.load(text, Loader=_AnyTag)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        return {key for key, _ in _ASSIGNED.findall(text)}
+    if {"group_vars", "host_vars"} & set(path.parts):
+        return {str(key) for key in content}
+    return set(_keys(content))
+
+
+def _keys(content: Any) -> Iterator[str]:
+    for value in content.values() if isinstance(content, dict) else content:
+        if isinstance(value, dict | list):
+            yield from _keys(value)
+    if isinstance(content, dict):
+        yield from map(str, content)
+
+
+def opener() -> Callable[[bytes], str | None]:
+    """Decrypts with the passwords that Ansible is told of; None where none of them fits."""
+    from ansible import constants
+    from ansible.cli import CLI
+    from ansible.errors import AnsibleError
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.parsing.vault import VaultLib
+
+    try:
+        ids = list(constants.DEFAULT_VAULT_IDENTITY_LIST or ())
+        passwords = CLI.setup_vault_secrets(DataLoader(), ids, auto_prompt=False)
+    except AnsibleError:
+        passwords = []
+    vault = VaultLib(passwords)
+
+    def decrypted(text: bytes) -> str | None:
+        try:
+            return str(vault.decrypt(text).decode(errors="replace"))
+        except AnsibleError:
+            return None
+
+    return decrypted
+
+
+def look_into(name: str, decrypted: Callable[[bytes], str | None], found: Found) -> set[str]:
+    """Find what is secret in one file; the variables that the file as a whole keeps secret."""
+    path, names = Path(name), set()
+    content = path.read_bytes()
+    if content.startswith(_HEADER):
+        text = decrypted(content)
+        if text is None:
+            found.locked.add(name)
+            return set()
+        found.document(text)
+        names, content = variables(path, text), text.encode()
+    for key, encrypted in inline(content):
+        if (text := decrypted(encrypted)) is None:
+            found.locked.add(name)
+        else:
+            found.leaf(key, text)
+    return names
+
+
+def main() -> None:
+    """Answer one question."""
+    asked, found, decrypted = json.load(sys.stdin), Found(), opener()
+    for name in asked["inventory"]:
+        found.names |= look_into(name, decrypted, found)
+    for name in asked["others"]:
+        look_into(name, decrypted, found)
+    for key, encrypted in asked["listed"]:
+        if (text := decrypted(encrypted.encode())) is not None:
+            found.leaf(key, text)
+    kinds = ("names", "values", "pairs", "locked")
+    json.dump({kind: sorted(getattr(found, kind)) for kind in kinds}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
