@@ -145,7 +145,7 @@ def main() -> None:
         watch = Watch(json.load(file))
     sys.argv[:2] = ["ansible-playbook"]
     sys.addaudithook(watch)
-    from ansible.cli.playbook import main as play  # type: ignore[import-untyped]
+    from ansible.cli.playbook import main as play
     from ansible.parsing.dataloader import DataLoader
 
     for name in ("_get_file_contents", "get_real_file"):
