@@ -20,6 +20,8 @@ from runner.incident import Fidelity, Outcome
 #: Names of our own in the run's environment, which configuration may not set.
 RESERVED = frozenset({"RUNNER_RUN_ID", "RUNNER_TASK_FACTS", "AWX_ISOLATED_DATA_DIR"})
 
+MEMORY = 1024 * 2**20  #: bytes of data that each process of a run may have, unless it says so
+
 _ID = re.compile(r"[0-9a-f]{8,64}")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
 _GROUPS_OF_EVERYTHING = frozenset({"all", "ungrouped"})
@@ -41,6 +43,7 @@ class RunRequest:
     variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
     check: bool = False  #: a rehearsal: `--check`
     forks: int = 5
+    memory: int = MEMORY  #: bytes of data of each process of the run
     grace: timedelta = timedelta(seconds=1)  #: between TERM and KILL
     host_key_checking: bool = True
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
