@@ -26,6 +26,7 @@ MAX_TEXT = 4_000  # characters of one text of a result
 MAX_DIFF = 60_000
 MAX_ITEMS = 200  # items of a loop
 MAX_ALL_ITEMS = 200_000  # characters of all texts of the items of a loop
+MAX_RESULTS = 64_000  # characters of what a play reports
 MAX_LOG = 16_000_000  # bytes of one run's log; statuses are still kept above it
 
 _KEPT = ("changed", "failed", "unreachable", "rc", "msg", "stdout", "stderr", "censored")
@@ -173,8 +174,34 @@ def _stats(data: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 
 
 def _results(artifact: Any) -> dict[str, Any]:
-    """What the play reported with `set_stats` under `remediation:`; empty when too large."""
+    """What the play reported with `set_stats` under `remediation:`, within MAX_RESULTS.
+
+    A log that is too long loses its beginning; anything else that does not fit is left out, and
+    that is said in its place.
+    """
     reported = artifact.get("remediation") if isinstance(artifact, dict) else None
-    if not isinstance(reported, dict) or len(json.dumps(reported, default=str)) > 64_000:
+    if not isinstance(reported, dict):
         return {}
-    return reported
+    kept: dict[str, Any] = {}
+    left = MAX_RESULTS
+    for name, value in sorted(reported.items(), key=lambda pair: pair[0] == "logs"):
+        size = len(json.dumps(value, default=str))
+        if size > left:
+            value = _end(value, left // 2) if name == "logs" else f"(left out: {size} characters)"
+            size = len(json.dumps(value, default=str))
+        if size <= left:
+            kept[str(name)] = value
+            left -= size
+    return kept
+
+
+def _end(log: Any, most: int) -> list[str]:
+    """The last lines of a log that fit."""
+    lines = [str(line) for line in log] if isinstance(log, list) else str(log).splitlines()
+    kept: list[str] = []
+    for line in reversed(lines):
+        most -= len(json.dumps(line)) + 2
+        if most < 0:
+            break
+        kept.append(line)
+    return kept[::-1]

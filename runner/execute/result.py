@@ -27,6 +27,7 @@ Mask = Callable[[str], str]
 
 MAX_TASKS = 2_000  # task events in a result
 MAX_FACTS = 16_000_000  # bytes read of the callback's task facts
+_LINES = 64_000  # characters of a list of lines that are masked as one text
 UNREAD = "what it printed and changed could not be read within the limits of memory and time for it"
 _STATUS = {
     "runner_on_ok": "ok",
@@ -146,6 +147,10 @@ def masked(value: Any, mask: Mask) -> Any:
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, list):
+        if value and all(isinstance(item, str) for item in value):
+            whole = "\n".join(value)  # lines of a text: a secret may have several
+            if len(whole) < _LINES:
+                return mask(whole).split("\n")
         return [masked(item, mask) for item in value]
     if isinstance(value, dict):
         withholds = getattr(mask, "withholds", None)
