@@ -233,7 +233,7 @@ class Evidence:
     """A numbered, sourced fact. `text` is masked, size-capped and inert."""
 
     number: int
-    kind: str  #: alert, metric, log, inventory, history, runbook
+    kind: str  #: alert, metric, fact, log, inventory, history, runbook
     source: str  #: where it was read: a query, a path, a probe entry
     title: str
     text: str

@@ -24,6 +24,7 @@ NOUNS = {
 SHARED = {
     "intake.payload",  # Delivery: what admission reads
     "execute.request",  # RunRequest, RunResult, TaskEvent
+    "evidence.mask",  # Mask: what takes secrets out of text, wherever it is written
 }
 #: Words that say nothing of what is inside.
 EMPTY_NAMES = {"utils", "util", "helpers", "common", "core", "manager", "service", "base", "misc"}

@@ -133,7 +133,7 @@ def test_evidence_is_numbered_masked_and_in_the_order_of_gathering(tmp_path: Pat
     given = {"metrics": "up: 1 0", "logs": "password=hunter2", "facts": "f", "history": "h"}
     told = of(case(tmp_path, evidence=given), setting())
     kinds = [item.kind for item in told.evidence]
-    assert kinds == ["alert", "metric", "inventory", "inventory", "history", "log", "runbook"]
+    assert kinds == ["alert", "fact", "metric", "inventory", "history", "log", "runbook"]
     assert [item.number for item in told.evidence] == list(range(1, 8))
     assert "hunter2" not in str(told.evidence)
 

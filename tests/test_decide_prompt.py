@@ -122,12 +122,18 @@ def test_hiding_personal_data_never_fails(text: str) -> None:
     assert isinstance(hide_personal(text), str)
 
 
-def test_a_long_item_is_cut_and_a_log_keeps_its_end() -> None:
-    item = lab.evidence(1, "begin" + "x" * 5000 + "end")
-    assert "begin" in rendered(lab.question(evidence=(item,)))
-    log = lab.evidence(1, "begin" + "x" * 5000 + "end", kind="log")
-    text = rendered(lab.question(evidence=(log,)))
-    assert "begin" not in text and "end" in text
+def test_a_long_item_is_cut() -> None:
+    for kind in ("metric", "log"):  # the newest errors lead a log
+        item = lab.evidence(1, "begin" + "x" * 5000 + "end", kind=kind)
+        text = rendered(lab.question(evidence=(item,)))
+        assert "begin" in text and "end" not in text.split("begin")[1].splitlines()[0]
+
+
+def test_the_facts_of_a_probe_have_their_place_whatever_stands_before_them() -> None:
+    items = tuple(lab.evidence(n, "x" * 1400) for n in range(1, 21))
+    unit = lab.evidence(21, "ActiveState=failed, ExecMainStatus=203", kind="fact")
+    text = rendered(lab.question(evidence=(*items, unit)), Prompts(None, plain, max_evidence=5000))
+    assert "ExecMainStatus=203" in text
 
 
 def test_what_does_not_fit_is_counted() -> None:

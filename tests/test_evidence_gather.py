@@ -220,9 +220,3 @@ def test_a_runbook_that_is_missing_or_empty_says_so(tmp_path: Path) -> None:
     assert missing.text == "unknown: it cannot be read (No such file or directory)"
     (tmp_path / "README.md").write_bytes(b"\xff\xfe nothing")
     assert "none of the sections" in only(gather.runbook(tmp_path / "README.md", at=AT)).text
-
-
-def test_logs_are_given_or_unknown() -> None:
-    assert only(gather.logs("probe_logs", "Logs of web1", "oom", at=AT)).text == "oom"
-    assert only(gather.logs("probe_logs", "Logs", "", at=AT)).text == "(empty)"
-    assert only(gather.logs("probe_logs", "Logs", None, at=AT)).text.startswith("unknown: ")

@@ -48,13 +48,6 @@ def test_it_cuts_a_long_item_and_says_so() -> None:
     assert item.text.endswith("[10000 bytes, cut to 4096]")
 
 
-def test_a_log_keeps_its_end() -> None:
-    lines = "\n".join(f"line {n}" for n in range(50_000))
-    (item,) = number([piece(lines, kind="log")], Mask())
-    assert item.text.endswith("line 49999")
-    assert "cut to 4096" in item.text.splitlines()[0]
-
-
 def test_all_items_together_are_bounded_and_the_cut_is_told() -> None:
     """Invariant 14: the bundle has a greatest size."""
     items = number([piece("x" * 5000) for _ in range(20)], Mask())

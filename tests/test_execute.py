@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import Refused, RunnerError
+from runner.evidence.mask import Mask
 from runner.execute.environment import private_root
 from runner.execute.request import RunResult, TaskEvent
 from runner.execute.run import run
@@ -53,7 +54,7 @@ class Done:
             lab.request(lab.play(TASKS), variables=variables),
             on_event=self.seen.append,
             on_started=lambda pid, group: self.started.append((pid, group)),
-            mask=lambda text: text.replace(self.secret, "***"),
+            mask=Mask(),
         )
 
 
@@ -71,7 +72,7 @@ def test_a_run_that_changed_something_says_so(done: Done, lab: Lab) -> None:
 
 def test_set_stats_is_reported_masked(done: Done) -> None:
     """Invariant 13: secrets are masked in what the play reports."""
-    assert done.result.results == {"freed": 3, "said": "password=***"}
+    assert done.result.results == {"freed": 3, "said": "password=[masked]"}
 
 
 def test_the_live_events_are_those_of_the_result(done: Done) -> None:
@@ -87,7 +88,7 @@ def test_nothing_kept_or_shown_holds_a_secret(done: Done) -> None:
     for secret in ("hunter2", "topsecret"):
         assert secret not in kept
         assert secret not in repr(done.result)
-    assert "password=***" in kept
+    assert "password=[masked]" in kept
 
 
 def test_what_is_kept_is_for_its_owner_and_has_no_variables(done: Done) -> None:
@@ -96,7 +97,7 @@ def test_what_is_kept_is_for_its_owner_and_has_no_variables(done: Done) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     files = sorted(p.name for p in folder.iterdir())
     assert files == ["ending.json", "events.jsonl", "facts.jsonl", "intent.json", "process.json",
-                     "supervisor.log"]  # fmt: skip
+                     "summary.json", "supervisor.log"]  # fmt: skip
     assert all(stat.S_IMODE(p.stat().st_mode) == 0o600 for p in folder.iterdir())
     assert (folder / "supervisor.log").read_text() == ""
 

@@ -16,7 +16,7 @@ from runner.incident import Alert, Incident, Level, Result, State
 from runner.inventory import Host, Inventory
 
 #: Evidence that a case keeps, by its heading there; the rest is made anew from the catalog.
-_HEADINGS = {"metric": "metrics", "log": "logs", "history": "history"}
+_HEADINGS = {"metric": "metrics", "fact": "facts", "log": "logs", "history": "history"}
 #: Ends that say nothing against the entry that was chosen.
 _GOOD = frozenset({State.FIXED, State.OBSERVED, State.DRY_RUN, State.WAITING})
 

@@ -18,6 +18,7 @@ from runner.errors import BadDelivery, CatalogError, InventoryError
 from runner.evidence import gather
 from runner.evidence.mask import Mask
 from runner.evidence.number import number
+from runner.evidence.probe import distinct
 from runner.incident import Alert, AlertStatus, Evidence
 from runner.intake.fingerprint import fingerprint
 from runner.intake.payload import parse
@@ -84,7 +85,11 @@ def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Situ
         raise InventoryError(f"{case.path}: {error}") from None
     eligible = catalog.eligible(alert.labels)
     where = locate(alert.labels, catalog.target_labels(alert.labels), inventory)
-    pieces = _pieces(case.evidence, alert, inventory, where.hosts, eligible, now)
+    told = case.evidence
+    logs = {name: distinct(setting.mask(text).splitlines()) for name, text in told.logs.items()}
+    pieces = _pieces(
+        told.model_copy(update={"logs": logs}), alert, inventory, where.hosts, eligible, now
+    )
     return Situation(
         case=case,
         alert=alert,
@@ -136,9 +141,9 @@ def _pieces(
 ) -> Iterator[Evidence]:
     """In the order in which the step gathers."""
     yield from gather.alert(alert, at=at)
+    yield from _texts("fact", "Facts", given.facts, at)
     yield from _texts("metric", "Metric", given.metrics, at)
     yield from gather.inventory([inventory.hosts[host] for host in hosts], at=at)
-    yield from _texts("inventory", "Facts", given.facts, at)
     yield from _texts("history", "Similar incidents", given.history, at)
     yield from _texts("log", "Log", given.logs, at)
     for entry in eligible:

@@ -155,6 +155,7 @@ def _prompts(project: Project) -> Iterator[Finding]:
 def _model(project: Project) -> Iterator[Finding]:
     """What can be known of the model without asking it, which would cost money."""
     from runner.decide.injection import Detectors
+    from runner.decide.personal import require_libraries
     from runner.decide.provider import build
     from runner.evidence.mask import Mask
 
@@ -164,6 +165,7 @@ def _model(project: Project) -> Iterator[Finding]:
         return
     Detectors(settings.injection)
     Mask(settings.mask.patterns)
+    require_libraries(settings)
     for endpoint in filter(None, (settings, settings.fallback)):
         build(endpoint, timeout=1, max_tokens=settings.max_tokens)  # key, package, name
         yield _ok("model", f"{endpoint.provider} {endpoint.name}, {project.config.deciders} decide")

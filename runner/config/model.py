@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -41,6 +43,15 @@ class Endpoint(Client):
     def key(self) -> str | None:
         """The key, read from its file at each call so that rotation needs no restart."""
         return self.api_key or secret(self.api_key_file)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether what is asked stays on this machine, as far as the address says so."""
+        try:
+            host = urlsplit(self.base_url or "").hostname or ""
+            return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
 
 
 class ModelBudget(Section):

@@ -69,6 +69,7 @@ class Execution(Section):
     forks: Annotated[int, Field(ge=1, le=500)] = 5
     timeout: Duration = parse("10m")  #: of entries that name none
     grace: Duration = parse("1s")  #: between TERM and KILL
+    memory_mb: Annotated[int, Field(ge=256, le=1_048_576)] = 1024  #: MiB of each Ansible process
     host_key_checking: bool = True
     environment: dict[str, Text] = Field(default_factory=dict)  #: added to the closed environment
     vault_password_file: Path | None = None

@@ -10,14 +10,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import regex
+import re2
 
 from runner.config import Injection
-from runner.errors import ConfigError
 from runner.incident import Evidence, Labels
-from runner.text import brief
+from runner.text import brief, pattern, storable
 
-_SECONDS = 0.5
 _MOST = 16 * 1024  #: characters of one text that are looked at
 
 
@@ -81,13 +79,11 @@ _WORDS: dict[str, str] = {
         r"\bsafe to (?:auto|proceed|ignore)",
     ),
 }  # fmt: skip
-_COMPILED = tuple(
-    (what, regex.compile(pattern, regex.IGNORECASE | regex.MULTILINE))
-    for what, pattern in _WORDS.items()
-)
+_COMPILED = tuple((what, re2.compile(f"(?im){words}")) for what, words in _WORDS.items())
 _HIDDEN = frozenset("\u200b\u200c\u200d\u2060\ufeff\u202a\u202b\u202d\u202e\u2066\u2067\u2068")
-_WRITTEN = regex.compile(r"\\(?:u(?:200[b-d]|2060|feff|202[abde]|206[678])|U000e00[0-9a-f]{2}|x1b)")
-_LONG = regex.compile(r"(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{120,}={0,2}(?![A-Za-z0-9+/=])")
+_WRITTEN = re2.compile(r"\\(?:u(?:200[b-d]|2060|feff|202[abde]|206[678])|U000e00[0-9a-f]{2}|x1b)")
+_LONG = re2.compile(r"(?:^|[^A-Za-z0-9+/=])[A-Za-z0-9+/]{120,}={0,2}(?:$|[^A-Za-z0-9+/=])")
+_SPACES = re2.compile(" +")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +104,10 @@ class Detectors:
         self._enabled = settings.enabled
         self._patterns = [
             *_COMPILED,
-            *(("fits a pattern of yours", _own(p)) for p in settings.patterns),
+            *(
+                ("fits a pattern of yours", pattern("model.injection.patterns", own, "(?im)"))
+                for own in settings.patterns
+            ),
         ]
 
     def suspicions(
@@ -129,37 +128,25 @@ class Detectors:
 
     def suspected(self, text: str) -> str | None:
         """What is suspicious about `text`; None when nothing is."""
-        text = text[:_MOST]
+        text = storable(text[:_MOST])
         if _HIDDEN & set(text) or any("\U000e0000" <= c <= "\U000e007f" for c in text):
             return "hides characters"
         if _WRITTEN.search(text):
             return "hides characters"
         clear = _folded(text)
-        try:
-            for what, pattern in self._patterns:
-                if pattern.search(clear, timeout=_SECONDS):
-                    return what
-            if _LONG.search(text, timeout=_SECONDS):
-                return "holds a long encoded text"
-        except TimeoutError:
-            return "takes too long to look through"
-        return None
-
-
-def _own(pattern: str) -> regex.Pattern[str]:
-    try:
-        return regex.compile(pattern, regex.IGNORECASE | regex.MULTILINE)
-    except regex.error as error:
-        raise ConfigError(
-            f"model.injection.patterns: {pattern!r} is not a regular expression ({error})"
-        ) from None
+        for what, sign in self._patterns:
+            if sign.search(clear):
+                return what
+        return "holds a long encoded text" if _LONG.search(text) else None
 
 
 def _folded(text: str) -> str:
     """`text` as it is meant to be read: without accents, look-alikes and odd spaces."""
     parts = unicodedata.normalize("NFKD", text)
-    bare = "".join(c for c in parts if not unicodedata.combining(c))
-    return str(regex.sub(r"[^\S\n]+", " ", bare))
+    bare = "".join(
+        " " if c.isspace() and c != "\n" else c for c in parts if not unicodedata.combining(c)
+    )
+    return str(_SPACES.sub(" ", bare))
 
 
 def _texts(

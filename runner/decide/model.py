@@ -23,6 +23,7 @@ from runner.decide import answer, provider
 from runner.decide.answer import Answer, Unusable
 from runner.decide.injection import Detectors, Suspicion
 from runner.decide.ledger import Ledger
+from runner.decide.personal import require_libraries
 from runner.decide.prompt import Prompts
 from runner.decide.provider import Message, Reply
 from runner.decide.question import Question
@@ -57,7 +58,8 @@ class Opinion:
 class ModelDecider:
     """One per process: its slots bound how many requests are under way.
 
-    `request` replaces how a request is made (see `provider.request`), `sleep` how it is waited.
+    Raises ConfigError when what may not be sent could not be hidden here. `request` replaces
+    how a request is made (see `provider.request`), `sleep` how it is waited.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class ModelDecider:
         sleep: Callable[[float], Any] = time.sleep,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        require_libraries(settings)
         self.settings = settings
         self.prompts = prompts
         self.ledger = ledger

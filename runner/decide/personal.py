@@ -1,21 +1,48 @@
 """Personal data in text becomes `[personal]` before a model reads it.
 
-Telephone numbers are found by `phonenumbers`, card and bank account numbers are told from other
-numbers by the check digits that `python-stdnum` knows. Addresses of machines stay: the model
-needs them.
+Mail addresses are found by their form, telephone numbers by their country code, card and bank
+account numbers by their check digits. Addresses of machines and names of units stay: the model
+needs them. Numbers of a series are no card, unless a word before them says so.
 """
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 
-import regex
+import re2
+
+from runner.config import Model
+from runner.errors import ConfigError
+from runner.text import storable
 
 HIDDEN = "[personal]"
-_SECONDS = 1.0
-_MAIL = regex.compile(r"[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,24}")
-_CARD = regex.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?![\w.])")
-_ACCOUNT = regex.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{1,4}){3,8}(?!\w)")
+
+#: Without one of these a part of what is promised would be sent in clear.
+_LIBRARIES = {"phonenumbers": "telephone numbers", "stdnum": "card and bank account numbers"}
+
+_MAIL = re2.compile(r"[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}([A-Za-z]{2,24})")
+#: What systemd's names end in: `ceph-osd@5.service` is an instance of a unit, not an address.
+_UNITS = frozenset(
+    "automount device mount network path scope service slice socket swap target timer".split()
+)
+#: A card number as people and programs write it: all digits, by dashes, or by spaces.
+_CARD = re2.compile(
+    r"(^|[^\w.-])("
+    r"[2-6]\d{12,18}|[2-6]\d{3}(?:-\d{4}){3}|3\d{3}-\d{6}-\d{5}"
+    r"|[2-6]\d{3}(?: \d{4}){3}|3\d{3} \d{6} \d{5}"
+    r")($|[^\w-])"
+)
+_CARD_WORD = re2.compile(
+    r"(?i)\b(?:card|pan|visa|mastercard|maestro|amex|discover|jcb|diners|kreditkarte|karte|carte"
+    r"|carta|tarjeta)\b"
+)
+_NEAR = 40  #: characters beside digits that tell what they are
+_VALUE = re2.compile(r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?|[-+]?Inf|NaN")
+#: Values follow a name, or begin a line.
+_BEGINS_SERIES = re2.compile(r"^\s*$|[:=}\])]\s*$")
+_ACCOUNT = re2.compile(r"(^|\W)([A-Z]{2}\d{2}(?: ?[A-Z0-9]{1,4}){3,8})($|\W)")
+_TELEPHONE = re2.compile(r"(^|[^\w.+])(\+[1-9](?:[ ().\-/]{0,2}\d){6,16})")
 
 
 class Hide:
@@ -30,35 +57,91 @@ class Hide:
         return hide_personal(text) if self._personal else text
 
 
+def require_libraries(settings: Model) -> None:
+    """Raise ConfigError when a question would leave this machine with something not hidden."""
+    away = [each for each in (settings, settings.fallback) if each and not each.loopback]
+    if not settings.mask.personal or not away:
+        return
+    for package, what in _LIBRARIES.items():
+        if importlib.util.find_spec(package) is None:
+            raise ConfigError(
+                f"model: {what} cannot be hidden from {away[0].provider} without the Python "
+                f"package {package}, so nothing is sent; install the runner again"
+            )
+
+
 def hide_personal(text: str) -> str:
     """`text` without mail addresses, telephone, card and bank account numbers."""
-    try:
-        text = _MAIL.sub(HIDDEN, text, timeout=_SECONDS)
-        text = _CARD.sub(_if_card, text, timeout=_SECONDS)
-        text = _ACCOUNT.sub(_if_account, text, timeout=_SECONDS)
-    except TimeoutError:
-        return f"{HIDDEN}: the text takes too long to search for personal data"
-    return _without_telephones(text) if "+" in text else text
+    text = _MAIL.sub(_if_address, storable(text))
+    text = _replaced(_CARD, text, _is_card)
+    text = _replaced(_ACCOUNT, text, lambda text, start, end: _is_account(text[start:end]))
+    return _TELEPHONE.sub(_if_telephone, text) if "+" in text else text
 
 
-def _if_card(match: regex.Match[str]) -> str:
+def _if_address(match: re2._Match) -> str:
+    return match[0] if match[1].lower() in _UNITS else HIDDEN
+
+
+def _replaced(pattern: re2._Regexp, text: str, wanted: Callable[[str, int, int], bool]) -> str:
+    """`text` with the second group hidden wherever `wanted` says so of its place."""
+    parts, done = [], 0
+    for match in pattern.finditer(text):
+        start, end = match.span(2)
+        if start >= done and wanted(text, start, end):
+            parts += [text[done:start], HIDDEN]
+            done = end
+    return "".join([*parts, text[done:]])
+
+
+def _is_card(text: str, start: int, end: int) -> bool:
     from stdnum import luhn
 
-    digits = regex.sub(r"\D", "", match[0])
-    # Ids and times are long numbers, too: a card begins with 2 to 6 and has its check digit.
-    return HIDDEN if digits[0] in "23456" and luhn.is_valid(digits) else str(match[0])
+    found = text[start:end]
+    if not luhn.is_valid(found.replace(" ", "").replace("-", "")):
+        return False
+    before = text[max(0, start - _NEAR) : start].rpartition("\n")[2]
+    after = text[end : end + _NEAR].partition("\n")[0]
+    if _CARD_WORD.search(before):
+        return True
+    return not (_ends_with_a_number(before) or _begins_with_a_number(after)) and not (
+        " " in found and _BEGINS_SERIES.search(before)
+    )
 
 
-def _if_account(match: regex.Match[str]) -> str:
+def _ends_with_a_number(before: str) -> bool:
+    word = before.split()[-1:] if before[-1:].isspace() else []
+    return any(_is_value(each) for each in word)
+
+
+def _begins_with_a_number(after: str) -> bool:
+    word = after.split()[:1] if after[:1].isspace() else []
+    return any(_is_value(each) for each in word)
+
+
+def _is_value(word: str) -> bool:
+    """Whether it is a value of a series, as this program and Prometheus write them."""
+    return word == "-" or _VALUE.fullmatch(word) is not None
+
+
+def _is_account(found: str) -> bool:
     from stdnum import iban
 
-    return HIDDEN if iban.is_valid(match[0]) else str(match[0])
+    return bool(iban.is_valid(found))
 
 
-def _without_telephones(text: str) -> str:
+def _if_telephone(match: re2._Match) -> str:
     """Only numbers with a country code: others look like any other number of a log."""
+    whole = match[2]
+    end = len(whole)
+    while end > 0 and not _is_telephone(whole[:end]):
+        end = whole.rfind(" ", 0, end)  # what follows behind a space may be another number
+    return f"{match[1]}{HIDDEN}{whole[end:]}" if end > 0 else str(match[0])
+
+
+def _is_telephone(text: str) -> bool:
     import phonenumbers
 
-    for match in reversed(list(phonenumbers.PhoneNumberMatcher(text, None, max_tries=200))):
-        text = text[: match.start] + HIDDEN + text[match.end :]
-    return text
+    try:
+        return bool(phonenumbers.is_valid_number(phonenumbers.parse(text, None)))
+    except phonenumbers.NumberParseException:
+        return False

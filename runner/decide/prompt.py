@@ -124,8 +124,7 @@ class Prompts:
                 {
                     "number": item.number,
                     "kind": item.kind,
-                    # Of a log that is too long the end, where the trouble is told.
-                    "text": outside(item.text, limit, head=item.title, tail=item.kind == "log"),
+                    "text": outside(item.text, limit, head=item.title),
                 }
                 for item, limit in evidence
             ],
@@ -198,17 +197,28 @@ def _choice(choice: Choice, outside: Any) -> dict[str, Any]:
 
 
 def _within(items: Sequence[Evidence], total: int) -> list[tuple[Evidence, int]]:
-    """(item, characters that it may have): in their order, within `total` characters."""
-    kept, left = [], total
-    for item in items:
-        size = min(len(item.title) + len(item.text) + 1, _ITEM)
-        if size > left:
-            size = left
-        if size < 80 and size < len(item.text):
+    """(item, characters that it may have): in their order, within `total` characters.
+
+    A probe's facts have their place before anything else takes it: up to half of all.
+    """
+    wanted = [min(len(item.title) + len(item.text) + 1, _ITEM) for item in items]
+    given = dict.fromkeys(range(len(items)), 0)
+    facts = [place for place in given if items[place].kind == "fact"]
+    left = total - _share(facts, wanted, given, total // 2)
+    _share([place for place in given if not given[place]], wanted, given, left)
+    return [(items[place], size) for place, size in given.items() if size]
+
+
+def _share(places: Sequence[int], wanted: Sequence[int], given: dict[int, int], room: int) -> int:
+    """Give the items at these places what they want while there is room; returns what it took."""
+    left = room
+    for place in places:
+        size = min(wanted[place], left)
+        if size < 80 and size < wanted[place]:
             break
-        kept.append((item, size))
+        given[place] = size
         left -= size
-    return kept
+    return room - left
 
 
 def _example() -> Question:

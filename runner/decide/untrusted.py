@@ -6,7 +6,7 @@ import secrets
 import unicodedata
 from collections.abc import Callable
 
-from runner.text import CUT, cut, storable, visible
+from runner.text import cut, storable, visible
 
 #: What stands for the fence where a prompt is compared with another one.
 PLACEHOLDER = "0" * 16
@@ -28,15 +28,11 @@ class Outside:
     error and not a hole.
     """
 
-    def __init__(
-        self, text: str, *, mask: Masks, limit: int, marker: str, head: str = "", tail: bool = False
-    ) -> None:
-        """`head` is a line before it; `tail` says that the end is kept when it is too long."""
-        near = text[-_NEAR:] if tail else text[:_NEAR]
+    def __init__(self, text: str, *, mask: Masks, limit: int, marker: str, head: str = "") -> None:
+        """`head` is a line before it."""
         first = cut(_clear(head, mask, marker), limit // 2) + "\n" if head else ""
-        body, room = _clear(near, mask, marker), limit - len(first)
-        kept = CUT + body[len(body) - room + 1 :] if tail and len(body) > room else cut(body, room)
-        self._text = first + kept
+        body, room = _clear(text[:_NEAR], mask, marker), limit - len(first)
+        self._text = first + cut(body, room)
 
     @property
     def shown(self) -> str:

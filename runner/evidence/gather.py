@@ -7,13 +7,14 @@ function here raises because a source is down: missing data is evidence too.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
+
+import re2
 
 from runner.duration import write
 from runner.errors import RemoteError, RunnerError
@@ -22,11 +23,13 @@ from runner.evidence.samples import AlertingRule, Sample, Series
 from runner.incident import Alert, Evidence, Incident, Labels
 from runner.promql import fill
 from runner.record import Feedback
+from runner.text import storable
 
 WINDOW = timedelta(minutes=30)  #: how far back metrics are shown
 POINTS = 13  #: values of one series over the window
 SERIES = 5  #: series shown of one query
 _SECTIONS = ("Meaning", "Impact", "Diagnosis")
+_HEADING = re2.compile(r"(?m)^#{1,4}[ \t]+(.+)$")
 _README = 64 * 1024  #: characters read of a runbook
 
 
@@ -197,13 +200,6 @@ def runbook(readme: Path, *, at: datetime) -> list[Evidence]:
     return [_piece("runbook", readme.name, title, found, at)]
 
 
-def logs(source: str, title: str, text: str | None, *, at: datetime) -> list[Evidence]:
-    """What a probe run brought back; None when it brought nothing back."""
-    if text is None:
-        return [_unknown(source, title, "the probe brought nothing back", at, "log")]
-    return [_piece("log", source, title, [text or "(empty)"], at)]
-
-
 def _piece(kind: str, source: str, title: str, lines: Iterable[str], at: datetime) -> Evidence:
     return Evidence(number=0, kind=kind, source=source, title=title, text="\n".join(lines), at=at)
 
@@ -271,7 +267,7 @@ def _name(labels: Labels) -> str:
 
 def _sections(readme: str) -> list[str]:
     """The wanted sections of a README, heading first."""
-    parts = re.split(r"(?m)^#{1,4}[ \t]+(.+)$", readme)
+    parts = _HEADING.split(storable(readme))
     pairs = zip(parts[1::2], parts[2::2], strict=True)
     return [
         f"{heading.strip()}: {' '.join(body.split())}"

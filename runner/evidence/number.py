@@ -36,10 +36,8 @@ def number(pieces: Iterable[Evidence], mask: Callable[[str], str]) -> tuple[Evid
         if left < _LEAST:
             numbered.append(_rest(bare, len(given) - position))
             return tuple(numbered)
-        tail = piece.kind == "log"
-        near = piece.text[-_NEAR:] if tail else piece.text[:_NEAR]
-        whole = visible(storable(mask(near)), lines=True)
-        text = _cut(whole, min(ITEM, left), tail=tail)
+        whole = visible(storable(mask(piece.text[:_NEAR])), lines=True)
+        text = _cut(whole, min(ITEM, left))
         left -= len(text.encode())
         numbered.append(replace(bare, text=text))
     if len(given) > ITEMS:
@@ -58,13 +56,10 @@ def _rest(last: Evidence, following: int) -> Evidence:
     )
 
 
-def _cut(text: str, limit: int, *, tail: bool) -> str:
-    """`text` in at most `limit` bytes, saying how much is missing; logs keep their end."""
+def _cut(text: str, limit: int) -> str:
+    """`text` in at most `limit` bytes, saying how much is missing."""
     raw = text.encode()
     if len(raw) <= limit:
         return text
     note = f"[{len(raw)} bytes, cut to {limit}]"
-    room = limit - len(note) - 1
-    if tail:
-        return note + "\n" + raw[-room:].decode(errors="ignore")
-    return raw[:room].decode(errors="ignore") + "\n" + note
+    return raw[: limit - len(note) - 1].decode(errors="ignore") + "\n" + note

@@ -87,6 +87,10 @@ def _fixed(request: RunRequest, private: Path) -> dict[str, str]:
         "ANSIBLE_BECOME_ASK_PASS": "False",
         # ansible-runner empties larger results; ours are cut with a note instead.
         "MAX_EVENT_RES": "4000000",
+        # What is shown of a result is bounded before it is written anywhere.
+        "ANSIBLE_STDOUT_CALLBACK": "bounded_display",
+        # Without it nobody could tell that a task failed for want of memory.
+        "ANSIBLE_DISPLAY_TRACEBACK": "error",
     }
     if request.vault_password_file:
         variables["ANSIBLE_VAULT_PASSWORD_FILE"] = str(request.vault_password_file)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import re2
+
 from runner.execute.diff import NOTHING, Own, bounded, hash_of, unified
+from runner.text import storable
 
 Event = dict[str, Any]
 
@@ -23,9 +25,17 @@ MAX_TEXT = 4_000  # characters of one text of a result
 #: what is missing is never cut off itself.
 MAX_DIFF = 60_000
 MAX_ITEMS = 200  # items of a loop
+MAX_ALL_ITEMS = 200_000  # characters of all texts of the items of a loop
+MAX_RESULTS = 64_000  # characters of what a play reports
 MAX_LOG = 16_000_000  # bytes of one run's log; statuses are still kept above it
 
 _KEPT = ("changed", "failed", "unreachable", "rc", "msg", "stdout", "stderr", "censored")
+#: How Python says that a process had reached its limit of memory, and what is said of it.
+_OUT_OF_MEMORY = "MemoryError"
+_SHORT_OF_MEMORY = (
+    "it needed more memory than execution.memory_mb allows, for instance because of what a task "
+    "printed."
+)
 _STATS = ("ok", "changed", "failures", "dark", "skipped", "ignored", "rescued")
 #: Modules that change nothing on any host: they neither count as done nor as shown.
 NO_EFFECT = frozenset(
@@ -33,7 +43,7 @@ NO_EFFECT = frozenset(
     "include_tasks import_tasks include_role import_role include_vars pause group_by add_host "
     "wait_for wait_for_connection".split()
 )
-_DELEGATED = re.compile(r"^\w+: \[\S+ -> ([^\]\s(]+)", re.MULTILINE)
+_DELEGATED = re2.compile(r"(?m)^\w+: \[\S+ -> ([^\]\s(]+)")
 
 
 def compact(raw: Mapping[str, Any], own: Own = NOTHING) -> Event:
@@ -66,14 +76,21 @@ def skeleton(event: Event) -> Event:
     return {k: v for k, v in event.items() if k not in ("stdout", "res")} | {"res": small}
 
 
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Each whole JSON line of `path`; a torn last line and a missing file give nothing."""
+def read_lines(path: Path, *, most: int | None = None) -> Iterator[dict[str, Any]]:
+    """Each whole JSON line of `path`; a torn last line and a missing file give nothing.
+
+    `most` is how many bytes are read at most; the line that reaches it is the last.
+    """
     try:
         file = path.open("rb")
     except OSError:
         return
     with file:
+        read = 0
         for line in file:
+            read += len(line)
+            if most is not None and read > most:
+                return
             try:
                 value = json.loads(line)
             except ValueError:
@@ -89,7 +106,7 @@ def has_effect(action: str) -> bool:
 
 def delegate_shown(event: Event) -> str | None:
     """The delegated host that the event's own display names, `no_log` or not."""
-    match = _DELEGATED.search(event.get("stdout", ""))
+    match = _DELEGATED.search(storable(event.get("stdout", "")))
     return match[1] if match else None
 
 
@@ -103,15 +120,30 @@ def cut(text: str, most: int) -> str:
 
 def _result(result: Mapping[str, Any], own: Own) -> dict[str, Any]:
     kept = {key: _small(result[key]) for key in _KEPT if key in result}
+    if _OUT_OF_MEMORY in str(result.get("exception", ""))[-MAX_TEXT:]:
+        kept["msg"] = f"{_SHORT_OF_MEMORY} {kept.get('msg') or ''}".rstrip()
     if result.get("diff"):
         kept["diff"] = bounded(own.leave_out(unified(result["diff"])), MAX_DIFF)
     items = result.get("results")
     if isinstance(items, list):
         dicts = [item for item in items if isinstance(item, dict)]
-        kept["items"] = [_result(item, own) for item in dicts[:MAX_ITEMS]]
-        kept["more_items"] = max(0, len(dicts) - MAX_ITEMS)
-        if rest := _rest(dicts[MAX_ITEMS:], own):
+        kept["items"] = _items(dicts, own)
+        kept["more_items"] = len(dicts) - len(kept["items"])
+        if rest := _rest(dicts[len(kept["items"]) :], own):
             kept["items"].append({"changed": True, "diff": rest})
+    return kept
+
+
+def _items(items: list[dict[str, Any]], own: Own) -> list[dict[str, Any]]:
+    """The first items, as many as their number and the length of all of them allow."""
+    kept: list[dict[str, Any]] = []
+    left = MAX_ALL_ITEMS
+    for item in items[:MAX_ITEMS]:
+        small = _result(item, own)
+        left -= sum(len(text) for text in small.values() if isinstance(text, str))
+        if left < 0 and kept:
+            break
+        kept.append(small)
     return kept
 
 
@@ -145,8 +177,34 @@ def _stats(data: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 
 
 def _results(artifact: Any) -> dict[str, Any]:
-    """What the play reported with `set_stats` under `remediation:`; empty when too large."""
+    """What the play reported with `set_stats` under `remediation:`, within MAX_RESULTS.
+
+    A log that is too long loses its beginning; anything else that does not fit is left out, and
+    that is said in its place.
+    """
     reported = artifact.get("remediation") if isinstance(artifact, dict) else None
-    if not isinstance(reported, dict) or len(json.dumps(reported, default=str)) > 64_000:
+    if not isinstance(reported, dict):
         return {}
-    return reported
+    kept: dict[str, Any] = {}
+    left = MAX_RESULTS
+    for name, value in sorted(reported.items(), key=lambda pair: pair[0] == "logs"):
+        size = len(json.dumps(value, default=str))
+        if size > left:
+            value = _end(value, left // 2) if name == "logs" else f"(left out: {size} characters)"
+            size = len(json.dumps(value, default=str))
+        if size <= left:
+            kept[str(name)] = value
+            left -= size
+    return kept
+
+
+def _end(log: Any, most: int) -> list[str]:
+    """The last lines of a log that fit."""
+    lines = [str(line) for line in log] if isinstance(log, list) else str(log).splitlines()
+    kept: list[str] = []
+    for line in reversed(lines):
+        most -= len(json.dumps(line)) + 2
+        if most < 0:
+            break
+        kept.append(line)
+    return kept[::-1]

@@ -1,4 +1,7 @@
-"""Follows a run's events for a live display, without ever holding up the run."""
+"""Follows a run's events for a live display, without ever holding up the run.
+
+The supervisor wrote them: masked, and each of a bounded length.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from types import TracebackType
 from typing import IO
 
 from runner.execute.request import TaskEvent
-from runner.execute.result import Mask, mask_event, task_event
+from runner.execute.result import task_event
 
 _PAUSE = 0.1  # seconds between two looks
+_PIECE = 4_000_000  # bytes read at once: more than the longest line
 _PATIENCE = 1.0  # seconds that a slow display may take after the end
 
 logger = logging.getLogger(__name__)
@@ -26,10 +30,8 @@ class Follower:
     dropped; the result has it all the same.
     """
 
-    def __init__(
-        self, path: Path, on_event: Callable[[TaskEvent], None] | None, mask: Mask
-    ) -> None:
-        self._path, self._on_event, self._mask = path, on_event, mask
+    def __init__(self, path: Path, on_event: Callable[[TaskEvent], None] | None) -> None:
+        self._path, self._on_event = path, on_event
         self._over = threading.Event()
         self._dropped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
@@ -61,17 +63,18 @@ class Follower:
         torn = b""
         while not self._dropped.is_set():
             last = self._over.is_set()
-            lines = (torn + file.read()).split(b"\n")
+            lines = (torn + file.read(_PIECE)).split(b"\n")
             torn = lines.pop()
-            if not self._show_all(lines) or last:
+            if not self._show_all(lines) or (last and not lines):
                 return
-            self._over.wait(_PAUSE)
+            if not lines:
+                self._over.wait(_PAUSE)
 
     def _show_all(self, lines: list[bytes]) -> bool:
         for line in lines:
             if self._dropped.is_set():
                 return False
-            event = task_event(mask_event(json.loads(line), self._mask))
+            event = task_event(json.loads(line))
             if event and not self._show(event):
                 return False
         return True

@@ -21,6 +21,8 @@ from runner.incident import Fidelity, Outcome
 #: Names of our own in the run's environment, which configuration may not set.
 RESERVED = frozenset({"RUNNER_RUN_ID", "RUNNER_TASK_FACTS", "AWX_ISOLATED_DATA_DIR"})
 
+MEMORY = 1024 * 2**20  #: bytes of data that each process of a run may have, unless it says so
+
 _ID = re.compile(r"[0-9a-f]{8,64}")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
 _GROUPS_OF_EVERYTHING = frozenset({"all", "ungrouped"})
@@ -60,6 +62,7 @@ class RunRequest:
     check: bool = False  #: a rehearsal: `--check`
     effects: tuple[Effect, ...] = ()  #: what a dry run may show by its entry's word
     forks: int = 5
+    memory: int = MEMORY  #: bytes of data of each process of the run
     grace: timedelta = timedelta(seconds=1)  #: between TERM and KILL
     host_key_checking: bool = True
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -1,15 +1,17 @@
-"""From what a run left behind to its RunResult, and the tidying that goes with it.
+"""From what a run left behind to its RunResult.
 
-While a run goes on, its raw events lie in the private folder, in memory where
-possible. Afterwards they are masked into the run's folder and the private one
-is removed; doing that twice gives the same result.
+Hosts write what a run prints and changes, as much of it as they like. So it is read by
+the run's supervisor, or by a process like it, within limits of memory and time: `summarize`
+leaves `summary.json`, which is masked and bounded. The runner's own process reads that
+and the ending, and never the texts themselves; `finish` gives the same result each time.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,16 @@ from runner.execute import diff, rehearsal
 from runner.execute.events import Event, cut, read_lines
 from runner.execute.outcome import Ending, Messages, judge
 from runner.execute.request import RunResult, TaskEvent
-from runner.incident import Fidelity
+from runner.incident import Fidelity, Outcome, Shown, TaskFidelity
 from runner.private import write_whole
 from runner.vault import MASKED
 
 Mask = Callable[[str], str]
 
 MAX_TASKS = 2_000  # task events in a result
+MAX_FACTS = 16_000_000  # bytes read of the callback's task facts
+_LINES = 64_000  # characters of a list of lines that are masked as one text
+UNREAD = "what it printed and changed could not be read within the limits of memory and time for it"
 _STATUS = {
     "runner_on_ok": "ok",
     "runner_on_failed": "failed",
@@ -34,19 +39,107 @@ _STATUS = {
 }
 
 
+def summarize(
+    folder: Path, private: Path, *, check: bool, mask: Mask, effects: Iterable[Mapping[str, Any]]
+) -> None:
+    """Read what the run left in its private folder, and keep what is needed of it.
+
+    Everything kept is masked; the events were already, when they were written. `effects` is
+    what the entry says of changes that no module can show.
+    """
+    if (private / "events.jsonl").exists():
+        shutil.copyfile(private / "events.jsonl", _owned(folder / "events.jsonl"))
+    if (private / "facts.jsonl").exists():
+        facts = read_lines(private / "facts.jsonl", most=MAX_FACTS)
+        lines = (json.dumps(fact | masked(_said(fact), mask)) for fact in facts)
+        write_whole(folder / "facts.jsonl", "".join(f"{line}\n" for line in lines).encode())
+    events = list(read_lines(folder / "events.jsonl"))
+    known = list(read_lines(folder / "facts.jsonl"))
+    whole, fidelity = rehearsal.diff_of(events), Fidelity()
+    if check:
+        stated = [Effect.model_validate(effect) for effect in effects]
+        whole, fidelity = rehearsal.seen_in(events, known, stated)
+    summary = {
+        "messages": asdict(_messages(events)),
+        "diff": cut(whole, rehearsal.MAX_DIFF),
+        "diff_hash": diff.hash_of(whole),
+        "fidelity": [asdict(task) for task in fidelity.tasks],
+        "included": sorted({(fact["file"], fact["what"]) for fact in known if "what" in fact}),
+        "results": next((event["results"] for event in events if event.get("results")), {}),
+        "hosts": sorted({str(event["host"]) for event in events if "host" in event}),
+        "tasks": [_to_json(e) for e in map(task_event, events) if e][:MAX_TASKS],
+    }
+    write_whole(folder / "summary.json", json.dumps(summary).encode())
+
+
 def finish(folder: Path, intent: Mapping[str, Any], mask: Mask, stopped: str | None) -> RunResult:
-    """The result of a run that has ended; what is kept of it is masked and tidied.
+    """The result of a run that has ended and was summarized, if it could be.
 
     `folder` is the run's own; `stopped` says why we ended a run that left no ending.
     """
-    private = Path(intent["private"])
-    for name in ("events.jsonl", "facts.jsonl"):
-        _keep(private / name, folder / name, mask)
-    ending = _ending(folder, stopped)
-    result = _result(folder, intent, ending, mask)
-    for own in filter(None, (private, intent.get("snapshot"))):
+    summary: Mapping[str, Any] = next(read_lines(folder / "summary.json"), {})
+    check = bool(intent["check"])
+    ending = _ending(folder, stopped, summary)
+    outcome, reason = judge(
+        ending,
+        hosts=intent["hosts"],
+        allowed=intent["allowed"],
+        messages=Messages(**summary["messages"]) if summary else None,
+    )
+    if not summary:
+        outcome, reason = _unread(outcome, reason, check=check)
+    fidelity = _fidelity(summary.get("fidelity", ()))
+    if check and outcome.completed:
+        reason += rehearsal.summary(fidelity)
+    result = RunResult(
+        id=intent["id"],
+        outcome=outcome,
+        reason=mask(reason),
+        started_at=_time(intent["started_at"]),
+        ended_at=ending.ended_at or datetime.now(UTC),
+        artifacts=folder,
+        stats=ending.stats or {},
+        results=summary.get("results", {}),
+        diff=summary.get("diff", f"({UNREAD})"),
+        diff_hash=summary.get("diff_hash", ""),
+        fidelity=fidelity,
+        hosts_seen=ending.hosts_seen,
+        loaded=ending.loaded if check else {},
+        included=frozenset((file, what) for file, what in summary.get("included", ())),
+        tasks=tuple(map(_from_json, summary.get("tasks", ()))),
+    )
+    for own in filter(None, (intent["private"], intent.get("snapshot"))):
         shutil.rmtree(own, ignore_errors=True)
     return result
+
+
+def _unread(outcome: Outcome, reason: str, *, check: bool) -> tuple[Outcome, str]:
+    """What is said without a summary: a run did what it did, a dry run has shown nothing."""
+    if check and outcome.completed:
+        return Outcome.FAILED, f"{UNREAD}, so nothing is known of what it would change"
+    return outcome, f"{reason}; {UNREAD}"
+
+
+def _owned(path: Path) -> Path:
+    """`path` as an empty file of ours that nobody else can read."""
+    path.touch(mode=0o600)
+    return path
+
+
+def _fidelity(kept: Iterable[Mapping[str, Any]]) -> Fidelity:
+    return Fidelity(
+        tasks=tuple(TaskFidelity(**{**task, "kind": Shown(task["kind"])}) for task in kept)
+    )
+
+
+def _to_json(event: TaskEvent) -> dict[str, Any]:
+    seconds = event.duration.total_seconds()
+    return asdict(event) | {"at": event.at.isoformat(), "duration": seconds}
+
+
+def _from_json(event: Mapping[str, Any]) -> TaskEvent:
+    duration = timedelta(seconds=event["duration"])
+    return TaskEvent(**{**event, "at": _time(event["at"]), "duration": duration})
 
 
 def task_event(event: Event) -> TaskEvent | None:
@@ -67,10 +160,14 @@ def task_event(event: Event) -> TaskEvent | None:
 
 
 def masked(value: Any, mask: Mask) -> Any:
-    """`value` with `mask` over every text in it, keys left alone."""
+    """`value` with `mask` over every text in it; what a name says is secret is withheld whole."""
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, list):
+        if value and all(isinstance(item, str) for item in value):
+            whole = "\n".join(value)  # lines of a text: a secret may have several
+            if len(whole) < _LINES:
+                return mask(whole).split("\n")
         return [masked(item, mask) for item in value]
     if isinstance(value, dict):
         hides = getattr(mask, "hides", _hides_nothing)
@@ -86,54 +183,18 @@ def _hides_nothing(key: str, value: object) -> bool:
 
 def mask_event(event: Event, mask: Mask) -> Event:
     """The event with what hosts and tasks said masked; names and ids stay as they are."""
-    said = {key: event[key] for key in ("stdout", "res", "results", "task") if key in event}
-    return event | dict(masked(said, mask))
+    return event | dict(masked(_said(event), mask))
 
 
-def _keep(source: Path, target: Path, mask: Mask) -> None:
-    if not source.exists():
-        return
-    lines = (json.dumps(mask_event(line, mask)) for line in read_lines(source))
-    write_whole(target, "".join(f"{line}\n" for line in lines).encode())
+def _said(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: event[key] for key in ("stdout", "res", "results", "task") if key in event}
 
 
-def _ending(folder: Path, stopped: str | None) -> Ending:
+def _ending(folder: Path, stopped: str | None, summary: Mapping[str, Any]) -> Ending:
     for record in read_lines(folder / "ending.json"):
         return Ending.parse(record)
-    seen = {event["host"] for event in read_lines(folder / "events.jsonl") if "host" in event}
     error = "" if stopped else "the run's supervisor went away and left no ending"
-    return Ending(stopped=stopped, error=error, hosts_seen=frozenset(seen))
-
-
-def _result(folder: Path, intent: Mapping[str, Any], ending: Ending, mask: Mask) -> RunResult:
-    events = list(read_lines(folder / "events.jsonl"))
-    check = bool(intent["check"])
-    outcome, reason = judge(
-        ending, hosts=intent["hosts"], allowed=intent["allowed"], messages=_messages(events)
-    )
-    whole, fidelity = rehearsal.diff_of(events), Fidelity()
-    facts = list(read_lines(folder / "facts.jsonl"))
-    if check:
-        effects = [Effect.model_validate(effect) for effect in intent.get("effects", ())]
-        whole, fidelity = rehearsal.seen_in(events, facts, effects)
-        reason += rehearsal.summary(fidelity) if outcome.completed else ""
-    return RunResult(
-        id=intent["id"],
-        outcome=outcome,
-        reason=mask(reason),
-        started_at=_time(intent["started_at"]),
-        ended_at=ending.ended_at or datetime.now(UTC),
-        artifacts=folder,
-        stats=ending.stats or {},
-        results=next((event["results"] for event in events if event.get("results")), {}),
-        diff=cut(whole, rehearsal.MAX_DIFF),
-        diff_hash=diff.hash_of(whole),
-        fidelity=fidelity,
-        hosts_seen=ending.hosts_seen,
-        loaded=ending.loaded if check else {},
-        included=frozenset((f["file"], f["what"]) for f in facts if "what" in f),
-        tasks=tuple(filter(None, map(task_event, events)))[:MAX_TASKS],
-    )
+    return Ending(stopped=stopped, error=error, hosts_seen=frozenset(summary.get("hosts", ())))
 
 
 def _messages(events: list[Event]) -> Messages:

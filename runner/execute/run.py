@@ -8,6 +8,7 @@ with `recover`. Any number of threads may call `run` at once.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
 import shutil
@@ -21,25 +22,28 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from runner.errors import Refused, RunnerError
+from runner.evidence.mask import Mask
 from runner.execute import processes, snapshot
 from runner.execute.environment import closed, copied, private_root
 from runner.execute.live import Follower
-from runner.execute.request import RunRequest, RunResult, TaskEvent
-from runner.execute.result import Mask, finish
+from runner.execute.request import MEMORY, RunRequest, RunResult, TaskEvent
+from runner.execute.result import finish
 from runner.execute.variables import write_variables
 from runner.private import make_folder, opener, write_whole
 
 ALIVE: Final = "alive"
-_SLACK = 10.0  # seconds that the supervisor has beyond its deadline and grace
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
+_SLACK = 30.0  # seconds that the supervisor has beyond its deadline and grace
+_SUMMARY = 30.0  # seconds that a summary may take which a lost supervisor has not left
 _LOOK = 0.25  # seconds between two questions whether the run is cancelled
+
+
+_SECRETS = Mask()
+logger = logging.getLogger(__name__)
 
 
 def _never() -> bool:
     return False
-
-
-def _unmasked(text: str) -> str:
-    return text
 
 
 def run(
@@ -48,7 +52,7 @@ def run(
     on_event: Callable[[TaskEvent], None] | None = None,
     cancelled: Callable[[], bool] = _never,
     on_started: Callable[[int, int], None] | None = None,
-    mask: Mask = _unmasked,
+    mask: Mask = _SECRETS,
 ) -> RunResult:
     """Run `request` once and return what it came to; a failed play is a result, not an error.
 
@@ -56,9 +60,9 @@ def run(
     supervisor's process id and process group. Raises Refused when a run with this
     id was started before, RunnerError when nothing could be started.
     """
-    intent, supervisor = _begin(request)
+    intent, supervisor = _begin(request, mask)
     private = Path(intent["private"])
-    with Follower(private / "events.jsonl", on_event, mask):
+    with Follower(private / "events.jsonl", on_event):
         try:
             if on_started:
                 on_started(supervisor.pid, supervisor.pid)
@@ -67,13 +71,13 @@ def run(
         except BaseException:
             _stop(supervisor, request)
             _sweep(request)
-            finish(request.folder, intent, mask, "cancelled")
+            _finish(request.folder, intent, mask, "cancelled")
             raise
-    return finish(request.folder, intent, mask, stopped)
+    return _finish(request.folder, intent, mask, stopped)
 
 
 def recover(
-    artifacts: Path, run_id: str, *, mask: Mask = _unmasked, unwanted: bool = False
+    artifacts: Path, run_id: str, *, mask: Mask = _SECRETS, unwanted: bool = False
 ) -> RunResult | Literal["alive"] | None:
     """What became of a run whose runner died.
 
@@ -93,10 +97,49 @@ def recover(
             return ALIVE
         processes.end(lambda: _living(folder, run_id), grace=float(intent["grace"]))
         stopped = "timeout" if overdue else "cancelled"
+    return _finish(folder, intent, mask, stopped)
+
+
+def _finish(folder: Path, intent: dict[str, Any], mask: Mask, stopped: str | None) -> RunResult:
+    if not (folder / "summary.json").exists():
+        _summarize(folder, intent, mask)
     return finish(folder, intent, mask, stopped)
 
 
-def _begin(request: RunRequest) -> tuple[dict[str, Any], subprocess.Popen[bytes]]:
+def _summarize(folder: Path, intent: dict[str, Any], mask: Mask) -> None:
+    """Have another process do it, within the limits that the run's own supervisor had."""
+    spec = {
+        "private": intent["private"],
+        "folder": str(folder),
+        "check": intent["check"],
+        "effects": intent.get("effects", ()),
+        "ended": True,
+        **_limits(mask, intent.get("memory", MEMORY)),
+    }
+    place = Path(tempfile.mkdtemp(prefix="runner-", dir=private_root()))
+    try:
+        write_whole(place / "spec.json", json.dumps(spec).encode())
+        command = [sys.executable, "-I", str(_SUPERVISOR), str(place / "spec.json")]
+        subprocess.run(
+            command,
+            env={},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SUMMARY,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        logger.warning("run %s: what it printed and changed cannot be read", intent["id"])
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _limits(mask: Mask, memory: int) -> dict[str, Any]:
+    """What is masked, and how much memory each process of a run may have, in bytes."""
+    return {"mask": mask.described(), "memory": memory}
+
+
+def _begin(request: RunRequest, mask: Mask) -> tuple[dict[str, Any], subprocess.Popen[bytes]]:
     """Make the run's folder, which can be made once only, and start the supervisor."""
     private = None
     try:
@@ -110,7 +153,7 @@ def _begin(request: RunRequest) -> tuple[dict[str, Any], subprocess.Popen[bytes]
         private = _private(request)
         environment = closed(request, private) | _copied(request)
         intent = _intend(request, private)
-        supervisor = _spawn(request, private, environment)
+        supervisor = _spawn(request, private, environment, mask)
     except (OSError, Refused) as error:
         for folder in filter(None, (private, request.folder)):
             shutil.rmtree(folder, ignore_errors=True)
@@ -146,6 +189,7 @@ def _intend(request: RunRequest, private: Path) -> dict[str, Any]:
         "allowed": sorted(request.touchable),
         "check": request.check,
         "effects": [effect.model_dump() for effect in request.effects],
+        "memory": request.memory,
         "private": str(private),
         "snapshot": str(request.snapshot or ""),
         "started_at": datetime.now(UTC).isoformat(),
@@ -187,7 +231,7 @@ def _by_value(request: RunRequest) -> list[Path]:
 
 
 def _spawn(
-    request: RunRequest, private: Path, environment: dict[str, str]
+    request: RunRequest, private: Path, environment: dict[str, str], mask: Mask
 ) -> subprocess.Popen[bytes]:
     def reads(path: Path) -> Path:
         return snapshot.mirrored(request.snapshot, path) if request.snapshot else path
@@ -204,15 +248,17 @@ def _spawn(
         "roles_path": list(map(str, roles)),
         "limit": ",".join(request.hosts),
         "check": request.check,
+        "effects": [effect.model_dump() for effect in request.effects],
         "forks": request.forks,
         "timeout": request.timeout.total_seconds(),
         "grace": request.grace.total_seconds(),
+        "ended": False,
+        **_limits(mask, request.memory),
     }
     write_whole(private / "spec.json", json.dumps(spec).encode())
-    program = Path(__file__).with_name("supervisor.py")
     with open(request.folder / "supervisor.log", "wb", opener=opener) as log:
         return subprocess.Popen(
-            [sys.executable, "-I", str(program), str(private / "spec.json")],
+            [sys.executable, "-I", str(_SUPERVISOR), str(private / "spec.json")],
             env=environment,
             cwd=private,
             stdin=subprocess.DEVNULL,

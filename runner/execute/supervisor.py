@@ -1,9 +1,14 @@
 """The small process that holds one run, and outlives the runner if it must.
 
 Started by file, isolated, in its own session: `python -I supervisor.py SPEC`.
-It runs ansible-runner once, writes each event to the private folder, ends the
+It runs ansible-runner once, writes each event, masked, to the private folder, ends the
 whole process tree at the deadline or on SIGTERM, and leaves `ending.json` in the
-run's folder: written whole, or not there at all.
+run's folder: written whole, or not there at all. Then it reads what the run left, and
+leaves `summary.json`; SPEC can ask for that alone, when a supervisor was lost.
+
+Hosts can print as much as they like, so memory has a limit here and in every process of
+the run, and so has the time for the summary. What does not fit is lost, and said; the
+ending is written before.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import resource
 import signal
 import sys
 import threading
@@ -23,18 +29,23 @@ from typing import Any
 if __name__ == "__main__":  # isolated, so nothing but the installed packages is importable
     sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from runner.execute import events
+from runner.evidence.mask import Mask
+from runner.execute import events, result
 from runner.execute.diff import Own
+from runner.execute.shown import Shown
 from runner.private import opener, write_whole
 
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans become our children, so descent finds them
 _POLL = 0.25  # seconds; the default of 5 would be added to the end of a run
+_WAITING = 16  # events that wait to be written; a run that is faster waits for its log
+SUMMARY_SECONDS = 10  # of processor time for the summary
 
 
 class Log:
-    """Writes events from a thread of its own, so that the run never waits for it."""
+    """Writes events, masked, from a thread of its own; holds a bounded number of them."""
 
-    def __init__(self, path: Path, variables: Path, own: Own) -> None:
+    def __init__(self, path: Path, variables: Path, own: Own, mask: result.Mask) -> None:
+        self._mask = mask
         self.stats: dict[str, dict[str, int]] | None = None
         self.hosts: set[str] = set()
         self._did: set[str] = set()
@@ -42,7 +53,7 @@ class Log:
         self._written = 0
         self._variables = variables
         self._own = own
-        self._queue: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
+        self._queue: queue.Queue[Mapping[str, Any] | None] = queue.Queue(_WAITING)
         self._file = open(path, "ab", opener=opener)
         self._thread = threading.Thread(target=self._write_all, name="log")
         self._thread.start()
@@ -68,9 +79,11 @@ class Log:
             self._variables.unlink(missing_ok=True)  # Ansible read them before its first event
             try:
                 event = events.compact(raw, self._own)
-            except (TypeError, ValueError, RecursionError, AttributeError) as error:
+                self._tally(event)
+                event = result.mask_event(event, self._mask)
+            except (TypeError, ValueError, RecursionError, AttributeError, MemoryError) as error:
                 event = {"event": str(raw.get("event")), "stdout": f"[unreadable: {error}]"}
-            self._tally(event)
+                self._tally(event)
             self._write(event)
 
     def _write(self, event: events.Event) -> None:
@@ -143,14 +156,43 @@ def main(path: Path) -> None:
     private, folder = Path(spec["private"]), Path(spec["folder"])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    mask = Mask.of(spec["mask"])
+    _limit(resource.RLIMIT_DATA, spec["memory"])
+    if spec["ended"]:
+        _summarize(spec, mask)
+        return
     stopper = Stopper(spec["id"], spec["timeout"], spec["grace"])
     _adopt_orphans()
-    log = Log(private / "events.jsonl", private / "variables.json", Own.of(spec))
+    log = Log(private / "events.jsonl", private / "variables.json", Own.of(spec), mask)
     code, error = _run(spec, private, log, stopper)
     stopper.over()
     log.close()
     (private / "variables.json").unlink(missing_ok=True)
     _record(folder, private, log, stopper, code, error)
+    _summarize(spec, mask)
+
+
+def _limit(what: int, most: int) -> None:
+    """Lower the soft limit, which children inherit; they may raise it again up to the hard one."""
+    hard = resource.getrlimit(what)[1]
+    resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _summarize(spec: Mapping[str, Any], mask: Mask) -> None:
+    """Within limits: whoever reaches one ends here, without a summary."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + SUMMARY_SECONDS)
+    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+    try:
+        result.summarize(
+            Path(spec["folder"]),
+            Path(spec["private"]),
+            check=spec["check"],
+            mask=mask,
+            effects=spec["effects"],
+        )
+    except MemoryError:
+        print("the summary needs more memory than it may have", file=sys.stderr)
 
 
 def _run(
@@ -196,9 +238,14 @@ def _prepared(spec: Mapping[str, Any], private: Path, log: Log) -> Any:
 
 
 def _hasten(pexpect: Any) -> None:
-    """No fixed sleep at the terminal's close, and no error when a daemon still holds it."""
+    """No fixed sleep at the terminal's close, no error when a daemon still holds it, and a bound
+    on what is kept of what was shown there."""
 
     class Spawn(pexpect.spawn):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self._shown = Shown()
+            super().__init__(*arguments, maxread=64 * 1024, **options)
+
         def close(self, force: bool = True) -> None:
             self.ptyproc.delayafterclose = 0
             super().close(force=force)
@@ -206,7 +253,13 @@ def _hasten(pexpect: Any) -> None:
         def expect(self, pattern: Any, *arguments: Any, **options: Any) -> Any:
             if pattern is pexpect.EOF:
                 return super().expect([pexpect.EOF, pexpect.TIMEOUT], timeout=1)
-            return super().expect(pattern, *arguments, **options)
+            found = super().expect(pattern, *arguments, **options)
+            # Nobody looks at what was read and matched nothing; without this it is all kept.
+            self._buffer, self._before = self.buffer_type(), self.buffer_type()
+            return found
+
+        def _log(self, text: str, direction: str) -> None:
+            super()._log(self._shown(text) if direction == "read" else text, direction)
 
     pexpect.spawn = Spawn
 

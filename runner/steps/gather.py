@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from runner import promql
 from runner.errors import RunnerError, StoreError
 from runner.evidence import gather as pieces
+from runner.evidence import probe
 from runner.evidence.number import number
 from runner.incident import Evidence, Incident, Purpose, State
 from runner.plan import draft
@@ -33,6 +34,11 @@ def _pieces(project: Project, incident: Incident) -> list[Evidence]:
     at, inventory = datetime.now(UTC), project.inventory()
     eligible = project.catalog.eligible(incident.alert.labels)
     found = pieces.alert(incident.alert, at=at)
+    brought: list[Evidence] = []
+    probes = dict.fromkeys(entry.probe for entry in eligible if entry.probe)
+    for attempt, each in enumerate(probes, start=1):
+        brought += probed(project, incident, each, at, attempt=attempt)
+    found += [piece for piece in brought if piece.kind == "fact"]
     if project.prometheus is not None:
         found += pieces.rule(project.prometheus, incident.alert, at=at)
         for entry in eligible:
@@ -41,22 +47,20 @@ def _pieces(project: Project, incident: Incident) -> list[Evidence]:
             found += pieces.vitals(project.prometheus, host, at=at)
     found += pieces.inventory([inventory.hosts[host] for host in incident.hosts], at=at)
     found += _history(project, incident, at)
-    probes = dict.fromkeys(entry.probe for entry in eligible if entry.probe)
-    for attempt, probe in enumerate(probes, start=1):
-        found += probed(project, incident, probe, at, attempt=attempt)
+    found += [piece for piece in brought if piece.kind != "fact"]
     for entry in eligible:
         found += pieces.runbook(entry.readme, at=at)
     return found
 
 
 def probed(
-    project: Project, incident: Incident, probe: str, at: datetime, *, attempt: int
+    project: Project, incident: Incident, name: str, at: datetime, *, attempt: int
 ) -> list[Evidence]:
     """What a read-only entry brought back; that it could not run is evidence too.
 
     `attempt` tells the probes of one incident apart: each of them starts at most once.
     """
-    entry = project.catalog.get(probe)
+    entry = project.catalog.get(name)
     try:
         plan = draft(incident, entry, project.catalog, project.inventory())
         job = Job(
@@ -66,9 +70,10 @@ def probed(
     except StoreError:
         raise  # the step is repeated when the store is back, and finds its run if there is one
     except RunnerError as error:
-        return pieces.logs(probe, entry.title, f"it could not run: {error}", at=at)
-    lines = [f"{name}:\n{value}" for name, value in run.results.items()]
-    return pieces.logs(probe, entry.title, "\n".join(lines) or None, at=at)
+        return probe.failed(name, entry.title, str(error), at=at)
+    return probe.pieces(
+        name, entry.title, run.results, run.outcome, run.reason, mask=project.mask, at=at
+    )
 
 
 def _history(project: Project, incident: Incident, at: datetime) -> list[Evidence]:

@@ -202,6 +202,7 @@ def _request(project: Project, job: Job, run: Run, timeout: timedelta) -> RunReq
         timeout=timeout,
         forks=settings.execution.forks,
         grace=settings.execution.grace,
+        memory=settings.execution.memory_mb * 2**20,
         host_key_checking=settings.execution.host_key_checking,
         environment=settings.execution.of_vault() | settings.execution.environment,
         vault_password_file=settings.execution.vault_password_file,

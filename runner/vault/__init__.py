@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -60,6 +61,54 @@ class Secrets:
         return variable in self.names and not _KEPT.fullmatch(variable)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """Secrets as they are at one moment. Calling it masks."""
+
+    secrets: Secrets = Secrets()
+    public: frozenset[str] = frozenset()  #: no secret although an encrypted file says it
+    readable: bool = True  #: whether it could be found out at all
+
+    @cached_property
+    def _cover(self) -> Callable[[str], str]:
+        return covering(self.secrets, self.public)
+
+    def __call__(self, text: str) -> str:
+        """`text` without what is secret; nothing of it when that could not be found out."""
+        if not self.readable:
+            return f"{MASKED}: what Ansible Vault encrypts cannot be read"
+        return self._cover(text)
+
+    def hides(self, key: str, value: object) -> bool:
+        """Whether a value that stands below this key in data is secret: a short one, a number."""
+        if isinstance(value, bool | dict | list) or value is None:
+            return False
+        text = str(value)
+        return (key, text) in self.secrets.pairs or text in self.secrets.values
+
+    def described(self) -> dict[str, Any]:
+        """All that `of` needs to make the same in another process. It holds the secrets."""
+        return {
+            "values": sorted(self.secrets.values),
+            "pairs": sorted(self.secrets.pairs),
+            "public": sorted(self.public),
+            "readable": self.readable,
+        }
+
+    @classmethod
+    def of(cls, described: Mapping[str, Any]) -> Known:
+        """What `described` tells of."""
+        pairs = frozenset((key, value) for key, value in described["pairs"])
+        return cls(
+            secrets=Secrets(values=frozenset(described["values"]), pairs=pairs),
+            public=frozenset(described["public"]),
+            readable=described["readable"],
+        )
+
+
+UNREADABLE = Known(readable=False)
+
+
 class Vault:
     """The encrypted files of a project, opened again whenever one of them changed.
 
@@ -81,7 +130,7 @@ class Vault:
         self._seen: object = None
         self._secrets = Secrets()
         self._failed: InventoryError | None = None
-        self._cover: Callable[[str], str] = str
+        self._known = Known()
         self._public: frozenset[str] = frozenset()
         self._listed: tuple[tuple[str, str], ...] = ()
 
@@ -103,19 +152,17 @@ class Vault:
 
     def __call__(self, text: str) -> str:
         """`text` without what is secret; nothing of it when that cannot be found out."""
-        with self._lock:
-            self._refresh()
-            if self._failed is not None:
-                return f"{MASKED}: what Ansible Vault encrypts cannot be read"
-            cover = self._cover
-        return cover(text)
+        return self.known()(text)
 
     def hides(self, key: str, value: object) -> bool:
         """Whether a value that stands below this key in data is secret: a short one, a number."""
-        if isinstance(value, bool | dict | list) or value is None:
-            return False
-        text, secrets = str(value), self._secrets
-        return (key, text) in secrets.pairs or text in secrets.values
+        return self._known.hides(key, value)
+
+    def known(self) -> Known:
+        """What is secret now, as it can be handed to another process."""
+        with self._lock:
+            self._refresh()
+            return UNREADABLE if self._failed is not None else self._known
 
     def _refresh(self) -> None:
         now = time.monotonic()
@@ -134,7 +181,7 @@ class Vault:
             self._looked = now + _AGAIN
             return
         self._failed, self._seen = None, seen
-        self._cover = covering(self._secrets, self._public)
+        self._known = Known(secrets=self._secrets, public=self._public)
 
     def _opened(self, variables: Iterable[Path], others: Iterable[Path]) -> Secrets:
         asked = {

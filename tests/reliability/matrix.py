@@ -112,6 +112,18 @@ MATRIX: dict[str, Row] = {
         fault="The clock jumps hours ahead or back in the middle, or during verification",
         promised="It ends, ran once, and a jump does not count as time in which checks held",
     ),
+    "long_line": Row(
+        fault="A host's file has a line of 55,000 characters, and a play changes it",
+        promised="Health answers throughout: " + ONCE,
+    ),
+    "one_line_json": Row(
+        fault="A host's file is 300 kB of JSON in one line, and a play changes it",
+        promised="Health answers throughout: " + ONCE,
+    ),
+    "endless_output": Row(
+        fault="A task prints 300 MB",
+        promised="Health answers throughout, memory stays below its limit, and the run says so",
+    ),
     "thousand": Row(
         fault="A thousand incidents at once, and a `kill -9` in the middle of them",
         promised="Each is admitted once and ends",
