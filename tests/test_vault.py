@@ -20,7 +20,7 @@ from runner.errors import InventoryError
 from runner.evidence.mask import Mask
 from runner.inventory import Inventory, InventoryReader
 from runner.project import Project
-from runner.vault import MASKED, Secrets, Vault, covering, inline
+from runner.vault import MASKED, Known, Secrets, Vault, covering, inline
 from tests import small_project
 
 real = pytest.mark.real
@@ -257,9 +257,7 @@ def test_no_value_is_left_in_any_text(values: set[str], before: str, after: str)
 
 
 def test_the_mask_takes_known_secrets_before_it_cuts() -> None:
-    vault = Vault((), (), {})
-    vault._cover = covering(Secrets(values=frozenset({"s" * 40})))
-    vault._looked = float("inf")
+    vault = Known(secrets=Secrets(values=frozenset({"s" * 40})))
     text = "x" * (64 * 1024 - 20) + "s" * 40
     assert Mask(vault=vault)(text).endswith("x" + MASKED)
 
