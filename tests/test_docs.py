@@ -340,7 +340,8 @@ def test_every_invariant_is_held_by_a_test() -> None:
 
 def test_the_security_page_names_tests_that_hold_each_invariant() -> None:
     rows = table("docs/security.md", "Invariants")[1:]
-    assert [int(row[0]) for row in rows] == list(range(1, 16))
+    listed = [int(row[0]) for row in rows]
+    assert listed == sorted(set(listed)) and set(listed) >= set(range(1, 16))
     for row in rows:
         files = [(DOCS / target).resolve() for target in re.findall(r"\]\((.+?)\)", row[2])]
         assert files

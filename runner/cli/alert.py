@@ -42,7 +42,8 @@ def handle(session: Session, file: IO[bytes], no_wait: bool, level: str | None) 
     """Handle the alerts of FILE, or of standard input for `-`.
 
     It holds what Alertmanager posts to a webhook, version 4. The exit code is 0 when every
-    incident ended fixed, resolved, suppressed, observed or dry_run, or waits for a person.
+    incident ended fixed, resolved, suppressed, observed or dry_run, is held back for a time, or
+    waits for a person.
     """
     body = file.read(session.project.config.listen.max_body + 1)
     if len(body) > session.project.config.listen.max_body:
