@@ -133,7 +133,7 @@ def test_an_incident_that_is_held_back_is_stuck_once_its_time_is_over(store: Dat
 def test_a_run_past_its_deadline_is_overdue(store: Database) -> None:
     with store.write() as tx:
         ask(tx, opened(tx))
-        tx.execute(sa.text("update runs set outcome = null"))
+        tx.execute(sa.text("update runs set outcome = null, deadline = '2026-01-01 00:00:00'"))
     found = samples(Metrics(store))
     assert found["runner_runs_in_flight"] == found["runner_runs_overdue"] == 1
 
