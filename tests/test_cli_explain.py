@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from runner import acts
 from runner.cli.explain import reasons
-from runner.incident import Decision, State
+from runner.incident import WAITS, Decision, State
 from runner.project import Project
 from runner.store import incidents, records
 from tests import web_lab as lab
@@ -99,3 +101,33 @@ def test_an_unknown_number_is_5(path: Path) -> None:
     result = call(path, "incident", "explain", 77)
     assert result.exit_code == 5
     assert "77" in result.stderr
+
+
+def test_one_that_waits_for_a_host_says_who_holds_it_since_when(
+    path: Path, opened: Project
+) -> None:
+    """Invariant 22, case K2: wherever somebody looks at the incident."""
+    number = lab.incident(opened)
+    said = "waits for web-1, held by run 3f2a91c0 of incident 7 since 2026-01-31 09:12:03"
+    with opened.database.write() as tx:
+        assert incidents.note(tx, number, WAITS, said)
+    assert f"waits        {said}" in explained(path, number)
+    assert said in call(path, "incident", "show", number).stdout
+
+
+def test_one_that_is_held_back_says_until_when_and_how_to_end_it(
+    path: Path, opened: Project
+) -> None:
+    """Invariant 22: until when, why, and what a person may do."""
+    number = lab.incident(opened)
+    with opened.database.write() as tx:
+        until = datetime.now(UTC) + timedelta(minutes=30)
+        incidents.hold(tx, number, "it cools down", until=until, longest=timedelta(days=1))
+    text = explained(path, number)
+    assert f"it is held back until {until:%Y-%m-%d %H:%M:%S} UTC, then judged again." in text
+    assert "it cools down" in text and f"runner incident cancel {number}" in text
+    shown = call(path, "incident", "show", number).stdout
+    assert "held until" in shown and f"{until:%Y-%m-%d %H:%M:%S} UTC" in shown
+    assert "held" in call(path, "incident", "list").stdout
+    acts.cancel(opened, number, by="user:ann", reason="not today")
+    assert look(opened, number).incident.state is State.CANCELLED

@@ -165,6 +165,40 @@ def test_a_run_in_flight_keeps_its_hosts_through_the_change_of_its_table(tmp_pat
     before.close()
 
 
+def test_open_questions_of_what_had_ended_are_closed_by_the_upgrade(tmp_path: Path) -> None:
+    """Invariant 22: nobody is asked any more about what an earlier release left open."""
+    from alembic import command
+    from alembic.config import Config
+
+    before = Database("sqlite:///old.db", root=tmp_path)
+    settings = Config()
+    settings.set_main_option("script_location", "runner:store/migrations")
+    settings.set_main_option("path_separator", "os")
+    with before.engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0006")
+        for number, state in ((1, "resolved"), (2, "waiting")):
+            connection.exec_driver_sql(
+                "insert into incidents (id, fingerprint, activation, alertname, alert, firing,"
+                " state, reason, environment, ceiling, hosts, created_at, updated_at) values"
+                f" ({number}, 'f{number}', '2026-01-01', 'Down', '{{}}', 1, '{state}', 'r', 'e',"
+                " 'auto', '[]', '2026-01-01', '2026-01-01')"
+            )
+            connection.exec_driver_sql(
+                "insert into approvals (incident, plan, requested_by, requested_at, expires_at)"
+                f" values ({number}, 'p', 'runner', '2026-01-01', '2026-01-02')"
+            )
+        connection.commit()
+    before.migrate()
+    with before.read() as tx:
+        assert [question.incident for question in approvals.open_approvals(tx)] == [2]
+        (closed,) = approvals.of_incident(tx, 1)
+    assert (closed.answer, closed.answered_by, closed.asked) == ("closed", "runner", 1)
+    assert closed.answered_at is not None and closed.shown is None
+    before.close()
+
+
 @pytest.mark.parametrize("url", ["", "nothing", "mysql://x/y", "sqlite://", "sqlite:///:memory:"])
 def test_a_url_of_something_else_is_refused_with_a_sentence(url: str) -> None:
     with pytest.raises(ConfigError, match=r"store\.url"):

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from runner.incident import Level, Outcome, Purpose, Result, State
 from runner.model_call import Failure, ModelCall, Round
-from runner.store import deliveries, model_calls, outbox, rounds, switches, workers
+from runner.store import deliveries, incidents, model_calls, outbox, rounds, switches, workers
 from runner.store.database import Database
 from runner.telemetry import CALLS, Metrics
 from tests.notify_incident import ask, database, opened
@@ -117,10 +117,23 @@ def test_an_incident_that_waits_for_a_person_is_not_stuck(store: Database) -> No
     assert samples(Metrics(store))["runner_incident_unchanged_seconds"] > 3600
 
 
+def test_an_incident_that_is_held_back_is_stuck_once_its_time_is_over(store: Database) -> None:
+    """Invariant 22: a runner that forgets to look again is noticed."""
+    with store.write() as tx:
+        number = opened(tx)
+        soon = datetime.now(UTC) + timedelta(minutes=30)
+        incidents.hold(tx, number, "it cools down", until=soon, longest=timedelta(hours=1))
+        tx.execute(sa.text("update incidents set updated_at = '2026-01-01 00:00:00'"))
+    assert samples(Metrics(store))["runner_incident_unchanged_seconds"] == 0
+    with store.write() as tx:
+        tx.execute(sa.text("update incidents set held_until = '2026-01-01 00:00:00'"))
+    assert samples(Metrics(store))["runner_incident_unchanged_seconds"] > 3600
+
+
 def test_a_run_past_its_deadline_is_overdue(store: Database) -> None:
     with store.write() as tx:
         ask(tx, opened(tx))
-        tx.execute(sa.text("update runs set outcome = null"))
+        tx.execute(sa.text("update runs set outcome = null, deadline = '2026-01-01 00:00:00'"))
     found = samples(Metrics(store))
     assert found["runner_runs_in_flight"] == found["runner_runs_overdue"] == 1
 

@@ -47,8 +47,9 @@ def handle(session: Session, file: IO[bytes], no_wait: bool, level: str | None) 
 
     It holds what Alertmanager or Grafana posts to a webhook, or a list of alerts as
     `amtool alert query -o json` prints it. The exit code is 0 when every incident ended fixed,
-    resolved, suppressed, observed or dry_run, or waits for a person. It is 1 when a dry run
-    failed, and 2 when an alert could not be read; the others are handled all the same.
+    resolved, suppressed, observed or dry_run, is held back for a time, or waits for a person. It
+    is 1 when a dry run failed, and 2 when an alert could not be read; the others are handled all
+    the same.
     """
     body = file.read(session.project.config.listen.max_body + 1)
     if len(body) > session.project.config.listen.max_body:
