@@ -129,7 +129,9 @@ class FairSlots:
 
     def _give(self) -> None:
         while self._free and self._waiting:
-            first = {host: min(row, key=lambda one: one.order) for host, row in self._waiting.items()}
+            first = {
+                host: min(row, key=lambda one: one.order) for host, row in self._waiting.items()
+            }
             oldest = sorted(first, key=lambda host: first[host].number)
             host = self._turns.next({name: first[name].rank.urgency for name in oldest})
             self._remove(first[host])

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from runner.daemon import Daemon, release_joined
 from runner.incident import Outcome, Purpose, Run, State
 from runner.project import Project
+from runner.steps.locate import locate
 from runner.steps.perform import LEASE, settle_unknown
 from runner.store import incidents, runs, tables, trail, workers
 from tests import small_project as small
@@ -141,3 +142,19 @@ def test_every_move_of_an_incident_is_in_the_trail(project: Project) -> None:
         ("admitted", "resolved", "runner"),
     ]
     assert all(t.reason for t in found)
+
+
+def test_many_that_joined_wake_once_each(project: Project) -> None:
+    """Invariant 14: what had joined goes its own way, so nothing is opened anew each time."""
+    alerts = [small.alert(host="db1", number=str(number)) for number in range(4)]
+    admitted(project, *alerts)
+    assert locate(project, 1)
+    for number in (2, 3, 4):
+        assert not locate(project, number), "it joins the first"
+    end(project, 1, State.FIXED)
+    assert release_joined(project) == 3
+    for number in (2, 3, 4):
+        assert locate(project, number), "it joins nothing again"
+    assert release_joined(project) == 0
+    with project.database.read() as tx:
+        assert len(incidents.find(tx)) == 4

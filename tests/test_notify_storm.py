@@ -32,9 +32,7 @@ class Desk:
         self.count = 0
         rules = config.StormRules(above=ABOVE)
         notify = config.Notify(console=False, receivers=(CHAT,), storm=rules)
-        self.notifier = Notifier(
-            notify, store, "lab", mask=str, senders={"chat": self.told.append}
-        )
+        self.notifier = Notifier(notify, store, "lab", mask=str, senders={"chat": self.told.append})
 
     def escalate(self, number: int = 1, *, host: str = "", severity: str = "warning") -> None:
         """So many incidents end with a person; `host` is one that the inventory knows."""
@@ -96,7 +94,7 @@ def test_a_storm_is_one_message_and_a_digest(desk: Desk) -> None:
     (digest,) = desk.after(60)
     assert "300 notifications in one: 300 escalated" in digest
     text = desk.told[-1].text
-    assert "300 × Down" in text and "(critical)" in text and "and 280 more" in text
+    assert "Down: 300" in text and "(critical)" in text and "and 280 more" in text
     assert unsent(desk.store) == 0
     desk.escalate()
     assert "nobody knows it" in desk.after(130)[0], "afterwards it is a message each again"

@@ -16,7 +16,6 @@ from runner.store import incidents
 from runner.web import events
 from tests import web_lab as lab
 
-
 EVENTS = "/api/v1/events"
 
 

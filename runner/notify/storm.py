@@ -25,9 +25,7 @@ KINDS = 10  #: alerts that a digest counts by name
 _FOR_PEOPLE = (State.WAITING, State.ESCALATED, State.EXPIRED)
 
 
-def weather(
-    tx: sa.Connection, receivers: Iterable[str], rules: StormRules, now: datetime
-) -> None:
+def weather(tx: sa.Connection, receivers: Iterable[str], rules: StormRules, now: datetime) -> None:
     """Begin, tell and end storms, and hold back what is for the digest."""
     known = storms.active(tx)
     receivers = tuple(receivers)
@@ -73,18 +71,14 @@ def _hold(
     told = set(storms.hosts_told(tx, storm.receiver, storm.began_at))
     held = []
     for one in sorted(news, key=_order):
-        if room > 0 and _stands_out(one) and (one.action == State.WAITING or told.isdisjoint(one.hosts)):
+        question = one.action == State.WAITING
+        critical = one.action in _FOR_PEOPLE and one.urgency is Urgency.CRITICAL
+        if room > 0 and (question or (critical and one.hosts and told.isdisjoint(one.hosts))):
             room -= 1
-            told.update(one.hosts)
+            told.update(() if question else one.hosts)
         else:
             held.append(one.id)
     storms.hold(tx, held)
-
-
-def _stands_out(one: News) -> bool:
-    if one.action == State.WAITING:
-        return True
-    return one.action in _FOR_PEOPLE and one.urgency is Urgency.CRITICAL and bool(one.hosts)
 
 
 def _order(one: News) -> tuple[int, int, bool, int]:
@@ -93,9 +87,7 @@ def _order(one: News) -> tuple[int, int, bool, int]:
     return duty, -one.urgency, not one.hosts, one.id
 
 
-def _say(
-    tx: sa.Connection, action: str, receiver: str, held: Sequence[News], coming: int
-) -> int:
+def _say(tx: sa.Connection, action: str, receiver: str, held: Sequence[News], coming: int) -> int:
     """The transition whose message tells of it; the audit log says so what was told together."""
     by_action = Counter(one.action for one in held)
     counts = ", ".join(f"{number} {name}" for name, number in by_action.most_common())
@@ -103,12 +95,16 @@ def _say(
     if action == "storm":
         reason = f"many alerts at once: {len(held)} notifications held back"
         reason += f" ({counts})" if counts else ""
-        reason += f", {coming} alerts not handled yet; a digest follows" if coming else "; a digest follows"
+        reason += (
+            f", {coming} alerts not handled yet; a digest follows"
+            if coming
+            else "; a digest follows"
+        )
     else:
         reason = f"{len(held)} notifications in one: {counts}"
     critical = sum(one.urgency is Urgency.CRITICAL for one in held)
     kinds = Counter(one.alertname for one in held).most_common(KINDS)
-    lines = [f"{number} × {name}" for name, number in kinds] if action == "digest" else []
+    lines = [f"{name}: {number}" for name, number in kinds] if action == "digest" else []
     lines += [_line(one) for one in worst[:WORST]]
     if len(worst) > WORST:
         lines.append(f"and {len(worst) - WORST} more; see `runner incident list`")
@@ -119,4 +115,3 @@ def _say(
 def _line(one: News) -> str:
     severity = one.urgency.name.lower()
     return f"#{one.incident} {one.action}: {one.alertname} {one.place} ({severity}): {one.reason}"
-

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from runner.incident import State
 from runner.store.tables import deliveries, incidents, outbox, storms, transitions, waiting
 from runner.turns import Urgency, place_of, urgency_of
 
@@ -95,11 +96,12 @@ def alone(tx: sa.Connection, receiver: str, since: datetime) -> int:
 
 
 def hosts_told(tx: sa.Connection, receiver: str, since: datetime) -> frozenset[str]:
-    """Hosts of which it was told by themselves since then."""
+    """Hosts of which it was told by themselves since then, questions apart."""
     query = (
         sa.select(incidents.c.hosts)
         .select_from(_joined())
         .where(outbox.c.receiver == receiver, outbox.c.digest.is_(None))
+        .where(transitions.c.action != State.WAITING)
         .where(sa.or_(outbox.c.sent_at >= since, _unsent() & (outbox.c.attempts > 0)))
     )
     return frozenset(host for hosts in tx.execute(query).scalars() for host in hosts)
@@ -124,10 +126,8 @@ def _joined() -> sa.Join:
     )
 
 
-def _news(
-    tx: sa.Connection, receiver: str, where: sa.ColumnElement[bool]
-) -> tuple[News, ...]:
-    columns: Sequence[sa.Column[object]] = (
+def _news(tx: sa.Connection, receiver: str, where: sa.ColumnElement[bool]) -> tuple[News, ...]:
+    columns = (
         outbox.c.id,
         transitions.c.at,
         transitions.c.action,

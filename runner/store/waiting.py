@@ -116,7 +116,9 @@ def forget(tx: sa.Connection, alive: Collection[str], before: datetime) -> int:
 def count(tx: sa.Connection, now: datetime) -> int:
     """How many incidents wait for their turn."""
     ready = (waiting.c.worker.is_(None)) & (waiting.c.ready_at <= now)
-    return int(tx.execute(sa.select(sa.func.count()).select_from(waiting).where(ready)).scalar_one())
+    return int(
+        tx.execute(sa.select(sa.func.count()).select_from(waiting).where(ready)).scalar_one()
+    )
 
 
 def oldest(tx: sa.Connection, now: datetime) -> timedelta:

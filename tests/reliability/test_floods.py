@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import socket
@@ -196,7 +195,9 @@ def test_slow_bodies_take_nothing_from_others(tmp_path: Path, fault: Injected) -
 def flood(site: Site, count: int) -> int:
     """Alerts of one host: half of them join one another, half are of services of their own."""
     alerts = [
-        small.alert("Noise", number=str(n), severity="warning", service=f"s{n}" if n % 2 else "shop")
+        small.alert(
+            "Noise", number=str(n), severity="warning", service=f"s{n}" if n % 2 else "shop"
+        )
         for n in range(count)
     ]
     for begin in range(0, count, 500):
