@@ -337,7 +337,8 @@ def test_every_invariant_is_held_by_a_test() -> None:
 
 def test_the_security_page_names_tests_that_hold_each_invariant() -> None:
     rows = table("docs/security.md", "Invariants")[1:]
-    assert [int(row[0]) for row in rows] == list(range(1, 16))
+    numbers = [int(row[0]) for row in rows]
+    assert numbers == sorted(set(numbers)) and set(range(1, 16)) | {21} <= set(numbers)
     for row in rows:
         files = [(DOCS / target).resolve() for target in re.findall(r"\]\((.+?)\)", row[2])]
         assert files

@@ -50,11 +50,11 @@ def _one(
         _say(tx, "storm", receiver, storms.held(tx, receiver), coming)
         return
     _hold(tx, storm, news, rules, now)
-    held = storms.held(tx, receiver)
+    newest = storms.last_held(tx, receiver)
     calm = storms.coming(tx, now) <= rules.above
-    over = calm and all(now - one.at >= rules.quiet for one in held[-1:])
-    if held and (over or now - storm.told_at >= rules.digest):
-        digest = _say(tx, "digest", receiver, held, 0)
+    over = calm and (newest is None or now - newest >= rules.quiet)
+    if newest is not None and (over or now - storm.told_at >= rules.digest):
+        digest = _say(tx, "digest", receiver, storms.held(tx, receiver), 0)
         storms.digested(tx, receiver, digest, now)
         storms.told(tx, receiver, now)
     if over:

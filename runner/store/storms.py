@@ -72,6 +72,16 @@ def held(tx: sa.Connection, receiver: str) -> tuple[News, ...]:
     return _news(tx, receiver, outbox.c.digest == HELD)
 
 
+def last_held(tx: sa.Connection, receiver: str) -> datetime | None:
+    """When the newest of those happened that wait for the digest."""
+    query = (
+        sa.select(sa.func.max(transitions.c.at))
+        .select_from(outbox.join(transitions, transitions.c.sequence == outbox.c.transition))
+        .where(outbox.c.receiver == receiver, _unsent(), outbox.c.digest == HELD)
+    )
+    return tx.execute(query).scalar()
+
+
 def hold(tx: sa.Connection, notifications: Collection[int]) -> None:
     """Let them wait for the digest."""
     tx.execute(outbox.update().where(outbox.c.id.in_(list(notifications))).values(digest=HELD))
