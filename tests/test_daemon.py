@@ -13,6 +13,7 @@ from runner import config
 from runner.daemon import Daemon, look_again, release_joined
 from runner.incident import Outcome, Purpose, Run, State
 from runner.project import Project
+from runner.steps.locate import locate
 from runner.steps.perform import LEASE, settle_left
 from runner.store import incidents, runs, tables, trail, workers
 from tests import small_project as small
@@ -218,11 +219,11 @@ def held(project: Project, *, until: timedelta = timedelta(seconds=-1)) -> None:
 def test_what_was_held_back_is_looked_at_when_the_time_is_over_and_once(project: Project) -> None:
     """Invariant 22: by one worker, in the transaction that queues it."""
     held(project, until=timedelta(minutes=5))
-    assert look_again(project) == 0
+    assert release_held(project) == 0
     with project.database.write() as tx:
         tx.execute(tables.incidents.update().values(held_until=datetime.now(UTC)))
-    assert look_again(project) == 1
-    assert look_again(project) == 0
+    assert release_held(project) == 1
+    assert release_held(project) == 0
     found = small.look(project).incident
     assert (found.state, found.holds, found.held_until) == (State.HELD, 1, None)
 
@@ -232,7 +233,7 @@ def test_what_resolved_while_it_was_held_back_ends(project: Project) -> None:
     held(project)
     with project.database.write() as tx:
         incidents.set_firing(tx, 1, False)
-    assert look_again(project) == 1
+    assert release_held(project) == 1
     assert small.look(project).incident.state is State.RESOLVED
 
 
@@ -274,3 +275,17 @@ def test_people_are_told_once_that_an_incident_is_held_back(project: Project) ->
     assert actions == ["admitted", "held", "held_again", "held_again"]
     told = config.Receiver(name="ops", url="json://localhost").on
     assert "held" in told and "held_again" not in told
+def test_many_that_joined_wake_once_each(project: Project) -> None:
+    """Invariant 14: what had joined goes its own way, so nothing is opened anew each time."""
+    alerts = [small.alert(host="db1", number=str(number)) for number in range(4)]
+    admitted(project, *alerts)
+    assert locate(project, 1)
+    for number in (2, 3, 4):
+        assert not locate(project, number), "it joins the first"
+    end(project, 1, State.FIXED)
+    assert release_joined(project) == 3
+    for number in (2, 3, 4):
+        assert locate(project, number), "it joins nothing again"
+    assert release_joined(project) == 0
+    with project.database.read() as tx:
+        assert len(incidents.find(tx)) == 4

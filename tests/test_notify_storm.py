@@ -94,7 +94,7 @@ def test_a_storm_is_one_message_and_a_digest(desk: Desk) -> None:
     (digest,) = desk.after(60)
     assert "300 notifications in one: 300 escalated" in digest
     text = desk.told[-1].text
-    assert "300 × Down" in text and "(critical)" in text and "and 280 more" in text
+    assert "Down: 300" in text and "(critical)" in text and "and 280 more" in text
     assert unsent(desk.store) == 0
     desk.escalate()
     assert "nobody knows it" in desk.after(130)[0], "afterwards it is a message each again"

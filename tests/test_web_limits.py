@@ -57,7 +57,8 @@ def healthy(one: socket.socket) -> None:
     one.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
     answer = b""
     while not answer.endswith(b"\r\n\r\nok\n"):
-        assert (part := one.recv(1000)), "it was closed"
+        part = one.recv(1000)
+        assert part, "it was closed"
         answer += part
 
 

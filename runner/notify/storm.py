@@ -50,11 +50,11 @@ def _one(
         _say(tx, "storm", receiver, storms.held(tx, receiver), coming)
         return
     _hold(tx, storm, news, rules, now)
-    held = storms.held(tx, receiver)
+    newest = storms.last_held(tx, receiver)
     calm = storms.coming(tx, now) <= rules.above
-    over = calm and all(now - one.at >= rules.quiet for one in held[-1:])
-    if held and (over or now - storm.told_at >= rules.digest):
-        digest = _say(tx, "digest", receiver, held, 0)
+    over = calm and (newest is None or now - newest >= rules.quiet)
+    if newest is not None and (over or now - storm.told_at >= rules.digest):
+        digest = _say(tx, "digest", receiver, storms.held(tx, receiver), 0)
         storms.digested(tx, receiver, digest, now)
         storms.told(tx, receiver, now)
     if over:
@@ -71,22 +71,14 @@ def _hold(
     told = set(storms.hosts_told(tx, storm.receiver, storm.began_at))
     held = []
     for one in sorted(news, key=_order):
-        if (
-            room > 0
-            and _stands_out(one)
-            and (one.action == State.WAITING or told.isdisjoint(one.hosts))
-        ):
+        question = one.action == State.WAITING
+        critical = one.action in _FOR_PEOPLE and one.urgency is Urgency.CRITICAL
+        if room > 0 and (question or (critical and one.hosts and told.isdisjoint(one.hosts))):
             room -= 1
-            told.update(one.hosts)
+            told.update(() if question else one.hosts)
         else:
             held.append(one.id)
     storms.hold(tx, held)
-
-
-def _stands_out(one: News) -> bool:
-    if one.action == State.WAITING:
-        return True
-    return one.action in _FOR_PEOPLE and one.urgency is Urgency.CRITICAL and bool(one.hosts)
 
 
 def _order(one: News) -> tuple[int, int, bool, int]:
@@ -112,7 +104,7 @@ def _say(tx: sa.Connection, action: str, receiver: str, held: Sequence[News], co
         reason = f"{len(held)} notifications in one: {counts}"
     critical = sum(one.urgency is Urgency.CRITICAL for one in held)
     kinds = Counter(one.alertname for one in held).most_common(KINDS)
-    lines = [f"{number} × {name}" for name, number in kinds] if action == "digest" else []
+    lines = [f"{name}: {number}" for name, number in kinds] if action == "digest" else []
     lines += [_line(one) for one in worst[:WORST]]
     if len(worst) > WORST:
         lines.append(f"and {len(worst) - WORST} more; see `runner incident list`")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from runner.incident import State
 from runner.store.tables import deliveries, incidents, outbox, storms, transitions, waiting
 from runner.turns import Urgency, place_of, urgency_of
 
@@ -71,6 +72,16 @@ def held(tx: sa.Connection, receiver: str) -> tuple[News, ...]:
     return _news(tx, receiver, outbox.c.digest == HELD)
 
 
+def last_held(tx: sa.Connection, receiver: str) -> datetime | None:
+    """When the newest of those happened that wait for the digest."""
+    query = (
+        sa.select(sa.func.max(transitions.c.at))
+        .select_from(outbox.join(transitions, transitions.c.sequence == outbox.c.transition))
+        .where(outbox.c.receiver == receiver, _unsent(), outbox.c.digest == HELD)
+    )
+    return tx.execute(query).scalar()
+
+
 def hold(tx: sa.Connection, notifications: Collection[int]) -> None:
     """Let them wait for the digest."""
     tx.execute(outbox.update().where(outbox.c.id.in_(list(notifications))).values(digest=HELD))
@@ -95,11 +106,12 @@ def alone(tx: sa.Connection, receiver: str, since: datetime) -> int:
 
 
 def hosts_told(tx: sa.Connection, receiver: str, since: datetime) -> frozenset[str]:
-    """Hosts of which it was told by themselves since then."""
+    """Hosts of which it was told by themselves since then, questions apart."""
     query = (
         sa.select(incidents.c.hosts)
         .select_from(_joined())
         .where(outbox.c.receiver == receiver, outbox.c.digest.is_(None))
+        .where(transitions.c.action != State.WAITING)
         .where(sa.or_(outbox.c.sent_at >= since, _unsent() & (outbox.c.attempts > 0)))
     )
     return frozenset(host for hosts in tx.execute(query).scalars() for host in hosts)
@@ -125,7 +137,7 @@ def _joined() -> sa.Join:
 
 
 def _news(tx: sa.Connection, receiver: str, where: sa.ColumnElement[bool]) -> tuple[News, ...]:
-    columns: Sequence[sa.Column[object]] = (
+    columns = (
         outbox.c.id,
         transitions.c.at,
         transitions.c.action,

@@ -59,7 +59,7 @@ class Body:
     """One body on its way in."""
 
     def __init__(self, headers: Headers, receive: Receive, limit: int, within: float) -> None:
-        """At most `limit` bytes, in `within` seconds. Raises Refusal 413 when it says it has more."""
+        """At most `limit` bytes, in `within` seconds. Raises Refusal 413 when it says more."""
         self._receive = receive
         self._limit = limit
         self._within = within

@@ -1,9 +1,9 @@
 """Who is connected, and for how long a client may keep us waiting.
 
 uvicorn has no limit for a request that never ends its headers, and none for one address; hypercorn
-counts from byte to byte, granian has no limit for one address (tried, 2026-11). So this is uvicorn's
-own protocol with these limits: a connection on which the client owes us bytes is closed after a
-time, and the one that has owed longest makes room for a newcomer when there are too many.
+counts from byte to byte, granian has no limit for one address (all were tried). So this is
+uvicorn's own protocol with these limits: a connection on which the client owes us bytes is closed
+after a time, and the one that has owed longest makes room when there are too many.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ MATRIX: dict[str, Row] = {
         promised="The critical one is decided at once; each alert is one incident",
     ),
     "storm_of_unknown": Row(
-        fault="2,000 hosts that the inventory does not know, and a known one among them",
+        fault="Hundreds of hosts that the inventory does not know, and a known one among them",
         promised="At most three messages per receiver, and the known one is told by itself",
     ),
 }
