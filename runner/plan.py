@@ -16,7 +16,7 @@ from runner.catalog.digest import of_collection
 from runner.catalog.entry import Entry
 from runner.catalog.loaded import called, loaded
 from runner.catalog.reads import digests
-from runner.catalog.scan import Scan, scan
+from runner.catalog.scan import Scan, Templated, scan
 from runner.errors import Refused
 from runner.incident import Incident, Plan, Run
 from runner.inventory import Inventory
@@ -191,7 +191,7 @@ def watched(plan: Plan, run: Run | None, catalog: Catalog) -> Plan:
     further, changed = beyond(first, run.loaded, catalog) if run else ({}, ())
     open_ = [f"{path} changed while the dry run read it" for path in changed]
     for part in plan.parts:
-        included = run.included if run and part is first else frozenset()
+        included = run.included if run and part is first else None
         open_ += _uncovered(scan(catalog.get(part.entry), catalog.roles), included)
     first = hashed(replace(first, loaded={**first.loaded, **further}), first.diff)
     if not plan.steps:
@@ -223,14 +223,18 @@ def beyond(
     return further, tuple(sorted(changed))
 
 
-def _uncovered(found: Scan, included: Collection[tuple[str, str]]) -> Iterator[str]:
-    """What a template may have loaded that no dry run showed, a sentence each."""
+def _uncovered(found: Scan, included: Collection[tuple[str, str]] | None) -> Iterator[str]:
+    """What a template may load that no dry run showed, a sentence each; None without one."""
     for each in found.templated:
         place = f"{each.file}: includes {brief(each.text)!r}"
         if each.depends_on:
             yield f"{place}, which depends on {each.depends_on}"
-        elif (os.path.realpath(each.file), each.text) not in included:
+        elif included is None or not (each.at_start or _decided(each, included)):
             yield f"{place}, which no dry run has filled in"
+
+
+def _decided(include: Templated, included: Collection[tuple[str, str]]) -> bool:
+    return (os.path.realpath(include.file), include.text) in included
 
 
 def difference(before: Plan, now: Plan) -> str:

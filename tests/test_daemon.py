@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from runner import config
-from runner.daemon import Daemon, look_again, release_joined
+from runner.daemon import Daemon, release_held, release_joined
 from runner.incident import Outcome, Purpose, Run, State
 from runner.project import Project
 from runner.steps.locate import locate

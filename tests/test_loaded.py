@@ -46,17 +46,29 @@ def test_each_file_that_a_traced_run_opened_is_in_the_hash(traced: Traced) -> No
     """Invariant 16: the hash changes with any byte of any file that Ansible opened."""
     assert traced.lab.draft(traced.catalog, traced.plan).hash == traced.plan.hash
     for path in map(Path, traced.dry.loaded):
-        before = path.read_bytes()
-        for place in {0, len(before) // 2, len(before) - 1}:
-            changed = bytearray(before)
-            changed[place] ^= 1
-            path.write_bytes(bytes(changed))
-            try:
-                now = traced.lab.draft(traced.catalog, traced.plan)
-            finally:
-                path.write_bytes(before)
-            assert now.hash != traced.plan.hash, (path, place)
+        last = path.stat().st_size - 1
+        _changes_with(traced, path, {0, last // 2, last})
     assert traced.lab.draft(traced.catalog, traced.plan).hash == traced.plan.hash
+
+
+@pytest.mark.nightly
+def test_each_byte_of_these_files_is_in_the_hash(traced: Traced) -> None:
+    """Invariant 16, byte by byte."""
+    for path in map(Path, traced.dry.loaded):
+        _changes_with(traced, path, set(range(path.stat().st_size)))
+
+
+def _changes_with(traced: Traced, path: Path, places: set[int]) -> None:
+    before = path.read_bytes()
+    for place in places:
+        changed = bytearray(before)
+        changed[place] ^= 1
+        path.write_bytes(bytes(changed))
+        try:
+            now = traced.lab.draft(traced.catalog, traced.plan)
+        finally:
+            path.write_bytes(before)
+        assert now.hash != traced.plan.hash, (path, place)
 
 
 @pytest.mark.parametrize(
@@ -200,3 +212,21 @@ def test_an_include_that_a_result_decides_is_not_covered(tmp_path: Path) -> None
     lab = Lab.at(tmp_path, tasks)
     plan = plans.watched(lab.draft(lab.catalog), None, lab.catalog)
     assert "which depends on said, which a task sets" in plan.uncovered[0]
+
+
+def test_an_include_counts_as_seen_unless_a_result_left_it_out(tmp_path: Path) -> None:
+    """By facts and inventory the run leaves out what the dry run did; by a result it may not."""
+    tasks = (
+        "- ansible.builtin.raw: echo more\n"
+        "  register: said\n"
+        '- ansible.builtin.include_tasks: "{{ system }}-left-out.yml"\n'
+        "  when: system == 'other'\n"
+        '- ansible.builtin.include_tasks: "{{ system }}-after-a-result.yml"\n'
+        "  when: said.stdout is defined and said.stdout\n" + BEFORE
+    )
+    lab = Lab.at(tmp_path, tasks)
+    catalog = lab.catalog
+    plan, _, dry = lab.dry_run(catalog, lab.draft(catalog))
+    assert dry.outcome is Outcome.CHANGED, dry.reason
+    assert len(plan.uncovered) == 1
+    assert "after-a-result.yml', which no dry run has filled in" in plan.uncovered[0]

@@ -15,6 +15,8 @@ from runner.catalog.content import Content
 from runner.catalog.reads import digests
 from runner.incident import Alert, AlertStatus, Incident, Level, Plan, State
 from runner.inventory import Host, Inventory
+from runner.store import records, tables
+from runner.store.database import Database
 from tests import small_project as small
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
@@ -125,3 +127,25 @@ def test_no_digest_of_a_secret_is_kept() -> None:
 def test_names_that_are_made_up_at_run_time_mean_every_variable() -> None:
     assert set(digests(content(indirect=True), {"a": 1, "b": 2})) == {"a", "b"}
     assert set(digests(content("b"), {"a": 1, "b": 2})) == {"b"}
+
+
+def test_a_plan_that_was_stored_before_is_read_with_the_same_hash(
+    root: Path, database: Database
+) -> None:
+    """Rows from before hold nothing of what Ansible loads beside the files."""
+    before = replace(draft(root, inventory(a=1)), loaded={}, key="")
+    before = plans.hashed(before, "d" * 64)
+    with database.write() as tx:
+        records.put_plan(tx, 1, before)
+        tx.execute(tables.plans.update().values(loaded=None, uncovered=None, key=None))
+        found = records.plan_of(tx, 1)
+    assert found == before
+    assert plans.hashed(found, found.diff).hash == before.hash
+
+
+def test_digests_of_inventory_values_are_made_with_the_plans_key() -> None:
+    """Invariant 13: who sees a digest cannot find out the value by trying, or compare plans."""
+    content = Content(files={}, words=frozenset({"pin"}), indirect=False)
+    made = [digests(content, {"pin": 1234}, key)["pin"] for key in ("a", "a", "b", "")]
+    assert made[0] == made[1]
+    assert len(set(made)) == 3

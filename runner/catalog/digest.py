@@ -21,7 +21,10 @@ LEFT_BEHIND = ("__pycache__", ".pyc", ".retry")
 _NOT_LOADED = frozenset({".git", "changelogs", "docs", "tests"})
 #: A file that changed this short a time ago could change again within one tick of its time.
 _SETTLED = 2.0
-_MOST = 20_000
+#: Files whose facts are kept; a project has some hundred.
+_MOST = 2_000
+_CHUNK = 1 << 16
+_LARGE = 8_000_000  # bytes; no template is larger
 
 Stamp = tuple[int, ...]
 
@@ -46,7 +49,7 @@ def facts_of(path: Path) -> FileFacts:
         before = stamp(path)
         if (known := _files.get(str(path))) and known[0] == before:
             return known[1]
-        facts = facts_in(path.read_bytes())
+        facts = _large(path) if before[2] > _LARGE else facts_in(path.read_bytes())
     except OSError as error:
         raise CatalogError(f"{path}: cannot be read ({error.strerror})") from None
     if _settled(before):
@@ -56,8 +59,20 @@ def facts_of(path: Path) -> FileFacts:
     return facts
 
 
+def _large(path: Path) -> FileFacts:
+    """Of a file that is not held in memory; what it names is not known."""
+    with path.open("rb") as file:
+        binary = b"\0" in file.read(_CHUNK)
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileFacts(digest=digest, words=frozenset(), pairs=frozenset(), indirect=not binary)
+
+
 def facts_in(content: bytes) -> FileFacts:
-    """The facts of this content."""
+    """The facts of this content. What is not text names nothing."""
+    if b"\0" in content[:_CHUNK]:
+        digest = hashlib.sha256(content).hexdigest()
+        return FileFacts(digest=digest, words=frozenset(), pairs=frozenset(), indirect=False)
     return FileFacts(
         digest=hashlib.sha256(content).hexdigest(),
         words=frozenset(word.decode("ascii") for word in set(_WORD.findall(content))),

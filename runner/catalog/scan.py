@@ -20,6 +20,8 @@ from runner.catalog.task import Task, blocks_in, tasks_in
 _SELF = ("{{ inventory_hostname }}", "{{inventory_hostname}}")
 _HERE = "localhost"
 _TASKS = ("tasks", "post_tasks", "handlers")
+#: Which files of a role an include takes instead of its main ones.
+_FROM = ("tasks_from", "vars_from", "defaults_from", "handlers_from")
 _SUFFIXES = ("", ".yml", ".yaml", ".json")
 _WORD = re.compile(r"[A-Za-z_]\w{0,127}", re.ASCII)
 _LOOKUP = re.compile(r"\b(?:lookup|query|q)\s*\(")
@@ -58,6 +60,7 @@ class Templated:
     file: Path  #: the file that it stands in
     text: str  #: the template as written
     depends_on: str = ""  #: what else than facts and inventory decides it; empty for nothing
+    at_start: bool = False  #: filled in by every run, before its first task
 
 
 def scan(entry: Entry, roles: Roles) -> Scan:
@@ -95,7 +98,7 @@ class _Walk:
     reached: dict[str, Path] = field(default_factory=dict)
     files: dict[Path, None] = field(default_factory=dict)
     beside: set[Path] = field(default_factory=set)
-    templates: dict[tuple[Path, str], str] = field(default_factory=dict)
+    templates: dict[tuple[Path, str], tuple[str, bool]] = field(default_factory=dict)
     #: of the play (None) and of each role: the collections in which it searches short names
     searched: dict[Path | None, tuple[str, ...]] = field(default_factory=dict)
     tasks: list[unattended.Placed] = field(default_factory=list)
@@ -140,7 +143,7 @@ class _Walk:
 
     def _vars_file(self, path: Path, file: str) -> None:
         if "{{" in file:
-            self.templates[path, file] = file
+            self.templates[path, file] = (file, True)
         elif (found := path.parent / file).is_file():
             self.beside.add(found.resolve())
 
@@ -228,10 +231,10 @@ class _Walk:
         if task.module in ("import_tasks", "include_tasks", "include"):
             self._include(task, path, role)
         elif task.module in ("import_role", "include_role"):
-            name = str(task.arguments.get("name"))
-            if "{{" in name:
-                self._templated(task, path, name)
-            self._role(name, path, role, task.arguments)
+            for key in ("name", *_FROM):
+                if "{{" in (text := str(task.arguments.get(key))):
+                    self._templated(task, path, text)
+            self._role(task.arguments.get("name"), path, role, task.arguments)
         elif task.module == "include_vars":
             file = str(task.arguments.get("file") or task.arguments.get("dir") or task.free)
             if "{{" in file:
@@ -241,7 +244,8 @@ class _Walk:
         """`text` and what a loop fills in for it decide what is loaded."""
         loops = [v for k, v in task.keywords.items() if k == "loop" or str(k).startswith("with_")]
         own = task.keywords.get("vars")
-        self.templates[path, text] = " ".join(map(str, (text, *loops, own or "")))
+        read = " ".join(map(str, (text, *loops, own or "")))
+        self.templates[path, text] = (read, task.module.startswith("import_"))
 
     def decided_by(self) -> tuple[Templated, ...]:
         """Each template with what decides it beside facts and inventory."""
@@ -250,8 +254,13 @@ class _Walk:
         files = {*self.files, *_task_files(self.reached.values())}
         results, defined = _results_and_variables(files, self.reached.values())
         return tuple(
-            Templated(file=path, text=text, depends_on=_depends(read, results, defined))
-            for (path, text), read in sorted(self.templates.items())
+            Templated(
+                file=path,
+                text=text,
+                depends_on=_depends(read, results, defined),
+                at_start=at_start,
+            )
+            for (path, text), (read, at_start) in sorted(self.templates.items())
         )
 
     def _action(self, task: Task, place: str) -> None:

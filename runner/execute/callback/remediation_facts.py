@@ -1,10 +1,10 @@
 """An Ansible callback: what ansible-runner's events do not say of a task.
 
 Whether check mode was off for it, or always on; whether it says itself when it changed; which
-names it sets and reads from others; whether check mode or a condition skipped it; and, even
-under `no_log`, whether it changed something and the host it was delegated to. One JSON line
-each, names only, never a value. It runs inside ansible-playbook, so it imports nothing of the
-runner.
+names it sets and reads from others; whether check mode or a condition skipped it; that an
+include was decided; and, even under `no_log`, whether it changed something and the host it was
+delegated to. One JSON line each, names only, never a value. It runs inside ansible-playbook, so
+it imports nothing of the runner.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ short_description: Task facts for the remediation runner
 description: Writes names, never values, to the file that RUNNER_TASK_FACTS names.
 """
 
-_INCLUDES = frozenset({"include_tasks", "include_role", "include_vars", "include"})
+_INCLUDES = frozenset({"include_tasks", "include_role", "include_vars"})
+_NAMING = (
+    "name", "file", "dir", "tasks_from", "vars_from", "defaults_from", "handlers_from"
+)  # fmt: skip
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -40,6 +43,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         path = os.environ.get("RUNNER_TASK_FACTS")
         self.disabled = not path
         self._set_before: set[str] = set()
+        self._fed: dict[str, bool] = {}  # task → whether it reads what an earlier one set
         self._file = open(path, "a", buffering=1) if path else None
 
     def _write(self, **facts: Any) -> None:
@@ -62,6 +66,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         reads = self._set_before & set(_IDENTIFIER.findall(str(texts))) - {register}
         named = [name for name in (register, *sets) if name]
         self._set_before.update(named)
+        self._fed[str(task._uuid)] = bool(reads)
         self._write(
             uuid=str(task._uuid),
             task=task.get_name(),
@@ -75,7 +80,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._decided(included_file._task)
 
     def _decided(self, task: Any) -> None:
-        """A template in an include was filled in, or its condition said that it is not needed."""
+        """A template in an include was filled in, or facts and inventory left the include out."""
         written = task.get_ds() if isinstance(task.get_ds(), dict) else {}
         for name, given in written.items():
             if str(name).rpartition(".")[2] in _INCLUDES:
@@ -84,7 +89,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
                     self._write(file=file, what=what)
 
     def _ended(self, result: Any, skipped: bool = False) -> None:
-        self._decided(result._task)
+        if not (skipped and self._fed.get(str(result._task._uuid))):
+            self._decided(result._task)
         fields, ended = result._task_fields, result._result
         delegate = fields.get("delegate_to") or None
         if "results" in ended and "{{" in str(delegate):
@@ -119,7 +125,7 @@ def _named(given: Any) -> list[str]:
     """What an include names, as written: the text itself, or its file, folder or role."""
     if not isinstance(given, dict):
         return [str(given)]
-    return [str(given[key]) for key in ("name", "file", "dir") if given.get(key)]
+    return [str(given[key]) for key in _NAMING if given.get(key)]
 
 
 def _written_check_mode(task: Any) -> Any:
