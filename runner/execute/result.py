@@ -106,7 +106,7 @@ def _result(folder: Path, intent: Mapping[str, Any], ending: Ending, mask: Mask)
     if check:
         facts = read_lines(folder / "facts.jsonl")
         effects = [Effect.model_validate(effect) for effect in intent.get("effects", ())]
-        whole, fidelity = rehearsal.seen_in(events, facts, effects)
+        whole, fidelity = rehearsal.seen_in(events, facts, effects, intent.get("reads", ()))
         reason += rehearsal.summary(fidelity) if outcome.completed else ""
     return RunResult(
         id=intent["id"],

@@ -123,6 +123,7 @@ def _intend(request: RunRequest, private: Path) -> dict[str, Any]:
         "allowed": sorted(request.touchable),
         "check": request.check,
         "effects": [effect.model_dump() for effect in request.effects],
+        "reads": list(request.reads),
         "private": str(private),
         "started_at": datetime.now(UTC).isoformat(),
         "deadline": time.time() + seconds,
