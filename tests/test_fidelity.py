@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -415,6 +416,7 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
           ansible.builtin.include_tasks: more.yml
         """,
         check=True,
+        timeout=timedelta(minutes=3),
     )
 
 
