@@ -93,7 +93,7 @@ def _reads(entry: Entry, tasks: Sequence[Task]) -> Iterator[str]:
         found = _named(tasks, name)
         if not found:
             yield f"there is no task called {name!r}"
-        elif not all(_really_runs(task) or _is_left_out(task) for task in found):
+        elif not any(_really_runs(task) or _is_left_out(task) for task in found):
             yield f"{name!r} has no check_mode: false, so a dry run does not really run it"
 
 
