@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.catalog import Catalog, load
+from runner.catalog import Catalog, document, load
 from runner.catalog.content import content_hash
 from runner.catalog.scaffold import new
 from runner.catalog.scan import Scan, scan
@@ -220,3 +220,14 @@ def test_anything_else_about_groups_is_not_known(project: Path, host: str) -> No
     found = _scan(project, f'- name: X\n  ping:\n  delegate_to: "{host}"\n')
     assert found.groups == ()
     assert "only the run knows" in found.unknown[0]
+
+
+def test_yaml_is_read_as_ansible_reads_it_and_deep_nesting_ends_nothing(tmp_path: Path) -> None:
+    """Invariant 14: the C parser, which Ansible takes, would end the process by recursion."""
+    path = tmp_path / "deep.yml"
+    path.write_text("- ansible.builtin.pause: {prompt: Go on?}\n")
+    assert document.read(path) == [{"ansible.builtin.pause": {"prompt": "Go on?"}}]
+    for text in ("[" * 100_000 + "]" * 100_000, "- " * 5_000 + "x", "{a: " * 101 + "}" * 101):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="nested too deeply"):
+            document.read(path)

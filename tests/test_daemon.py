@@ -275,6 +275,8 @@ def test_people_are_told_once_that_an_incident_is_held_back(project: Project) ->
     assert actions == ["admitted", "held", "held_again", "held_again"]
     told = config.Receiver(name="ops", url="json://localhost").on
     assert "held" in told and "held_again" not in told
+
+
 def test_many_that_joined_wake_once_each(project: Project) -> None:
     """Invariant 14: what had joined goes its own way, so nothing is opened anew each time."""
     alerts = [small.alert(host="db1", number=str(number)) for number in range(4)]

@@ -113,7 +113,7 @@ ENTRY: dict[str, Any] = {
     "verify": {"within": "5s", "hold": "0s", "checks": [{"result": {"seen": True}}]},
     "dry_run": {
         "effects": [{"task": "Restart", "before": "Look", "after": {"state": "active"}}],
-        "reads": ["Look"],
+        "reads": ["Look", "Look again"],
     },
 }
 TASKS = """\
@@ -190,7 +190,7 @@ def test_sound_effects_and_reads_are_no_problem(tmp_path: Path) -> None:
         (effect(task="Look"), "", "", "'Look' is of ansible.builtin.command, which is none of"),
         (effect(before="Lok"), "", "", "before: there is no task called 'Lok'"),
         (effect(before="Look again"), "", "", "a dry run does not really run 'Look again'"),
-        ({"reads": ["Look again"]}, "", "", "'Look again' has no check_mode: false"),
+        ({"reads": ["Restart"]}, "", "", "'Restart' has no check_mode: false"),
         ({"reads": ["Lok"]}, "", "", "dry_run.reads: there is no task called 'Lok'"),
         (effect(), "state: restarted", "state: restarted, enabled: true", "also asks for enabled"),
         (effect(), "systemd_service:", "apt:", "is of ansible.builtin.apt, which is none of"),

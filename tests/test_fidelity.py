@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -267,6 +268,18 @@ def test_what_is_hidden_has_its_place_in_the_diff() -> None:
     assert plain == "# web1 · a\n(would change; ansible.builtin.copy gives no diff)"
 
 
+def test_what_a_condition_leaves_out_of_a_dry_run_is_hidden_unless_it_only_reads() -> None:
+    """Invariant 19: `when: not ansible_check_mode` hides a change as a skip does."""
+    event, told = ended("a", "skipped", "command"), fact("a", skipped="when")
+    facts = [started("a", spared=True), told]
+    text, fidelity = seen_in([event], facts)
+    assert kinds(fidelity) == {"a": "skipped"} and fidelity.share == 0
+    assert text.endswith("(not shown: its condition leaves it out of a dry run)")
+    assert seen_in([event], facts, (), ["a"])[1].share is None
+    reading = [started("a", spared=True, reading=True), told]
+    assert seen_in([event], reading)[1].share is None
+
+
 EFFECT = Effect(task="restart", before="look", after={"healthy": True})
 
 
@@ -375,6 +388,21 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
         - name: not wanted
           ansible.builtin.command: uptime
           when: 1 == 2
+        - name: left out of a dry run
+          ansible.builtin.command: uptime
+          when: not ansible_check_mode
+        - name: note what this is
+          ansible.builtin.set_fact: {{for_real: "{{{{ not ansible_check_mode }}}}"}}
+        - name: left out by a fact
+          ansible.builtin.copy: {{content: x, dest: {lab.folder}/f, mode: "0600"}}
+          when: for_real
+        - name: read after a run only
+          ansible.builtin.command: uptime
+          check_mode: false
+          when: not ansible_check_mode
+        - name: include after a run only
+          ansible.builtin.include_tasks: more.yml
+          when: not ansible_check_mode
         - name: loop
           ansible.builtin.command: "echo {{{{ item }}}}"
           loop: [1, 2]
@@ -388,6 +416,7 @@ def rehearsed(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
           ansible.builtin.include_tasks: more.yml
         """,
         check=True,
+        timeout=timedelta(minutes=3),
     )
 
 
@@ -405,12 +434,15 @@ def test_each_task_is_told_for_what_it_was(rehearsed: RunResult) -> None:
         "by its own word": "unshown",
         "fed": "fed_by_skipped",
         "fed by a condition": "fed_by_skipped",
+        "left out of a dry run": "skipped",
+        "left out by a fact": "skipped",
+        "include after a run only": "skipped",
         "loop": "skipped",
         "hidden": "skipped",
         "hidden copy": "unshown",
         "included": "skipped",
     }
-    assert rehearsed.fidelity.share == pytest.approx(1 / 11)
+    assert rehearsed.fidelity.share == pytest.approx(1 / 14)
     assert "changed already, by the dry run: changed in check mode" in rehearsed.reason
 
 

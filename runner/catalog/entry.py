@@ -126,7 +126,8 @@ class DryRun(Section):
 
     required: bool = True  #: false: no dry run; the README says why
     effects: tuple[Effect, ...] = ()
-    reads: tuple[Text, ...] = ()  #: names of tasks that check mode really runs, and that only read
+    #: names of tasks that only read: check mode really runs them, or a condition leaves them out
+    reads: tuple[Text, ...] = ()
 
 
 class Entry(Section):

@@ -11,6 +11,7 @@ from runner.cli.screen import STYLES
 from runner.cli.session import Session
 from runner.errors import NotFound, UsageError
 from runner.incident import HELD_AGAIN, SUSPECTED, WAITS, Incident, Level, State
+from runner.pack import fidelity_words
 from runner.store import deliveries, incidents
 from runner.text import brief
 
@@ -131,6 +132,8 @@ def _held(found: Bundle) -> Iterator[tuple[str, str]]:
 def _came_to(found: Bundle) -> Iterator[tuple[str, str]]:
     for run in found.runs:
         yield str(run.purpose), f"{run.outcome or 'under way'}: {run.reason}"
+        if run.purpose.check and run.fidelity.changes:
+            yield "fidelity", fidelity_words(run)
         if (result := found.verifications.get(run.id)) is not None:
             yield "verified", f"{result.result}: {result.reason}"
 

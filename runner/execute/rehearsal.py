@@ -13,7 +13,7 @@ play is not followed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -53,6 +53,8 @@ class _Task:
     sets: frozenset[str] = frozenset()
     stated: bool = False  #: it has `changed_when`, which speaks for the module
     never: bool = False  #: it has `check_mode: true`, so that no run changes anything by it
+    reading: bool = False  #: it has `check_mode: false`
+    spared: bool = False  #: its condition looks at `ansible_check_mode`
     ends: dict[str, Facts] = field(default_factory=dict)
 
 
@@ -85,10 +87,16 @@ def diff_of(events: Iterable[Event]) -> str:
 
 
 def seen_in(
-    events: Iterable[Event], facts: Iterable[Facts], effects: Sequence[Effect] = ()
+    events: Iterable[Event],
+    facts: Iterable[Facts],
+    effects: Sequence[Effect] = (),
+    reads: Collection[str] = (),
 ) -> tuple[str, Fidelity]:
-    """The diff of a dry run, uncut, and how much of each change it shows."""
-    changes = _changes(list(events), facts, effects)
+    """The diff of a dry run, uncut, and how much of each change it shows.
+
+    `reads` names tasks that only read, by the entry's word: a condition may leave them out.
+    """
+    changes = _changes(list(events), facts, effects, reads)
     length = 0
     for place, change in enumerate(changes):
         length += len(change.text) + 1 if change.text else 0
@@ -119,7 +127,10 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _changes(
-    events: list[Event], facts: Iterable[Facts], effects: Sequence[Effect]
+    events: list[Event],
+    facts: Iterable[Facts],
+    effects: Sequence[Effect],
+    reads: Collection[str],
 ) -> list[_Change]:
     """Every change and read of a dry run, in the order of the tasks' start, then of the hosts."""
     tasks, ends = _tasks(facts), _ends(events)
@@ -132,6 +143,8 @@ def _changes(
         fed = bool(task.reads & tainted)
         for event in sorted(ends.get(uuid, ()), key=lambda event: str(event.get("host"))):
             host, kind = str(event.get("host")), _kind(event, task, fed)
+            if kind is Shown.SKIPPED and task.spared and _bare(event) in reads:
+                kind = None
             text = _text(event, task, kind) if kind else ""
             if kind is Shown.UNSHOWN and (state := _stated(event, effects, states)):
                 kind, text = Shown.STATED, f"{_title(event)}\n{state}"
@@ -156,6 +169,8 @@ def _tasks(facts: Iterable[Facts]) -> dict[str, _Task]:
                 sets=frozenset(fact["sets"]),
                 stated=bool(fact.get("stated")),
                 never=bool(fact.get("never")),
+                reading=bool(fact.get("reading")),
+                spared=bool(fact.get("spared")),
             )
             tasks.setdefault(uuid, task)
         elif uuid in tasks and "host" in fact:
@@ -175,8 +190,11 @@ def _kind(event: Event, task: _Task, fed: bool) -> Shown | None:
     """None when the task would change nothing on that host."""
     action, fact = event.get("action", ""), _fact(event, task)
     if event["event"] == "runner_on_skipped" and fact.get("skipped") == "when":
-        hides = has_effect(action) or ".include_" in f".{action}"
-        return Shown.FED_BY_SKIPPED if fed and hides else None
+        if (not has_effect(action) and ".include_" not in f".{action}") or reads_only(action):
+            return None
+        if task.spared and not task.reading:
+            return Shown.SKIPPED
+        return Shown.FED_BY_SKIPPED if fed else None
     if not has_effect(action):
         return None
     if _is_missing(event, task):
@@ -226,6 +244,8 @@ def _text(event: Event, task: _Task, kind: Shown) -> str:
     note = _NOTES.get(kind, "")
     if kind is Shown.SKIPPED and event["event"] in ("runner_on_failed", "runner_on_unreachable"):
         note = "not shown: it failed"
+    elif kind is Shown.SKIPPED and _fact(event, task).get("skipped") == "when":
+        note = "not shown: its condition leaves it out of a dry run"
     elif kind is Shown.UNSHOWN and result.get("lost"):
         note = "the result was too large to show"
     elif kind is Shown.UNSHOWN and text:

@@ -61,6 +61,7 @@ class RunRequest:
     variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
     check: bool = False  #: a rehearsal: `--check`
     effects: tuple[Effect, ...] = ()  #: what a dry run may show by its entry's word
+    reads: tuple[str, ...] = ()  #: tasks that only read, by the same word
     forks: int = 5
     memory: int = MEMORY  #: bytes of data of each process of the run
     grace: timedelta = timedelta(seconds=1)  #: between TERM and KILL

@@ -39,14 +39,13 @@ _STATUS = {
 }
 
 
-def summarize(
-    folder: Path, private: Path, *, check: bool, mask: Mask, effects: Iterable[Mapping[str, Any]]
-) -> None:
+def summarize(spec: Mapping[str, Any], mask: Mask) -> None:
     """Read what the run left in its private folder, and keep what is needed of it.
 
-    Everything kept is masked; the events were already, when they were written. `effects` is
-    what the entry says of changes that no module can show.
+    Everything kept is masked; the events were already, when they were written. `spec` has the
+    folders, whether it was a dry run, and what the entry says of it: its `effects` and `reads`.
     """
+    folder, private = Path(spec["folder"]), Path(spec["private"])
     if (private / "events.jsonl").exists():
         shutil.copyfile(private / "events.jsonl", _owned(folder / "events.jsonl"))
     if (private / "facts.jsonl").exists():
@@ -56,9 +55,9 @@ def summarize(
     events = list(read_lines(folder / "events.jsonl"))
     known = list(read_lines(folder / "facts.jsonl"))
     whole, fidelity = rehearsal.diff_of(events), Fidelity()
-    if check:
-        stated = [Effect.model_validate(effect) for effect in effects]
-        whole, fidelity = rehearsal.seen_in(events, known, stated)
+    if spec["check"]:
+        effects = [Effect.model_validate(effect) for effect in spec["effects"]]
+        whole, fidelity = rehearsal.seen_in(events, known, effects, spec["reads"])
     summary = {
         "messages": asdict(_messages(events)),
         "diff": cut(whole, rehearsal.MAX_DIFF),

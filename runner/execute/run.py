@@ -113,6 +113,7 @@ def _summarize(folder: Path, intent: dict[str, Any], mask: Mask) -> None:
         "folder": str(folder),
         "check": intent["check"],
         "effects": intent.get("effects", ()),
+        "reads": intent.get("reads", ()),
         "ended": True,
         **_limits(mask, intent.get("memory", MEMORY)),
     }
@@ -190,6 +191,7 @@ def _intend(request: RunRequest, private: Path) -> dict[str, Any]:
         "check": request.check,
         "effects": [effect.model_dump() for effect in request.effects],
         "memory": request.memory,
+        "reads": list(request.reads),
         "private": str(private),
         "snapshot": str(request.snapshot or ""),
         "started_at": datetime.now(UTC).isoformat(),
@@ -249,6 +251,7 @@ def _spawn(
         "limit": ",".join(request.hosts),
         "check": request.check,
         "effects": [effect.model_dump() for effect in request.effects],
+        "reads": list(request.reads),
         "forks": request.forks,
         "timeout": request.timeout.total_seconds(),
         "grace": request.grace.total_seconds(),

@@ -184,13 +184,7 @@ def _summarize(spec: Mapping[str, Any], mask: Mask) -> None:
     _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + SUMMARY_SECONDS)
     signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     try:
-        result.summarize(
-            Path(spec["folder"]),
-            Path(spec["private"]),
-            check=spec["check"],
-            mask=mask,
-            effects=spec["effects"],
-        )
+        result.summarize(spec, mask)
     except MemoryError:
         print("the summary needs more memory than it may have", file=sys.stderr)
 

@@ -199,6 +199,7 @@ def _request(project: Project, job: Job, run: Run, timeout: timedelta) -> RunReq
         variables=job.plan.variables,
         check=job.purpose.check,
         effects=_effects(project, job) if job.purpose.check else (),
+        reads=job.entry.dry_run.reads,
         timeout=timeout,
         forks=settings.execution.forks,
         grace=settings.execution.grace,

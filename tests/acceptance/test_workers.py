@@ -28,7 +28,7 @@ HOSTS = ("web1", "web2", "db1")
 INCIDENTS = 30
 SETTINGS = {
     "correlation": {"same_host": False, "topology": "runner_nothing"},
-    "policy": {"max_runs": "1000/1h", "min_fidelity": 0.3},
+    "policy": {"max_runs": "1000/1h", "min_fidelity": 0},
     "verification": {"poll": "1s"},
 }
 ENTRY = {"rehearsal": "none", "limits": {"cooldown": "0s", "timeout": "60s", "max_runs": "1000/1h"}}

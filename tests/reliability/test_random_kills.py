@@ -38,7 +38,7 @@ HOSTS = ("web1", "web2", "db1")
 ENTRY = {"rehearsal": "none", "limits": {"cooldown": "0s", "timeout": "60s", "max_runs": "1000/1h"}}
 SETTINGS = {
     "correlation": {"same_host": False, "topology": "runner_nothing"},
-    "policy": {"max_runs": "1000/1h", "min_fidelity": 0.3},
+    "policy": {"max_runs": "1000/1h", "min_fidelity": 0},
     "store": {"url": "sqlite:///store.db"},
 }
 

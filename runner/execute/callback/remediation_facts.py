@@ -44,6 +44,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self.disabled = not path
         self._set_before: set[str] = set()
         self._fed: dict[str, bool] = {}  # task → whether it reads what an earlier one set
+        self._of_check_mode = {"ansible_check_mode"}  #: and facts that are made of it
         self._file = open(path, "a", buffering=1) if path else None
 
     def _write(self, **facts: Any) -> None:
@@ -67,6 +68,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         named = [name for name in (register, *sets) if name]
         self._set_before.update(named)
         self._fed[str(task._uuid)] = bool(reads)
+        if self._of_check_mode & set(_IDENTIFIER.findall(str(task.args))):
+            self._of_check_mode.update(sets)
         self._write(
             uuid=str(task._uuid),
             task=task.get_name(),
@@ -74,6 +77,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             sets=named,
             stated=bool(task.changed_when),
             never=_written_check_mode(task) is True,
+            reading=_written_check_mode(task) is False,
+            spared=bool(self._of_check_mode & set(_IDENTIFIER.findall(str(task.when)))),
         )
 
     def v2_playbook_on_include(self, included_file: Any) -> None:
@@ -134,7 +139,7 @@ def _written_check_mode(task: Any) -> Any:
     while place is not None:
         # Ansible's own default, which is what the command line says, is not stored there.
         written = vars(place).get("_check_mode")
-        if isinstance(written, bool):
+        if isinstance(written, bool | str):
             return written
         place = getattr(place, "_parent", None) or getattr(place, "_play", None)
     return None
