@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -436,6 +437,19 @@ RUNS: dict[str, dict[str, dict[str, Case]]] = {
         "start": OTHERS,
     },
 }
+
+
+#: Roles that act on no file in places of others, and why.
+WITHOUT = {
+    "runaway_process": "it ends processes, and reads /proc only",
+    "fault_outside": "its program lies in /run, where only root makes names",
+}
+
+
+def test_every_role_is_tried_here_or_touches_no_file_of_others() -> None:
+    tried = set(re.findall(r'"role": "(\w+)"', Path(__file__).read_text()))
+    assert tried | set(WITHOUT) == {path.parent.name for path in ROOT.glob("roles/*/tasks")}
+    assert not tried & set(WITHOUT)
 
 
 @pytest.mark.real
