@@ -384,6 +384,60 @@ def test_diagnostics_read_without_any_variable(tmp_path: Path) -> None:
     assert "changed=0" in result.stdout
 
 
+FILES = r"""
+- hosts: all
+  gather_facts: false
+  roles: [trusted_paths]
+  tasks:
+    - file_content: {path: "{{ top }}/new.conf", content: "port = 8080\n", mode: "0640"}
+    - file_content:
+        path: "{{ top }}/old.pem"
+        content: "{{ now().timestamp() }}"
+        described: "for 90 days\n"
+    - ansible.builtin.include_role: {name: etcd_member, tasks_from: set_aside}
+      vars:
+        etcd_member_manager: none
+        etcd_member_data: "{{ top }}/data"
+        etcd_member_environment: "{{ top }}/none"
+        __etcd_member_cluster: {members: []}
+        __etcd_member_called: one
+"""
+
+
+@pytest.mark.real
+def test_a_change_of_files_is_shown_the_same_each_time_and_keeps_owner_and_mode(
+    tmp_path: Path,
+) -> None:
+    top = tmp_path / "top"
+    (top / "data/member").mkdir(parents=True)
+    (top / "old.pem").write_text("old\n")
+    (top / "old.pem").chmod(0o604)
+    (tmp_path / "play.yml").write_text(FILES)
+    (tmp_path / "hosts").write_text(
+        f"here ansible_connection=local ansible_become=false top={top} "
+        f"ansible_python_interpreter={sys.executable}\n"
+    )
+
+    def shown(*options: str) -> list[str]:
+        arguments = ("-i", str(tmp_path / "hosts"), str(tmp_path / "play.yml"), "--diff", *options)
+        result = ansible("ansible-playbook", *arguments)
+        assert result.returncode == 0, result.stdout + result.stderr
+        play, _, _ = result.stdout.partition("PLAY RECAP")
+        return re.findall(r"^(?:[+-].*|changed: .*)$", play, re.MULTILINE)
+
+    first = shown("--check")
+    assert sorted(path.name for path in top.iterdir()) == ["data", "old.pem"]
+    assert shown("--check") == shown() == first
+    for line in ("+port = 8080", "-old", "+for 90 days", f"-{top}/data"):
+        assert line in first
+    assert (top / "new.conf").read_text() == "port = 8080\n"
+    assert [(top / name).stat().st_mode & 0o777 for name in ("new.conf", "old.pem")] == [
+        0o640,
+        0o604,
+    ]
+    assert not (top / "data").exists()
+
+
 @pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
 def test_every_role_heals_and_refuses_on_this_machine_and_in_the_lab(role: Path) -> None:
     """The rest of a scenario is shared: .config/molecule."""

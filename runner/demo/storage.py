@@ -124,7 +124,8 @@ def furnish(
 
     `metrics` is the URL of a Prometheus that nodes are predicted from.
     """
-    for name in (*(f"playbooks/{entry}" for entry in ENTRIES), "roles/etcd_member", "ansible.cfg"):
+    roles = ("roles/etcd_member", "roles/trusted_paths")
+    for name in (*(f"playbooks/{entry}" for entry in ENTRIES), *roles, "ansible.cfg"):
         project_folder.copy(shipped() / name, place / name)
     for entry in sorted(place.glob("playbooks/*/entry.yml")):
         entry.write_text(project_folder.hastened(entry.read_text()))
