@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import re2
 
 from runner.ask.facts import Fact
 from runner.decide.answer import Unusable, parse
@@ -15,7 +16,7 @@ from runner.decide.untrusted import fence
 from runner.text import storable, visible
 
 LONGEST = 2000  #: characters of an answer
-_CITED = re.compile(r"\[(\d{1,6}(?:\s*,\s*\d{1,6})*)\]")
+_CITED = re2.compile(r"\[(\d{1,6}(?:\s*,\s*\d{1,6})*)\]")
 _SCHEMA: dict[str, Any] = {
     "title": "answer",
     "description": "The answer, and the facts that it rests on.",
@@ -60,7 +61,7 @@ def read(text: str, facts: int) -> Said:
         raise Unusable("it has no text in `answer`")
     if not isinstance(cited, list) or not all(type(number) is int for number in cited):
         raise Unusable("`cited` is no list of numbers")
-    written = {int(n) for group in _CITED.findall(answer) for n in group.split(",")}
+    written = {int(n) for group in _CITED.findall(storable(answer)) for n in group.split(",")}
     numbers = sorted({*cited, *written})
     if missing := [number for number in numbers if not 1 <= number <= facts]:
         raise Unusable(f"it cites facts that do not exist: {', '.join(map(str, missing[:5]))}")

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
+import re2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from runner.catalog import parameters
 from runner.decide.question import MORE, NONE, Question
 from runner.errors import Refused, UsageError
 from runner.incident import Decision
-from runner.text import brief
+from runner.text import brief, storable
 
 DECIDER = "model"
 MAX_BYTES = 64 * 1024  #: of an answer; an honest one has less than two
 _REASON = 600
 _WHY = 200
 _MOST = 64  #: numbers in a list
-_FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*?)\n?```", re.DOTALL)
+_FENCED = re2.compile(r"(?s)```(?:json)?[ \t]*\n(.*?)\n?```")
 
 
 class Unusable(Exception):
@@ -146,7 +146,7 @@ def parse(text: str) -> Any:
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise Unusable(f"it has more than {MAX_BYTES} bytes")
     text = text.strip()
-    if fenced := _FENCED.fullmatch(text):
+    if fenced := _FENCED.fullmatch(storable(text)):
         text = fenced[1]
     if not text:
         raise Unusable("it is empty")

@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+
+import re2
 
 from runner.config import Endpoint
 from runner.decide.prompt import Prompts
 from runner.decide.question import Question
 from runner.decide.untrusted import PLACEHOLDER
 from runner.incident import Evidence
+from runner.text import storable
 
-_SINCE = re.compile(r"(?m)^(status: \w+), since .*$")
-_PAST = re.compile(r"^#\d+, \S+ ago, ")
-_GOOD = re.compile(r", (?:fixed|resolved|observed|dry_run): ")
+_SINCE = re2.compile(r"(?m)^(status: \w+), since .*$")
+_PAST = re2.compile(r"^#\d+, \S+ ago, ")
+_GOOD = re2.compile(r", (?:fixed|resolved|observed|dry_run): ")
 _NO_PAST = "no similar incident is on record"
 
 
@@ -40,9 +42,9 @@ def question_hash(
 
 def _steady(item: Evidence) -> Evidence:
     if item.kind == "alert":
-        return replace(item, text=_SINCE.sub(r"\1", item.text))
+        return replace(item, text=_SINCE.sub(r"\1", storable(item.text)))
     if item.kind == "history":
-        lines = (line for line in item.text.splitlines() if line != _NO_PAST)
+        lines = (line for line in storable(item.text).splitlines() if line != _NO_PAST)
         bad = sorted({_PAST.sub("", line) for line in lines if not _GOOD.search(line)})
         return replace(item, text="\n".join(bad))
     return item

@@ -33,8 +33,8 @@ from runner.private import make_folder, opener, write_whole
 
 ALIVE: Final = "alive"
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
-_SLACK = 30.0  # seconds that the supervisor has beyond its deadline and grace
-_SUMMARY = 30.0  # seconds that a summary may take which a lost supervisor has not left
+_SLACK = 20.0  # seconds that the supervisor has beyond its deadline and grace
+_SUMMARY = 20.0  # seconds that a summary may take which a lost supervisor has not left
 _LOOK = 0.25  # seconds between two questions whether the run is cancelled
 
 

@@ -123,7 +123,7 @@ def answers(url: str) -> bool:
 def test_health_answers_whatever_a_host_prints(
     source: str, size: int, tmp_path: Path, fault: Injected
 ) -> None:
-    """Invariant 14: diffs are made elsewhere, in linear time; a limit of memory is held and said."""
+    """Invariant 14: diffs are made elsewhere, in linear time; a limit of memory is kept."""
     port = free_port()
     settings = {
         "listen": {"allow_anonymous": True, "port": port},
