@@ -20,6 +20,8 @@ UID = 54321
 #: Packages whose programs are called by name.
 _PROGRAMS = ("ansible-core", "supervisor")
 _PROMPT = "ready> "
+#: Bold and dim, which a terminal gets even where it wants no colours.
+_STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SCRIPT = "#!{python}\nimport sys\nfrom {module} import {attr}\nsys.exit({attr}())\n"
 
 
@@ -84,7 +86,17 @@ class Installation:
         path = f"{self.programs}:/usr/local/bin:/usr/bin:/bin"
         # A machine without a user of that number, and nothing of our own environment.
         variables = [f"HOME={self.home}", f"PATH={path}", "LOGNAME=ann", "LANG=C.UTF-8"]
-        command = ["env", "-i", *variables, "TERM=dumb", f"PS1={_PROMPT}", "bash", "--norc"]
+        command = [
+            "env",
+            "-i",
+            *variables,
+            "TERM=xterm",
+            "NO_COLOR=1",
+            f"PS1={_PROMPT}",
+            "bash",
+            "--norc",
+            "--noediting",
+        ]
         if os.getuid() != 0:
             return command
         person = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
@@ -122,6 +134,7 @@ class Terminal:
         self._shell.expect(r"code=(\d+)\r")
         code = int(self._shell.match[1])
         self._shell.expect_exact(_PROMPT)
+        output = _STYLE.sub("", output).replace("\r", "")
         self.said += f"$ {line}\n{output}"
         return code, output
 

@@ -101,9 +101,9 @@ class Reader:
         elif line == "runner approval list":
             self._terminal.until(line, lambda said: "restart_service" in said)
         elif words[:3] == ["runner", "incident", "show"] and words[3] == "3":
-            self._terminal.until(line, lambda said: "\r\nfixed: " in said)
+            self._terminal.until(line, lambda said: "\nfixed: " in said)
         elif line == "runner incident list":
-            self._states = self._terminal.until(line, _newest_is_over).replace("\r", "")
+            self._states = self._terminal.until(line, _newest_is_over)
         elif words[:3] == ["runner", "approval", "approve"]:
             code, said = self._terminal.run(line, answers={r"Shall this run\?[^\r\n]*": "y"})
             assert code == 0, said
@@ -120,7 +120,7 @@ class Reader:
 
 
 def _newest_is_over(said: str) -> bool:
-    return re.search(r"^4 +\S+ ago +(fixed|escalated)", said.replace("\r", ""), re.M) is not None
+    return re.search(r"^4 +\S+ ago +(fixed|escalated)", said, re.M) is not None
 
 
 def _now() -> str:
