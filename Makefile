@@ -4,7 +4,7 @@ BIN := .venv/bin
 JOBS ?= 3
 LAB_JOBS ?= 2
 
-.PHONY: demo test nightly reliability lab lab-test lab-matrix lint fix bench prediction docs lock system lab-system clean
+.PHONY: demo test nightly reliability lab lab-test lab-matrix wheel lint fix bench prediction docs lock system lab-system clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -40,6 +40,9 @@ nightly: .venv/ready ## Run what repeats and counts: the tests marked nightly, t
 lab-matrix: .venv/ready ## Run every drill on the hosts of a lab and report into var/drills (Debian, as root)
 	$(BIN)/python -m tests.lab matrix --report var/drills $(ARGS)
 
+wheel: .venv/ready ## Build the wheel into dist/, to install it elsewhere
+	$(BIN)/python -m hatchling build --target wheel --directory dist
+
 lint: .venv/ready ## Check style, types, YAML and playbooks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -73,4 +76,4 @@ lab-system: ## Install what the lab needs (Debian, as root)
 	RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive .ci/system .ci/lab-packages
 
 clean: ## Remove what the targets made
-	rm -rf .venv var .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible
+	rm -rf .venv var dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible

@@ -193,3 +193,66 @@ def test_an_entry_that_nobody_may_approve_is_an_error(tmp_path: Path) -> None:
     assert "nobody may approve mark" in errors(path)
     path = make(tmp_path, settings=settings, entry={"approvers": ["ann", "dora"]})
     assert errors(path) == ""
+
+
+def warned(path: Path, topic: str) -> str:
+    _, findings = found(path)
+    return "\n".join(
+        each["text"] for each in findings if (each["topic"], each["level"]) == (topic, "warn")
+    )
+
+
+def test_files_that_others_may_read_are_named_and_stay_as_they_are(tmp_path: Path) -> None:
+    secret, vault = tmp_path / "token", tmp_path / "vault"
+    for file in (secret, vault):
+        file.write_text("word")
+        file.chmod(0o644)
+    path = project(
+        tmp_path,
+        prometheus={"url": "http://127.0.0.1:1", "header_files": {"X-Key": str(secret)}},
+        listen={"auth": {"bearer_token_file": str(secret)}},
+        execution={"vault_password_file": str(vault)},
+    )
+    (tmp_path / "var").chmod(0o755)
+    (tmp_path / "var/runner.db").chmod(0o644)
+    said = warned(path, "files")
+    for key in ("prometheus.header_files.X-Key", "listen.auth.bearer_token_file", "store.url",
+                "project.state", "execution.vault_password_file"):  # fmt: skip
+        assert f"{key}: others may read" in said
+    for file in (secret, vault, tmp_path / "var", tmp_path / "var/runner.db"):
+        file.chmod(file.stat().st_mode & 0o700)
+    assert warned(path, "files") == ""
+
+
+def test_files_of_tls_and_headers_that_cannot_be_used_are_errors(tmp_path: Path) -> None:
+    (tmp_path / "bad.pem").write_text("nothing")
+    path = project(
+        tmp_path,
+        http={"ca_file": str(tmp_path / "none.pem")},
+        alertmanagers=[{"url": "http://127.0.0.1:1", "ca_file": str(tmp_path / "bad.pem")}],
+    )
+    said = errors(path)
+    assert "http: " in said and "none.pem: cannot be read" in said
+    assert "alertmanagers http://127.0.0.1:1: " in said and "bad.pem: does not hold" in said
+
+
+def test_a_proxy_of_the_environment_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:1")
+    assert "HTTPS_PROXY in the environment is not used" in warned(project(tmp_path), "clients")
+    set_ = project(tmp_path, http={"proxy": "http://proxy:1"})
+    assert warned(set_, "clients") == ""
+
+
+def test_a_file_that_no_password_opens_is_named(tmp_path: Path) -> None:
+    path = project(tmp_path)
+    hidden = tmp_path / "roles/mark/vars/main.yml"
+    hidden.parent.mkdir()
+    hidden.write_text("$ANSIBLE_VAULT;1.1;AES256\n6162\n")
+    assert f"{hidden}: is encrypted, and no password opens it" in warned(path, "vault")
+
+
+def test_a_vault_password_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    path = project(tmp_path, execution={"vault_ids": {"prod": "none"}})
+    assert "execution.vault_ids.prod: " in errors(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli.init import EXAMPLE, SHIPPED, shipped
+from runner.demo.folder import COPIED
 from runner.errors import RunnerError
 from tests.cli_lab import answered, call
 from tests.execute_lab import needs_ansible
@@ -79,7 +80,8 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
 def test_the_wheel_holds_what_is_copied() -> None:
     content = tomllib.loads((ROOT / "pyproject.toml").read_text())
     included = content["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    assert included == {name: f"runner/_project/{name}" for name in (*SHIPPED, EXAMPLE)}
+    copied = {*SHIPPED, EXAMPLE, *COPIED}
+    assert included == {name: f"runner/_project/{name}" for name in copied}
 
 
 def test_a_package_without_the_files_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,12 +10,17 @@ from typing import Any
 
 import click
 
+from runner import private
 from runner.cli import Verb, option
 from runner.cli.report import counted
 from runner.cli.screen import STYLES
 from runner.cli.session import Session
+from runner.client import trust
+from runner.config import Client, secret_files
+from runner.config.client import proxy_of_environment
 from runner.errors import RunnerError
 from runner.project import Project
+from runner.store.database import Database
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +41,8 @@ Check = Callable[[Project], Iterator[Finding]]
 def check(session: Session, online: bool) -> int:
     """Say what is wrong with the project; change nothing.
 
-    Looks at runner.yml, the files it names, catalog, cases, inventory, prompts, model and
-    receivers. The exit code is 3 when something is an error.
+    Looks at runner.yml, the files it names and who may read them, certificates, vault, catalog,
+    cases, inventory, prompts, model and receivers. The exit code is 3 when something is an error.
     """
     found: list[Finding] = []
     for topic, look in [*OFFLINE.items(), *(ONLINE.items() if online else ())]:
@@ -71,9 +76,62 @@ def _configuration(project: Project) -> Iterator[Finding]:
     if config.prometheus is not None:
         config.prometheus.auth.headers()
     config.store.resolved()
-    vault = config.execution.vault_password_file
-    if vault is not None and not vault.is_file():
-        yield _error("configuration", f"execution.vault_password_file: {vault} is not there")
+
+
+def _vault(project: Project) -> Iterator[Finding]:
+    """Passwords that are missing, and files that none of them opens."""
+    execution = project.config.execution
+    named = {f"execution.vault_ids.{label}": path for label, path in execution.vault_ids.items()}
+    if execution.vault_password_file is not None:
+        named["execution.vault_password_file"] = execution.vault_password_file
+    missing = {key: path for key, path in named.items() if not path.is_file()}
+    for key, path in missing.items():
+        yield _error("vault", f"{key}: {path} is not there")
+    if missing:
+        return
+    found = project.vault.secrets()
+    for file in found.locked:
+        yield _warn("vault", f"{file}: is encrypted, and no password opens it; "
+                             "see execution.vault_password_file")  # fmt: skip
+    if named and not found.locked:
+        yield _ok("vault", f"{counted(len(found.names), 'variable')} of encrypted files withheld")
+
+
+def _files(project: Project) -> Iterator[Finding]:
+    """Secrets and state that somebody else on this machine may read."""
+    config = project.config
+    database = Database(config.store.resolved(), root=config.root)
+    ours = {"project.state": config.project.state, "store.url": database.file}
+    database.close()
+    for key, path in [*secret_files(config), *ours.items()]:
+        if path is not None and private.too_open(path):
+            yield _warn("files", f"{key}: others may read {path}; chmod go= it")
+
+
+def _clients(project: Project) -> Iterator[Finding]:
+    """Files of TLS and of headers that cannot be used, and proxies that are not."""
+    config = project.config
+    called: dict[str, Client] = {"http": config.http}
+    called |= {f"alertmanagers {each.url}": each for each in config.alertmanagers}
+    called |= {f"watch {each.name}": each for each in config.watches}
+    if config.prometheus is not None:
+        called["prometheus"] = config.prometheus
+    if config.model is not None:
+        called["model"] = config.model
+        if config.model.fallback is not None:
+            called["model.fallback"] = config.model.fallback
+    wrong: dict[str, str] = {}
+    for name, each in called.items():
+        try:
+            trust(each)
+            each.sent()
+        except RunnerError as error:
+            wrong.setdefault(str(error), name)
+    for text, name in wrong.items():
+        yield _error("clients", f"{name}: {text}")
+    variable = proxy_of_environment()
+    if variable is not None and config.http.proxy is None:
+        yield _warn("clients", f"{variable} in the environment is not used; set http.proxy")
 
 
 def _catalog(project: Project) -> Iterator[Finding]:
@@ -184,7 +242,6 @@ def _access(project: Project) -> Iterator[Finding]:
 
 def _receivers(project: Project) -> Iterator[Finding]:
     from runner.notify import Notifier
-    from runner.store.database import Database
 
     config = project.config
     Notifier(
@@ -248,6 +305,9 @@ def _error(topic: str, text: str) -> Finding:
 #: Topic → check, in the order in which one problem may cause the next.
 OFFLINE: dict[str, Check] = {
     "configuration": _configuration,
+    "clients": _clients,
+    "files": _files,
+    "vault": _vault,
     "roles": _roles,
     "catalog": _catalog,
     "cases": _cases,

@@ -23,7 +23,7 @@ from runner.config.nodes import Greylist, Nodes, Signal
 from runner.config.notify import Mask, Notify, Receiver, StormRules
 from runner.config.policy import Autonomy, Breaker, Budget, Freeze, Policy, Rung, UpliftRules
 from runner.config.problems import explain
-from runner.config.reading import ENVIRONMENT, ENVIRONMENT_PREFIX, build, load
+from runner.config.reading import ENVIRONMENT, ENVIRONMENT_PREFIX, build, load, secret_files
 from runner.config.section import AlertName, Finite, Section, Text
 from runner.config.work import (
     Approval,
@@ -86,4 +86,5 @@ __all__ = [
     "build",
     "explain",
     "load",
+    "secret_files",
 ]

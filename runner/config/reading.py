@@ -142,6 +142,27 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
 }
 
 
+def secret_files(section: Section, place: str = "") -> Iterator[tuple[str, Path]]:
+    """(key, path) of every file with a secret that the configuration names."""
+    for name in type(section).model_fields:
+        value, where = getattr(section, name), f"{place}{name}"
+        if isinstance(value, Section):
+            yield from secret_files(value, f"{where}.")
+        elif isinstance(value, tuple):
+            for number, item in enumerate(value):
+                if isinstance(item, Section):
+                    yield from secret_files(item, f"{where}.{number}.")
+        elif isinstance(value, dict):
+            files = {key: path for key, path in value.items() if isinstance(path, Path)}
+            yield from ((f"{where}.{key}", path) for key, path in files.items())
+        elif isinstance(value, Path) and name.endswith("_file") and name not in _NO_SECRET:
+            yield where, value
+
+
+#: Files that everybody may read: certificates are shown to everybody.
+_NO_SECRET = frozenset({"ca_file", "cert_file"})
+
+
 def _put(content: dict[str, Any], path: tuple[str, ...], value: str) -> None:
     for key in path[:-1]:
         below = content.get(key)

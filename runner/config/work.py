@@ -11,6 +11,9 @@ from runner.config.access import secret
 from runner.config.section import Section, Text
 from runner.duration import Duration, parse
 
+#: As after `--vault-id`; Ansible splits at the other characters.
+VaultId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+
 
 class Retention(Section):
     """How long what grows is kept."""
@@ -73,7 +76,7 @@ class Execution(Section):
     host_key_checking: bool = True
     environment: dict[str, Text] = Field(default_factory=dict)  #: added to the closed environment
     vault_password_file: Path | None = None
-    vault_ids: dict[str, Path] = Field(default_factory=dict)  #: label → file with its password
+    vault_ids: dict[VaultId, Path] = Field(default_factory=dict)  #: label → file with its password
 
     def of_vault(self) -> dict[str, str]:
         """How Ansible is told of the passwords of its vault."""

@@ -20,7 +20,7 @@ from runner.demo.fleet import BAD, HOSTS, Fleet, Node
 from runner.errors import Refused, UsageError
 
 MARK = ".runner-demo"
-_COPIED = ("playbooks", "prompts", "roles", "inventories/demo", "ansible.cfg")
+COPIED = ("playbooks", "prompts", "roles", "inventories/demo", "ansible.cfg")
 _LEVEL = re.compile(r"^level: \w+$", re.MULTILINE)
 _HOLD = re.compile(r"^  hold: \w+$", re.MULTILINE)
 #: What the demo's stand-in for a model is called.
@@ -92,7 +92,7 @@ def furnish(folder: Path, fleet: Fleet, *, level: str, port: int, model: str | N
 
     `model` is the address of a model that decides together with the rules.
     """
-    for name in _COPIED:
+    for name in COPIED:
         copy(shipped() / name, folder / name)
     for entry in sorted(folder.glob("playbooks/*/entry.yml")):
         entry.write_text(hastened(entry.read_text()))
