@@ -238,7 +238,6 @@ def test_dry_run_and_its_older_name_are_both_taken(
         ({"rehearsal": "none", "dry_run": "none"}, "keep only dry_run"),
         ({"rehearsal": "perhaps"}, "rehearsal is required or none, not 'perhaps'"),
         ({"dry_run": "perhaps"}, "dry_run is required, none, or a mapping"),
-        ({"dry_run": {"required": True}}, "dry_run is required, none, or a mapping"),
         ({"dry_run": {"effect": []}}, "unknown key dry_run.effect; did you mean effects?"),
         ({"dry_run": effect(after={})}, "after"),
     ],

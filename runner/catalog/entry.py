@@ -172,7 +172,7 @@ class Entry(Section):
     @classmethod
     def _in_a_word(cls, value: Any) -> Any:
         """`required` and `none` stand for themselves; a mapping always means required."""
-        if isinstance(value, dict) and "required" not in value:
+        if isinstance(value, dict):
             return value
         if value not in ("required", "none") and not isinstance(value, DryRun):
             raise ValueError("dry_run is required, none, or a mapping with effects and reads")
