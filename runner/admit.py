@@ -129,6 +129,8 @@ class Inbox:
             firings.put(tx, records.values(), stored.received_at)
             done = upto >= len(alerts)
             deliveries.advance(tx, stored.id, upto, done=done)
+        if done:  # a store that was emptied gives the same numbers again
+            self._parsed.pop(stored.id, None)
         if done and delivery and delivery.truncated:
             self._complete(delivery)
         return True

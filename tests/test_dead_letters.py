@@ -20,6 +20,7 @@ from runner.project import Project
 from runner.store import dead_letters, deliveries, retention, trail
 from runner.store.database import Database
 from runner.store.dead_letters import KEPT, MOST, DeadLetter
+from runner.turns import FairTurns
 from tests import small_project as small
 from tests import web_lab as lab
 from tests.cli_lab import answered, call
@@ -105,7 +106,7 @@ def test_one_bad_alert_costs_only_itself(made: Project) -> None:
     assert (letter.delivery, letter.position) == (received.delivery, 1)
     assert json.loads(letter.body)["labels"] == ["not", "labels"]
     with made.database.read() as tx:
-        stored = deliveries.next_open(tx)
+        stored = deliveries.next_open(tx, FairTurns())
     assert stored is not None and stored.alerts == 1
 
 
@@ -134,7 +135,7 @@ def test_a_replay_is_a_delivery_of_whoever_sent_it(made: Project) -> None:
         )  # fmt: skip
     received = acts.replay(made, 1, by="user:bob")
     with made.database.read() as tx:
-        stored = deliveries.next_open(tx)
+        stored = deliveries.next_open(tx, FairTurns())
         (said,) = [row for row in trail.walk(tx) if row.action == "replay"]
     assert stored is not None and stored.id == received.delivery
     assert (stored.sender, stored.ceiling) == ("user:ann", Level.OBSERVE)

@@ -20,7 +20,7 @@ def delivery() -> None:
 
 
 @delivery.command("list")
-@option("--all", "replayed", is_flag=True, help="Also those that were replayed.")
+@option("--replayed", is_flag=True, help="Also those that were replayed.")
 @option("--limit", type=click.IntRange(1, 500), default=50, show_default=True,
         help="How many, newest first.")  # fmt: skip
 @click.pass_obj

@@ -37,7 +37,7 @@ def decide(
     """The decision of the rules. Its entry is None when nothing fits, or when two fit equally.
 
     Among the entries whose conditions hold the most specific one wins: by the number of its
-    matchers, then by equalities before patterns before negations, then by the number of its
+    matchers that need their label, then by equalities before patterns before negations, then by the number of its
     conditions (`_rank`). A tie is never broken by chance: it is for a person. A condition
     that is false or not known leaves its entry out. `labels` and `values` fill the names in
     a condition, except `$host`, which is each of `hosts` in turn: it must hold for all.
@@ -65,9 +65,11 @@ def decide(
 
 
 def _rank(entry: Entry) -> tuple[int, tuple[int, ...], int]:
-    """Greater is more specific. A matcher that fits everything does not count."""
+    """Greater is more specific. First count the matchers that need their label: what holds for a
+    missing one too only shuts out. A matcher that matches everything does not count at all."""
+    needs = sum(not matcher.matches({}) for matcher in entry.match)
     says = sorted(filter(None, map(specificity, entry.match)), reverse=True)
-    return len(says), tuple(says), len(entry.when)
+    return needs, tuple(says), len(entry.when)
 
 
 def _judge(entry: Entry, labels: Labels, ask: Ask, hosts: Sequence[str]) -> _Candidate:
