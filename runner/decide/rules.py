@@ -37,10 +37,11 @@ def decide(
     """The decision of the rules. Its entry is None when nothing fits, or when two fit equally.
 
     Among the entries whose conditions hold the most specific one wins: by the number of its
-    matchers that need their label, then by equalities before patterns before negations, then by the number of its
-    conditions (`_rank`). A tie is never broken by chance: it is for a person. A condition
-    that is false or not known leaves its entry out. `labels` and `values` fill the names in
-    a condition, except `$host`, which is each of `hosts` in turn: it must hold for all.
+    matchers that need their label, then by equalities before patterns before negations, then
+    by the number of its conditions (`_rank`). A tie is never broken by chance: it is for a
+    person. A condition that is false or not known leaves its entry out. `labels` and `values`
+    fill the names in a condition, except `$host`, which is each of `hosts` in turn: it must
+    hold for all.
     `near` are the entries to name to a person when none is eligible.
     """
     entries = sorted(eligible, key=lambda entry: entry.id)
