@@ -154,7 +154,13 @@ def replay(project: Project, letter: int, *, by: str) -> Received:
             still = f"{len(read.unread)} of its alerts"
             raise Refused(f"{still} still cannot be read: {read.unread[0].reason}")
         delivery = _keep(
-            tx, read, source=found.source, sender=found.sender or by, ceiling=found.ceiling, at=now
+            tx,
+            read,
+            source=found.source,
+            # Neither who sent it nor who hands it in again approves what comes of it.
+            sender=", ".join(dict.fromkeys(filter(None, [found.sender, by]))),
+            ceiling=found.ceiling,
+            at=now,
         )
         if not dead_letters.replayed(tx, letter, by=by, delivery=delivery, at=now):
             raise Refused(f"dead letter {letter} was replayed by somebody else just now")
@@ -366,6 +372,7 @@ def answer(
     with project.database.write() as tx:
         now = clock.now(tx)
         question = approvals.get(tx, approval)
+        incidents.lock(tx, question.incident)
         incident = incidents.get(tx, question.incident)
         _check_answer(project, question, incident, tx, answer, by, plan, now)
         text = comment[:MAX_TEXT]

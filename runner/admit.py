@@ -170,8 +170,15 @@ class Inbox:
         if heard.step is Step.OPEN:
             self._open(tx, alert, stored, heard)
         elif latest is not None and heard.step is Step.AGAIN:
-            again = incidents.reopen(tx, latest, reason=heard.reason, delivery=stored.id)
-            incidents.set_alert(tx, again, replace(latest.alert, late=heard.late))
+            again = incidents.reopen(
+                tx,
+                latest,
+                reason=heard.reason,
+                delivery=stored.id,
+                alert=replace(alert, late=heard.late),
+                ceiling=stored.ceiling,
+                sender=stored.sender,
+            )
             self._start(tx, again)
         elif latest is not None:
             incidents.delivered_again(tx, latest.id)

@@ -73,5 +73,5 @@ def require_given(questions: Iterable[Approval], *, plan: str, settings: Setting
 
 def check_four_eyes(question: Approval, *, by: str, settings: Settings) -> None:
     """Raise Refused when somebody approves what they asked for."""
-    if settings.four_eyes and by == question.requested_by:
+    if settings.four_eyes and by in question.requested_by.split(", "):
         raise Refused(f"approval {question.id}: {by} asked for it, so another person must approve")

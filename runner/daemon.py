@@ -15,14 +15,14 @@ from runner.dispatch import Dispatcher
 from runner.engine import Worker
 from runner.errors import RemoteError, RunnerError
 from runner.execute import artifacts
-from runner.incident import State
+from runner.incident import OWN_SOURCES, State
 from runner.intake.payload import Delivery, compose, parse
 from runner.intake.watching import WatchLoop
 from runner.notify import Notifier
 from runner.project import Project
 from runner.steps import learn
 from runner.steps.perform import settle_left
-from runner.store import approvals, clock, firings, incidents, retention
+from runner.store import approvals, clock, firings, incidents, retention, waiting
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ RETENTION_EVERY = 600.0
 #: Seconds between two looks at what was learned. The levels themselves are never late: every
 #: verdict computes them anew.
 LEARN_EVERY = 10.0
+OWN_EVERY = 60.0
 LEARN_ALL_EVERY = timedelta(hours=1)
 #: How far a look goes back behind the last one: transactions may have been open then.
 LEARN_OVERLAP = timedelta(minutes=1)
@@ -124,6 +125,17 @@ class Daemon:
         if config.alertmanagers and config.intake.reconcile:
             every = config.intake.reconcile.total_seconds()
             self._every(every, self.reconcile, "reconcile")
+        self._every(OWN_EVERY, self._look_at_own, "own alerts")
+
+    def _look_at_own(self) -> None:
+        """Tell again of what we found ourselves and what fires on: nobody else does."""
+        now, look_again = datetime.now(UTC), self.project.config.intake.look_again
+        for source in sorted(OWN_SOURCES):
+            with self.project.database.read() as tx:
+                firing = [incident.alert for incident in incidents.firing_of(tx, source)]
+                again = unheard(tx, firing, now, look_again=look_again)
+            if again:
+                self._deliver(compose(again, source=source))
 
     def _predict(self) -> None:
         """A round of predictions, if it is due."""
@@ -247,6 +259,8 @@ def handle_again(project: Project, incident: int, times: int) -> None:
     if found is None or found.state.ended or found.state is State.WAITING or found.held_until:
         return
     with project.database.write() as tx:
+        if waiting.has(tx, incident):
+            return  # it waits for its turn, is under way, or is forgotten in seconds
         if times <= AGAIN and not project.catalog.is_drill(found.requested_entry):
             project.queue.again(tx, incident, times)
         else:
@@ -261,6 +275,7 @@ def expire_approvals(project: Project) -> int:
         late = approvals.overdue(tx, now)
     for question in late:
         with project.database.write() as tx:
+            incidents.lock(tx, question.incident)
             if approvals.answer(tx, question.id, answer="expired", by="runner", at=now):
                 reason = f"nobody answered approval {question.id} in time"
                 incidents.move(

@@ -194,6 +194,7 @@ class Incident:
     requested_entry: str | None = None  #: the entry that this person chose
     requested_values: Mapping[str, Any] = field(default_factory=dict)
     requested_hosts: tuple[str, ...] = ()
+    retried_by: tuple[str, ...] = ()  #: the people who had it handled again
     hosts: tuple[str, ...] = ()
     entry: str | None = None
     chosen: Mapping[str, Any] = field(default_factory=dict)  #: values that the decision gave
@@ -207,10 +208,12 @@ class Incident:
     held_until: datetime | None = None  #: while it is held back: when it is looked at again
 
     @property
-    def asked_by(self) -> str | None:
-        """The person who may not approve it: who asked for it, or delivered its alert."""
-        delivered = self.sender if self.sender and self.sender.startswith("user:") else None
-        return self.requested_by or delivered
+    def asked_by(self) -> tuple[str, ...]:
+        """The people who may not approve it: who asked for it, or for it again, and whose
+        credential delivered its alert."""
+        senders = (self.sender or "").split(", ")
+        people = [name for name in senders if name.startswith("user:")]
+        return tuple(dict.fromkeys([*filter(None, [self.requested_by]), *people, *self.retried_by]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from typing import Any
 
 from runner.errors import InventoryError
 from runner.names import Names, host_of, written_plainly
+from runner.text import brief
 from runner.vault import Secrets, Vault, encrypted
 
 TIMEOUT = timedelta(seconds=60)
@@ -30,6 +31,7 @@ _RESOLVER = Path(__file__).with_name("resolve_names.py")
 _TEMPLATE = ("{{", "{%")
 _SECRET = re.compile(r"ansible_.*(pass|password|secret|token)", re.IGNORECASE)
 _VAULT = object()  #: stands for an encrypted value until it is dropped
+_AGAIN = 5.0  #: seconds for which an inventory that cannot be read is not tried again
 _MAX_LABEL = 512  #: characters; no host name or URL that names one is longer
 
 
@@ -154,6 +156,7 @@ class InventoryReader:
         self._domains = tuple(domains)
         self._lock = threading.Lock()
         self._last: tuple[float, object, Inventory] | None = None
+        self._failed: tuple[float, object, InventoryError] | None = None
 
     def read(self, max_age: timedelta) -> Inventory:
         """The inventory, not older than `max_age`. Raises InventoryError."""
@@ -164,13 +167,21 @@ class InventoryReader:
                 at, seen, inventory = self._last
                 if seen == state and now - at <= max_age.total_seconds():
                     return inventory
-            inventory = Inventory.load(
-                self._paths,
-                environment=self._environment,
-                vault=self._vault,
-                domains=self._domains,
-            )
-            self._last = (now, state, inventory)
+            if self._failed is not None:
+                at, seen, error = self._failed
+                if seen == state and now - at <= _AGAIN:
+                    raise error
+            try:
+                inventory = Inventory.load(
+                    self._paths,
+                    environment=self._environment,
+                    vault=self._vault,
+                    domains=self._domains,
+                )
+            except InventoryError as error:
+                self._failed = (time.monotonic(), state, error)
+                raise
+            self._last, self._failed = (now, state, inventory), None
             return inventory
 
     def _state(self) -> list[tuple[str, int, int]]:
@@ -223,7 +234,14 @@ def _resolved(
     if not wanted:
         return inventory
     command = [sys.executable, "-I", str(_RESOLVER), *(str(p.absolute()) for p in paths)]
-    answers = json.loads(_output(command, paths, environment, json.dumps(wanted)))
+    said = _output(command, paths, environment, json.dumps(wanted))
+    try:
+        answers = json.loads(said)
+    except ValueError:
+        raise InventoryError(
+            f"{paths[0]}: names of hosts that are templates cannot be resolved: Ansible said "
+            f"{brief(said)!r}"
+        ) from None
     hosts, unresolved = dict(inventory.hosts), {}
     for name, answer in answers.items():
         failed = {key: of["unresolved"] for key, of in answer.items() if isinstance(of, dict)}

@@ -42,7 +42,7 @@ def main() -> int:
         known = variables.get_vars(host=inventory.get_host(host))
         templar = Templar(loader=loader, variables=known)
         found[host] = {name: _resolved(templar, known.get(name)) for name in names}
-    json.dump(found, sys.stdout)
+    json.dump(found, sys.stdout, default=str)
     return 0
 
 

@@ -235,9 +235,9 @@ def _look(check: VerifyCheck) -> tuple[str, str, _Look]:
 def _alert(check: VerifyCheck, sources: Sources) -> tuple[Result, str]:
     result = sources.alert_cleared()
     seen = {
-        Result.FIXED: "it is gone from Alertmanager",
+        Result.FIXED: "it no longer fires",
         Result.NOT_FIXED: "it still fires",
-        Result.UNKNOWN: "Alertmanager does not tell, or it is silenced or inhibited",
+        Result.UNKNOWN: "no Alertmanager answers for it, or it is silenced or inhibited",
     }
     return result, seen[result]
 

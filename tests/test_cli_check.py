@@ -38,7 +38,7 @@ def test_a_sound_project_is_0(tmp_path: Path) -> None:
     code, findings = found(project(tmp_path))
     assert code == 0
     assert {each["topic"] for each in findings if each["level"] == "ok"} == {
-        "configuration", "roles", "catalog", "inventory", "prompts", "model", "access"
+        "configuration", "roles", "catalog", "ansible", "inventory", "prompts", "model", "access"
     }  # fmt: skip
 
 

@@ -126,7 +126,7 @@ def test_what_still_cannot_be_read_is_not_replayed(made: Project) -> None:
 
 
 def test_a_replay_is_a_delivery_of_whoever_sent_it(made: Project) -> None:
-    """Who replays it did not write it: it counts as sent by its sender, at its level."""
+    """It counts as sent by its sender, at its level, and as asked for by both."""
     readable = json.dumps(small.alert()).encode()
     with made.database.write() as tx:  # as an older release left it
         dead_letters.add(
@@ -138,7 +138,7 @@ def test_a_replay_is_a_delivery_of_whoever_sent_it(made: Project) -> None:
         stored = deliveries.next_open(tx, FairTurns())
         (said,) = [row for row in trail.walk(tx) if row.action == "replay"]
     assert stored is not None and stored.id == received.delivery
-    assert (stored.sender, stored.ceiling) == ("user:ann", Level.OBSERVE)
+    assert (stored.sender, stored.ceiling) == ("user:ann, user:bob", Level.OBSERVE)
     assert (said.actor, said.reason) == ("user:bob", "dead letter 1 replayed as delivery 1")
     assert letters(made.database) == () and len(letters(made.database, replayed=True)) == 1
     with pytest.raises(Refused, match="was replayed as delivery 1"):

@@ -372,5 +372,7 @@ def test_the_version_is_the_newest_of_the_changelog() -> None:
 
 def test_changelog_lines_have_kind_and_area() -> None:
     lines = re.findall(r"^- .+$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    form = re.compile(r"- \[(CHANGE|FEATURE|ENHANCEMENT|BUGFIX)\] [a-z]+: [A-Z`].+\.( #\d+)?")
+    form = re.compile(
+        r"- \[(SECURITY|CHANGE|FEATURE|ENHANCEMENT|BUGFIX)\] [a-z]+: [A-Z`].+\.( #\d+)?"
+    )
     assert lines and all(form.fullmatch(line) for line in lines)

@@ -64,10 +64,10 @@ def test_rule_1_the_raw_body_is_kept_byte_for_byte_to_be_stored_before_anything_
     ("content", "words"),
     [
         (b'{"text": "my own payload"}', "no version"),
-        (body(version="3"), "version is '3'"),
-        (body(version=4), "version is 4;"),
+        (body(version="3"), "has version '3'"),
+        (body(version=4), "has version 4;"),
         (b"7", "neither an Alertmanager message nor a list of alerts"),
-        (b"", "not JSON"),
+        (b"", "is empty"),
         (b"\xff\xff", "not UTF-8"),
         (body().decode().encode("utf-16-le"), "not JSON"),
     ],

@@ -138,7 +138,7 @@ class Installed:
         if done.returncode:
             why = (done.stderr.decode(errors="replace").strip().splitlines() or ["no reason"])[-1]
             where = self.config or "its configuration"
-            raise CatalogError(f"{where}: Ansible cannot be asked where it looks: {why[:300]}")
+            raise CatalogError(f"{where}: Ansible does not start with it: {why[:300]}")
         return dict(json.loads(done.stdout))
 
     def _closed(self, no_config: str) -> dict[str, str]:

@@ -51,7 +51,7 @@ def check(session: Session, online: bool) -> int:
         found += new
         for finding in new:
             if not session.json:
-                line = f"{finding.level:<5}  {finding.topic:<12}  {finding.text}"
+                line = f"{finding.level:<5}  {finding.topic:<13}  {finding.text}"
                 session.screen.line(line, STYLES[finding.level])
     if session.json:
         session.answer(found)
@@ -175,6 +175,13 @@ def _roles(project: Project) -> Iterator[Finding]:
         else:
             count = sum(1 for path in folder.iterdir() if (path / "tasks").is_dir())
             yield _ok("roles", f"{folder}: {counted(count, 'role')}")
+
+
+def _ansible(project: Project) -> Iterator[Finding]:
+    """Whether Ansible starts as the user that we are, and which it is."""
+    installed = project.catalog.roles.installed
+    if installed is not None:
+        yield _ok("ansible", f"ansible-core {installed.versions['ansible-core']}")
 
 
 def _inventory(project: Project) -> Iterator[Finding]:
@@ -311,6 +318,7 @@ OFFLINE: dict[str, Check] = {
     "roles": _roles,
     "catalog": _catalog,
     "cases": _cases,
+    "ansible": _ansible,
     "inventory": _inventory,
     "prompts": _prompts,
     "model": _model,

@@ -56,12 +56,12 @@ def show(session: Session, number: int) -> None:
     screen = session.screen
     screen.line(f"dead letter {found.id}: {_what(found)}, received from {_origin(found)}")
     screen.line(f"  {brief(found.reason, 400)}")
-    came = f"{age(found.received_at)} ago"
+    came = age(found.received_at)
     if found.times > 1:
-        came = f"{counted(found.times, 'time')}, first {came}, last {age(found.last_at)} ago"
+        came = f"{counted(found.times, 'time')}, first {came}, last {age(found.last_at)}"
     screen.line(f"  came {came}; {found.size} bytes, SHA-256 {found.hash}")
     if found.replayed_at is not None:
-        done = f"replayed {age(found.replayed_at)} ago by {found.replayed_by}"
+        done = f"replayed {age(found.replayed_at)} by {found.replayed_by}"
         screen.line(f"  {done} as delivery {found.replayed_as}")
     if not found.whole:
         screen.line(f"  only the first {len(found.body)} bytes were kept, so it cannot be replayed")

@@ -10,7 +10,7 @@ from runner.bundle import Bundle
 from runner.cli.model_report import show_calls
 from runner.cli.screen import STYLES, Screen
 from runner.incident import Approval, Incident, Plan, Purpose, Run, State, Transition
-from runner.pack import Pack, fidelity_words, kind_words, radius_words
+from runner.pack import Pack, fidelity_words, kind_words, radius_words, rehearsal_of
 from runner.text import brief
 
 #: Lines of a diff that are shown unless all of it is asked for.
@@ -166,7 +166,7 @@ def show_plan(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
                 ("hash", plan.hash),
             ]
         )
-    if (run := rehearsal(bundle)) is not None:
+    if (run := rehearsal_of(bundle)) is not None:
         _rehearsal(screen, run, whole=whole)
 
 
@@ -180,13 +180,10 @@ def _steps(plan: Plan) -> Iterator[tuple[str, str]]:
         yield f"step {number}", text
 
 
-def rehearsal(bundle: Bundle) -> Run | None:
-    """The newest run in check mode."""
-    return next((run for run in reversed(bundle.runs) if run.purpose.check), None)
-
-
 def _rehearsal(screen: Screen, run: Run, *, whole: bool) -> None:
     screen.heading(f"Rehearsal: {run.outcome or 'under way'}")
+    if run.outcome is None:
+        return
     screen.pairs([("showed", run.reason), ("fidelity", fidelity_words(run))])
     screen.pairs((f"  {kind_words(task.kind)}", task.task) for task in run.fidelity.tasks)
     screen.diff(run.diff, "  ", None if whole else DIFF_LINES)

@@ -36,12 +36,15 @@ class Loading:
     #: file → SHA-256 of all that may be loaded, from a private copy. None: a dry run, which
     #: reads the project itself and reports what it loads
     files: Mapping[Path, str] | None = None
+    #: whether a dry run completed the list, so that nothing else may be read elsewhere either
+    strict: bool = True
     base: Path = Path("/")  #: what is named relative to a playbook lies below it
     #: environment variable → folders in which Ansible looks for plugins
     plugin_folders: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     #: name → folder and digest of each collection that may be used
     collections: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
     collection_paths: tuple[Path, ...] = ()  #: in which Ansible looks for collections
+    passwords: tuple[Path, ...] = ()  #: of Ansible Vault: no part of what is approved
     cache: Path | None = None  #: where copies of collections are kept
 
 

@@ -152,8 +152,8 @@ def _begin(request: RunRequest, mask: Mask) -> tuple[dict[str, Any], subprocess.
         raise RunnerError(f"run {request.id}: cannot be started: {error}") from None
     try:
         private = _private(request)
-        environment = closed(request, private) | _copied(request)
         intent = _intend(request, private)
+        environment = closed(request, private) | _copied(request)
         supervisor = _spawn(request, private, environment, mask)
     except (OSError, Refused) as error:
         for folder in filter(None, (private, request.folder)):
@@ -219,6 +219,7 @@ def _watch(request: RunRequest, private: Path) -> dict[str, Any]:
         "roots": list(map(str, loading.roots)),
         "trusted": [str(path) for path in (*copies, loading.cache) if path],
         "ignored": [str(path) for path in _by_value(request)],
+        "strict": loading.strict,
         "listed": None if listed is None else {str(path): d for path, d in listed.items()},
         "report": str(private / "loaded.jsonl"),
     }
@@ -229,7 +230,7 @@ def _by_value(request: RunRequest) -> list[Path]:
     paths = list(request.inventory)
     for path in request.inventory:
         paths += [path.parent / name for name in ("group_vars", "host_vars")]
-    return [*paths, *filter(None, [request.vault_password_file])]
+    return [*paths, *request.loading.passwords, *filter(None, [request.vault_password_file])]
 
 
 def _spawn(

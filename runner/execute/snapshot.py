@@ -39,7 +39,11 @@ def take(folder: Path, files: Mapping[Path, str], base: Path) -> None:
         if _copy(path, mirrored(folder, path)) != expected:
             raise Refused(f"{path} changed since the plan was made; nothing was started")
     for place, _, _ in os.walk(mirrored(folder, base)):
-        for child in os.scandir(Path("/") / Path(place).relative_to(folder)):
+        try:
+            children = list(os.scandir(Path("/") / Path(place).relative_to(folder)))
+        except PermissionError:
+            continue  # Ansible, as the same user, cannot look around there either
+        for child in children:
             link = Path(place, child.name)
             if not os.path.lexists(link) and not child.name.endswith(LEFT_BEHIND):
                 link.symlink_to(child.path)
@@ -96,5 +100,9 @@ def _place(made: Path, kept: Path) -> None:
 def _forget(cache: Path) -> None:
     before = time.time() - _UNUSED
     for kept in cache.iterdir():
-        if kept.stat().st_mtime < before:
+        try:
+            unused = kept.stat().st_mtime < before
+        except OSError:
+            continue  # another run's draft, which has its name by now
+        if unused:
             shutil.rmtree(kept, ignore_errors=True)

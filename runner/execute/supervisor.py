@@ -13,6 +13,7 @@ ending is written before.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -67,7 +68,8 @@ class Log:
         """Return when every event is written."""
         self._queue.put(None)
         self._thread.join()
-        self._file.close()
+        with contextlib.suppress(OSError):  # what could not be written is lost
+            self._file.close()
 
     @property
     def idle(self) -> list[str]:
@@ -84,7 +86,10 @@ class Log:
             except (TypeError, ValueError, RecursionError, AttributeError, MemoryError) as error:
                 event = {"event": str(raw.get("event")), "stdout": f"[unreadable: {error}]"}
                 self._tally(event)
-            self._write(event)
+            try:
+                self._write(event)
+            except OSError as error:  # what is lost is only shown; the run must not stand still
+                print(f"an event could not be kept: {error}", file=sys.stderr)
 
     def _write(self, event: events.Event) -> None:
         if self._written > events.MAX_LOG:

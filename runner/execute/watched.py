@@ -33,7 +33,7 @@ class Watch:
         self._roots = tuple(f"{os.path.realpath(root)}/" for root in spec["roots"])
         self._trusted = tuple(f"{os.path.realpath(root)}/" for root in spec["trusted"])
         self._ignored = tuple(f"{os.path.realpath(path)}/" for path in spec["ignored"])
-        listed = spec["listed"]
+        listed, self._strict = spec["listed"], spec["strict"]
         self._listed = (
             None if listed is None else {os.path.realpath(p): d for p, d in listed.items()}
         )
@@ -85,7 +85,7 @@ class Watch:
             self._seen.add(path)
             self._write(loaded=path, digest=_digest(path))
         elif path not in self._listed:
-            if watched or not self._made_by_this_run(path):
+            if watched or (self._strict and not self._made_by_this_run(path)):
                 self._stop(path, "the plan does not name it")
         elif _digest(path) != self._listed[path]:
             self._stop(path, "it is not what it was when the plan was made")

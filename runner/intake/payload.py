@@ -288,6 +288,8 @@ def read_json(body: bytes) -> Any:
     except RecursionError:
         raise BadDelivery("The body is nested too deeply.") from None
     except json.JSONDecodeError as error:
+        if not text.strip():
+            raise BadDelivery("The body is empty.") from None
         raise BadDelivery(f"The body is not JSON (character {error.pos}).") from None
     except ValueError:  # a number with more digits than Python converts
         raise BadDelivery("The body has a number that is too long.") from None
@@ -325,10 +327,10 @@ def _check_version(content: Any) -> None:
         raise BadDelivery("The body is neither an Alertmanager message nor a list of alerts.")
     version = content.get("version")
     if version not in VERSIONS:
-        found = f"version is {brief(repr(version), 20)}" if version else "it has no version"
+        found = f"has version {brief(repr(version), 20)}" if version else "has no version"
         raise BadDelivery(
-            f"The body is not an Alertmanager message of version 4: {found}; "
-            "remove a custom `payload` from webhook_configs."
+            f"The body {found}; the runner reads Alertmanager's webhook (version 4), Grafana's "
+            "(version 1) and lists of alerts. Remove a custom `payload` from webhook_configs."
         )
 
 

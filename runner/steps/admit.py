@@ -36,9 +36,11 @@ def admit(project: Project, incident_id: int) -> bool:
         return end(project, incident_id, State.RESOLVED, reason)
     if incident.alert.source in OWN_SOURCES or project.alertmanagers is None:
         return True
-    # Of a late message, what is asked is whether it fires at all; a peer that was restarted
-    # lately cannot tell.
-    since = incident.created_at - RELEARNS if incident.alert.late else None
+    # A peer that was restarted since cannot tell that an alert is gone. Of a late message, what
+    # is asked is whether it fires at all.
+    since = incident.created_at if incident.state is State.HELD else None
+    if incident.alert.late:
+        since = incident.created_at - RELEARNS
     try:
         alert = project.alertmanagers.state_of(
             incident.alert.fingerprint, incident.alert.labels, since=since

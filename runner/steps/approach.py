@@ -66,7 +66,7 @@ def _against(project: Project, incident: Incident, plan: Plan, step: int) -> str
         verdict = policy.judge_cover(verdict, lacking)
     if not _too_low(incident, verdict.level):
         return ""
-    because = "; ".join(reason.text for reason in verdict.limiting)
+    because = " ".join(reason.text for reason in verdict.limiting)
     return f"{because} {run.reason}" if run and not _completed(run) else because
 
 

@@ -40,7 +40,7 @@ def question(
         tx,
         incident=incident.id,
         plan=plan.hash,
-        requested_by=incident.asked_by or "runner",
+        requested_by=", ".join(incident.asked_by) or "runner",
         requested_at=now,
         expires_at=now + project.config.approval.expires,
         brief=pack.brief_of(tx, incident, project.catalog.get(plan.entry), project.catalog),

@@ -31,11 +31,11 @@ from runner.incident import (
 )
 from runner.intake.alertmanager import Standing
 from runner.inventory import Inventory
-from runner.plan import draft
+from runner.plan import draft, watched
 from runner.project import Project
 from runner.steps.carry_out import STARTS, not_repeated
 from runner.steps.gather import values_of
-from runner.steps.judge import case_of, over_at
+from runner.steps.judge import case_of, look_again_at
 from runner.steps.limits import Limited, Limits
 from runner.steps.perform import Job, Ready
 from runner.steps.progress import advance, end, escalate, load
@@ -320,8 +320,17 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
     verdict = policy.judge(case)
     needed = Level.AUTO if incident.level is Level.AUTO else Level.APPROVE
     if verdict.level.rank < needed.rank:
-        because = "; ".join(reason.text for reason in verdict.limiting)
+        because = " ".join(reason.text for reason in verdict.limiting)
         return f"The undo {entry.id} was not run: {because}"
+    try:
+        plan = draft(incident, entry, project.catalog, project.inventory())
+        uncovered = watched(plan, None, project.catalog).uncovered
+    except StoreError:
+        raise
+    except RunnerError as error:
+        return f"The undo {entry.id} could not run: {error}"
+    if uncovered:
+        return f"The undo {entry.id} was not run: {uncovered[0]}"
     advance(project, incident.id, State.UNDOING, f"undoing with {entry.id}")
 
     def ready() -> Ready:
@@ -334,12 +343,11 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
             entry=entry,
             case=now,
             shown=shown,
-            waits=lambda against: over_at(against.reasons) is None,
+            waits=lambda against: look_again_at(against.reasons) is None,
         )
         return Ready(radius=limits.radius, allow=limits.require)
 
     try:
-        plan = draft(incident, entry, project.catalog, project.inventory())
         job = Job(
             incident=incident.id,
             purpose=Purpose.UNDO,

@@ -50,6 +50,8 @@ def _join(project: Project, incident: Incident, hosts: tuple[str, ...]) -> bool:
     since = incident.created_at - correlation.window
     with project.database.write() as tx:
         for other in incidents.open_on(tx, [*hosts, *needs], incident.id):
+            if other.state is State.HELD:  # nobody handles it now
+                continue
             if other.created_at < since or other.requested_by or incident.requested_by:
                 continue
             if reason := _related(incident, other, hosts, needs, correlation.same_host):

@@ -222,13 +222,18 @@ def _loading(project: Project, job: Job) -> Loading:
     plugins = installed.plugin_folders
     folders = {folder for some in plugins.values() for folder in some}
     collections = {path / "ansible_collections" for path in installed.collection_paths}
-    watching = Loading(roots=(playbooks, *roles.paths, *sorted(folders | collections)))
+    watching = Loading(
+        roots=(playbooks, *roles.paths, *sorted(folders | collections)),
+        passwords=tuple(project.config.execution.vault_ids.values()),
+    )
     if job.purpose in (Purpose.REHEARSAL, Purpose.PROBE):
         return watching
     files, copies = _named(project, job)
     return replace(
         watching,
         files=files,
+        strict=job.purpose in (Purpose.REMEDIATION, Purpose.RECHECK)
+        and job.entry.rehearsal != "none",
         base=Path(os.path.commonpath([playbooks, *roles.paths])),
         plugin_folders=plugins,
         collections=copies,

@@ -52,12 +52,14 @@ class _Shown:
 def _shown(project: Project, incident: Incident, entry: Entry) -> _Shown:
     """The plan on the first hosts on which its first step can be rehearsed."""
     inventory = project.inventory()
+    with project.database.read() as tx:
+        before = records.plan_of(tx, incident.id)
+    # The key of an earlier round, so that the same plan has the same hash: a yes still counts.
+    key = (before.key if before else "") or secrets.token_hex(16)
     passed_over: list[str] = []
     ways = options(project, incident, entry)
     for way in ways:
-        draft = plans.draft(
-            incident, entry, project.catalog, inventory, way.places, key=secrets.token_hex(16)
-        )
+        draft = plans.draft(incident, entry, project.catalog, inventory, way.places, key=key)
         first = project.catalog.get(draft.parts[0].entry)
         if first.rehearsal == "none":
             return _Shown(draft, None)

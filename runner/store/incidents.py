@@ -94,8 +94,14 @@ def reopen(
     reason: str,
     actor: str = "runner",
     delivery: int | None = None,
+    alert: Alert | None = None,
+    ceiling: Level | None = None,
+    sender: str | None = None,
 ) -> int:
-    """A new incident on the same alert as one that has ended; its id."""
+    """A new incident on the same alert as one that has ended; its id.
+
+    Where a message asks for it, `alert`, `ceiling` and `sender` are those of the message.
+    """
     now = clock.now(tx)
     row = tx.execute(sa.select(incidents).where(incidents.c.id == incident.id)).mappings().one()
     kept = ("fingerprint", "alertname", "alert", "firing", "environment", "ceiling", "request")
@@ -108,6 +114,11 @@ def reopen(
         "created_at": now,
         "updated_at": now,
     }
+    if actor != "runner":
+        retried = {"retried_by": [*incident.retried_by, actor]}
+        values["request"] = (row["request"] or {}) | retried
+    if alert is not None:
+        values |= {"alert": alert_to_json(alert), "ceiling": ceiling, "sender": sender}
     added = _insert(tx, values, now)
     trail.append(
         tx,
@@ -246,6 +257,12 @@ def _allowed(state: State, expected: Collection[State] | None) -> bool:
     return not state.ended if expected is None else state in expected
 
 
+def lock(tx: sa.Connection, incident: int) -> None:
+    """Let nobody else change the incident until the end of this transaction. Whoever changes its
+    question as well does this first, so that no two wait for each other."""
+    tx.execute(sa.select(incidents.c.id).where(incidents.c.id == incident).with_for_update())
+
+
 def get(tx: sa.Connection, incident: int) -> Incident:
     """The incident; NotFound when there is none."""
     found = find_one(tx, incident)
@@ -322,7 +339,7 @@ def delivered_again(tx: sa.Connection, incident: int) -> None:
     tx.execute(
         incidents.update()
         .where(incidents.c.id == incident)
-        .values(deliveries=incidents.c.deliveries + 1, updated_at=clock.now(tx))
+        .values(deliveries=incidents.c.deliveries + 1)
     )
 
 
@@ -380,12 +397,17 @@ def labels_of(tx: sa.Connection, numbers: Collection[int]) -> dict[int, Mapping[
 
 
 def left_joined(tx: sa.Connection, limit: int = 100) -> tuple[Incident, ...]:
-    """Incidents that joined another one which has ended, though their alert still fires."""
+    """Incidents that joined another one which nobody handles any more, though their alert still
+    fires: it has ended, or is held back."""
     other = incidents.alias("other")
     query = (
         sa.select(incidents)
         .join(other, other.c.id == incidents.c.joined)
-        .where(incidents.c.state == State.SUPPRESSED, incidents.c.firing, other.c.state.in_(_ENDED))
+        .where(
+            incidents.c.state == State.SUPPRESSED,
+            incidents.c.firing,
+            other.c.state.in_([*_ENDED, State.HELD]),
+        )
         .order_by(incidents.c.id)
         .limit(limit)
     )
@@ -495,6 +517,7 @@ def from_row(row: Any) -> Incident:
         requested_entry=request.get("entry"),
         requested_values=request.get("values", {}),
         requested_hosts=tuple(request.get("hosts", ())),
+        retried_by=tuple(request.get("retried_by", ())),
         hosts=tuple(row["hosts"]),
         entry=row["entry"],
         chosen=row["chosen"] or {},

@@ -39,7 +39,7 @@ class Holder:
     since: datetime
 
     def __str__(self) -> str:
-        since = f"{self.since:%Y-%m-%d %H:%M:%S}"
+        since = f"{self.since:%Y-%m-%d %H:%M:%S} UTC"
         return f"{self.host}, held by run {self.run[:8]} of incident {self.incident} since {since}"
 
 

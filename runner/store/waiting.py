@@ -67,6 +67,12 @@ def add(
     tx.execute(new.on_conflict_do_nothing(index_elements=["key"]))
 
 
+def has(tx: sa.Connection, incident: int) -> bool:
+    """Whether a workflow of this incident waits or was begun."""
+    query = sa.select(waiting.c.key).where(waiting.c.incident == incident).limit(1)
+    return tx.execute(query).first() is not None
+
+
 def begun(tx: sa.Connection, worker: str) -> tuple[Turn, ...]:
     """What this worker has begun and not ended."""
     query = sa.select(waiting).where(waiting.c.worker == worker)

@@ -82,15 +82,15 @@ def around_runs(point: str) -> None:
 
 def around_holds(point: str) -> None:
     """looks_again, after what was held back was queued to be judged anew."""
-    look_again = daemon.look_again
+    release_held = daemon.release_held
 
     def looked(project: Project) -> int:
-        found = look_again(project)
+        found = release_held(project)
         if found:
             at(point, "looks_again")
         return found
 
-    daemon.look_again = looked
+    daemon.release_held = looked
 
 
 def around_admission(point: str) -> None:
