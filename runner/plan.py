@@ -192,7 +192,10 @@ def watched(plan: Plan, run: Run | None, catalog: Catalog) -> Plan:
     open_ = [f"{path} changed while the dry run read it" for path in changed]
     for part in plan.parts:
         included = run.included if run and part is first else None
-        open_ += _uncovered(scan(catalog.get(part.entry), catalog.roles), included)
+        entry = catalog.get(part.entry)
+        open_ += _uncovered(scan(entry, catalog.roles), included)
+        for name, lookups in sorted(read(catalog, entry).outside.items()):
+            open_.append(f"{name}: lookup {', '.join(sorted(lookups))} reads what no file says")
     first = hashed(replace(first, loaded={**first.loaded, **further}), first.diff)
     if not plan.steps:
         return replace(first, uncovered=tuple(open_))

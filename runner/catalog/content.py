@@ -39,6 +39,8 @@ class Content:
     indirect: bool  #: whether a file may read variables that it does not name
     pairs: frozenset[str] = frozenset()  #: every `one.other` that stands in one of them
     paths: Mapping[str, Path] = field(default_factory=dict)  #: name within the catalog → file
+    #: name within the catalog → lookups in it that read what no hash covers
+    outside: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
@@ -60,6 +62,7 @@ def read(catalog: Catalog, entry: Entry) -> Content:
         indirect=any(each.indirect for each in facts.values()),
         pairs=frozenset().union(*(each.pairs for each in facts.values())),
         paths=paths,
+        outside={label: each.outside for label, each in facts.items() if each.outside},
     )
 
 

@@ -16,6 +16,11 @@ _WORD = re.compile(rb"[A-Za-z_]\w{0,127}", re.ASCII)
 _PAIR = re.compile(rb"(?=\b([a-z_]\w{0,63}\.[a-z_]\w{0,63})\b)", re.ASCII)
 #: `hostvars[…]`, `vars[…]` and `lookup('vars', …)` read variables by a name that is made up.
 _INDIRECT = re.compile(rb"\bhostvars\b|\bvars\s*\[|['\"](?:[\w.]*\.)?(?:vars|varnames)['\"]")
+#: Lookups that bring what no file of the project says: a program's output, a server's answer.
+_OUTSIDE = re.compile(
+    rb"\b(?:lookup|query|q)\s*\(\s*['\"](?:ansible\.builtin\.)?(pipe|lines|url)['\"]"
+    rb"|\bwith_(pipe|lines|url)\b"
+)
 LEFT_BEHIND = ("__pycache__", ".pyc", ".retry")
 #: Directly in a collection: what no run reads.
 _NOT_LOADED = frozenset({".git", "changelogs", "docs", "tests"})
@@ -37,6 +42,7 @@ class FileFacts:
     words: frozenset[str]  #: every identifier in it
     pairs: frozenset[str]  #: every `one.other` in it: it may name a collection
     indirect: bool  #: whether it may read variables that it does not name
+    outside: frozenset[str] = frozenset()  #: lookups in it that read what no hash covers
 
 
 _files: dict[str, tuple[Stamp, FileFacts]] = {}
@@ -78,6 +84,9 @@ def facts_in(content: bytes) -> FileFacts:
         words=frozenset(word.decode("ascii") for word in set(_WORD.findall(content))),
         pairs=frozenset(pair.decode("ascii") for pair in set(_PAIR.findall(content))),
         indirect=bool(_INDIRECT.search(content)),
+        outside=frozenset(
+            (first or second).decode("ascii") for first, second in _OUTSIDE.findall(content)
+        ),
     )
 
 

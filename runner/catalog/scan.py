@@ -7,7 +7,7 @@ What only a run could tell is listed as unknown.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from runner.catalog.task import Task, blocks_in, tasks_in
 
 _SELF = ("{{ inventory_hostname }}", "{{inventory_hostname}}")
 _HERE = "localhost"
+_CHECK_MODE = "ansible_check_mode"
 _TASKS = ("tasks", "post_tasks", "handlers")
 #: Which files of a role an include takes instead of its main ones.
 _FROM = ("tasks_from", "vars_from", "defaults_from", "handlers_from")
@@ -49,6 +50,8 @@ class Scan:
     beside: tuple[Path, ...] = ()  #: literal files outside of playbook and roles, sorted
     templated: tuple[Templated, ...] = ()  #: includes that only a run can fill in
     tasks: tuple[Task, ...] = ()  #: every task that was read, in the order of the files
+    #: what may be another thing in a dry run than in the run, a sentence each
+    differs: tuple[str, ...] = ()
     #: why it can never be run unattended, a sentence each: nothing that has one is started
     obstacles: tuple[str, ...] = ()
 
@@ -81,8 +84,32 @@ def scan(entry: Entry, roles: Roles) -> Scan:
         beside=tuple(sorted(walk.beside)),
         templated=walk.decided_by(),
         tasks=tuple(task for _, task in walk.tasks),
+        differs=tuple(dict.fromkeys([*walk.differs, *_by_variables(walk.reached.values())])),
         obstacles=tuple(dict.fromkeys(walk.obstacles)),
     )
+
+
+def _by_check_mode(task: Task) -> bool:
+    """Whether a dry run may leave something out of the task that its fidelity does not count.
+
+    A condition of its own is counted.
+    """
+    when = str(task.keywords.get("when") or "")
+    if task.module == "meta":
+        return _CHECK_MODE in when
+    if task.keywords.get("changed_when") is False:
+        return False
+    rest = {key: value for key, value in task.keywords.items() if key not in ("when", "vars")}
+    return _CHECK_MODE in str(rest)
+
+
+def _by_variables(roles: Iterable[Path]) -> Iterator[str]:
+    """Files of variables that say another thing in check mode."""
+    for role in roles:
+        for folder in ("defaults", "vars"):
+            for path in sorted((role / folder).rglob("*.y*ml")):
+                if _CHECK_MODE in path.read_text(errors="replace"):
+                    yield f"{path} sets variables by {_CHECK_MODE}"
 
 
 @dataclass
@@ -103,6 +130,7 @@ class _Walk:
     searched: dict[Path | None, tuple[str, ...]] = field(default_factory=dict)
     tasks: list[unattended.Placed] = field(default_factory=list)
     obstacles: list[str] = field(default_factory=list)
+    differs: list[str] = field(default_factory=list)
 
     def playbook(self, path: Path) -> None:
         plays = self._list(path)
@@ -224,6 +252,8 @@ class _Walk:
         place = f"{path}: {task.name}"
         self.tasks.append((place, task))
         self._keywords(place, task.keywords)
+        if _by_check_mode(task):
+            self.differs.append(f"{place} goes by {_CHECK_MODE} elsewhere than in its own when")
         if task.local or task.module == "add_host":
             self._action(task, place)
         if task.module == "set_fact":
@@ -294,6 +324,8 @@ class _Walk:
         if keywords.get("run_once"):
             self.run_once.append(place)
         self._connection(place, keywords.get("vars"))
+        if _CHECK_MODE in str(keywords.get("vars") or ""):
+            self.differs.append(f"{place} sets variables by {_CHECK_MODE}")
 
     def _delegate(self, place: str, host: str, keywords: Mapping[str, Any]) -> None:
         if host in _SELF:

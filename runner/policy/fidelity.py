@@ -19,15 +19,27 @@ def judge_rehearsal(
     policy: Policy,
     entry: Entry,
     strangers: Iterable[str] = (),
+    differs: Iterable[str] = (),
 ) -> Verdict:
     """`verdict` with what the rehearsal showed; never a higher level.
 
     `outcome` is None when no rehearsal ran, which only `rehearsal: none` excuses. `strangers`
-    are hosts that the rehearsal was seen to touch outside of the plan.
+    are hosts that the rehearsal was seen to touch outside of the plan, `differs` what may be
+    another thing in a dry run, a sentence each.
     """
-    added = (*_strangers(strangers), *_reasons(fidelity, outcome, policy, entry))
+    added = (
+        *_strangers(strangers),
+        *_differences(differs),
+        *_reasons(fidelity, outcome, policy, entry),
+    )
     level = Level.lowest(verdict.level, *(reason.level for reason in added))
     return Verdict(level=level, reasons=(*verdict.reasons, *added))
+
+
+def _differences(differs: Iterable[str]) -> Iterator[Reason]:
+    for sentence in differs:
+        text = f"The dry run may show another thing than the run does: {sentence}."
+        yield Reason(rule="fidelity", level=Level.APPROVE, text=text)
 
 
 def _strangers(strangers: Iterable[str]) -> Iterator[Reason]:

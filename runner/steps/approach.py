@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runner import plan as plans
 from runner import policy
+from runner.catalog.scan import scan
 from runner.errors import RunnerError, StoreError
 from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run
 from runner.places import parts
@@ -59,6 +60,7 @@ def _against(project: Project, incident: Incident, plan: Plan, step: int) -> str
             settings,
             entry,
             strangers=strangers(run, part),
+            differs=scan(entry, project.catalog.roles).differs,
         )
         further, changed = plans.beyond(part, run.loaded, project.catalog)
         lacking = [f"{name} was loaded, which the plan does not name" for name in sorted(further)]

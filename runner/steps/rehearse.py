@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from runner import plan as plans
 from runner import policy
 from runner.catalog.entry import Entry
+from runner.catalog.scan import scan
 from runner.errors import Refused, RunnerError, StoreError
 from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run, State
 from runner.pack import share_words
@@ -144,6 +145,7 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
         project.config.policy,
         project.catalog.get(plan.parts[0].entry),
         strangers=strangers(run, plan.parts[0]) if run else (),
+        differs=scan(project.catalog.get(plan.parts[0].entry), project.catalog.roles).differs,
     )
     verdict = policy.judge_cover(verdict, plan.uncovered)
     with project.database.write() as tx:
