@@ -200,8 +200,8 @@ class Inbox:
                 *alert.notes,
             ]
         )
-        if passed := ahead(alert, stored.received_at):
-            logger.warning("%s: startsAt is %s ahead of our clock", brief(alert.name), passed)
+        if ahead(alert, stored.received_at):
+            logger.warning("%s: startsAt is ahead of our clock", brief(alert.name))
         incidents.over(tx, alert.fingerprint)
         opened = incidents.open_incident(
             tx,

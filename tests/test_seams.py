@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
+from runner import approve
+from runner.config import Approval as Settings
 from runner.config import Turns
 from runner.dispatch import Dispatcher
-from runner.errors import InventoryError
+from runner.errors import InventoryError, Refused
 from runner.evidence.mask import Mask
 from runner.execute import supervisor
 from runner.execute.diff import NOTHING
-from runner.incident import Level, State
+from runner.incident import Approval, Level, State
 from runner.inventory import Inventory, InventoryReader, parse
 from runner.project import Project
 from runner.steps.locate import locate
@@ -143,3 +145,35 @@ def test_what_a_resolver_cannot_say_is_a_sentence(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "_output", lambda *_: "Traceback: no JSON")
     with pytest.raises(InventoryError, match="cannot be resolved"):
         module._resolved(parse(json.dumps(listing)), (Path("hosts.ini"),), {})
+
+
+def test_who_has_it_handled_again_is_barred_beside_who_delivered(desk: Desk) -> None:
+    """Invariant 16: four eyes; cat asked for it again, ann had delivered it."""
+    desk.deliver(firing())
+    with desk.database.write() as tx:
+        tx.execute(tables.incidents.update().values(sender="user:ann"))
+    desk.end(1)
+    with desk.database.write() as tx:
+        found = incidents.get(tx, 1)
+        second = incidents.reopen(tx, found, reason="again", actor="user:cat")
+        third = incidents.reopen(tx, incidents.get(tx, second), reason="again", actor="user:dan")
+        assert incidents.get(tx, second).asked_by == ("user:ann", "user:cat")
+        asked = incidents.get(tx, third)
+    assert asked.asked_by == ("user:ann", "user:cat", "user:dan")
+    assert asked.requested_by is None, "the pre-flight still asks whether it fires"
+
+
+@pytest.mark.parametrize("by", ["user:ann", "user:cat"])
+def test_nobody_of_those_who_asked_approves(by: str) -> None:
+    now = datetime.now(UTC)
+    question = Approval(
+        id=1,
+        incident=1,
+        plan="a" * 64,
+        requested_by="user:ann, user:cat",
+        requested_at=now,
+        expires_at=now + timedelta(minutes=1),
+    )
+    with pytest.raises(Refused, match="asked for it"):
+        approve.check_four_eyes(question, by=by, settings=Settings(four_eyes=True))
+    approve.check_four_eyes(question, by="user:bob", settings=Settings(four_eyes=True))

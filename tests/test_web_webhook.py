@@ -139,6 +139,16 @@ def test_a_chunked_body_is_cut_off_at_the_limit(opened: Project) -> None:
         assert answer.startswith(b"HTTP/1.1 413 ")
 
 
+def test_two_ways_to_say_how_long_a_body_is_are_refused(opened: Project) -> None:
+    """Invariant 21: behind a proxy that reads the other one, the rest would be a second request."""
+    with lab.site(opened) as client:
+        second = b"GET /api/v1/incidents HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        head = "Content-Length: 5\r\nTransfer-Encoding: chunked"
+        answer = raw(client, head, b"0\r\n\r\n" + second)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.count(b"HTTP/1.1 ") == 1
+
+
 def test_a_stranger_is_refused_before_the_body_is_read(tmp_path: Path) -> None:
     with lab.site(lab.project(tmp_path, lab.GUARDED)) as client:
         assert raw(client, "Content-Length: 1000").startswith(b"HTTP/1.1 401 ")

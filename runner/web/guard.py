@@ -91,6 +91,10 @@ class Guard:
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         address = address_of(scope.get("client"))
+        if {"content-length", "transfer-encoding"} <= {name.lower() for name in headers}:
+            # A proxy may read the one and we the other: what follows would be a second request.
+            sentence = "A request has Content-Length or Transfer-Encoding, not both."
+            raise Refusal(400, sentence, {"Connection": "close"})
         if scope["path"] not in OPEN:
             await self._admit(scope, headers, address)
         limit = self._listen.max_body if scope["path"] == WEBHOOK else MAX_BODY
