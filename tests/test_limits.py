@@ -444,3 +444,27 @@ def test_a_question_is_closed_with_its_incident(made: Callable[..., Project]) ->
     assert (closed.answer, closed.answered_by) == ("closed", "runner")
     with pytest.raises(Refused, match="nothing is left to answer: incident"):
         acts.answer(project, question.id, answer="approved", by="user:ann")
+
+
+def test_a_yes_still_counts_after_a_hold(made: Callable[..., Project]) -> None:
+    """Invariant 17: nothing changed meanwhile, so nobody is asked the same again."""
+    limits = {"cooldown": "30m", "max_runs": "100/1h", "timeout": "60s"}
+    project = made(entry={"limits": limits, "level": "approve", "rehearsal": "none"})
+    incident = opened(project, host="web1")
+    decision = Decision(decider="rules", entry="mark", reason="it fits", confidence=1.0)
+    with project.database.write() as tx:
+        records.put_decision(tx, incident, decision)
+    assert judge(project, incident) and rehearse(project, incident)
+    assert not ask(project, incident), "a person is asked"
+    (question,) = small.look(project, incident).approvals
+    acts.answer(project, question.id, answer="approved", by="user:ann")
+    earlier(project)
+    assert not carry_out(project, incident, 1)
+    assert state(project, incident).state is State.HELD
+    with project.database.write() as tx:
+        tx.execute(sa.delete(t.runs))
+        tx.execute(t.incidents.update().values(held_until=clock.now(tx)))
+        assert incidents.let_go(tx, incident)
+    assert judge(project, incident) and rehearse(project, incident)
+    assert ask(project, incident), "the same plan and the same rules: the yes counts"
+    assert state(project, incident).state is State.APPROVED

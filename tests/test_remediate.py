@@ -452,3 +452,17 @@ def test_an_ended_incident_can_be_handled_again(start: Start, tmp_path: Path) ->
     found = small.wait(project, again)
     assert found.incident.state is State.DRY_RUN
     assert found.transitions[0].actor == "user:ann"
+
+
+def test_without_a_dry_run_a_file_elsewhere_does_not_stop_the_run_halfway(
+    start: Start, tmp_path: Path
+) -> None:
+    """Invariant 16: no dry run completed the list, so only the watched folders are held to it."""
+    beside = tmp_path / "elsewhere.txt"
+    beside.write_text("x")
+    extra = "echo {{ lookup('file', '" + str(beside) + "') | length }}"
+    project = start(entry={"rehearsal": "none"}, extra=extra)
+    small.deliver(project, small.alert())
+    found = small.wait(project)
+    assert found.plan is not None and found.plan.uncovered == ()
+    assert found.incident.state is State.FIXED, found.incident.reason
