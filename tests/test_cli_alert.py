@@ -183,7 +183,7 @@ def test_explain_of_two_alerts_names_both(path: Path) -> None:
 def test_pull_without_an_alertmanager_is_3(path: Path) -> None:
     result = call(path, "alert", "pull")
     assert result.exit_code == 3
-    assert "alertmanagers is empty" in result.stderr
+    assert "no Alertmanager is configured" in result.stderr
 
 
 class Answering:

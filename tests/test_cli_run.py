@@ -38,7 +38,10 @@ def test_with_a_yes_it_runs_and_is_verified(path: Path) -> None:
 def test_without_a_yes_nobody_can_be_asked(path: Path) -> None:
     result = call(path, "run", "mark", "--host", "web1", *VALUE)
     assert result.exit_code == 2
-    assert "up to level auto? Nobody can be asked here; say --yes" in result.stderr
+    assert (
+        "up to level auto? Standard input is no terminal, so nobody can confirm; add --yes"
+        in result.stderr
+    )
 
 
 @pytest.mark.parametrize(

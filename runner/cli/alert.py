@@ -66,7 +66,9 @@ def handle(session: Session, file: IO[bytes], no_wait: bool, level: str | None) 
 def pull(session: Session, keep_on: bool, no_wait: bool, level: str | None) -> int:
     """Ask Alertmanager for what fires now, and handle what is new."""
     if session.project.alertmanagers is None:
-        raise ConfigError(f"{session.config_path}: alertmanagers is empty, so nobody can be asked")
+        raise ConfigError(
+            f"{session.config_path}: no Alertmanager is configured; set alertmanagers"
+        )
     if keep_on:
         return _keep_pulling(session, level, wait=not no_wait)
     found = _new_alerts(session)

@@ -76,9 +76,9 @@ def approve(
 ) -> int:
     """Let the plan run that is shown."""
     asked = _load(session, number)
-    if not session.json:
-        _show(session, asked, whole=True, texts=False)
-    if asked.question.answer is None:
+    if asked.question.answer is None:  # what is answered is refused below, with the reason
+        if not session.json:
+            _show(session, asked, whole=True, texts=False)
         confirm(session, "Shall this run?", yes=yes)
     # The hash of what was shown: a plan that changed since then is not approved.
     plan = asked.bundle.plan.hash if asked.bundle.plan else ""

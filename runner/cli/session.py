@@ -155,5 +155,7 @@ def confirm(session: Session, question: str, *, yes: bool) -> None:
     if yes:
         return
     if not can_ask(session):
-        raise click.UsageError(f"{question} Nobody can be asked here; say --yes")
+        raise click.UsageError(
+            f"{question} Standard input is no terminal, so nobody can confirm; add --yes"
+        )
     click.confirm(question, abort=True, err=True)
