@@ -171,10 +171,7 @@ def test_a_refusal_for_a_program_is_json_on_the_other_stream(path: Path) -> None
 def test_without_a_yes_nobody_can_be_asked(working: Project, tmp_path: Path) -> None:
     words = ("run", "drill_mark", "--host", "web1")
     said = refused(tmp_path / "runner.yml", 2, *words)
-    assert (
-        "Break web1 on purpose with drill_mark? Standard input is no terminal, so nobody can confirm; add --yes"
-        in said
-    )
+    assert "Break web1 on purpose with drill_mark? Standard input is no terminal" in said
 
 
 def test_a_matrix_of_which_nothing_may_begin_says_why(working: Project, tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.catalog import load
+from runner.catalog import load, parameters
 from runner.catalog.near import MOST, near_misses
 from runner.decide import rules
+from runner.errors import Refused
 from runner.inventory import locate, parse
 from tests.policy_case import entry
 
@@ -75,14 +77,23 @@ def test_the_service_of_a_scrape_is_no_unit() -> None:
     assert SHIPPED.eligible(labels) == ()
     (miss,) = near_misses(labels, SHIPPED.by_kind("remediation"))
     assert miss.entry == "restart_service"
-    assert "postgresql.service" in miss.why
+    assert miss.why == "pod=\"\" fails (pod is 'node-exporter-x')"
 
 
 def test_a_unit_of_another_label_is_never_taken_from_service() -> None:
+    entry = SHIPPED.get("restart_service")
     labels = {"alertname": "SystemdUnitFailed", "service": "x", "severity": "page"}
-    assert [e.id for e in SHIPPED.eligible(labels)] == ["restart_service"]
-    for more in ({"name": "y.service"}, {"name": "y.timer"}, {"pod": "node-exporter-x"}):
-        assert SHIPPED.eligible(labels | more) == ()
+
+    def unit(**more: str) -> object:
+        schema = SHIPPED.schema("restart_service")
+        given = parameters.resolve(entry, schema, labels=labels | more, hostvars={}, chosen={})
+        return given["service_restart_unit"]
+
+    for name in ("", "x.service", "x.timer", "a container", "queue@x"):
+        assert unit(name=name) == "x", name
+    for name in ("y.service", "y.timer", "x@1.service"):
+        with pytest.raises(Refused, match=f"about the unit {name}"):
+            unit(name=name)
 
 
 def test_a_severity_of_information_is_no_reason_to_act() -> None:

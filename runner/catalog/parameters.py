@@ -21,6 +21,13 @@ from runner.errors import CatalogError, Refused, RunnerError, UsageError
 MAX_TEXT = 256  #: characters of one text from outside
 MAX_ITEMS = 256  #: of one list or mapping from outside
 MAX_DEPTH = 4
+#: Exporters of systemd say the unit in `name`. Beside it `service` may be derived from that, or be
+#: what Prometheus scraped, as in kube-prometheus.
+UNIT, SERVICE = "name", "service"
+UNIT_SUFFIXES = frozenset(
+    {"service", "socket", "timer", "mount", "automount", "path", "target", "slice", "scope", "swap"}
+)
+
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, direction, surrogates, line ends
 _JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean", "list": "array"}
 
@@ -249,7 +256,18 @@ def _from_label(entry: Entry, parameter: Parameter, labels: Mapping[str, str]) -
     value = labels.get(parameter.name, "")
     if not value:
         raise Refused(f"{entry.id}: the alert has no label {parameter.name}")
+    if parameter.name == SERVICE and _is_another_unit(labels.get(UNIT, ""), value):
+        raise Refused(
+            f"{entry.id}: the alert is about the unit {labels[UNIT]} (label {UNIT}), and {value} "
+            f"(label {SERVICE}) is what was scraped"
+        )
     return value
+
+
+def _is_another_unit(unit: str, service: str) -> bool:
+    """Whether `unit` is one of systemd's, and not the one that `service` may be derived from."""
+    stem, _, suffix = unit.rpartition(".")
+    return bool(stem) and suffix in UNIT_SUFFIXES and service not in (unit, stem)
 
 
 def _from_inventory(entry: Entry, parameter: Parameter, hostvars: Mapping[str, Any]) -> Any:
