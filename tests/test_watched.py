@@ -20,7 +20,7 @@ class Told:
         self.root = root
         self.report = root / "report"
         given = {"roots": [root / "roles"], "trusted": [], "ignored": [], "listed": None}
-        self.watch = Watch({**given, **spec, "report": str(self.report)})
+        self.watch = Watch({"strict": True, **given, **spec, "report": str(self.report)})
 
     def file(self, name: str, text: str = "x") -> Path:
         path = self.root / name
@@ -87,3 +87,18 @@ def test_collections_among_the_python_packages_are_watched(tmp_path: Path) -> No
     module = "site-packages/ansible_collections/ns/coll/plugins/modules/x.py"
     assert told.opens(str(told.file(module))) == [module]
     assert told.opens(sys.executable) == [module]
+
+
+def test_a_list_that_no_dry_run_completed_binds_in_the_watched_folders_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 16: what a plan without a dry run cannot know does not end its run halfway."""
+    stopped: list[str] = []
+    monkeypatch.setattr(Watch, "_stop", lambda self, path, why: stopped.append(Path(path).name))
+    for strict, expected in ((True, ["b.yml", "a.txt"]), (False, ["b.yml"])):
+        stopped.clear()
+        told = Told(tmp_path, listed={}, strict=strict)
+        for path in (told.file("roles/web/tasks/b.yml"), told.file("beside/a.txt")):
+            monkeypatch.setattr(told.watch, "_made_by_this_run", lambda path: False)
+            told.watch._judge(str(path), loader=True)
+        assert stopped == expected
