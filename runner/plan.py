@@ -26,6 +26,8 @@ from runner.text import brief
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
 #: Names of one kind that a person is told when a plan changed.
 MOST_NAMED = 5
+#: Characters of each; of a path it is the end that tells most.
+MOST_OF_A_NAME = 250
 
 
 def draft(
@@ -264,7 +266,7 @@ def _names(what: str, names: Iterable[str], changed: bool = False) -> str:
     if not some:
         return what if changed else ""
     more = f" and {len(some) - MOST_NAMED} more" if len(some) > MOST_NAMED else ""
-    return f"{what} ({', '.join(map(brief, some[:MOST_NAMED]))}{more})"
+    return f"{what} ({', '.join(brief(name, MOST_OF_A_NAME) for name in some[:MOST_NAMED])}{more})"
 
 
 def _hosts(plan: Plan) -> set[str]:
