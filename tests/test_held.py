@@ -6,7 +6,6 @@ import json
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,30 +19,14 @@ from runner.store import incidents, runs
 from runner.store import tables as t
 from tests import small_project as small
 from tests.acceptance.test_crash import work
+from tests.test_remediate import Start, start
+
+__all__ = ["start"]  # a fixture
 
 pytestmark = pytest.mark.real
 
-Start = Callable[..., Project]
 #: Alerts on one host that have nothing to do with one another, so that none joins another.
 APART = {"correlation": {"same_host": False, "topology": "runner_nothing"}}
-
-
-@pytest.fixture
-def start(tmp_path: Path, store_url: str) -> Iterator[Start]:
-    """Starts a daemon on a small project; ends what it started."""
-    started: list[tuple[Project, Daemon]] = []
-
-    def begin(**options: Any) -> Project:
-        project = small.project(small.make(tmp_path, **options), store_url)
-        daemon = Daemon(project)
-        daemon.start()
-        started.append((project, daemon))
-        return project
-
-    yield begin
-    for project, daemon in started:
-        daemon.stop()
-        project.close()
 
 
 def held(one: Any) -> bool:

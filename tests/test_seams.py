@@ -24,8 +24,10 @@ from runner.project import Project
 from runner.steps.locate import locate
 from runner.store import incidents, tables, waiting
 from runner.store.database import Database
+from runner.turns import Stage
 from tests import small_project as small
 from tests.test_admit import Desk, desk, firing
+from tests.test_daemon import admitted
 
 __all__ = ["desk"]  # a fixture
 
@@ -45,8 +47,13 @@ def test_an_inventory_that_cannot_be_read_stops_no_turn(database: Database, desk
 
     with database.write() as tx:
         waiting.add(
-            tx, key="k", workflow="remediate", incident=1, ready_at=datetime.now(UTC), stage=0
-        )  # type: ignore[arg-type]
+            tx,
+            key="k",
+            workflow="remediate",
+            incident=1,
+            ready_at=datetime.now(UTC),
+            stage=Stage.PROBE,
+        )
     queue: Any = Queue()
     dispatcher = Dispatcher(database, queue, Turns(), worker="w", inventory=broken)
     assert dispatcher.step() == 1
@@ -99,8 +106,6 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 def test_nobody_joins_what_is_held_back(project: Project) -> None:
     """Invariant 22: a critical alert must not wait a day for one that waits itself."""
-    from tests.test_daemon import admitted
-
     admitted(project, small.alert(host="web1", n="1"), small.alert(host="web1", n="2"))
     assert locate(project, 1)
     with project.database.write() as tx:
@@ -111,8 +116,6 @@ def test_nobody_joins_what_is_held_back(project: Project) -> None:
 
 def test_what_joined_wakes_when_the_other_is_held_back(project: Project) -> None:
     """Invariant 22."""
-    from tests.test_daemon import admitted
-
     admitted(project, small.alert(host="web1", n="1"), small.alert(host="web1", n="2"))
     assert locate(project, 1)
     assert not locate(project, 2), "it joins the first"

@@ -141,24 +141,15 @@ def test_the_first_writers_of_an_empty_store_wait_for_one_another(database: Data
 
 def test_a_run_in_flight_keeps_its_hosts_through_the_change_of_its_table(tmp_path: Path) -> None:
     """Invariant 3: SQLite makes the table of runs anew, to which the host locks refer."""
-    from alembic import command
-    from alembic.config import Config
-
     before = Database("sqlite:///old.db", root=tmp_path)
-    settings = Config()
-    settings.set_main_option("script_location", "runner:store/migrations")
-    settings.set_main_option("path_separator", "os")
-    with before.engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        settings.attributes["connection"] = connection
-        command.upgrade(settings, "0001")
+    upgrade(before, "0001")
+    with before.engine.begin() as connection:
         connection.exec_driver_sql(
             "insert into runs (id, incident, purpose, attempt, entry, hosts, worker, artifacts,"
             " started_at, deadline) values ('r', 1, 'remediation', 1, 'e', '[\"web1\"]', 'w', '',"
             " '2026-01-01 00:00:00', '2026-01-01 00:05:00')"
         )
         connection.exec_driver_sql("insert into host_locks values ('web1', 'r', '2026-01-01')")
-        connection.commit()
     before.migrate()
     with before.read() as tx:
         (run,) = runs.locked(tx)
@@ -168,19 +159,11 @@ def test_a_run_in_flight_keeps_its_hosts_through_the_change_of_its_table(tmp_pat
 
 def test_open_questions_of_what_had_ended_are_closed_by_the_upgrade(tmp_path: Path) -> None:
     """Invariant 22: nobody is asked any more about what an earlier release left open."""
-    from alembic import command
-    from alembic.config import Config
-
     (parsed,) = payload.parse(small.body(small.alert())).alerts
     alert = json.dumps(incidents.alert_to_json(parsed))
     before = Database("sqlite:///old.db", root=tmp_path)
-    settings = Config()
-    settings.set_main_option("script_location", "runner:store/migrations")
-    settings.set_main_option("path_separator", "os")
-    with before.engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        settings.attributes["connection"] = connection
-        command.upgrade(settings, "0006")
+    upgrade(before, "0006")
+    with before.engine.begin() as connection:
         for number, state in ((1, "resolved"), (2, "waiting")):
             connection.exec_driver_sql(
                 "insert into incidents (id, fingerprint, activation, alertname, alert, firing,"
@@ -192,7 +175,6 @@ def test_open_questions_of_what_had_ended_are_closed_by_the_upgrade(tmp_path: Pa
                 "insert into approvals (incident, plan, requested_by, requested_at, expires_at)"
                 f" values ({number}, 'p', 'runner', '2026-01-01', '2026-01-02')"
             )
-        connection.commit()
     before.migrate()
     with before.read() as tx:
         assert [question.incident for question in approvals.open_approvals(tx)] == [2]

@@ -19,7 +19,6 @@ from runner.incident import Level
 __all__ = ["HEADINGS", "Problem", "lint"]
 
 HEADINGS = ("Meaning", "Impact", "Diagnosis", "Mitigation", "Rollback")
-_OPEN = frozenset({"str", "path", "list", "dict"})
 _FOUND_BY_ANSIBLE = re.compile(
     r"roles|collections|library|module_utils|group_vars|host_vars|.*_plugins"
 )

@@ -15,7 +15,6 @@ from runner.text import brief
 
 #: Lines of a diff that are shown unless all of it is asked for.
 DIFF_LINES = 40
-EVIDENCE_LINES = 12
 
 
 def age(at: datetime, now: datetime | None = None) -> str:

@@ -138,12 +138,9 @@ def holders(tx: sa.Connection, hosts: Collection[str]) -> tuple[Holder, ...]:
     )
 
 
-def busy_hosts(tx: sa.Connection, hosts: Collection[str] | None = None) -> frozenset[str]:
-    """Hosts that a run may be touching now; of `hosts`, or of all."""
-    query = sa.select(host_locks.c.host)
-    if hosts is not None:
-        query = query.where(host_locks.c.host.in_(list(hosts)))
-    return frozenset(tx.execute(query).scalars())
+def busy_hosts(tx: sa.Connection) -> frozenset[str]:
+    """Hosts that a run may be touching now."""
+    return frozenset(tx.execute(sa.select(host_locks.c.host)).scalars())
 
 
 def conclude(tx: sa.Connection, run: str, *, release: bool = True, **columns: Any) -> bool:
