@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runner import approve
+from runner import acts, approve
 from runner.config import Approval as Settings
 from runner.config import Turns
+from runner.daemon import Daemon
 from runner.dispatch import Dispatcher
 from runner.errors import InventoryError, Refused
 from runner.evidence.mask import Mask
 from runner.execute import supervisor
 from runner.execute.diff import NOTHING
 from runner.incident import Approval, Level, State
+from runner.intake.payload import compose
+from runner.intake.payload import parse as parse_body
 from runner.inventory import Inventory, InventoryReader, parse
 from runner.project import Project
 from runner.steps.locate import locate
@@ -180,3 +184,24 @@ def test_nobody_of_those_who_asked_approves(by: str) -> None:
     with pytest.raises(Refused, match="asked for it"):
         approve.check_four_eyes(question, by=by, settings=Settings(four_eyes=True))
     approve.check_four_eyes(question, by="user:bob", settings=Settings(four_eyes=True))
+
+
+@pytest.mark.parametrize(("ended", "told"), [(timedelta(hours=2), 1), (timedelta(), 0)])
+def test_an_own_alert_that_fires_on_is_told_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch, ended: timedelta, told: int
+) -> None:
+    """Invariant 22: no Alertmanager repeats what a watch found; we do, after a while."""
+    found = replace(parse_body(small.body(small.alert())).alerts[0], source="watch")
+    acts.deliver(project, compose([found], source="watch").raw, source="watch")
+    daemon = Daemon(project)
+    while daemon._inbox.step():
+        pass
+    with project.database.write() as tx:
+        incidents.move(tx, 1, State.ESCALATED, "nobody answered")
+        at = datetime.now(UTC) - ended
+        tx.execute(tables.transitions.update().values(at=at))
+        tx.execute(tables.incidents.update().values(updated_at=at))
+    again: list[object] = []
+    monkeypatch.setattr(daemon, "_deliver", again.append)
+    daemon._look_at_own()
+    assert len(again) == told
