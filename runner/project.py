@@ -83,7 +83,9 @@ class Project:
         """The catalog as it was when this process first looked. Raises CatalogError."""
         settings = self.config.project
         installed = Installed(settings.ansible_config, self.config.execution.environment)
-        return catalog.load(settings.playbooks, settings.roles, installed)
+        return catalog.load(
+            settings.playbooks, settings.roles, installed, shipped_ids=settings.shipped
+        )
 
     @cached_property
     def _inventory(self) -> InventoryReader:

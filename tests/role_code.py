@@ -1,4 +1,4 @@
-"""The Python of the roles, imported by its path as Ansible would find it."""
+"""The collection that comes with the runner, and its Python imported as Ansible would find it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-ROLES = Path(__file__).parent.parent / "roles"
-SHARED = "ansible.module_utils.trusted_paths"
+COLLECTION = Path(__file__).parent.parent / "collections/ansible_collections/runner/remediation"
+ROLES = COLLECTION / "roles"
+SHARED = "ansible_collections.runner.remediation.plugins.module_utils.trusted_paths"
 
 
 def module_of(path: str) -> ModuleType:
-    """A module or filter of a role; what roles share is where their modules look for it."""
+    """`modules/NAME.py` or `filter/NAME.py`; what modules share is where they look for it."""
     if SHARED not in sys.modules:
-        sys.modules[SHARED] = _imported(ROLES / "trusted_paths/module_utils/trusted_paths.py")
-    return _imported(ROLES / path)
+        parts = SHARED.split(".")
+        for number in range(1, len(parts)):
+            package = ModuleType(".".join(parts[:number]))
+            package.__path__ = []
+            sys.modules.setdefault(package.__name__, package)
+        sys.modules[SHARED] = _imported(COLLECTION / "plugins/module_utils/trusted_paths.py")
+    return _imported(COLLECTION / "plugins" / path)
 
 
 def shared() -> ModuleType:
     """The code that walks paths by descriptors."""
-    module_of("trusted_paths/library/trusted_path.py")
+    module_of("modules/trusted_path.py")
     return sys.modules[SHARED]
 
 

@@ -43,8 +43,6 @@ def project(
         path.write_text(
             path.read_text().replace("hold: 10s", "hold: 1s").replace("hold: 5s", "hold: 1s")
         )
-    for name in ("etcd_member", "trusted_paths"):
-        shutil.copytree(ROOT / "roles" / name, root / "roles" / name)
     (root / "inventory").mkdir()
     (root / "inventory/hosts.yml").write_text(json.dumps(inventory(cluster, of_all)))
     defaults = small.default_settings() | {"policy": {}}

@@ -18,7 +18,7 @@ NOTHING = {"entry": "none_of_these", "hosts": None, "level": None}
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A project with the shipped catalog and no case of its own."""
-    folders = {"playbooks": str(ROOT / "playbooks"), "roles": [str(ROOT / "roles")]}
+    folders = {"playbooks": str(ROOT / "playbooks"), "roles": []}
     made = tmp_path / "runner.yml"
     made.write_text(json.dumps({"project": {**folders, "inventory": [str(tmp_path)]}}))
     return made

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.cli.init import EXAMPLE, SHIPPED, shipped
-from runner.demo.folder import COPIED
+from runner import shipped
+from runner.cli.init import COPIED
+from runner.demo import folder as demo
 from runner.errors import RunnerError
 from tests.cli_lab import answered, call
 from tests.execute_lab import needs_ansible
@@ -26,13 +27,18 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
-def test_it_makes_a_project(folder: Path) -> None:
+def test_it_makes_a_project_of_few_files(folder: Path) -> None:
     made = files(folder)
     assert {"runner.yml", "README.md", ".gitignore", "ansible.cfg"} <= set(made)
-    assert made["runner.yml"] == (ROOT / EXAMPLE).read_bytes()
-    for name in ("playbooks", "roles", "inventories/example"):
-        assert any(path.startswith(f"{name}/") for path in made)
-    assert not [path for path in made if "__pycache__" in path]
+    assert any(path.startswith("inventories/example/") for path in made)
+    assert len(made) <= 12
+
+
+def test_its_configuration_is_the_example_with_the_shipped_entries(folder: Path) -> None:
+    example = (ROOT / shipped.EXAMPLE).read_text().splitlines()
+    written = (folder / "runner.yml").read_text().splitlines()
+    changed = [new for old, new in zip(example, written, strict=True) if old != new]
+    assert changed == ["  shipped: [all]"]
 
 
 @pytest.mark.real
@@ -40,6 +46,7 @@ def test_it_makes_a_project(folder: Path) -> None:
 def test_what_it_makes_is_sound(folder: Path) -> None:
     result = call(folder / "runner.yml", "check")
     assert result.exit_code == 0, result.output
+    assert f"{len(shipped.entry_ids())} entries: add_storage_node" in result.output
     assert call(folder / "runner.yml", "catalog", "lint").exit_code == 0
 
 
@@ -56,9 +63,10 @@ def test_it_adds_what_is_missing(folder: Path) -> None:
 
 
 def test_force_replaces(folder: Path) -> None:
+    before = files(folder)
     (folder / "runner.yml").write_text("level: auto\n")
     assert answered(NONE, "init", folder, "--force")["kept"] == []
-    assert (folder / "runner.yml").read_bytes() == (ROOT / EXAMPLE).read_bytes()
+    assert files(folder) == before
 
 
 def test_force_does_not_write_through_a_link(folder: Path, tmp_path: Path) -> None:
@@ -77,14 +85,45 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
     assert "cannot be written" in result.stderr
 
 
-def test_the_wheel_holds_what_is_copied() -> None:
+def test_the_wheel_holds_what_is_used_and_copied() -> None:
     content = tomllib.loads((ROOT / "pyproject.toml").read_text())
     included = content["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    copied = {*SHIPPED, EXAMPLE, *COPIED}
-    assert included == {name: f"runner/_project/{name}" for name in copied}
+    used = {"playbooks", "prompts", "collections", shipped.EXAMPLE}
+    assert included == {name: f"runner/_project/{name}" for name in {*COPIED, *used, *demo.COPIED}}
 
 
 def test_a_package_without_the_files_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runner.__file__", "/nowhere/runner/__init__.py")
     with pytest.raises(RunnerError, match="install the package again"):
-        shipped()
+        shipped.folder()
+
+
+def test_the_path_of_the_collection_is_told() -> None:
+    place = Path(call(NONE, "catalog", "path").stdout.strip())
+    assert (place / "ansible_collections/runner/remediation/galaxy.yml").is_file()
+
+
+def test_a_shipped_entry_becomes_the_projects_own(folder: Path) -> None:
+    config = folder / "runner.yml"
+    made = answered(config, "catalog", "new", "restart_service")
+    assert str(folder / "playbooks/restart_service/entry.yml") in made
+    entry = folder / "playbooks/restart_service/entry.yml"
+    entry.write_text(entry.read_text().replace("level: auto", "level: approve"))
+    found = answered(config, "catalog", "show", "restart_service")
+    assert found["level"] == "approve"
+    assert call(config, "catalog", "new", "restart_service").exit_code != 0
+
+
+def test_an_entry_that_does_not_come_with_the_runner_is_named(folder: Path) -> None:
+    config = folder / "runner.yml"
+    config.write_text("project: {shipped: [restart_servce]}\n")
+    result = call(config, "catalog", "list")
+    assert result.exit_code == 3
+    assert "project.shipped: no entry 'restart_servce'" in result.stderr
+    assert "did you mean restart_service?" in result.stderr
+
+
+def test_only_the_named_entries_are_used(folder: Path) -> None:
+    config = folder / "runner.yml"
+    config.write_text("project: {shipped: [collect_diagnostics]}\n")
+    assert [each["id"] for each in answered(config, "catalog", "list")] == ["collect_diagnostics"]

@@ -15,9 +15,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner import catalog, config
+from runner import catalog, config, shipped
 from runner.bundle import Bundle
-from runner.cli.init import shipped
 from runner.cli.screen import Screen
 from runner.demo import folder as project_folder
 from runner.demo import node
@@ -31,7 +30,7 @@ from runner.errors import Refused, RunnerError, UsageError
 from runner.incident import Alert, AlertStatus, Incident, Level, State, Transition
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-SHIPPED = sorted(shipped().glob("playbooks/*/entry.yml"))
+SHIPPED = sorted(shipped.folder().glob("playbooks/*/entry.yml"))
 
 
 @pytest.fixture

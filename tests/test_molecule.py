@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.role_code import ROLES
+
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 #: Those on hosts of the lab are played by tests/lab/test_molecule.py.
 SCENARIOS = sorted(
-    path for path in (ROOT / "roles").glob("*/molecule/*/molecule.yml") if path.parent.name != "lab"
+    path for path in ROLES.glob("*/molecule/*/molecule.yml") if path.parent.name != "lab"
 )
 NEEDED = ("molecule", "supervisord", "supervisorctl", "ansible-playbook")
 #: What the scenarios of some roles need besides.
@@ -68,7 +70,7 @@ def test_scenario_passes(scenario: Path, scratch: Path) -> None:
 def test_a_scenario_of_the_lab_says_that_there_is_none(
     scratch: Path, options: tuple[str, ...], sentence: str
 ) -> None:
-    result = molecule(ROOT / "roles/disk_space/molecule/lab/molecule.yml", scratch, *options)
+    result = molecule(ROLES / "disk_space/molecule/lab/molecule.yml", scratch, *options)
 
     assert result.returncode != 0
     assert sentence in result.stdout

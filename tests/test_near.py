@@ -19,7 +19,7 @@ from tests.policy_case import entry
 
 ROOT = Path(__file__).parents[1]
 INPUTS = Path(__file__).with_name("inputs")
-SHIPPED = load(ROOT / "playbooks", (ROOT / "roles",))
+SHIPPED = load(ROOT / "playbooks", ())
 
 
 def _labels(name: str) -> dict[str, str]:

@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from runner.catalog import load
-from tests.role_code import module_of
+from tests import role_code
+from tests.role_code import COLLECTION, module_of
 
 ROOT = Path(__file__).parent.parent
-#: Those that do something; a role without tasks carries code for others.
-ROLES = sorted(path.parent for path in (ROOT / "roles").glob("*/tasks"))
+ROLES = sorted(path.parent for path in role_code.ROLES.glob("*/tasks"))
 FOLDERS = sorted(path.parent for path in (ROOT / "playbooks").glob("*/entry.yml"))
 #: Those that run a role; the others are plans of steps.
 ENTRIES = [folder for folder in FOLDERS if (folder / "playbook.yml").exists()]
@@ -112,10 +112,8 @@ def test_role_has_both_scenarios(role: Path) -> None:
 
 
 @each_role
-def test_only_modules_of_ansible_core_the_role_and_what_it_depends_on_are_used(role: Path) -> None:
-    needs = read(role / "meta/main.yml")["dependencies"]
-    needed = [ROOT / "roles" / each["role"] for each in needs]
-    own = {path.stem for folder in (role, *needed) for path in folder.glob("library/*.py")}
+def test_only_modules_of_ansible_core_and_of_the_collection_are_used(role: Path) -> None:
+    own = {f"runner.remediation.{path.stem}" for path in COLLECTION.glob("plugins/modules/*.py")}
     words = {"name", "register", "when", "loop", "loop_control", "become", "vars", "until"}
     words |= {
         "retries",
@@ -146,7 +144,7 @@ def test_playbook_is_one_play_of_one_role(entry: Path) -> None:
 @each_entry
 def test_entry_passes_only_variables_of_its_role(entry: Path) -> None:
     content = read(entry / "entry.yml")
-    known = options(ROOT / "roles" / content["role"])
+    known = options(role_code.ROLES / content["role"].removeprefix("runner.remediation."))
     required = {name for name, option in known.items() if option.get("required")}
 
     assert required <= set(content["parameters"]) <= set(known)
@@ -174,9 +172,8 @@ def test_playbooks_pass_the_syntax_check() -> None:
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("name", ["demo", "example"])
-def test_hosts_file_has_no_variables(name: str) -> None:
-    text = (ROOT / "inventories" / name / "hosts.yml").read_text()
+def test_the_demos_hosts_file_has_no_variables() -> None:
+    text = (ROOT / "inventories/demo/hosts.yml").read_text()
 
     assert all(line.rstrip().endswith(":") for line in text.splitlines()[1:] if line[:1] != "#")
 
@@ -217,7 +214,7 @@ def test_example_addresses_are_documentation_addresses() -> None:
     ],
 )
 def test_a_storage_node_is_added_before_one_is_removed(entry: str, steps: list[str]) -> None:
-    catalog = load(ROOT / "playbooks", (ROOT / "roles",))
+    catalog = load(ROOT / "playbooks", ())
 
     assert [str(step) for step in catalog.get(entry).steps] == steps
 
@@ -244,7 +241,7 @@ def test_a_removal_keeps_minimum_and_quorum(
     members: list[dict[str, Any]], minimum: int, said: str
 ) -> None:
     """Invariant 11: the role holds the quorum itself, by health and not by the member list."""
-    etcd = module_of("etcd_member/library/etcd_cluster.py")
+    etcd = module_of("modules/etcd_cluster.py")
 
     why = etcd.against_removing(etcd.view(members, []), members[0], minimum)
 
@@ -252,7 +249,7 @@ def test_a_removal_keeps_minimum_and_quorum(
 
 
 def test_no_second_member_joins_while_one_does() -> None:
-    etcd = module_of("etcd_member/library/etcd_cluster.py")
+    etcd = module_of("modules/etcd_cluster.py")
     members = [voter("a"), voter("b", learner=True)]
 
     assert "b is still joining" in etcd.against_adding(etcd.view(members, []))
@@ -261,7 +258,7 @@ def test_no_second_member_joins_while_one_does() -> None:
 
 
 def test_a_new_member_starts_with_everybody_and_itself() -> None:
-    etcd = module_of("etcd_member/library/etcd_cluster.py")
+    etcd = module_of("modules/etcd_cluster.py")
     cluster = etcd.view([voter("b"), voter("a")], [])
 
     assert etcd.initial_cluster(cluster, "c", "http://c:2380") == (
@@ -270,7 +267,7 @@ def test_a_new_member_starts_with_everybody_and_itself() -> None:
 
 
 def test_only_data_that_was_put_aside_long_ago_is_removed(tmp_path: Path) -> None:
-    aside = module_of("etcd_member/library/data_aside.py")
+    aside = module_of("modules/data_aside.py")
     for name in ("data.aside-17", "data.aside-x", "data", "other.aside-1"):
         (tmp_path / name).mkdir()
     (tmp_path / "data.aside-18").symlink_to(tmp_path / "data")
@@ -291,7 +288,7 @@ def test_only_data_that_was_put_aside_long_ago_is_removed(tmp_path: Path) -> Non
     ],
 )
 def test_releases_are_in_natural_order(names: list[str], current: str, older: list[str]) -> None:
-    order = module_of("release_rollback/filter_plugins/releases.py")
+    order = module_of("filter/releases.py")
 
     found = order.releases_before(names, current)
 
@@ -311,7 +308,7 @@ def test_releases_are_in_natural_order(names: list[str], current: str, older: li
     ],
 )
 def test_status_of_a_supervised_program_is_parsed(line: str, state: str, pid: int) -> None:
-    program = module_of("service_restart/library/supervised_program.py")
+    program = module_of("modules/supervised_program.py")
 
     status = program.parse_status("app", line)
 
@@ -325,19 +322,19 @@ def test_status_of_a_supervised_program_is_parsed(line: str, state: str, pid: in
     [("/logs", True), ("/logs/a", True), ("/logs//a/", True), ("/logsx/a", False), ("/", False)],
 )
 def test_a_place_lies_in_its_root_by_whole_names(path: str, within: bool) -> None:
-    assert module_of("disk_space/library/aged_files.py").inside(path, "/logs") == within
+    assert module_of("modules/aged_files.py").inside(path, "/logs") == within
 
 
 @pytest.mark.parametrize("path", ["/logs/../etc/x", "logs/a", "", "/logs/\0"])
 def test_a_path_that_is_not_plain_is_refused(path: str) -> None:
-    aged_files = module_of("disk_space/library/aged_files.py")
+    aged_files = module_of("modules/aged_files.py")
 
     with pytest.raises(aged_files.Untrusted, match="is not an absolute path of plain names"):
         aged_files.inside(path, "/logs")
 
 
 def test_deletion_keeps_a_file_that_was_written_since_the_listing(tmp_path: Path) -> None:
-    aged_files = module_of("disk_space/library/aged_files.py")
+    aged_files = module_of("modules/aged_files.py")
     (tmp_path / "file").write_text("data")
 
     with aged_files.walk(str(tmp_path)) as folder:
@@ -352,7 +349,7 @@ def test_deletion_keeps_a_file_that_was_written_since_the_listing(tmp_path: Path
 def test_rotation_that_cannot_write_its_copy_leaves_the_log_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    oversize_log = module_of("log_rotation/library/oversize_log.py")
+    oversize_log = module_of("modules/oversize_log.py")
     log = tmp_path / "app.log"
     log.write_text("line\n" * 1000)
 
@@ -387,14 +384,16 @@ def test_diagnostics_read_without_any_variable(tmp_path: Path) -> None:
 FILES = r"""
 - hosts: all
   gather_facts: false
-  roles: [trusted_paths]
   tasks:
-    - file_content: {path: "{{ top }}/new.conf", content: "port = 8080\n", mode: "0640"}
-    - file_content:
+    - runner.remediation.file_content:
+        path: "{{ top }}/new.conf"
+        content: "port = 8080\n"
+        mode: "0640"
+    - runner.remediation.file_content:
         path: "{{ top }}/old.pem"
         content: "{{ now().timestamp() }}"
         described: "for 90 days\n"
-    - ansible.builtin.include_role: {name: etcd_member, tasks_from: set_aside}
+    - ansible.builtin.include_role: {name: runner.remediation.etcd_member, tasks_from: set_aside}
       vars:
         etcd_member_manager: none
         etcd_member_data: "{{ top }}/data"

@@ -18,7 +18,7 @@ from runner.catalog import load
 from runner.catalog.parameters import resolve
 from tests.execute_lab import needs_ansible
 from tests.hostile_host import NOBODY, PRECIOUS, Hostile, Prepare, made, play, scratch, swapping
-from tests.role_code import module_of, shared
+from tests.role_code import ROLES, module_of, shared
 
 ROOT = Path(__file__).parent.parent
 INPUTS = ROOT / "tests/inputs"
@@ -448,7 +448,7 @@ WITHOUT = {
 
 def test_every_role_is_tried_here_or_touches_no_file_of_others() -> None:
     tried = set(re.findall(r'"role": "(\w+)"', Path(__file__).read_text()))
-    assert tried | set(WITHOUT) == {path.parent.name for path in ROOT.glob("roles/*/tasks")}
+    assert tried | set(WITHOUT) == {path.parent.name for path in ROLES.glob("*/tasks")}
     assert not tried & set(WITHOUT)
 
 
@@ -490,7 +490,7 @@ class Race:
 
 
 def search(folder: Path) -> None:
-    aged = module_of("disk_space/library/aged_files.py")
+    aged = module_of("modules/aged_files.py")
     place = {"name": "a", "path": str(folder), "patterns": ["*"], "min_age": "0s", "recurse": True}
     params = {"places": [place], "chosen": [], "roots": [str(folder)], "never": []}
     params |= {"mountpoint": "", "max_files": 100, "trusted_groups": []}
@@ -511,7 +511,7 @@ def below(path: str, act: Callable[[Any], object]) -> Callable[[Path], object]:
 
 
 def read(folder: Path) -> None:
-    text = module_of("diagnostics/library/log_tail.py").tail(str(folder / "sub/app.log"), 5, 1000)
+    text = module_of("modules/log_tail.py").tail(str(folder / "sub/app.log"), 5, 1000)
     assert "nobody may touch" not in text
 
 
@@ -519,18 +519,18 @@ RACES = {
     "clean": Race(("file", "file.gz"), search),
     "rotate": Race(
         ("app.log",),
-        below("sub", lambda here: module_of("log_rotation/library/oversize_log.py").copytruncate(
+        below("sub", lambda here: module_of("modules/oversize_log.py").copytruncate(
             here, "app.log", 2)),
     ),
     "roll back": Race(
         ("v1/",),
         below("sub", lambda here: (
-            module_of("release_rollback/library/served_release.py").mark(here, "v1", False),
-            module_of("release_rollback/library/served_release.py").switch(here, "file", "v1"))),
+            module_of("modules/served_release.py").mark(here, "v1", False),
+            module_of("modules/served_release.py").switch(here, "file", "v1"))),
     ),
     "renew": Race(
         ("file",),
-        below("sub", lambda here: module_of("trusted_paths/library/file_content.py").put(
+        below("sub", lambda here: module_of("modules/file_content.py").put(
             here, "file", b"new", 0o644, None)),
     ),
     "set aside": Race(("tree/",), below("sub", lambda here: here.remove_tree("tree"))),
@@ -593,7 +593,7 @@ def refill(folder: int, names: tuple[str, ...]) -> None:
 @needs_ansible[1]
 def test_an_alert_about_another_file_system_cleans_nothing() -> None:
     """Invariant 20: the label of the alert reaches the role, which says where its places lie."""
-    catalog = load(ROOT / "playbooks", (ROOT / "roles",))
+    catalog = load(ROOT / "playbooks", ())
     (alert,) = json.loads((INPUTS / "M3-mountpoint/body.json").read_text())["alerts"]
     entry, labels = catalog.get("clean_disk"), alert["labels"]
     values = resolve(entry, catalog.schema("clean_disk"), labels=labels, hostvars={}, chosen={})

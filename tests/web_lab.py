@@ -81,7 +81,7 @@ def project(folder: Path, listen: dict[str, Any] | None = None, **settings: Any)
         "store": {"url": fresh_store.place(folder / "runner.db")},
         "project": {
             "playbooks": str(REPOSITORY / "playbooks"),
-            "roles": [str(REPOSITORY / "roles")],
+            "roles": [],
             "inventory": [str(REPOSITORY / "inventories" / "example")],
             "state": str(folder),
         },

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 
+from runner.catalog import folders
 from runner.catalog.problem import Problem
 from runner.config import Config, Section, Text, explain
 from runner.duration import Duration
@@ -167,7 +168,10 @@ def find(config: Config, paths: Iterable[Path] = ()) -> list[Path]:
 
 
 def _of_entries(config: Config) -> list[Path]:
-    return sorted(config.project.playbooks.glob("*/cases"))
+    """Of the project, and of the entries that come with the runner and are used as they are."""
+    settings = config.project
+    used = (folder / "cases" for folder in folders(settings.playbooks, settings.shipped))
+    return sorted({*settings.playbooks.glob("*/cases"), *filter(Path.is_dir, used)})
 
 
 def _files(place: Path) -> Iterator[Path]:

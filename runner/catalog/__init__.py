@@ -1,9 +1,9 @@
-"""The catalog: the closed list of what the runner may do, read from playbooks/ and roles/."""
+"""The catalog: the closed list of what may be done, the project's entries and shipped ones."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner import promql
+from runner import promql, shipped
 from runner.catalog import document, parameters
 from runner.catalog.entry import ENTRY_ID, Entry
 from runner.catalog.installed import Installed
@@ -22,8 +22,9 @@ from runner.config import explain
 from runner.errors import CatalogError, NotFound, Refused
 from runner.incident import Labels
 
-__all__ = ["Catalog", "Entry", "Installed", "ParameterSpec", "Roles", "load"]
+__all__ = ["Catalog", "Entry", "Installed", "ParameterSpec", "Roles", "folders", "load"]
 
+ALL = "all"  #: of the entries that come with the runner
 _OURS = ("id", "folder")  #: fields of Entry that come from the path, never from the file
 
 
@@ -77,20 +78,30 @@ class Catalog:
         return self.schemas[self.get(entry_id).id]
 
 
-def load(playbooks: Path, roles: tuple[Path, ...], installed: Installed | None = None) -> Catalog:
+def load(
+    playbooks: Path,
+    roles: tuple[Path, ...],
+    installed: Installed | None = None,
+    *,
+    shipped_ids: Sequence[str] = (),
+) -> Catalog:
     """The catalog in these folders. Raises CatalogError with one line per problem.
 
-    Without `installed` nothing is known of collections, nor of plugins outside of the folders.
+    `shipped_ids` are entries that come with the runner, `all` for each; the project's own entry
+    of the same id is taken instead. A short name of a role means the project's own, else the
+    shipped one. Without `installed` nothing is known of other collections, nor of plugins
+    outside of the folders.
     """
-    if not playbooks.is_dir():
+    if not playbooks.is_dir() and not shipped_ids:
         raise CatalogError(
             f"{playbooks}: there is no such folder; set project.playbooks in runner.yml"
         )
-    found = Roles(roles, installed)
+    found = Roles((*roles, shipped.roles()), installed)
     problems: list[str] = []
     entries: dict[str, Entry] = {}
     schemas: dict[str, Specs] = {}
-    for folder in sorted(path.parent for path in playbooks.glob("*/entry.yml")):
+    entry_folders = folders(playbooks, shipped_ids)
+    for folder in entry_folders:
         try:
             entry = _entry(folder)
             schemas[entry.id] = _schema(entry, found)
@@ -98,7 +109,7 @@ def load(playbooks: Path, roles: tuple[Path, ...], installed: Installed | None =
             entries[entry.id] = entry
         except CatalogError as error:
             problems += str(error).splitlines()
-    known = {path.parent.name for path in playbooks.glob("*/entry.yml")}
+    known = {folder.name for folder in entry_folders}
     for entry in entries.values():
         problems += _references(entry, entries, known)
     problems += _cycles(entries) or [p for e in entries.values() for p in _steps(e, entries)]
@@ -110,6 +121,20 @@ def load(playbooks: Path, roles: tuple[Path, ...], installed: Installed | None =
         entries=MappingProxyType(entries),
         schemas=MappingProxyType(schemas),
     )
+
+
+def folders(playbooks: Path, shipped_ids: Sequence[str]) -> list[Path]:
+    """The folder of each entry, by id. Raises CatalogError for a shipped one that is not there."""
+    own = {path.parent.name: path.parent for path in playbooks.glob("*/entry.yml")}
+    known = shipped.entry_ids()
+    for id in shipped_ids:
+        if id != ALL and id not in known:
+            raise CatalogError(
+                f"project.shipped: no entry {id[:80]!r} comes with the runner{_hint(id, known)}"
+            )
+    wanted = known if ALL in shipped_ids else shipped_ids
+    every = {id: shipped.playbooks() / id for id in wanted} | own
+    return [folder for _, folder in sorted(every.items())]
 
 
 def _entry(folder: Path) -> Entry:

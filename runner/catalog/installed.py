@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from runner import shipped
 from runner.errors import CatalogError
 
 _SECONDS = 60
@@ -79,8 +80,12 @@ class Installed:
 
     @property
     def collection_paths(self) -> tuple[Path, ...]:
-        """Folders whose `ansible_collections` Ansible looks into, in its order."""
-        return tuple(dict.fromkeys(map(Path, self._answer["collections"])))
+        """Folders whose `ansible_collections` Ansible looks into, in its order.
+
+        What comes with the runner is first: no older copy of it elsewhere hides a fix.
+        """
+        others = map(Path, self._answer["collections"])
+        return tuple(dict.fromkeys([shipped.collections(), *others]))
 
     @property
     def redirects(self) -> Mapping[str, list[str]]:
@@ -90,17 +95,7 @@ class Installed:
     @property
     def collections(self) -> Mapping[str, Collection]:
         """Every installed collection by name; of two copies the one that Ansible takes."""
-        return self.collections_in(self.collection_paths)
-
-    def collections_in(self, paths: tuple[Path, ...]) -> Mapping[str, Collection]:
-        """The collections below the `ansible_collections` of these folders; the first wins."""
-        found: dict[str, Collection] = {}
-        for path in paths:
-            for folder in sorted((path / "ansible_collections").glob("*/*")):
-                name = f"{folder.parent.name}.{folder.name}"
-                if all(map(str.isidentifier, name.split("."))) and folder.is_dir():
-                    found.setdefault(name, Collection(name=name, folder=folder))
-        return found
+        return collections_in(self.collection_paths)
 
     @property
     def _answer(self) -> dict[str, Any]:
@@ -152,6 +147,17 @@ class Installed:
             "ANSIBLE_CONFIG": str(self.config) if exists else no_config,
             **self.environment,
         }
+
+
+def collections_in(paths: tuple[Path, ...]) -> Mapping[str, Collection]:
+    """The collections below the `ansible_collections` of these folders; the first wins."""
+    found: dict[str, Collection] = {}
+    for path in paths:
+        for folder in sorted((path / "ansible_collections").glob("*/*")):
+            name = f"{folder.parent.name}.{folder.name}"
+            if all(map(str.isidentifier, name.split("."))) and folder.is_dir():
+                found.setdefault(name, Collection(name=name, folder=folder))
+    return found
 
 
 def _home() -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runner.catalog.installed import Installed
+from runner import shipped
+from runner.catalog.installed import Installed, collections_in
 
 #: A folder's name that is no path: `web`, `my-role`, `author.role`.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -16,7 +17,10 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 @dataclass(frozen=True)
 class Roles:
-    """Where roles are looked for: `paths` in order, and the collections that Ansible knows."""
+    """Where roles are looked for: `paths` in order, and the collections that Ansible knows.
+
+    Without `installed` only the collection that comes with the runner is known.
+    """
 
     paths: tuple[Path, ...]
     installed: Installed | None = None
@@ -49,9 +53,10 @@ class Roles:
         wanted = [(collection, name) for collection in collections]
         if full := collection_of(name):
             wanted = [(full, name[len(full) + 1 :])]
-        if self.installed is None or not wanted:
+        if not wanted:
             return None
-        every = self.installed.collections_in((*self.adjacent, *self.installed.collection_paths))
+        paths = self.installed.collection_paths if self.installed else (shipped.collections(),)
+        every = collections_in((*self.adjacent, *paths))
         for collection, role in wanted:
             known = every.get(collection)
             if known and (found := known.folder.joinpath("roles", *role.split("."))).is_dir():

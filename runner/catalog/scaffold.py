@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from runner import shipped
 from runner.catalog.entry import ENTRY_ID
 from runner.errors import UsageError
 
@@ -28,6 +29,23 @@ def new(playbooks: Path, roles: Path, id: str) -> tuple[Path, ...]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text.replace("@id@", id).replace("@title@", title), encoding="utf-8")
     return tuple(texts)
+
+
+def copy_of_shipped(playbooks: Path, id: str) -> tuple[Path, ...]:
+    """Copy an entry that comes with the runner; its role stays where it is.
+
+    Raises UsageError where the project has one of that name.
+    """
+    source, target = shipped.playbooks() / id, playbooks / id
+    if target.exists():
+        raise UsageError(f"{target} exists already; edit what is there")
+    made = []
+    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+        made.append(copy)
+    return tuple(made)
 
 
 _ENTRY = {

@@ -15,7 +15,7 @@ from runner import __version__
 
 #: Name → (module that has a command of this name, its help in a line). The order is that of help.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("runner.cli.init", "Make a project folder with the shipped catalog."),
+    "init": ("runner.cli.init", "Make a project folder that uses the shipped catalog."),
     "check": ("runner.cli.check", "Say what is wrong with the project; change nothing."),
     "serve": ("runner.cli.serve", "Receive alerts, work on them, and show the dashboard."),
     "work": ("runner.cli.serve", "Work on incidents without a web server."),

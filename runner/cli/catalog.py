@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner import shipped
 from runner.cases import file as cases
 from runner.catalog import Catalog, Entry, scaffold
 from runner.catalog import lint as linting
@@ -209,12 +210,31 @@ def _coverage_json(found: Coverage) -> dict[str, object]:
 @click.argument("entry_id", metavar="ID")
 @click.pass_obj
 def new(session: Session, entry_id: str) -> None:
-    """Make a playbook, its entry and its role, to be filled in."""
+    """Make a playbook, its entry and its role, to be filled in.
+
+    For the ID of an entry that comes with the runner it is a copy of that one, without a role: it
+    is used instead from then on, and no update of the runner reaches it.
+    """
     settings = session.project.config.project
-    made = scaffold.new(settings.playbooks, settings.roles[0], entry_id)
+    if entry_id in shipped.entry_ids():
+        made = scaffold.copy_of_shipped(settings.playbooks, entry_id)
+        note = "This copy is used from now on: edit its entry.yml, then: runner catalog lint"
+    else:
+        made = scaffold.new(settings.playbooks, settings.roles[0], entry_id)
+        note = "Edit entry.yml, the role's tasks and the case, then: runner catalog lint"
     if session.json:
         session.answer(made)
         return
     for path in made:
         session.screen.line(str(path))
-    session.note("Edit entry.yml, the role's tasks and the case, then: runner catalog lint")
+    session.note(note)
+
+
+@catalog.command()
+@click.pass_obj
+def path(session: Session) -> None:
+    """The folder of the shipped collection, for ANSIBLE_COLLECTIONS_PATH."""
+    if session.json:
+        session.answer({"collections": shipped.collections(), "collection": shipped.COLLECTION})
+    else:
+        session.screen.line(str(shipped.collections()))

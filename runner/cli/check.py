@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from runner import private
+from runner import private, shipped
+from runner.catalog import copies
 from runner.cli import Verb, option
 from runner.cli.report import counted
 from runner.cli.screen import STYLES
@@ -169,12 +170,29 @@ def _approvers(project: Project) -> Iterator[Finding]:
 
 
 def _roles(project: Project) -> Iterator[Finding]:
-    for folder in project.config.project.roles:
-        if not folder.is_dir():
-            yield _error("roles", f"{folder}: there is no such folder; see project.roles")
-        else:
+    settings = project.config.project
+    usual = project.config.path(Path("roles"))
+    for folder in settings.roles:
+        if folder.is_dir():
             count = sum(1 for path in folder.iterdir() if (path / "tasks").is_dir())
             yield _ok("roles", f"{folder}: {counted(count, 'role')}")
+        elif folder != usual:
+            yield _error("roles", f"{folder}: there is no such folder; see project.roles")
+    count = sum(1 for path in shipped.roles().iterdir() if (path / "tasks").is_dir())
+    yield _ok("roles", f"{shipped.COLLECTION}: {counted(count, 'role')}, come with the runner")
+    for copy in copies.find(settings.playbooks, settings.roles, settings.prompts):
+        yield _copied(copy)
+
+
+def _copied(copy: copies.Copy) -> Finding:
+    """A copy of what comes with the runner: no fix reaches it."""
+    hides = f" and is used instead of {copy.instead_of}" if copy.instead_of else ""
+    if copy.changed:
+        changes = counted(len(copy.changed), "changed file")
+        text = f"{copy.title} is a copy of {copy.release}'s with {changes}{hides}"
+        return (_ok if copy.kind == "playbooks" else _warn)("roles", text)
+    text = f"{copy.title} is an unchanged copy of {copy.release}'s{hides}"
+    return _warn("roles", f"{text}; `runner init --upgrade` removes it")
 
 
 def _ansible(project: Project) -> Iterator[Finding]:

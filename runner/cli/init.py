@@ -9,15 +9,15 @@ from pathlib import Path
 
 import click
 
-import runner
+from runner import config, shipped
+from runner.catalog import ALL, copies
 from runner.cli import Verb, option
 from runner.cli.report import counted
 from runner.cli.session import Session
-from runner.errors import RunnerError
+from runner.errors import RunnerError, UsageError
 
-#: What of the repository a project begins with. pyproject.toml puts the same into the wheel.
-SHIPPED = ("playbooks", "prompts", "roles", "inventories/example", "ansible.cfg")
-EXAMPLE = "runner.example.yml"
+#: What of the repository a project begins with; the rest is used from where it is installed.
+COPIED = ("inventories/example", "ansible.cfg")
 
 _IGNORED = ("__pycache__", ".cache", ".ansible")
 
@@ -35,8 +35,14 @@ _README = """\
 
 - `runner.yml`: the configuration; every key is explained in it
 - `inventories/example`: replace it by your inventory, and name yours in `project.inventory`
-- `playbooks`, `roles`: what may be done; `runner catalog new ID` makes another entry
-- `prompts`: what a model is told, if you configure one; those that you do not change may go
+- `ansible.cfg`: what Ansible itself is told
+
+The entries, roles and prompts come with the runner and are used from there, so that an update of it
+reaches them. What you write lies beside them:
+
+- `playbooks`, `roles`: `runner catalog new ID` makes an entry of your own. For the ID of a shipped
+  entry it is a copy of that one, which is then used instead.
+- `prompts`: a file of your own is used instead of the shipped one of that name
 
 Begin with
 
@@ -63,6 +69,10 @@ and let Alertmanager deliver to `runner serve`:
             send_resolved: true
             http_config: {authorization: {credentials_file: /path/to/webhook_token}}
 
+To use the shipped roles by `ansible-playbook` itself:
+
+    export ANSIBLE_COLLECTIONS_PATH=$(runner catalog path):collections:~/.ansible/collections
+
 Nothing is changed on a host before `level` in runner.yml says approve or auto.
 """
 
@@ -70,15 +80,23 @@ Nothing is changed on a host before `level` in runner.yml says approve or auto.
 @click.command(cls=Verb)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
 @option("--force", is_flag=True, help="Replace files that exist.")
+@option("--upgrade", is_flag=True, help="Remove copies of what comes with the runner instead.")
 @click.pass_obj
-def init(session: Session, folder: Path, force: bool) -> None:
-    """Make a project folder with the shipped catalog.
+def init(session: Session, folder: Path, force: bool, upgrade: bool) -> None:
+    """Make a project folder that uses the shipped catalog.
 
-    DIR may exist; files in it are kept.
+    DIR may exist; files in it are kept. With --upgrade, copies of shipped entries, roles and
+    prompts that nobody changed are removed, so that the shipped ones are used; what was changed
+    stays, and is shown as a diff.
     """
+    if upgrade and force:
+        raise UsageError("--upgrade replaces nothing; leave out --force")
+    if upgrade:
+        _upgrade(session, folder)
+        return
     written: list[Path] = []
     kept: list[Path] = []
-    for target, content in sorted(_contents(shipped())):
+    for target, content in sorted(_contents(shipped.folder())):
         (written if _put(folder / target, content, force=force) else kept).append(target)
     if session.json:
         session.answer({"folder": folder, "written": written, "kept": kept})
@@ -91,21 +109,13 @@ def init(session: Session, folder: Path, force: bool) -> None:
     session.screen.line(f"  cd {folder} && runner check")
 
 
-def shipped() -> Path:
-    """Where the files lie: in the installed package, or in the repository that it is run from."""
-    package = Path(runner.__file__).parent
-    for place in (package / "_project", package.parent):
-        if (place / EXAMPLE).is_file():
-            return place
-    raise RunnerError("the shipped catalog is not there; install the package again")
-
-
 def _contents(source: Path) -> Iterator[tuple[Path, Path | str]]:
     """(path in the new folder, the file to copy or the text)."""
-    yield Path("runner.yml"), source / EXAMPLE
+    example = (source / shipped.EXAMPLE).read_text(encoding="utf-8")
+    yield Path("runner.yml"), example.replace("  #shipped: []\n", f"  shipped: [{ALL}]\n")
     yield Path("README.md"), _README
     yield Path(".gitignore"), _GITIGNORE
-    for name in SHIPPED:
+    for name in COPIED:
         if (source / name).is_file():
             yield Path(name), source / name
         for root, folders, files in os.walk(source / name):
@@ -129,3 +139,40 @@ def _put(target: Path, content: Path | str, *, force: bool) -> bool:
     except OSError as error:
         raise RunnerError(f"{target}: cannot be written ({error.strerror})") from None
     return True
+
+
+def _upgrade(session: Session, folder: Path) -> None:
+    """Remove the copies that nobody changed and nothing needs; show what was changed."""
+    settings = config.load(folder / "runner.yml").project
+    used = shipped.entry_ids() if ALL in settings.shipped else settings.shipped
+    found = copies.find(settings.playbooks, settings.roles, settings.prompts)
+    judged = copies.judged(found, used)
+    for copy in judged:
+        if not copy.stays:
+            copies.remove(copy)
+    if session.json:
+        session.answer([_plain(copy) for copy in judged])
+        return
+    for copy in judged:
+        if not copy.stays:
+            session.screen.line(f"removed  {copy.title}  unchanged since {copy.release}")
+            continue
+        session.screen.line(f"kept     {copy.title}  a copy of {copy.release}'s: {copy.stays}")
+        for line in copies.difference(copy):
+            session.screen.line(f"    {line}")
+    missing = sorted(c.path.name for c in judged if c.stays.startswith("project.shipped"))
+    if missing:
+        session.note(f"Add to runner.yml, and repeat: project: {{shipped: [{', '.join(missing)}]}}")
+    if not judged:
+        session.screen.line(f"{folder}: holds no copy of what comes with the runner")
+
+
+def _plain(copy: copies.Copy) -> dict[str, object]:
+    return {
+        "name": copy.title,
+        "release": copy.release,
+        "removed": not copy.stays,
+        "reason": copy.stays,
+        "changed": copy.changed,
+        "diff": list(copies.difference(copy)),
+    }

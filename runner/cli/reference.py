@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
+from runner import shipped
 from runner.cli import COMMANDS, EXIT_CODES, Root, cli
-from runner.cli.init import EXAMPLE, shipped
 from runner.config import ENVIRONMENT
 
 _CLI = """\
@@ -97,7 +97,7 @@ def _section(path: str, command: click.Command, context: click.Context) -> str:
 def configuration_page() -> str:
     """docs/configuration.md."""
     variables = "".join(f"| `{name}` | `{'.'.join(key)}` |\n" for name, key in ENVIRONMENT.items())
-    text = (shipped() / EXAMPLE).read_text(encoding="utf-8")
+    text = (shipped.folder() / shipped.EXAMPLE).read_text(encoding="utf-8")
     rows = list(keys(text))
     top = [row for row in rows if "." not in row[0] and row[1]]
     parts = [_CONFIGURATION + variables, _table("Top level", "", top)]

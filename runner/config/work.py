@@ -42,6 +42,7 @@ class Project(Section):
     """Where the Ansible side of the project lies, relative to runner.yml."""
 
     playbooks: Path = Path("playbooks")
+    shipped: tuple[Text, ...] = ()  #: ids of entries that come with the runner, or `[all]`
     roles: tuple[Path, ...] = (Path("roles"),)
     inventory: tuple[Path, ...] = (Path("inventories/example"),)
     domains: tuple[Text, ...] = ()  #: web1.DOMAIN in an alert is the inventory's web1

@@ -14,13 +14,13 @@ from typing import Any
 
 import yaml
 
-from runner.cli.init import shipped
+from runner import shipped
 from runner.demo.faults import FAULTS, SERVICE_DOWN
 from runner.demo.fleet import BAD, HOSTS, Fleet, Node
 from runner.errors import Refused, UsageError
 
 MARK = ".runner-demo"
-COPIED = ("playbooks", "prompts", "roles", "inventories/demo", "ansible.cfg")
+COPIED = ("playbooks", "prompts", "inventories/demo", "ansible.cfg")
 _LEVEL = re.compile(r"^level: \w+$", re.MULTILINE)
 _HOLD = re.compile(r"^  hold: \w+$", re.MULTILINE)
 #: What the demo's stand-in for a model is called.
@@ -93,7 +93,7 @@ def furnish(folder: Path, fleet: Fleet, *, level: str, port: int, model: str | N
     `model` is the address of a model that decides together with the rules.
     """
     for name in COPIED:
-        copy(shipped() / name, folder / name)
+        copy(shipped.folder() / name, folder / name)
     for entry in sorted(folder.glob("playbooks/*/entry.yml")):
         entry.write_text(hastened(entry.read_text()))
     values = {"demo_fleet": str(folder / "fleet"), "demo_ports": _ports(fleet)}

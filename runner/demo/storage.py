@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from runner import shipped
 from runner.bundle import Bundle
-from runner.cli.init import shipped
 from runner.demo import folder as project_folder
 from runner.demo.answer import Asker
 from runner.demo.cluster import Cluster
@@ -124,9 +124,8 @@ def furnish(
 
     `metrics` is the URL of a Prometheus that nodes are predicted from.
     """
-    roles = ("roles/etcd_member", "roles/trusted_paths")
-    for name in (*(f"playbooks/{entry}" for entry in ENTRIES), *roles, "ansible.cfg"):
-        project_folder.copy(shipped() / name, place / name)
+    for name in (*(f"playbooks/{entry}" for entry in ENTRIES), "ansible.cfg"):
+        project_folder.copy(shipped.folder() / name, place / name)
     for entry in sorted(place.glob("playbooks/*/entry.yml")):
         entry.write_text(project_folder.hastened(entry.read_text()))
     belong(place, cluster, cluster.voters)
@@ -143,7 +142,7 @@ def _predicted(place: Path, metrics: str) -> dict[str, Any]:
     from runner.demo import degrading
 
     script = place / "inventories/demo/greylist.py"
-    project_folder.copy(shipped() / GREYLIST, script)
+    project_folder.copy(shipped.folder() / GREYLIST, script)
     script.chmod(0o755)
     return {"prometheus": {"url": metrics}, "nodes": degrading.settings("storage")}
 

@@ -22,6 +22,7 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FIRST_PERSON = 1000  # the first uid of a person: logind empties a person's /dev/shm at logout
 
 _CALLBACKS = "ANSIBLE_CALLBACK_PLUGINS"
+_COLLECTIONS = "ANSIBLE_COLLECTIONS_PATH"
 _OWN_CALLBACKS = Path(__file__).parent / "callback"
 
 #: Set unless the project's ansible.cfg says something: variable → section, key.
@@ -45,6 +46,8 @@ def closed(request: RunRequest, private: Path) -> dict[str, str]:
     variables = _fixed(request, private) | _tuned(request, private) | dict(request.environment)
     named = variables.get(_CALLBACKS)
     variables[_CALLBACKS] = f"{named}:{_OWN_CALLBACKS}" if named else str(_OWN_CALLBACKS)
+    if request.loading.collection_paths:
+        variables[_COLLECTIONS] = _paths(request.loading.collection_paths)
     return variables
 
 
@@ -59,7 +62,7 @@ def copied(request: RunRequest, collections: Iterable[Path]) -> dict[str, str]:
         if copies:
             found[name] = _paths(copies)
     if loading.collection_paths:
-        found["ANSIBLE_COLLECTIONS_PATH"] = _paths((*collections, *loading.collection_paths))
+        found[_COLLECTIONS] = _paths((*collections, *loading.collection_paths))
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from runner import shipped
 from runner.catalog.content import read
 from runner.catalog.dry_run import checked
 from runner.catalog.entry import Effect, Entry
@@ -192,7 +193,7 @@ def _request(project: Project, job: Job, run: Run, timeout: timedelta) -> RunReq
         id=run.id,
         entry_id=job.entry.id,
         playbook=job.entry.playbook,
-        roles_path=settings.project.roles,
+        roles_path=project.catalog.roles.paths,
         inventory=settings.project.inventory,
         hosts=job.plan.hosts,
         allowed=frozenset(job.plan.touched),
@@ -223,7 +224,8 @@ def _loading(project: Project, job: Job) -> Loading:
     folders = {folder for some in plugins.values() for folder in some}
     collections = {path / "ansible_collections" for path in installed.collection_paths}
     watching = Loading(
-        roots=(playbooks, *roles.paths, *sorted(folders | collections)),
+        roots=(playbooks, shipped.playbooks(), *roles.paths, *sorted(folders | collections)),
+        collection_paths=installed.collection_paths,
         passwords=tuple(project.config.execution.vault_ids.values()),
     )
     if job.purpose in (Purpose.REHEARSAL, Purpose.PROBE):
@@ -234,10 +236,9 @@ def _loading(project: Project, job: Job) -> Loading:
         files=files,
         strict=job.purpose in (Purpose.REMEDIATION, Purpose.RECHECK)
         and job.entry.rehearsal != "none",
-        base=Path(os.path.commonpath([playbooks, *roles.paths])),
+        base=Path(os.path.commonpath([playbooks, *project.config.project.roles])),
         plugin_folders=plugins,
         collections=copies,
-        collection_paths=installed.collection_paths,
         cache=project.state / "collections",
     )
 

@@ -191,7 +191,7 @@ class Lab:
 
     def _copy_project(self) -> None:
         ignored = shutil.ignore_patterns("__pycache__", "molecule")
-        for name in ("playbooks", "roles", "inventories/demo"):
+        for name in ("playbooks", "inventories/demo"):
             shutil.copytree(REPOSITORY / name, self.root / name, ignore=ignored)
         shutil.copy(REPOSITORY / "ansible.cfg", self.root)
         values = {"demo_fleet": str(self.root / "fleet"), "demo_ports": self.ports}

@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 from runner import acts
+from runner import shipped as shipped_files
 from runner.catalog.entry import Entry
 from runner.daemon import Daemon
 from runner.errors import NotFound, Refused, UsageError
 from runner.execute import run as execute
-from runner.execute.request import RunRequest
+from runner.execute.request import Loading, RunRequest
 from runner.incident import Level, Purpose, State
 from runner.project import Project
 from runner.store import incidents
@@ -257,7 +258,7 @@ def test_a_template_for_a_host_is_not_located(
 def shipped(root: Path, **settings: Any) -> Path:
     """The shipped catalog with the demo's inventory, where every host is this machine."""
     ignored = shutil.ignore_patterns("__pycache__", "molecule")
-    for name in ("playbooks", "roles", "inventories/demo"):
+    for name in ("playbooks", "inventories/demo"):
         shutil.copytree(REPOSITORY / name, root / name, ignore=ignored)
     shutil.copy(REPOSITORY / "ansible.cfg", root)
     content = small.default_settings() | {
@@ -319,7 +320,8 @@ def request(project: Project, entry: Entry, text: str, template: str, check: boo
         id="c" * 32,
         entry_id=entry.id,
         playbook=entry.playbook,
-        roles_path=project.config.project.roles,
+        roles_path=project.catalog.roles.paths,
+        loading=Loading(collection_paths=(shipped_files.collections(),)),
         inventory=project.config.project.inventory,
         hosts=("web1",),
         allowed=frozenset({"web1"}),

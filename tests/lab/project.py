@@ -23,7 +23,7 @@ from tests.lab.shell import LabError
 MAIN = "from runner.cli import main; main()"
 #: Somebody who may answer questions; the token is good for this lab only.
 PERSON = "ann"
-_COPIED = ("playbooks", "roles", "inventories/lab")
+_COPIED = ("playbooks", "inventories/lab")
 LOG = "serve.log"  #: beside runner.yml
 _START_SECONDS = 240.0
 

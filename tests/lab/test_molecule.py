@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests import role_code
 from tests.lab import lab as labs
 from tests.lab import layout, watch
 from tests.lab.layout import Layout
 
-ROLES = sorted(path.parent for path in (layout.REPOSITORY / "roles").glob("*/molecule"))
+ROLES = sorted(path.parent for path in role_code.ROLES.glob("*/molecule"))
 BIN = Path(sys.executable).parent
 #: All that the scenarios break: one spare is enough for the storage cluster.
 HOSTS = ("web1", "web2", *layout.MEMBERS, layout.SPARES[0])

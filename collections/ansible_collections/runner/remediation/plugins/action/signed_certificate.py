@@ -14,7 +14,7 @@ SECONDS = 30
 
 
 class ActionModule(ActionBase):
-    """See library/signed_certificate.py."""
+    """See plugins/modules/signed_certificate.py."""
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         """The certificate. Nothing is sent to the host, and nothing changes on it."""

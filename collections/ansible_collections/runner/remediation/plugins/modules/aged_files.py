@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trusted_paths import Directory, Untrusted, shown, split, walk
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Directory,
+    Untrusted,
+    shown,
+    split,
+    walk,
+)
 
 DOCUMENTATION = """
 module: aged_files
@@ -69,7 +75,7 @@ author: the remediation runner's authors
 
 EXAMPLES = """
 - name: Delete rotated logs
-  aged_files:
+  runner.remediation.aged_files:
     places: [{name: rotated_logs, path: /var/log, patterns: ["*.gz"], min_age: 1d}]
     roots: [/var/log]
     never: [/var/log/audit]

@@ -8,7 +8,13 @@ import stat
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trusted_paths import Directory, Untrusted, parent_of, shown, walk
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Directory,
+    Untrusted,
+    parent_of,
+    shown,
+    walk,
+)
 
 DOCUMENTATION = """
 module: data_aside
@@ -33,7 +39,7 @@ author: the remediation runner's authors
 
 EXAMPLES = """
 - name: Put the data aside
-  data_aside:
+  runner.remediation.data_aside:
     path: /var/lib/etcd/default
 """
 

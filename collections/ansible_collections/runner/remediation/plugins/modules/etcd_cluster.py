@@ -54,7 +54,7 @@ author: the remediation runner's authors
 
 EXAMPLES = """
 - name: Read the cluster
-  etcd_cluster:
+  runner.remediation.etcd_cluster:
     endpoints: [http://192.0.2.31:2379]
 """
 

@@ -7,7 +7,13 @@ import os
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trusted_paths import Directory, Untrusted, parent_of, shown, walk
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Directory,
+    Untrusted,
+    parent_of,
+    shown,
+    walk,
+)
 
 DOCUMENTATION = """
 module: file_content
@@ -34,7 +40,7 @@ author: the remediation runner's authors
 
 EXAMPLES = """
 - name: Configure the application
-  file_content:
+  runner.remediation.file_content:
     path: /srv/app/app.conf
     content: "port = 8080"
 """

@@ -6,7 +6,12 @@ from __future__ import annotations
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trusted_paths import Untrusted, parent_of, shown, walk
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Untrusted,
+    parent_of,
+    shown,
+    walk,
+)
 
 DOCUMENTATION = """
 module: log_tail
@@ -27,7 +32,7 @@ author: the remediation runner's authors
 
 EXAMPLES = """
 - name: Read the end of the log
-  log_tail:
+  runner.remediation.log_tail:
     path: /var/log/app.log
     lines: 50
     max_bytes: 65536

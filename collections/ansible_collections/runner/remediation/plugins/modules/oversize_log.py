@@ -9,7 +9,14 @@ import shutil
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trusted_paths import Directory, Untrusted, check, parent_of, shown, walk
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Directory,
+    Untrusted,
+    check,
+    parent_of,
+    shown,
+    walk,
+)
 
 DOCUMENTATION = """
 module: oversize_log
@@ -65,7 +72,7 @@ author: the remediation runner's authors
 
 EXAMPLES = """
 - name: Rotate
-  oversize_log:
+  runner.remediation.oversize_log:
     path: /var/log/app.log
     method: copytruncate
     max_bytes: 104857600

@@ -37,7 +37,7 @@ author: the remediation runner's authors
 
 EXAMPLES = """
 - name: Look
-  runaway_process:
+  runner.remediation.runaway_process:
     share: 50
     window: 3
     allowed: {app.service: [python3]}

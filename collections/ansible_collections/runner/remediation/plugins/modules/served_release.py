@@ -8,7 +8,12 @@ import re
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trusted_paths import Directory, Untrusted, shown, walk
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Directory,
+    Untrusted,
+    shown,
+    walk,
+)
 
 DOCUMENTATION = """
 module: served_release
@@ -37,7 +42,7 @@ author: the remediation runner's authors
 
 EXAMPLES = """
 - name: Serve the earlier release
-  served_release:
+  runner.remediation.served_release:
     root: /srv/app
     releases: releases
     link: current

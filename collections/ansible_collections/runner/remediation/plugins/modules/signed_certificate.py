@@ -21,7 +21,7 @@ author: the remediation runner's authors
 
 EXAMPLES = """
 - name: Sign
-  signed_certificate:
+  runner.remediation.signed_certificate:
     request: "{{ request }}"
     ca: /etc/authority/ca.pem
     ca_key: /etc/authority/ca.key

@@ -8,7 +8,10 @@ import re
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trusted_paths import Untrusted, check
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Untrusted,
+    check,
+)
 
 DOCUMENTATION = """
 module: supervised_program
@@ -42,7 +45,7 @@ author: the remediation runner's authors
 
 EXAMPLES = """
 - name: Restart the program
-  supervised_program:
+  runner.remediation.supervised_program:
     name: app
     config: /etc/supervisor/supervisord.conf
     state: restarted

@@ -8,7 +8,10 @@ import re
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trusted_paths import Untrusted, check
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Untrusted,
+    check,
+)
 
 DOCUMENTATION = """
 module: supervised_state
@@ -31,7 +34,7 @@ author: the remediation runner's authors
 
 EXAMPLES = """
 - name: Stop the program
-  supervised_state:
+  runner.remediation.supervised_state:
     name: etcd
     config: /etc/supervisor/supervisord.conf
     state: stopped

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.trusted_paths import Untrusted, check
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Untrusted,
+    check,
+)
 
 DOCUMENTATION = """
 module: trusted_path
@@ -29,7 +32,7 @@ author: the remediation runner's authors
 
 EXAMPLES = """
 - name: Preflight | Nobody else can change the file
-  trusted_path:
+  runner.remediation.trusted_path:
     paths: [/etc/app/app.conf]
   become: true
 """
