@@ -41,7 +41,9 @@ PLAY = """
   gather_facts: false
   tasks:
     - block:
-        - ansible.builtin.include_role: {name: "runner.remediation.{{ role }}", tasks_from: "{{ start }}"}
+        - ansible.builtin.include_role:
+            name: "runner.remediation.{{ role }}"
+            tasks_from: "{{ start }}"
       rescue:
         - ansible.builtin.set_fact: {said: "{{ ansible_failed_result | to_json }}"}
     - ansible.builtin.copy:

@@ -17,8 +17,8 @@ ACTIVITIES = {
 #: Nouns that every activity may use, and what a look at text or time needs.
 NOUNS = {
     "bundle", "catalog", "client", "config", "duration", "errors", "firing", "incident",
-    "model_call", "names", "pack", "plain", "private", "promql", "record", "shipped", "store", "text",
-    "turns", "vault",
+    "model_call", "names", "pack", "plain", "private", "promql", "record", "shipped", "store",
+    "text", "turns", "vault",
 }  # fmt: skip
 #: Single nouns of an activity that others may hold: data without behaviour.
 SHARED = {

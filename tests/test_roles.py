@@ -308,11 +308,11 @@ def test_releases_are_in_natural_order(names: list[str], current: str, older: li
     ],
 )
 def test_status_of_a_supervised_program_is_parsed(line: str, state: str, pid: int) -> None:
-    program = module_of("modules/supervised_program.py")
+    units = module_of("module_utils/units.py")
 
-    status = program.parse_status("app", line)
+    status = units.parse_status("app", line)
 
-    assert (status["state"], status["pid"]) == (state, pid)
+    assert (status["name"], status["pid"]) == (state, pid)
     assert status["active"] == (state == "RUNNING")
     assert status["known"] == (state != "UNKNOWN")
 

@@ -511,7 +511,7 @@ def below(path: str, act: Callable[[Any], object]) -> Callable[[Path], object]:
 
 
 def read(folder: Path) -> None:
-    text = module_of("modules/log_tail.py").tail(str(folder / "sub/app.log"), 5, 1000)
+    text = module_of("modules/host_info.py").tail(str(folder / "sub/app.log"), 5, 1000)
     assert "nobody may touch" not in text
 
 
