@@ -51,7 +51,7 @@ PLAY = """
           {%- set all = {} -%}
           {%- for host in ansible_play_hosts_all -%}
           {%- set _ = all.update({host: hostvars[host]['said']
-          | default(hostvars[host]['__diagnostics_log']['left_out'] | default(''))}) -%}
+          | default(hostvars[host]['__diagnostics']['facts']['log_not_read'] | default(''))}) -%}
           {%- endfor -%}
           {{ all | to_json }}
         dest: "{{ said_in }}"

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from runner.catalog import load
+from runner.catalog import Roles, load
+from runner.catalog.lint_role import lint_role
 from tests import role_code
 from tests.role_code import COLLECTION, module_of
 
@@ -130,6 +131,12 @@ def test_only_modules_of_ansible_core_and_of_the_collection_are_used(role: Path)
         for task in read(path):
             (module,) = set(task) - words
             assert module in own or module.startswith("ansible.builtin."), f"{path}: {module}"
+
+
+@each_role
+def test_lint_finds_nothing_in_a_shipped_role(role: Path) -> None:
+    """A project's lint leaves out roles of collections, so it is asked here."""
+    assert [str(problem) for problem in lint_role(role, Roles((role_code.ROLES,)))] == []
 
 
 @each_entry

@@ -340,7 +340,7 @@ SET_ASIDE: dict[str, Case] = levels("srv/etcd/data/x", set_aside) | {
 def diagnose(host: Hostile, path: str = "srv/app/log/app.log") -> Mapping[str, Any]:
     return {
         "role": "diagnostics",
-        "start": "unit",
+        "start": "read",
         "diagnostics_unit": "",
         "diagnostics_log_lines": 20,
         "diagnostics_max_chars": 1000,
@@ -373,7 +373,8 @@ def supervise(host: Hostile) -> Mapping[str, Any]:
     config = host.file("srv/app/supervisord.conf", b"[ctlplugin:x]\nsupervisor.ctl_factory=x:y\n")
     return {
         "role": "service_restart",
-        "start": "state_supervisord",
+        "start": "remediate",
+        "service_restart_manager": "supervisord",
         "service_restart_unit": "app",
         "service_restart_supervisor_config": str(config),
     }

@@ -3,25 +3,6 @@
 
 from __future__ import annotations
 
-import fnmatch
-import os
-import re
-import stat
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
-    Directory,
-    Untrusted,
-    shown,
-    split,
-    walk,
-)
-
 DOCUMENTATION = """
 module: aged_files
 short_description: Lists or deletes aged files in allowed places, never through a link
@@ -68,9 +49,13 @@ options:
     choices: [listed, absent]
     required: true
 attributes:
-  check_mode: {support: full}
-  diff_mode: {support: full}
-author: the remediation runner's authors
+  check_mode:
+    description: Nothing is changed, and what would be is told.
+    support: full
+  diff_mode:
+    description: What changes, the same in a dry run and its run.
+    support: full
+author: Remediation runner authors (!UNKNOWN)
 """
 
 EXAMPLES = """
@@ -91,6 +76,25 @@ kept: {description: Found files that are gone or written since., type: list, ret
 left_out: {description: What was not looked into and why., type: list, returned: always}
 freed_bytes: {description: Space that the files take or took., type: int, returned: always}
 """
+
+import fnmatch
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Directory,
+    Untrusted,
+    shown,
+    split,
+    walk,
+)
 
 AGE = re.compile(r"(\d+)([smhdw]?)")
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}

@@ -3,19 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import time
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
-    Directory,
-    Untrusted,
-    parent_of,
-    shown,
-    walk,
-)
-
 DOCUMENTATION = """
 module: data_aside
 short_description: Puts a data directory aside, and removes what was put aside long ago
@@ -32,9 +19,13 @@ options:
     choices: [read, aside]
     default: aside
 attributes:
-  check_mode: {support: full}
-  diff_mode: {support: full}
-author: the remediation runner's authors
+  check_mode:
+    description: Nothing is changed, and what would be is told.
+    support: full
+  diff_mode:
+    description: What changes, the same in a dry run and its run.
+    support: full
+author: Remediation runner authors (!UNKNOWN)
 """
 
 EXAMPLES = """
@@ -48,6 +39,19 @@ empty: {description: Whether there is no data., type: bool, returned: always}
 aside: {description: Where the data is now; empty when there was none., type: str, returned: always}
 removed: {description: What was removed., type: list, elements: str, returned: always}
 """
+
+import os
+import stat
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Directory,
+    Untrusted,
+    parent_of,
+    shown,
+    walk,
+)
 
 
 def old(folder: Directory, data: str, keep_days: int, now: float) -> list[str]:

@@ -3,16 +3,6 @@
 
 from __future__ import annotations
 
-import json
-import socket
-import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-from urllib.parse import urlsplit
-
-from ansible.module_utils.basic import AnsibleModule
-
 DOCUMENTATION = """
 module: etcd_cluster
 short_description: Reads an etcd cluster, and changes one member of it
@@ -47,9 +37,13 @@ options:
     elements: str
     default: []
 attributes:
-  check_mode: {support: full}
-  diff_mode: {support: full}
-author: the remediation runner's authors
+  check_mode:
+    description: Nothing is changed, and what would be is told.
+    support: full
+  diff_mode:
+    description: What changes, the same in a dry run and its run.
+    support: full
+author: Remediation runner authors (!UNKNOWN)
 """
 
 EXAMPLES = """
@@ -71,6 +65,16 @@ alarms: {description: Alarms that are raised., type: list, elements: str, return
 revision: {description: Of the store., type: int, returned: always}
 initial_cluster: {description: What a new member starts with., type: str, returned: always}
 """
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import AnsibleModule
 
 #: Answers of a cluster that has not settled since the last change: the same again, later.
 _SETTLING = (

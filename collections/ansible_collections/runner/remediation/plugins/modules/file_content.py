@@ -3,18 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
-    Directory,
-    Untrusted,
-    parent_of,
-    shown,
-    walk,
-)
-
 DOCUMENTATION = """
 module: file_content
 short_description: Gives a file its content in one step, never through a link
@@ -33,9 +21,13 @@ options:
     type: str
     default: "0644"
 attributes:
-  check_mode: {support: full}
-  diff_mode: {support: full}
-author: the remediation runner's authors
+  check_mode:
+    description: Nothing is changed, and what would be is told.
+    support: full
+  diff_mode:
+    description: What changes, the same in a dry run and its run.
+    support: full
+author: Remediation runner authors (!UNKNOWN)
 """
 
 EXAMPLES = """
@@ -48,6 +40,18 @@ EXAMPLES = """
 RETURN = """
 path: {description: The file., type: str, returned: success}
 """
+
+import os
+import stat
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Directory,
+    Untrusted,
+    parent_of,
+    shown,
+    walk,
+)
 
 MOST = 1_000_000  #: bytes of the old content that are read
 

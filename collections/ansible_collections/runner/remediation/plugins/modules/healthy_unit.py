@@ -3,19 +3,6 @@
 
 from __future__ import annotations
 
-import base64
-import time
-from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runner.remediation.plugins.module_utils.units import (
-    ARGUMENTS,
-    State,
-    busiest,
-    manager,
-)
-
 DOCUMENTATION = """
 module: healthy_unit
 short_description: Restarts one unit that is not healthy, and waits until it is
@@ -70,12 +57,13 @@ options:
     default: 10
 attributes:
   check_mode:
+    description: It only reads, so it does the same.
     support: full
     description: State and answer are really read; the restart and the waiting are left out.
   diff_mode:
     support: full
     description: The state before, and what a restart is to bring.
-author: the remediation runner's authors
+author: Remediation runner authors (!UNKNOWN)
 """
 
 EXAMPLES = """
@@ -87,7 +75,7 @@ EXAMPLES = """
 """
 
 RETURN = """
-restarted: {description: Whether it was restarted, or would be., type: bool, returned: always}
+restarted: {description: Whether it was or would be restarted., type: bool, returned: always}
 before:
   description: State before, as C(known), C(active), C(name) in the manager's words, and C(pid).
   type: dict
@@ -107,6 +95,19 @@ processes:
   elements: str
   returned: always
 """
+
+import base64
+import time
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runner.remediation.plugins.module_utils.units import (
+    ARGUMENTS,
+    State,
+    busiest,
+    manager,
+)
 
 _PROCESSES = 10  #: lines of ps that are kept; a restart destroys this evidence
 

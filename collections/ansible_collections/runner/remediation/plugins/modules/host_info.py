@@ -3,24 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
-    Untrusted,
-    parent_of,
-    shown,
-    walk,
-)
-from ansible_collections.runner.remediation.plugins.module_utils.units import (
-    ARGUMENTS,
-    busiest,
-    manager,
-)
-
 DOCUMENTATION = """
 module: host_info
 short_description: Reads how a host and one of its units are, and changes nothing
@@ -30,7 +12,7 @@ description:
   - A log file must be a regular file with one name, in a directory that no link leads to. Where
     somebody else can write to its directory, it must be a file that they may read themselves, or
     they could have private files of others shown.
-  - What cannot be read is no error. Of a log, RV(facts.log_not_read) tells why.
+  - What cannot be read is no error. Of a log, C(log_not_read) in RV(facts) tells why.
 options:
   name:
     description: The unit, as systemd or supervisord names it; empty reads the host only.
@@ -62,8 +44,9 @@ options:
     default: 16000
 attributes:
   check_mode:
+    description: It only reads, so it does the same.
     support: full
-author: the remediation runner's authors
+author: Remediation runner authors (!UNKNOWN)
 """
 
 EXAMPLES = """
@@ -83,6 +66,24 @@ facts:
   returned: always
 logs: {description: The last lines of the log., type: list, elements: str, returned: always}
 """
+
+import os
+import threading
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Untrusted,
+    parent_of,
+    shown,
+    walk,
+)
+from ansible_collections.runner.remediation.plugins.module_utils.units import (
+    ARGUMENTS,
+    busiest,
+    manager,
+)
 
 _MOUNTS = 30
 _PROCESSES = 11  #: lines of ps, its heading included

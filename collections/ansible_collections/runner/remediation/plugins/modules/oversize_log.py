@@ -3,21 +3,6 @@
 
 from __future__ import annotations
 
-import gzip
-import os
-import shutil
-import stat
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
-    Directory,
-    Untrusted,
-    check,
-    parent_of,
-    shown,
-    walk,
-)
-
 DOCUMENTATION = """
 module: oversize_log
 short_description: Rotates a log that is larger than it may be
@@ -65,9 +50,13 @@ options:
     choices: [read, rotated]
     default: rotated
 attributes:
-  check_mode: {support: full}
-  diff_mode: {support: full}
-author: the remediation runner's authors
+  check_mode:
+    description: Nothing is changed, and what would be is told.
+    support: full
+  diff_mode:
+    description: What changes, the same in a dry run and its run.
+    support: full
+author: Remediation runner authors (!UNKNOWN)
 """
 
 EXAMPLES = """
@@ -83,6 +72,21 @@ bytes_before: {description: Size of the log before., type: int, returned: always
 bytes_after: {description: Size of the log after; in check mode 0., type: int, returned: always}
 output: {description: What logrotate said., type: str, returned: when logrotate ran}
 """
+
+import gzip
+import os
+import shutil
+import stat
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Directory,
+    Untrusted,
+    check,
+    parent_of,
+    shown,
+    walk,
+)
 
 
 def logrotate(module: AnsibleModule) -> str:

@@ -3,13 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import time
-
-from ansible.module_utils.basic import AnsibleModule
-
 DOCUMENTATION = """
 module: runaway_process
 short_description: Ends processes that burn the processors and do not belong to their unit
@@ -30,9 +23,13 @@ options:
     choices: [read, ended]
     default: read
 attributes:
-  check_mode: {support: full}
-  diff_mode: {support: full}
-author: the remediation runner's authors
+  check_mode:
+    description: Nothing is changed, and what would be is told.
+    support: full
+  diff_mode:
+    description: What changes, the same in a dry run and its run.
+    support: full
+author: Remediation runner authors (!UNKNOWN)
 """
 
 EXAMPLES = """
@@ -51,6 +48,13 @@ hot:
   returned: always
 ended: {description: How many were ended., type: int, returned: always}
 """
+
+import os
+import re
+import signal
+import time
+
+from ansible.module_utils.basic import AnsibleModule
 
 TICKS = os.sysconf("SC_CLK_TCK")
 KTHREADD = 2

@@ -3,18 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import stat
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
-    Directory,
-    Untrusted,
-    shown,
-    walk,
-)
-
 DOCUMENTATION = """
 module: served_release
 short_description: Reads which release is served, or serves an earlier one
@@ -35,9 +23,13 @@ options:
     choices: [read, rolled_back]
     default: read
 attributes:
-  check_mode: {support: full}
-  diff_mode: {support: full}
-author: the remediation runner's authors
+  check_mode:
+    description: Nothing is changed, and what would be is told.
+    support: full
+  diff_mode:
+    description: What changes, the same in a dry run and its run.
+    support: full
+author: Remediation runner authors (!UNKNOWN)
 """
 
 EXAMPLES = """
@@ -56,6 +48,18 @@ names: {description: The releases that are there., type: list, returned: always}
 marked: {description: Those of them that were rolled back., type: list, returned: always}
 left_out: {description: Directories that are no releases and why., type: list, returned: always}
 """
+
+import os
+import re
+import stat
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Directory,
+    Untrusted,
+    shown,
+    walk,
+)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 MARK = "ROLLED_BACK"

@@ -15,8 +15,10 @@ options:
   ca_key: {description: The authority's key., type: path, required: true}
   days: {description: How long the certificate is good., type: int, required: true}
 attributes:
-  check_mode: {support: full}
-author: the remediation runner's authors
+  check_mode:
+    description: Nothing is changed, and what would be is told.
+    support: full
+author: Remediation runner authors (!UNKNOWN)
 """
 
 EXAMPLES = """

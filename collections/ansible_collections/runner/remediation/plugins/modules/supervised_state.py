@@ -3,16 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-import sys
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
-    Untrusted,
-    check,
-)
-
 DOCUMENTATION = """
 module: supervised_state
 short_description: Starts or stops one program of a supervisord
@@ -27,9 +17,13 @@ options:
   executable: {description: The supervisorctl to call., type: str, default: supervisorctl}
   state: {description: What it should do., type: str, choices: [started, stopped], required: true}
 attributes:
-  check_mode: {support: full}
-  diff_mode: {support: full}
-author: the remediation runner's authors
+  check_mode:
+    description: Nothing is changed, and what would be is told.
+    support: full
+  diff_mode:
+    description: What changes, the same in a dry run and its run.
+    support: full
+author: Remediation runner authors (!UNKNOWN)
 """
 
 EXAMPLES = """
@@ -43,6 +37,16 @@ EXAMPLES = """
 RETURN = """
 running: {description: Whether it runs now., type: bool, returned: always}
 """
+
+import os
+import re
+import sys
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Untrusted,
+    check,
+)
 
 _UP = re.compile(r"\b(RUNNING|STARTING)\b")
 

@@ -3,12 +3,6 @@
 
 from __future__ import annotations
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
-    Untrusted,
-    check,
-)
-
 DOCUMENTATION = """
 module: trusted_path
 short_description: Fails unless only root and the acting user can change what is at given paths
@@ -26,8 +20,10 @@ options:
     elements: str
     default: []
 attributes:
-  check_mode: {support: full}
-author: the remediation runner's authors
+  check_mode:
+    description: Nothing is changed, and what would be is told.
+    support: full
+author: Remediation runner authors (!UNKNOWN)
 """
 
 EXAMPLES = """
@@ -40,6 +36,12 @@ EXAMPLES = """
 RETURN = """
 paths: {description: The paths that were looked at., type: list, returned: success}
 """
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
+    Untrusted,
+    check,
+)
 
 
 def main() -> None:
