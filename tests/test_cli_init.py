@@ -105,8 +105,11 @@ def test_the_path_of_the_collection_is_told() -> None:
 
 def test_a_shipped_entry_becomes_the_projects_own(folder: Path) -> None:
     config = folder / "runner.yml"
+    (folder / "playbooks/restart_service/cases").mkdir(parents=True)
+    (folder / "playbooks/restart_service/cases/mine.yml").write_text("mine")
     made = answered(config, "catalog", "new", "restart_service")
     assert str(folder / "playbooks/restart_service/entry.yml") in made
+    assert (folder / "playbooks/restart_service/cases/mine.yml").read_text() == "mine"
     entry = folder / "playbooks/restart_service/entry.yml"
     entry.write_text(entry.read_text().replace("level: auto", "level: approve"))
     found = answered(config, "catalog", "show", "restart_service")

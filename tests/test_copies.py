@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from runner import shipped
-from runner.catalog import copies, load
+from runner.catalog import Installed, copies, load
+from runner.catalog.content import read
+from runner.catalog.loaded import loaded
 from tests.cli_lab import answered, call
+from tests.execute_lab import needs_ansible
 
 NONE = Path("none.yml")
 ENTRY = "title: Restart\ndescription: d\nkind: remediation\nrole: service_restart\n"
@@ -152,3 +156,27 @@ def test_the_first_release_is_known_file_by_file() -> None:
     entries = {name.split("/")[1] for name in known if name.endswith("/entry.yml")}
     assert entries == set(shipped.entry_ids()) and len(known) == 402
     assert all(len(digest) == 64 for digest in known.values())
+
+
+@pytest.mark.real
+@needs_ansible[1]
+def test_a_plan_covers_the_collection_to_the_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a role of the collection shares with others is approved with it."""
+    source, place = shipped.folder(), tmp_path / "shipped"
+    for name in ("collections", "playbooks"):
+        shutil.copytree(source / name, place / name)
+    monkeypatch.setattr(shipped, "folder", lambda: place)
+    catalog = load(tmp_path / "none", (), Installed(), shipped_ids=["all"])
+    entry = catalog.get("restart_service")
+
+    def names() -> dict[str, str]:
+        return dict(loaded(catalog, entry, read(catalog, entry)).names)
+
+    before = names()
+    (name,) = (name for name in before if name.startswith("collection "))
+    assert name == "collection runner.remediation 0.1.0"
+    shared = shipped.collection() / "plugins/module_utils/units.py"
+    shared.write_text(shared.read_text() + "# changed\n")
+    assert {key for key, digest in names().items() if before[key] != digest} == {name}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,27 @@ def test_restart_service_shows_the_state_that_it_read_and_reaches_auto(tmp_path:
     ]
     assert code == 0 and found.incident.state is State.FIXED
     assert [run.purpose for run in found.runs] == [Purpose.REHEARSAL, Purpose.REMEDIATION]
+
+
+@real
+@with_ansible
+def test_an_old_entry_finds_the_shipped_role_by_its_short_name(tmp_path: Path) -> None:
+    """Dry run and run: Ansible itself has to find what the catalog found, in the private copy."""
+    path = shipped(tmp_path)
+    own = tmp_path / "playbooks"
+    shutil.rmtree(own)
+    for name in ("restart_service", "collect_diagnostics"):
+        shutil.copytree(ROOT / "playbooks" / name, own / name)
+        for file in (own / name / "entry.yml", own / name / "playbook.yml"):
+            file.write_text(file.read_text().replace("runner.remediation.", ""))
+    settings = json.loads(path.read_text())
+    settings["project"] |= {"playbooks": "playbooks", "roles": ["roles"]}
+    path.write_text(json.dumps(settings))
+    code, found = restart(path, "--yes")
+    assert code == 0 and found.incident.state is State.FIXED
+    assert found.plan is not None
+    names = [name for name in found.plan.loaded if name.startswith("collection ")]
+    assert names == ["collection runner.remediation 0.1.0"]
 
 
 ENTRY: dict[str, Any] = {

@@ -70,6 +70,7 @@ def find(playbooks: Path, roles: Iterable[Path], prompts: Path) -> list[Copy]:
         if folder.is_dir() and not folder.resolve().is_relative_to(shipped.folder() / kind)
         for path in sorted(folder.iterdir())
         if f"{kind}/{path.name}" in known
+        and (kind != "playbooks" or (path / "entry.yml").is_file())  # else cases of incidents
     ]
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import shipped
+from runner.catalog import document
 from runner.errors import CatalogError
 
 _SECONDS = 60
@@ -46,7 +47,15 @@ class Collection:
     @property
     def version(self) -> str:
         """Its version; empty when it does not say."""
-        return str(self.manifest.get("version") or "")
+        return str(self.manifest.get("version") or self._unbuilt.get("version") or "")
+
+    @cached_property
+    def _unbuilt(self) -> Mapping[str, Any]:
+        """What a checkout says of itself, and the collection that comes with the runner."""
+        try:
+            return document.mapping(self.folder / "galaxy.yml")
+        except ValueError:
+            return {}
 
     @property
     def dependencies(self) -> tuple[str, ...]:

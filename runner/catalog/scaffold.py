@@ -37,14 +37,15 @@ def copy_of_shipped(playbooks: Path, id: str) -> tuple[Path, ...]:
     Raises UsageError where the project has one of that name.
     """
     source, target = shipped.playbooks() / id, playbooks / id
-    if target.exists():
+    if (target / "entry.yml").exists():
         raise UsageError(f"{target} exists already; edit what is there")
     made = []
     for path in sorted(path for path in source.rglob("*") if path.is_file()):
         copy = target / path.relative_to(source)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(path.read_bytes())
-        made.append(copy)
+        if not copy.exists():  # a case of an incident may lie there
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+            made.append(copy)
     return tuple(made)
 
 
