@@ -32,8 +32,8 @@ OUTSIDE = {
     "evidence/mask.py", "evidence/probe.py", "evidence/gather.py", "evidence/number.py",
     "execute/diff.py", "execute/events.py", "execute/result.py", "execute/live.py",
     "execute/shown.py", "execute/supervisor.py", "execute/outcome.py", "execute/rehearsal.py",
-    "decide/injection.py", "decide/personal.py", "decide/untrusted.py", "decide/prompt.py",
-    "decide/answer.py", "decide/repeat.py", "ask/answer.py",
+    "decide/injection.py", "decide/personal.py", "decide/prompt.py",
+    "decide/answer.py", "decide/model.py", "ask/answer.py",
 }  # fmt: skip
 #: Only ever matched from the beginning of a text.
 ANCHORED = {"runner.inventory.names._PORT", "runner.inventory.names._SCHEME"}
