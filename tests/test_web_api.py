@@ -109,9 +109,7 @@ def test_an_incident_can_be_cancelled_and_handled_again(
         assert incidents.get(tx, again.json()["incident"]).state is State.ADMITTED
 
 
-def test_nobody_approves_what_they_had_handled_again(
-    opened: Project, client: httpx.Client
-) -> None:
+def test_nobody_approves_what_they_had_handled_again(opened: Project, client: httpx.Client) -> None:
     """Invariant 16: four eyes, from the request to the answer; the alert asked for nothing."""
     made, _ = lab.waiting(opened)
     path = f"/api/v1/incidents/{made}"
