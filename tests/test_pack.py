@@ -95,7 +95,8 @@ def test_the_fidelity_in_words(opened: Project) -> None:
     assert pack.fidelity_words(replace(run, fidelity=Fidelity(tasks=tasks))) == (
         "28% of 7 changes shown: 1 shown by its diff; 1 shown as a state before and after; "
         "1 not shown: it gives no diff, or not all of it; 1 not shown: skipped by check mode; "
-        "1 not shown: it failed; 1 not shown: fed by a skipped task; 1 changed already, by the dry run itself"
+        "1 not shown: it failed; 1 not shown: fed by a skipped task; "
+        "1 changed already, by the dry run itself"
     )
     assert pack.fidelity_words(replace(run, fidelity=Fidelity())) == "no change reported"
     assert pack.fidelity_words(None).startswith("no rehearsal")
