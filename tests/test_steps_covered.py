@@ -103,3 +103,19 @@ def test_an_undo_that_no_hash_covers_is_not_run(made: Made, tmp_path: Path) -> N
     with project.database.read() as tx:
         assert Purpose.UNDO not in [run.purpose for run in runs.of_incident(tx, incident)]
     assert not (tmp_path / "undone").exists()
+
+
+def test_a_dry_run_that_failed_says_which_task_and_why(made: Made, tmp_path: Path) -> None:
+    """With what a person needs to begin, and no secret in it."""
+    project = made()
+    (tmp_path / "roles/mark/tasks/main.yml").write_text(
+        "- name: Look for the unit\n"
+        "  ansible.builtin.fail: {msg: 'no such unit, password=hunter2'}\n"
+    )
+    found = small.look(project, rehearsed(project)).incident
+    assert found.state is State.ESCALATED
+    said = "a task failed on web1: mark : Look for the unit: no such unit, password=[masked]"
+    assert (
+        found.reason
+        == f"level rehearse: The rehearsal ended failed, so the run does not start: {said}."
+    )
