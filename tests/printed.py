@@ -40,7 +40,7 @@ def difference(page: str, terminal: str) -> str:
     pattern = "".join(_pattern(line) for line in expected)
     if re.fullmatch(pattern, "".join(f"{line}\n" for line in found)):
         return ""
-    return "\n".join(difflib.ndiff(expected, found))
+    return "\n".join(line for line in difflib.ndiff(expected, found) if line[0] in "-+")
 
 
 def _lines(text: str) -> list[str]:

@@ -50,7 +50,7 @@ def test_every_line_of_the_tutorial_runs_as_it_is_printed(terminal: Terminal) ->
     assert ended == {1: "observed", 2: "dry_run", 3: "fixed", 4: "fixed"}, terminal.said
     assert "Traceback" not in terminal.said
     assert [line for line in terminal.said.splitlines() if line.startswith("error ")] == []
-    assert "\n\n".join(reader.differences) == ""
+    assert not reader.differences, "\n\n".join(reader.differences)
 
 
 class Reader:
