@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner import duration
 from runner.cases import file as cases
 from runner.catalog import Catalog, Entry, scaffold
 from runner.catalog import lint as linting
@@ -17,12 +16,13 @@ from runner.catalog.matcher import Matcher
 from runner.catalog.parameters import ParameterSpec
 from runner.cli import Noun, option
 from runner.cli.report import counted
-from runner.cli.screen import Screen
 from runner.cli.session import Session
 from runner.config import Config
+from runner.incident_report.screen import Screen
+from runner.text import duration
 
 if TYPE_CHECKING:
-    from runner.coverage import Coverage, Standing
+    from runner.acts.coverage import Coverage, Standing
 
 KINDS = ("remediation", "probe", "drill")
 
@@ -156,7 +156,7 @@ def coverage(session: Session, files: tuple[Path, ...], fail_under: float | None
     An entry that depends on a label is eligible only when the alert turns out to have the
     right value there: the rule does not set it.
     """
-    from runner import coverage as covering
+    from runner.acts import coverage as covering
 
     with session.busy("reading the rules"):
         rules = covering.rules_of(session.project, files)
