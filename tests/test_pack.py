@@ -93,9 +93,10 @@ def test_the_fidelity_in_words(opened: Project) -> None:
         run = approval_request.load(tx, question).rehearsal
     assert run is not None
     assert approval_request.fidelity_words(replace(run, fidelity=Fidelity(tasks=tasks))) == (
-        "33% of 6 changes shown: 1 shown by its diff; 1 shown as a state before and after; "
+        "28% of 7 changes shown: 1 shown by its diff; 1 shown as a state before and after; "
         "1 not shown: it gives no diff, or not all of it; 1 not shown: skipped by check mode; "
-        "1 not shown: fed by a skipped task; 1 changed already, by the dry run itself"
+        "1 not shown: it failed; 1 not shown: fed by a skipped task; "
+        "1 changed already, by the dry run itself"
     )
     assert (
         approval_request.fidelity_words(replace(run, fidelity=Fidelity())) == "no change reported"

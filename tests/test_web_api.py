@@ -109,6 +109,20 @@ def test_an_incident_can_be_cancelled_and_handled_again(
         assert incidents.get(tx, again.json()["incident"]).state is State.ADMITTED
 
 
+def test_nobody_approves_what_they_had_handled_again(opened: Project, client: httpx.Client) -> None:
+    """Invariant 16: four eyes, from the request to the answer; the alert asked for nothing."""
+    made, _ = lab.waiting(opened)
+    path = f"/api/v1/incidents/{made}"
+    assert client.post(f"{path}/cancel", json={"reason": "wrong time"}).status_code == 200
+    again = client.post(f"{path}/retry", json={"reason": "now"}).json()["incident"]
+    question = f"/api/v1/approvals/{lab.asked(opened, again)}"
+    given = {"answer": "approved", "plan": lab.PLAN}
+    refused = client.post(question, json=given)
+    assert refused.status_code == 409
+    assert "user:adam asked for it, so another person must approve" in refused.json()["error"]
+    assert client.post(question, json=given, headers=lab.ANNA).status_code == 200
+
+
 @pytest.mark.real
 @pytest.mark.skipif(
     not shutil.which("ansible-inventory", path=f"{Path(sys.executable).parent}:/usr/bin")

@@ -76,8 +76,10 @@ def _head(session: Session, found: Bundle) -> None:
     incident, screen = found.incident, session.screen
     screen.line(f"{title(incident)} ({incident.alert.fingerprint})", "bold")
     style = STYLES.get(incident.state, "")
-    when = age(incident.updated_at)
-    screen.line(f"incident {incident.id} {incident.state} {when}: {incident.reason}", style)
+    line = f"incident {incident.id} {incident.state} {age(incident.updated_at)}"
+    if incident.held_until is None:  # why it is held back is among the reasons below
+        line += f": {incident.reason}"
+    screen.line(line, style)
     screen.line(_ran(found))
     screen.line()
 
@@ -140,7 +142,10 @@ def _came_to(found: Bundle) -> Iterator[tuple[str, str]]:
 
 def _stopped(found: Bundle) -> Iterator[tuple[str, str]]:
     """What people did to it, and how it came to its end."""
+    why = found.verdict.why if found.verdict else ""
     for row in found.transitions:
+        if row.action in (State.HELD, HELD_AGAIN) and why and row.reason.endswith(why):
+            continue  # each of these reasons has a line of its own already
         if row.action in (SUSPECTED, State.HELD, HELD_AGAIN, WAITS):
             yield row.action.replace("_", " "), row.reason
         if row.actor != "runner" and row.action not in ("approved", "denied", "admitted"):

@@ -280,6 +280,11 @@ class Verdict:
         """The reasons that hold the level down to what it is."""
         return tuple(reason for reason in self.reasons if reason.level is self.level)
 
+    @property
+    def why(self) -> str:
+        """These reasons as one text."""
+        return " ".join(reason.text for reason in self.limiting)
+
 
 @dataclass(frozen=True, kw_only=True)
 class GroupReach:
@@ -371,7 +376,8 @@ class Shown(StrEnum):
     SHOWN = "shown"  #: the module gave its diff, whole
     STATED = "stated"  #: the entry's `dry_run.effects`: the state before, read, and the one after
     UNSHOWN = "unshown"  #: it would change something and gave no diff, or not all of it
-    SKIPPED = "skipped"  #: check mode skipped it, or it failed
+    SKIPPED = "skipped"  #: check mode skipped it
+    FAILED = "failed"  #: it failed, so it gave no result
     FED_BY_SKIPPED = "fed_by_skipped"  #: it rests on a result that a skipped task would have given
     CHANGED_ALREADY = "changed_already"  #: it really ran, in check mode, and changed something
     READ = "read"  #: it really ran and changed nothing: no change, so it counts for nothing

@@ -39,6 +39,7 @@ _KINDS = {
     Shown.STATED: "shown as a state before and after",
     Shown.UNSHOWN: "not shown: it gives no diff, or not all of it",
     Shown.SKIPPED: "not shown: skipped by check mode",
+    Shown.FAILED: "not shown: it failed",
     Shown.FED_BY_SKIPPED: "not shown: fed by a skipped task",
     Shown.CHANGED_ALREADY: "changed already, by the dry run itself",
     Shown.READ: "only read",

@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import Any
 
 from runner.catalog import Catalog, parameters
-from runner.catalog.content import read
+from runner.catalog.content import Content, read
 from runner.catalog.digest import of_collection
 from runner.catalog.entry import Entry
-from runner.catalog.loaded import called, loaded
+from runner.catalog.loaded import called, loaded, outside_of
 from runner.catalog.reads import digests
 from runner.catalog.scan import Scan, Templated, scan
 from runner.errors import Refused
@@ -193,11 +193,10 @@ def watched(plan: Plan, run: Run | None, catalog: Catalog) -> Plan:
     further, changed = beyond(first, run.loaded, catalog) if run else ({}, ())
     open_ = [f"{path} changed while the dry run read it" for path in changed]
     for part in plan.parts:
-        included = run.included if run and part is first else None
+        seen = run if part is first else None
         entry = catalog.get(part.entry)
-        open_ += _uncovered(scan(entry, catalog.roles), included)
-        for name, lookups in sorted(read(catalog, entry).outside.items()):
-            open_.append(f"{name}: lookup {', '.join(sorted(lookups))} reads what no file says")
+        open_ += _uncovered(scan(entry, catalog.roles), seen.included if seen else None)
+        open_ += _lookups(read(catalog, entry), {*part.loaded, *(seen.loaded if seen else ())})
     first = hashed(replace(first, loaded={**first.loaded, **further}), first.diff)
     if not plan.steps:
         return replace(first, uncovered=tuple(open_))
@@ -236,6 +235,15 @@ def _uncovered(found: Scan, included: Collection[tuple[str, str]] | None) -> Ite
             yield f"{place}, which depends on {each.depends_on}"
         elif included is None or not (each.at_start or _decided(each, included)):
             yield f"{place}, which no dry run has filled in"
+
+
+def _lookups(content: Content, loaded: Iterable[str]) -> Iterator[str]:
+    """Lookups that bring what no hash covers, a sentence for each file: of the entry, and beside
+    it of what is `loaded`."""
+    own = set(map(os.path.realpath, content.paths.values()))
+    beside = {os.path.realpath(name) for name in loaded if name[0] == "/"} - own
+    for name, lookups in sorted({**content.outside, **outside_of(beside)}.items()):
+        yield f"{name}: lookup {', '.join(sorted(lookups))} reads what no file says"
 
 
 def _decided(include: Templated, included: Collection[tuple[str, str]]) -> bool:

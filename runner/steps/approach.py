@@ -59,6 +59,7 @@ def _against(project: Project, incident: Incident, plan: Plan, step: int) -> str
             run.outcome,
             settings,
             entry,
+            said=run.reason,
             strangers=strangers(run, part),
             differs=scan(entry, project.catalog.roles).differs,
         )
@@ -66,14 +67,7 @@ def _against(project: Project, incident: Incident, plan: Plan, step: int) -> str
         lacking = [f"{name} was loaded, which the plan does not name" for name in sorted(further)]
         lacking += [f"{name} changed since the plan was made" for name in changed]
         verdict = policy.judge_cover(verdict, lacking)
-    if not _too_low(incident, verdict.level):
-        return ""
-    because = " ".join(reason.text for reason in verdict.limiting)
-    return f"{because} {run.reason}" if run and not _completed(run) else because
-
-
-def _completed(run: Run) -> bool:
-    return run.outcome is not None and run.outcome.completed
+    return verdict.why if _too_low(incident, verdict.level) else ""
 
 
 def _too_low(incident: Incident, level: Level) -> bool:

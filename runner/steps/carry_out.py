@@ -31,7 +31,7 @@ from runner.plan import MOST_NAMED
 from runner.policy import Against, Late, approve
 from runner.project import Project
 from runner.steps.ask import question
-from runner.steps.judge import look_again_at
+from runner.steps.judge import over_at
 from runner.steps.limits import Limited, Limits
 from runner.steps.perform import Job, Ready, perform
 from runner.steps.places import case_at
@@ -103,7 +103,7 @@ def _held_back(
         return escalate(project, incident.id, midway(plan, step, against.text))
     if against.late is Late.CANCEL:
         return end(project, incident.id, State.CANCELLED, against.text)
-    if against.late is Late.WAIT and (until := look_again_at(against.reasons)):
+    if against.late is Late.WAIT and (until := over_at(against.reasons)):
         longest = project.config.policy.max_hold
         with project.database.write() as tx:
             incidents.hold(tx, incident.id, against.text, until=until, longest=longest)
@@ -263,7 +263,7 @@ def _waits(attempt: int, step: int, against: Against) -> bool:
     held back instead where it is known for how long; what was not fixed is undone at once."""
     if attempt > STARTS:
         return False
-    return step > 1 or look_again_at(against.reasons) is None
+    return step > 1 or over_at(against.reasons) is None
 
 
 def _shown(

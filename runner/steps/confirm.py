@@ -35,7 +35,7 @@ from runner.plan import draft, watched
 from runner.project import Project
 from runner.steps.carry_out import STARTS, not_repeated
 from runner.steps.gather import values_of
-from runner.steps.judge import case_of, look_again_at
+from runner.steps.judge import case_of, over_at
 from runner.steps.limits import Limited, Limits
 from runner.steps.perform import Job, Ready
 from runner.steps.progress import advance, end, escalate, load, perform_when_free
@@ -319,8 +319,7 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
     verdict = policy.judge(case)
     needed = Level.AUTO if incident.level is Level.AUTO else Level.APPROVE
     if verdict.level.rank < needed.rank:
-        because = " ".join(reason.text for reason in verdict.limiting)
-        return f"The undo {entry.id} was not run: {because}"
+        return f"The undo {entry.id} was not run: {verdict.why}"
     try:
         plan = draft(incident, entry, project.catalog, project.inventory())
         uncovered = watched(plan, None, project.catalog).uncovered
@@ -342,7 +341,7 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
             entry=entry,
             case=now,
             shown=shown,
-            waits=lambda against: look_again_at(against.reasons) is None,
+            waits=lambda against: over_at(against.reasons) is None,
         )
         return Ready(radius=limits.radius, allow=limits.require)
 

@@ -88,11 +88,6 @@ def stop_at(project: Project, tx: sa.Connection, incident_id: int, verdict: Verd
     return False
 
 
-def look_again_at(reasons: Sequence[Reason]) -> datetime | None:
-    """When those of the reasons are over that say when; None when none of them does."""
-    return max((reason.until for reason in reasons if reason.until is not None), default=None)
-
-
 def over_at(reasons: Sequence[Reason]) -> datetime | None:
     """When the last of these reasons stops speaking; None when one of them has no known end."""
     times = [reason.until for reason in reasons if reason.until is not None]
@@ -106,7 +101,7 @@ def _suspected(verdict: Verdict) -> list[str]:
 def _because(verdict: Verdict) -> str:
     if verdict.level is Level.AUTO:
         return "level auto: nothing holds it back"
-    return f"level {verdict.level}: " + " ".join(reason.text for reason in verdict.limiting)
+    return f"level {verdict.level}: {verdict.why}"
 
 
 def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:

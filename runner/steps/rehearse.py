@@ -143,6 +143,7 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
         run.outcome if run else None,
         project.config.policy,
         project.catalog.get(plan.parts[0].entry),
+        said=run.reason if run else "",
         strangers=strangers(run, plan.parts[0]) if run else (),
         differs=scan(project.catalog.get(plan.parts[0].entry), project.catalog.roles).differs,
     )
