@@ -16,7 +16,7 @@ from runner.config import Config
 from runner.errors import ConfigError
 from runner.inventory import Inventory, InventoryReader, closed, read_from
 from runner.store.database import Database
-from runner.turns import FairSlots
+from runner.store.order import FairSlots
 from runner.vault import Vault
 
 if TYPE_CHECKING:
@@ -158,10 +158,10 @@ class Project:
             return self._model
 
     def _opened_model(self) -> ModelDecider:
+        from runner.decide.ledger import StoreLedger
         from runner.decide.model import ModelDecider
         from runner.decide.personal import Hide
         from runner.decide.prompt import Prompts
-        from runner.decide.store_ledger import StoreLedger
         from runner.evidence.mask import Mask
 
         settings = self.config.model

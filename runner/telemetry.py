@@ -30,7 +30,7 @@ from prometheus_client.registry import Collector
 from runner import __version__
 from runner.errors import StoreError
 from runner.incident import ENDED, Outcome, Purpose, Result, State
-from runner.model_call import Failure
+from runner.incident.model_call import Failure
 from runner.store import (
     clock,
     dead_letters,
@@ -38,7 +38,6 @@ from runner.store import (
     incidents,
     model_calls,
     nodes,
-    rounds,
     switches,
     tables,
     waiting,
@@ -225,7 +224,7 @@ def _model_calls(tx: sa.Connection, now: datetime) -> Metric:
 
 
 def _last_prediction(tx: sa.Connection, now: datetime) -> float | None:
-    noted = rounds.note(tx, "predict")
+    noted = workers.note(tx, "predict")
     return datetime.fromisoformat(noted).timestamp() if noted else None
 
 

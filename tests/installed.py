@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pexpect
 
+from tests.printed import displayed
+
 ROOT = Path(__file__).resolve().parents[1]
 #: A person whom the system does not even know, as in a container.
 UID = 54321
 #: Packages whose programs are called by name.
 _PROGRAMS = ("ansible-core", "supervisor")
 _PROMPT = "ready> "
-#: Bold and dim, which a terminal gets even where it wants no colours.
-_STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SCRIPT = "#!{python}\nimport sys\nfrom {module} import {attr}\nsys.exit({attr}())\n"
 
 
@@ -127,14 +127,15 @@ class Terminal:
         self._shell.sendline(line)
         output = ""
         while (found := self._shell.expect(waited)) != 0:
-            output += self._shell.before + self._shell.after
-            self._shell.sendline((answers or {})[waited[found]])
+            answer = (answers or {})[waited[found]]
+            output += f"{self._shell.before}{self._shell.after}{answer}\r\n"
+            self._shell.sendline(answer)
         output += self._shell.before
         self._shell.sendline("echo code=$?")
         self._shell.expect(r"code=(\d+)\r")
         code = int(self._shell.match[1])
         self._shell.expect_exact(_PROMPT)
-        output = _STYLE.sub("", output).replace("\r", "")
+        output = displayed(output)
         self.said += f"$ {line}\n{output}"
         return code, output
 

@@ -34,6 +34,16 @@ class Server:
         """The URL of a new, empty store at the newest schema: a copy of one that is kept."""
         return self.url(self._create("--template", self._empty))
 
+    def restored(self, dump: Path) -> str:
+        """The URL of a new store that is filled from a file of `pg_dump`."""
+        name = self._create()
+        copy = self.folder / dump.name  # the cluster's user may not read the checkout
+        copy.write_bytes(dump.read_bytes())
+        copy.chmod(0o644)
+        arguments = ("-h", str(self.folder), "-U", "runner", "-v", "ON_ERROR_STOP=1", "-q")
+        self.run("psql", *arguments, "-d", name, "-f", str(copy))
+        return self.url(name)
+
     @cached_property
     def _empty(self) -> str:
         name = self._create()

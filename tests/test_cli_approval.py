@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from runner import acts
+from runner.incident import Purpose
 from runner.project import Project
 from runner.store import records
 from tests import web_lab as lab
@@ -42,6 +45,19 @@ def test_show_has_hosts_variables_and_diff(path: Path, question: int) -> None:
     text = call(path, "approval", "show", question).stdout
     for part in ("web-1", "service_restart_unit=app", "-workers 2", "+workers 4", lab.PLAN):
         assert part in text
+
+
+def test_show_has_what_was_approved_while_it_is_checked_once_more(
+    path: Path, opened: Project, question: int
+) -> None:
+    """The run that goes on has shown nothing yet, and is not what the person saw."""
+    acts.answer(opened, question, answer="approved", by="user:ann")
+    with opened.database.write() as tx:
+        lab.started(tx, 1, Purpose.RECHECK, datetime.now(UTC))
+    text = call(path, "approval", "show", question).stdout
+    assert "approved by user:ann" in text
+    assert "+workers 4" in text and "100% of 1 change shown" in text
+    assert "runner approval approve" not in text, "nothing is left to answer"
 
 
 def test_approve_wants_a_yes_where_nobody_can_be_asked(path: Path, question: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from runner import acts
 from runner.cli.explain import reasons
-from runner.incident import WAITS, Decision, State
+from runner.incident import WAITS, Decision, Level, Reason, State, Verdict
 from runner.project import Project
 from runner.store import incidents, records
 from tests import web_lab as lab
@@ -103,6 +103,23 @@ def test_an_unknown_number_is_5(path: Path) -> None:
     assert "77" in result.stderr
 
 
+def test_a_reason_that_holds_it_back_is_said_once(path: Path, opened: Project) -> None:
+    """With the level that it allows, and not again with each time that it held it back."""
+    number = lab.incident(opened)
+    why = "restart_service ran on web-1 at 2026-01-31 09:12:03 UTC, needs 10m between runs."
+    verdict = Verdict(
+        level=Level.OBSERVE,
+        reasons=(Reason(rule="cooldown", level=Level.OBSERVE, text=why),),
+    )
+    until = datetime.now(UTC) + timedelta(minutes=10)
+    for _ in range(2):
+        with opened.database.write() as tx:
+            records.put_verdict(tx, number, verdict)
+            because = f"level observe: {verdict.why}"
+            incidents.hold(tx, number, because, until=until, longest=timedelta(days=1))
+    assert explained(path, number).count(why) == 1
+
+
 def test_one_that_waits_for_a_host_says_who_holds_it_since_when(
     path: Path, opened: Project
 ) -> None:
@@ -124,8 +141,9 @@ def test_one_that_is_held_back_says_until_when_and_how_to_end_it(
         until = datetime.now(UTC) + timedelta(minutes=30)
         incidents.hold(tx, number, "it cools down", until=until, longest=timedelta(days=1))
     text = explained(path, number)
+    assert text.count("it cools down") == 1
     assert f"it is held back until {until:%Y-%m-%d %H:%M:%S} UTC, then judged again." in text
-    assert "it cools down" in text and f"runner incident cancel {number}" in text
+    assert f"runner incident cancel {number}" in text
     shown = call(path, "incident", "show", number).stdout
     assert "held until" in shown and f"{until:%Y-%m-%d %H:%M:%S} UTC" in shown
     assert "held" in call(path, "incident", "list").stdout

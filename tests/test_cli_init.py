@@ -7,8 +7,8 @@ import pytest
 
 from runner import shipped
 from runner.cli.init import COPIED
-from runner.demo import folder as demo
 from runner.errors import RunnerError
+from runner_demo import folder as demo
 from tests.cli_lab import answered, call
 from tests.execute_lab import needs_ansible
 

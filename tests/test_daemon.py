@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from runner import config
-from runner.daemon import Daemon, release_held, release_joined
+from runner.daemon import Daemon, handle_again, release_held, release_joined
 from runner.incident import Outcome, Purpose, Run, State
 from runner.project import Project
 from runner.steps.locate import locate
 from runner.steps.perform import LEASE, settle_left
-from runner.store import incidents, runs, tables, trail, workers
+from runner.store import audit_log, incidents, runs, tables, waiting, workers
 from tests import small_project as small
 
 pytestmark = pytest.mark.store
@@ -136,8 +136,8 @@ def test_every_move_of_an_incident_is_in_the_trail(project: Project) -> None:
     admitted(project, small.alert())
     end(project, 1, State.RESOLVED)
     with project.database.read() as tx:
-        found = trail.of_incident(tx, 1)
-        assert trail.verify(tx).broken is None
+        found = audit_log.of_incident(tx, 1)
+        assert audit_log.verify(tx).broken is None
     assert [(t.previous, t.action, t.actor) for t in found] == [
         (None, "admitted", "runner"),
         ("admitted", "resolved", "runner"),
@@ -214,6 +214,20 @@ def held(project: Project, *, until: timedelta = timedelta(seconds=-1)) -> None:
         at = datetime.now(UTC) + until
         assert incidents.hold(tx, 1, "it cools down", until=at, longest=timedelta(hours=1))
         tx.execute(tables.incidents.update().values(held_until=at))
+
+
+def test_a_broken_workflow_is_queued_again_unless_one_of_its_incident_waits(
+    project: Project,
+) -> None:
+    """Invariant 3: two workflows of one incident would step on each other."""
+    admitted(project, small.alert())
+    handle_again(project, 1, 1)
+    assert queued(project) == ["incident-1-remediate"]
+    with project.database.write() as tx:
+        waiting.end(tx, "incident-1-remediate")
+    handle_again(project, 1, 1)
+    handle_again(project, 1, 2)
+    assert queued(project) == ["incident-1-again-1"]
 
 
 def test_what_was_held_back_is_looked_at_when_the_time_is_over_and_once(project: Project) -> None:

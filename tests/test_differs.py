@@ -93,6 +93,10 @@ def test_a_person_is_asked_about_it(tmp_path: Path) -> None:
             "url",
         ),
         ("- ansible.builtin.debug: {msg: x}\n  with_lines: cat x\n", "lines"),
+        (
+            "- ansible.builtin.debug: {msg: \"{{ lookup('ns.vault.secret', 'a') }}\"}\n",
+            "ns.vault.secret",
+        ),
     ],
 )
 def test_a_lookup_that_reads_what_no_file_says_is_not_covered(
@@ -106,3 +110,16 @@ def test_a_lookup_that_reads_what_no_file_says_is_not_covered(
     assert plan.uncovered == (
         f"roles/mark/tasks/main.yml: lookup {lookup} reads what no file says",
     )
+
+
+def test_a_lookup_in_a_file_beside_the_entry_is_not_covered_either(tmp_path: Path) -> None:
+    """Invariant 16."""
+    _catalog(tmp_path, "- ansible.builtin.debug: {msg: '{{ word }}'}\n")
+    (tmp_path / "shared.yml").write_text("word: \"{{ lookup('ns.vault.secret', 'a') }}\"\n")
+    playbook = tmp_path / "playbooks/mark/playbook.yml"
+    files = "  gather_facts: false\n  vars_files: [../../shared.yml]\n"
+    playbook.write_text(playbook.read_text().replace("  gather_facts: false\n", files))
+    catalog = load(tmp_path / "playbooks", (tmp_path / "roles",))
+    plan = watched(draft(tmp_path, inventory()), None, catalog)
+    said = f"{tmp_path / 'shared.yml'}: lookup ns.vault.secret reads what no file says"
+    assert plan.uncovered == (said,)

@@ -56,6 +56,23 @@ def test_without_a_summary_a_rehearsal_has_shown_nothing(tmp_path: Path) -> None
     assert "nothing is known of what it would change" in result.reason
 
 
+def test_the_reason_is_the_failure_that_ended_it_and_no_ignored_one(tmp_path: Path) -> None:
+    run = left(tmp_path)
+    ending = json.loads((run / "ending.json").read_text())
+    ending |= {"rc": 2, "stats": {"web1": COUNTS | {"failures": 1, "ignored": 1}}}
+    (run / "ending.json").write_text(json.dumps(ending))
+    failed = {"event": "runner_on_failed", "host": "web1", "action": "command"}
+    events = [
+        failed | {"uuid": "a", "task": "Look", "res": {"msg": "not there"}, "ignored": True},
+        failed | {"uuid": "b", "task": "Act", "res": {"msg": "disk is full"}},
+    ]
+    lines = "".join(f"{json.dumps(event)}\n" for event in events)
+    (tmp_path / "private/events.jsonl").write_text(lines)
+    result = recover(tmp_path, ID)
+    assert isinstance(result, RunResult)
+    assert result.reason == "a task failed on web1: Act: disk is full"
+
+
 @pytest.mark.parametrize(("memory", "read"), [(1024 * 2**20, True), (32 * 2**20, False)])
 def test_the_summary_has_a_limit_of_memory(tmp_path: Path, memory: int, read: bool) -> None:
     """Invariant 14: another process reads it; where its memory ends, so does the summary alone."""

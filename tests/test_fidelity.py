@@ -223,7 +223,15 @@ def test_a_result_too_large_to_keep_is_not_shown() -> None:
 
 
 def test_a_task_that_failed_was_not_shown() -> None:
-    assert kinds(seen_in([ended("a", "failed")], [started("a"), fact("a")])[1]) == {"a": "skipped"}
+    assert kinds(seen_in([ended("a", "failed")], [started("a"), fact("a")])[1]) == {"a": "failed"}
+
+
+def test_a_read_that_failed_is_not_called_skipped() -> None:
+    """A person looks for what went wrong there, not for a module without check mode."""
+    event = ended("a", "failed", action="command", rc=3)
+    text, fidelity = seen_in([event], [started("a", reading=True), fact("a", check=False)])
+    assert kinds(fidelity) == {"a": "failed"}
+    assert text.endswith("(not shown: it failed)")
 
 
 def test_the_taint_of_a_skipped_task_goes_through_facts() -> None:

@@ -18,19 +18,19 @@ from hypothesis import strategies as st
 
 from runner import acts
 from runner.config import Budget
-from runner.duration import parse_rate
 from runner.errors import Refused
-from runner.incident import Decision, Incident, Outcome, Purpose, Run, State
-from runner.policy import TABLE, Late, against
+from runner.incident import Decision, Incident, Level, Outcome, Purpose, Reason, Run, State
+from runner.policy import TABLE, Against, Late, against
 from runner.policy.case import Case
 from runner.project import Project
 from runner.steps.ask import ask
-from runner.steps.carry_out import carry_out
+from runner.steps.carry_out import _waits, carry_out
 from runner.steps.judge import case_of, judge, over_at
 from runner.steps.limits import Limited, Limits
 from runner.steps.rehearse import rehearse
 from runner.store import approvals, clock, incidents, records, runs, workers
 from runner.store import tables as t
+from runner.text.duration import parse_rate
 from tests import small_project as small
 from tests.policy_case import NOW, case, config, entry, failures, run
 from tests.test_learning import opened
@@ -140,6 +140,17 @@ def test_what_follows_when_a_rule_speaks_late(
     found = against(case(**changes), shown=())
     assert found is not None and found.late is late
     assert over_at(found.reasons) == (NOW + until if until is not None else None)
+
+
+def test_what_nobody_knows_the_end_of_is_not_held_until_something_else_ends() -> None:
+    """Invariant 22: neither by the judgement nor at the start of a run, which stays for it."""
+    cools = Reason(rule="cooldown", level=Level.OBSERVE, text="x", until=NOW)
+    lacks = Reason(rule="capacity", level=Level.OBSERVE, text="y")
+    later = replace(cools, until=NOW + HOUR)
+    assert over_at([cools, later]) == NOW + HOUR
+    assert over_at([cools, lacks]) is over_at([]) is None
+    assert _waits(1, 1, Against(Late.WAIT, (cools, lacks)))
+    assert not _waits(1, 1, Against(Late.WAIT, (cools, later)))
 
 
 def test_an_approval_overrides_what_was_shown_with_it_and_nothing_else() -> None:

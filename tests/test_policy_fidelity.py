@@ -40,6 +40,12 @@ def test_it_does_not_run_what_did_not_complete_its_rehearsal(outcome: Outcome) -
     assert verdict.level is (Level.AUTO if outcome.completed else Level.REHEARSE)
 
 
+def test_what_failed_in_the_rehearsal_is_named() -> None:
+    said = "a task failed on web1: restart : Restart the unit: no such unit."
+    verdict = judge_rehearsal(AUTO, fidelity(), Outcome.FAILED, Policy(), entry(), said=said)
+    assert verdict.why == f"The rehearsal ended failed, so the run does not start: {said}"
+
+
 def test_a_required_rehearsal_must_have_run() -> None:
     assert judge_rehearsal(AUTO, None, None, Policy(), entry()).level is Level.REHEARSE
     excused = entry(rehearsal="none")

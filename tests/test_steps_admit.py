@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from runner import config
 from runner.catalog.entry import Entry
 from runner.errors import RemoteError
 from runner.incident import Incident, Level, State
-from runner.intake.alertmanager import AlertState, Standing
+from runner.intake.alertmanager import Alertmanagers, AlertState, Standing
 from runner.intake.payload import parse
 from runner.inventory import Host, Inventory
 from runner.project import Project
-from runner.steps.admit import NOT_LISTED, admit
+from runner.steps.locate import NOT_LISTED, admit
 from runner.steps.other_hosts import other_hosts
-from runner.store import incidents
+from runner.store import incidents, tables
 from tests import small_project as small
 from tests.policy_case import entry
 
@@ -90,6 +92,40 @@ def test_an_alert_that_is_not_late_is_not_ended_by_a_list_without_it(made: Proje
     """Rule 7: the pre-flight asks again before anything runs."""
     made.__dict__["alertmanagers"] = Asked(Standing.ABSENT)
     assert admit(made, opened(made, late=False))
+
+
+@pytest.mark.parametrize(
+    ("since_start", "goes_on"), [(timedelta(seconds=5), True), (timedelta(hours=1), False)]
+)
+def test_what_was_held_back_is_not_over_because_alertmanager_was_restarted(
+    made: Project, since_start: timedelta, goes_on: bool
+) -> None:
+    """Invariant 18: a peer that started since may not have been told again of what fires."""
+    number = opened(made, late=False)
+    with made.database.write() as tx:
+        before = datetime.now(UTC) - timedelta(minutes=1)
+        tx.execute(tables.incidents.update().values(created_at=before))
+        until = datetime.now(UTC) + timedelta(minutes=1)
+        assert incidents.hold(tx, number, "cools down", until=until, longest=timedelta(days=1))
+    made.__dict__["alertmanagers"] = empty(since_start)
+    assert admit(made, number) is goes_on
+    assert kept(made, number).state is (State.HELD if goes_on else State.RESOLVED)
+
+
+def empty(since_start: timedelta) -> Alertmanagers:
+    """A peer that was started so long ago, and lists nothing."""
+    status = {
+        "versionInfo": {"version": "0.28.1"},
+        "cluster": {"status": "ready"},
+        "config": {"original": ""},
+        "uptime": (datetime.now(UTC) - since_start).isoformat(),
+    }
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=status if request.url.path.endswith("status") else [])
+
+    peer = config.Alertmanager(url="http://am:9093")
+    return Alertmanagers([peer], transport=httpx.MockTransport(handle))
 
 
 INVENTORY = Inventory(

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from runner import bundle
+from runner import incident_report
 from runner.incident import State
 from runner.project import Project
 from runner.store import incidents, runs
@@ -55,7 +55,7 @@ def test_an_incident_is_the_bundle_that_the_command_line_shows(
 ) -> None:
     made = lab.fixed(opened)
     with opened.database.read() as tx:
-        shown = bundle.to_json(bundle.load(tx, made))
+        shown = incident_report.to_json(incident_report.load(tx, made))
     assert client.get(f"/api/v1/incidents/{made}").json() == shown
 
 
@@ -107,6 +107,20 @@ def test_an_incident_can_be_cancelled_and_handled_again(
     assert again.status_code == 201
     with opened.database.read() as tx:
         assert incidents.get(tx, again.json()["incident"]).state is State.ADMITTED
+
+
+def test_nobody_approves_what_they_had_handled_again(opened: Project, client: httpx.Client) -> None:
+    """Invariant 16: four eyes, from the request to the answer; the alert asked for nothing."""
+    made, _ = lab.waiting(opened)
+    path = f"/api/v1/incidents/{made}"
+    assert client.post(f"{path}/cancel", json={"reason": "wrong time"}).status_code == 200
+    again = client.post(f"{path}/retry", json={"reason": "now"}).json()["incident"]
+    question = f"/api/v1/approvals/{lab.asked(opened, again)}"
+    given = {"answer": "approved", "plan": lab.PLAN}
+    refused = client.post(question, json=given)
+    assert refused.status_code == 409
+    assert "user:adam asked for it, so another person must approve" in refused.json()["error"]
+    assert client.post(question, json=given, headers=lab.ANNA).status_code == 200
 
 
 @pytest.mark.real

@@ -7,13 +7,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.installed import ROOT, Installation, Terminal
+from tests.printed import commands, difference
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 TUTORIAL = ROOT / "docs/tutorial.md"
@@ -36,7 +37,8 @@ def terminal(installation: Installation) -> Iterator[Terminal]:
 
 
 def test_every_line_of_the_tutorial_runs_as_it_is_printed(terminal: Terminal) -> None:
-    """Commands, files and answers are those of the page; what is waited for is its last output."""
+    """Commands, files, answers and what is printed are those of the page; what is waited for is
+    its last output."""
     reader = Reader(terminal)
     text = TUTORIAL.read_text(encoding="utf-8")
     at = 0
@@ -48,6 +50,7 @@ def test_every_line_of_the_tutorial_runs_as_it_is_printed(terminal: Terminal) ->
     assert ended == {1: "observed", 2: "dry_run", 3: "fixed", 4: "fixed"}, terminal.said
     assert "Traceback" not in terminal.said
     assert [line for line in terminal.said.splitlines() if line.startswith("error ")] == []
+    assert not reader.differences, "\n\n".join(reader.differences)
 
 
 class Reader:
@@ -57,6 +60,8 @@ class Reader:
         self._terminal = terminal
         self._prose = ""
         self._states = ""
+        #: Between the page and the terminal, each with its command.
+        self.differences: list[str] = []
 
     def told(self, prose: str) -> None:
         """Follow what stands between two blocks."""
@@ -73,8 +78,11 @@ class Reader:
     def shown(self, kind: str, text: str) -> None:
         """Do what a block shows."""
         if kind == "console":
-            for line in re.findall(r"^\$ (.+)$", text, re.MULTILINE):
-                self._typed(line)
+            for line, printed in commands(text):
+                if line.startswith("pip install"):
+                    continue  # test_what_is_said_of_installing_works
+                if found := difference(printed, self._typed(line)):
+                    self.differences.append(f"$ {line}\n{found}")
             return
         if named := re.match(r"# (\S+)\n", text):
             path = named[1]
@@ -92,35 +100,42 @@ class Reader:
         match = re.search(rf"^{number} +\S+ ago +(\w+)", self._states, re.MULTILINE)
         return match[1] if match else "missing"
 
-    def _typed(self, line: str) -> None:
-        words = line.split()
-        if words[:2] == ["pip", "install"]:
-            return  # test_what_is_said_of_installing_works
+    def _typed(self, line: str) -> str:
+        """What it prints; where the page waits for something, once that is there."""
         if line == "runner serve":
-            self._serve(line)
-        elif line == "runner approval list":
-            self._terminal.until(line, lambda said: "restart_service" in said)
-        elif words[:3] == ["runner", "incident", "show"] and words[3] == "3":
-            self._terminal.until(line, lambda said: "\nfixed: " in said)
-        elif line == "runner incident list":
-            self._states = self._terminal.until(line, _newest_is_over)
-        elif words[:3] == ["runner", "approval", "approve"]:
-            code, said = self._terminal.run(line, answers={r"Shall this run\?[^\r\n]*": "y"})
+            return self._serve(line, "#2 dry_run")
+        if line.startswith("runner approval approve"):
+            code, said = self._terminal.run(line, answers={r"Shall this run\? \[y/N\]: ": "y"})
             assert code == 0, said
-        else:
-            self._run(line)
+            return said
+        if (holds := _WAITED_FOR.get(line)) is None:
+            return self._run(line)
+        said = self._terminal.until(line, holds)
+        if line == "runner incident list":
+            self._states = said
+        return said
 
-    def _serve(self, line: str) -> None:
+    def _serve(self, line: str, last: str = "hosts") -> str:
+        """What it prints, once the last of it is there."""
         self._run(f"{line} > serve.log 2>&1 &")
-        self._terminal.until("cat serve.log", lambda said: "address" in said)
+        return self._terminal.until("cat serve.log", lambda said: last in said)
 
-    def _run(self, line: str) -> None:
+    def _run(self, line: str) -> str:
         code, said = self._terminal.run(line)
         assert code == 0 or line.startswith("kill"), f"{line}: {code}: {said}"
+        return said
 
 
 def _newest_is_over(said: str) -> bool:
     return re.search(r"^4 +\S+ ago +(fixed|escalated)", said, re.M) is not None
+
+
+_WAITED_FOR: dict[str, Callable[[str], bool]] = {
+    "supervisorctl -c service/supervisord.conf status": lambda said: "RUNNING" in said,
+    "runner approval list": lambda said: "restart_service" in said,
+    "runner incident show 3": lambda said: "\nfixed: " in said,
+    "runner incident list": _newest_is_over,
+}
 
 
 def _now() -> str:

@@ -31,7 +31,8 @@ from runner.incident import (
     Verification,
 )
 from runner.project import Project
-from runner.store import approvals, incidents, records, runs, trail, workers
+from runner.steps.ask import ask
+from runner.store import approvals, audit_log, incidents, records, runs, workers
 from runner.web.app import create_app
 from runner.web.serve import Server
 from tests import fresh_store
@@ -177,6 +178,17 @@ def waiting(
     return made, question.id
 
 
+def asked(opened: Project, made: int) -> int:
+    """The question about an incident that was just admitted, asked by the step itself."""
+    with opened.database.write() as tx:
+        _decided(tx, made, "restarted 3 times")
+        incidents.move(tx, made, State.REHEARSED, "one task would change web-1")
+    assert not ask(opened, made)
+    with opened.database.read() as tx:
+        (question,) = approvals.of_incident(tx, made)
+    return question.id
+
+
 def fixed(opened: Project, about: Alert | None = None) -> int:
     """An incident that went all the way."""
     made, question = waiting(opened, about)
@@ -270,7 +282,8 @@ def _decided(tx: Any, made: int, text: str) -> None:
     )
 
 
-def _run(tx: Any, made: int, purpose: Purpose, now: datetime, outcome: Outcome) -> str:
+def started(tx: Any, made: int, purpose: Purpose, now: datetime) -> Run:
+    """A run that goes on."""
     workers.join(tx, "lab", "lab")
     run = Run(
         id=f"{made:08x}{purpose}"[:32],
@@ -284,6 +297,11 @@ def _run(tx: Any, made: int, purpose: Purpose, now: datetime, outcome: Outcome) 
         deadline=now + timedelta(minutes=5),
     )
     assert runs.intend(tx, run, worker="lab", lock=())
+    return run
+
+
+def _run(tx: Any, made: int, purpose: Purpose, now: datetime, outcome: Outcome) -> str:
+    run = started(tx, made, purpose, now)
     tasks = [
         {"task": "service_restart : Preflight | Stat the unit", "kind": "read", "hosts": 1},
         {"task": "service_restart : Remediate | Restart the unit", "kind": "shown", "hosts": 1},
@@ -304,4 +322,4 @@ def _run(tx: Any, made: int, purpose: Purpose, now: datetime, outcome: Outcome) 
 def last_action(opened: Project) -> str:
     """The action of the newest transition."""
     with opened.database.read() as tx:
-        return list(trail.walk(tx))[-1].action
+        return list(audit_log.walk(tx))[-1].action

@@ -7,20 +7,16 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runner.catalog import lookups
 from runner.errors import CatalogError
 
 _WORD = re.compile(rb"[A-Za-z_]\w{0,127}", re.ASCII)
 _PAIR = re.compile(rb"(?=\b([a-z_]\w{0,63}\.[a-z_]\w{0,63})\b)", re.ASCII)
 #: `hostvars[…]`, `vars[…]` and `lookup('vars', …)` read variables by a name that is made up.
 _INDIRECT = re.compile(rb"\bhostvars\b|\bvars\s*\[|['\"](?:[\w.]*\.)?(?:vars|varnames)['\"]")
-#: Lookups that bring what no file of the project says: a program's output, a server's answer.
-_OUTSIDE = re.compile(
-    rb"\b(?:lookup|query|q)\s*\(\s*['\"](?:ansible\.builtin\.)?(pipe|lines|url)['\"]"
-    rb"|\bwith_(pipe|lines|url)\b"
-)
 LEFT_BEHIND = ("__pycache__", ".pyc", ".retry")
 #: Directly in a collection: what no run reads.
 _NOT_LOADED = frozenset({".git", "changelogs", "docs", "tests"})
@@ -55,7 +51,7 @@ def facts_of(path: Path) -> FileFacts:
         before = stamp(path)
         if (known := _files.get(str(path))) and known[0] == before:
             return known[1]
-        facts = _large(path) if before[2] > _LARGE else facts_in(path.read_bytes())
+        facts = _large(path) if before[2] > _LARGE else _facts(path, path.read_bytes())
     except OSError as error:
         raise CatalogError(f"{path}: cannot be read ({error.strerror})") from None
     if _settled(before):
@@ -63,6 +59,12 @@ def facts_of(path: Path) -> FileFacts:
             _files.clear()
         _files[str(path)] = (before, facts)
     return facts
+
+
+def _facts(path: Path, content: bytes) -> FileFacts:
+    facts = facts_in(content)
+    binary = b"\0" in content[:_CHUNK]
+    return facts if binary else replace(facts, outside=lookups.uncovered(path, content))
 
 
 def _large(path: Path) -> FileFacts:
@@ -84,9 +86,6 @@ def facts_in(content: bytes) -> FileFacts:
         words=frozenset(word.decode("ascii") for word in set(_WORD.findall(content))),
         pairs=frozenset(pair.decode("ascii") for pair in set(_PAIR.findall(content))),
         indirect=bool(_INDIRECT.search(content)),
-        outside=frozenset(
-            (first or second).decode("ascii") for first, second in _OUTSIDE.findall(content)
-        ),
     )
 
 

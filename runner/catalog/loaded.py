@@ -85,6 +85,12 @@ def loaded(
     return Loaded(names=names, collections=collections)
 
 
+def outside_of(names: Iterable[str]) -> dict[str, frozenset[str]]:
+    """File → lookups in it that read what no hash covers, for those names that are files."""
+    facts = {name: _facts(name) for name in names if name[0] == "/"}
+    return {name: each.outside for name, each in facts.items() if each and each.outside}
+
+
 def called(collection: Collection) -> str:
     """The name of a collection in a plan: `collection ns.coll 1.2.3`."""
     return f"{_COLLECTION}{collection.name} {collection.version}".rstrip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,13 @@ from runner.catalog.matcher import Matcher
 from runner.catalog.parameters import ParameterSpec
 from runner.cli import Noun, option
 from runner.cli.report import counted
-from runner.cli.screen import Screen
 from runner.cli.session import Session
+from runner.config import Config
+from runner.incident_report.screen import Screen
+from runner.text import duration
 
 if TYPE_CHECKING:
-    from runner.coverage import Coverage, Standing
+    from runner.acts.coverage import Coverage, Standing
 
 KINDS = ("remediation", "probe", "drill")
 
@@ -58,14 +61,14 @@ def show(session: Session, entry_id: str) -> None:
     if session.json:
         session.answer(_plain(entry, found))
     else:
-        _show(session.screen, entry, found)
+        _show(session.screen, entry, found, session.project.config)
 
 
-def _show(screen: Screen, entry: Entry, found: Catalog) -> None:
+def _show(screen: Screen, entry: Entry, found: Catalog, config: Config) -> None:
     screen.line(f"{entry.id}: {entry.title}", "bold")
     screen.line(entry.description)
     screen.heading("Entry")
-    screen.pairs(_facts(entry))
+    screen.pairs(_facts(entry, config))
     if entry.parameters:
         screen.heading("Parameters")
         specs = found.schema(entry.id)
@@ -73,7 +76,7 @@ def _show(screen: Screen, entry: Entry, found: Catalog) -> None:
         screen.table(("name", "from", "type", "choices", "description"), rows)
 
 
-def _facts(entry: Entry) -> list[tuple[str, str]]:
+def _facts(entry: Entry, config: Config) -> list[tuple[str, str]]:
     hosts = counted(entry.target.max_hosts, "host")
     return [
         ("kind", entry.kind),
@@ -84,11 +87,20 @@ def _facts(entry: Entry) -> list[tuple[str, str]]:
         ("steps", "; then ".join(map(str, entry.steps))),
         ("target", f"label {entry.target.label}, at most {hosts}{_elsewhere(entry)}"),
         ("max runs", str(entry.limits.max_runs or "")),
+        ("cooldown", _span(entry.limits.cooldown, config.policy.cooldown)),
+        ("timeout", _span(entry.limits.timeout, config.execution.timeout)),
         ("rehearsal", entry.rehearsal),
         ("probe", entry.probe or ""),
         ("undo", entry.undo or ""),
         ("files", str(entry.folder)),
     ]
+
+
+def _span(own: timedelta | None, default: timedelta) -> str:
+    """What counts for the entry, and whether runner.yml says it for all."""
+    return (
+        f"{duration.write(default)}, as runner.yml has it" if own is None else duration.write(own)
+    )
 
 
 def _elsewhere(entry: Entry) -> str:
@@ -145,7 +157,7 @@ def coverage(session: Session, files: tuple[Path, ...], fail_under: float | None
     An entry that depends on a label is eligible only when the alert turns out to have the
     right value there: the rule does not set it.
     """
-    from runner import coverage as covering
+    from runner.acts import coverage as covering
 
     with session.busy("reading the rules"):
         rules = covering.rules_of(session.project, files)

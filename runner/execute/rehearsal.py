@@ -29,6 +29,7 @@ MAX_DIFF = 256_000  # characters kept of a run's diff
 MAX_STATE = 2_000  # characters of a state that an effect shows
 _WORST_FIRST = (
     Shown.CHANGED_ALREADY,
+    Shown.FAILED,
     Shown.SKIPPED,
     Shown.FED_BY_SKIPPED,
     Shown.UNSHOWN,
@@ -39,6 +40,7 @@ _WORST_FIRST = (
 _ENDS = frozenset(f"runner_on_{word}" for word in ("ok", "failed", "skipped", "unreachable"))
 _NOTES = {
     Shown.SKIPPED: "not shown: check mode skipped it",
+    Shown.FAILED: "not shown: it failed",
     Shown.FED_BY_SKIPPED: "not known: it rests on a result that check mode skipped",
     Shown.CHANGED_ALREADY: "changed already, by the dry run: the task has check_mode: false",
 }
@@ -143,7 +145,7 @@ def _changes(
         fed = bool(task.reads & tainted)
         for event in sorted(ends.get(uuid, ()), key=lambda event: str(event.get("host"))):
             host, kind = str(event.get("host")), _kind(event, task, fed)
-            if kind is Shown.SKIPPED and task.spared and _bare(event) in reads:
+            if kind in (Shown.SKIPPED, Shown.FAILED) and task.spared and _bare(event) in reads:
                 kind = None
             text = _text(event, task, kind) if kind else ""
             if kind is Shown.UNSHOWN and (state := _stated(event, effects, states)):
@@ -198,7 +200,8 @@ def _kind(event: Event, task: _Task, fed: bool) -> Shown | None:
     if not has_effect(action):
         return None
     if _is_missing(event, task):
-        return None if reads_only(action) else Shown.SKIPPED
+        failed = event["event"] in ("runner_on_failed", "runner_on_unreachable")
+        return None if reads_only(action) else Shown.FAILED if failed else Shown.SKIPPED
     result = event.get("res") or {}
     changes = _says_changed(event, fact) or bool(_diff(result))
     if not fact.get("check", True):
@@ -242,9 +245,7 @@ def _text(event: Event, task: _Task, kind: Shown) -> str:
     result = event.get("res") or {}
     text = _diff(result)
     note = _NOTES.get(kind, "")
-    if kind is Shown.SKIPPED and event["event"] in ("runner_on_failed", "runner_on_unreachable"):
-        note = "not shown: it failed"
-    elif kind is Shown.SKIPPED and _fact(event, task).get("skipped") == "when":
+    if kind is Shown.SKIPPED and _fact(event, task).get("skipped") == "when":
         note = "not shown: its condition leaves it out of a dry run"
     elif kind is Shown.UNSHOWN and result.get("lost"):
         note = "the result was too large to show"

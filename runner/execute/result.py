@@ -198,10 +198,10 @@ def _ending(folder: Path, stopped: str | None, summary: Mapping[str, Any]) -> En
 
 def _messages(events: list[Event]) -> Messages:
     hosts: dict[str, str] = {}
-    for event in events:
-        if event.get("event") in ("runner_on_failed", "runner_on_unreachable"):
-            said = f"{event.get('task')}: {_text(event)}"
-            hosts.setdefault(str(event.get("host")), cut(" ".join(said.split()), 300))
+    failed = [e for e in events if e.get("event") in ("runner_on_failed", "runner_on_unreachable")]
+    for event in sorted(failed, key=lambda event: bool(event.get("ignored"))):
+        said = f"{event.get('task')}: {_text(event)}"
+        hosts.setdefault(str(event.get("host")), cut(" ".join(said.split()), 300))
     loud = [str(e.get("stdout", "")) for e in events if e.get("event") in ("error", "verbose")]
     play = next((text for text in loud if "ERROR" in text), loud[-1] if loud else "")
     return Messages(hosts=hosts, play=cut(" ".join(play.split()), 300))

@@ -18,19 +18,22 @@ def judge_rehearsal(
     outcome: Outcome | None,
     policy: Policy,
     entry: Entry,
+    *,
+    said: str = "",
     strangers: Iterable[str] = (),
     differs: Iterable[str] = (),
 ) -> Verdict:
     """`verdict` with what the rehearsal showed; never a higher level.
 
-    `outcome` is None when no rehearsal ran, which only `rehearsal: none` excuses. `strangers`
+    `outcome` is None when no rehearsal ran, which only `rehearsal: none` excuses; `said` is its
+    reason, as `a task failed on web1: Restart: Could not find the service`. `strangers`
     are hosts that the rehearsal was seen to touch outside of the plan, `differs` what may be
     another thing in a dry run, a sentence each.
     """
     added = (
         *_strangers(strangers),
         *_differences(differs),
-        *_reasons(fidelity, outcome, policy, entry),
+        *_reasons(fidelity, outcome, policy, entry, said),
     )
     level = Level.lowest(verdict.level, *(reason.level for reason in added))
     return Verdict(level=level, reasons=(*verdict.reasons, *added))
@@ -49,7 +52,7 @@ def _strangers(strangers: Iterable[str]) -> Iterator[Reason]:
 
 
 def _reasons(
-    fidelity: Fidelity | None, outcome: Outcome | None, policy: Policy, entry: Entry
+    fidelity: Fidelity | None, outcome: Outcome | None, policy: Policy, entry: Entry, said: str
 ) -> Iterator[Reason]:
     if outcome is None:
         if entry.rehearsal == "required":
@@ -57,7 +60,8 @@ def _reasons(
             yield Reason(rule="rehearsal", level=Level.REHEARSE, text=text)
         return
     if not outcome.completed:
-        text = f"The rehearsal ended {outcome}, so the run does not start."
+        why = f": {said.rstrip('. ')}" if said else ""
+        text = f"The rehearsal ended {outcome}, so the run does not start{why}."
         yield Reason(rule="rehearsal", level=Level.REHEARSE, text=text)
     known = fidelity or Fidelity()
     share, shown = known.share, known.percent

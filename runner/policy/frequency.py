@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from runner.duration import Rate, write
 from runner.incident import Level, Reason
 from runner.policy.case import Case, PastRun
+from runner.text.duration import Rate, write
 
 
 def cooldown(case: Case) -> Iterator[Reason]:
@@ -25,7 +25,7 @@ def cooldown(case: Case) -> Iterator[Reason]:
         ]
         if starts and case.now - max(starts) < wanted:
             text = (
-                f"{case.entry.id} ran on {host} {_ago(case.now - max(starts))} ago, "
+                f"{case.entry.id} ran on {host} at {max(starts):%Y-%m-%d %H:%M:%S} UTC, "
                 f"needs {write(wanted)} between runs."
             )
             until = max(starts) + wanted
@@ -83,8 +83,3 @@ def _over(
 def _within(case: Case, runs: Iterable[PastRun], window: timedelta) -> Iterator[PastRun]:
     """Runs younger than `window`; one from the future (a skewed clock) counts too."""
     return (run for run in runs if case.now - run.started_at < window)
-
-
-def _ago(age: timedelta) -> str:
-    seconds = int(age.total_seconds())
-    return write(timedelta(seconds=seconds if seconds < 120 else seconds // 60 * 60))

@@ -7,13 +7,13 @@ from runner import policy
 from runner.catalog.scan import scan
 from runner.errors import RunnerError, StoreError
 from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run
-from runner.places import parts
+from runner.plan.places import parts
 from runner.project import Project
 from runner.steps.carry_out import LEFT_OUT, left_out, midway
 from runner.steps.places import held_midway
 from runner.steps.progress import escalate, load
 from runner.steps.rehearse import Check, check, strangers
-from runner.store import records, runs, trail
+from runner.store import audit_log, records, runs
 
 
 def approach(project: Project, incident_id: int, step: int) -> bool:
@@ -59,6 +59,7 @@ def _against(project: Project, incident: Incident, plan: Plan, step: int) -> str
             run.outcome,
             settings,
             entry,
+            said=run.reason,
             strangers=strangers(run, part),
             differs=scan(entry, project.catalog.roles).differs,
         )
@@ -66,14 +67,7 @@ def _against(project: Project, incident: Incident, plan: Plan, step: int) -> str
         lacking = [f"{name} was loaded, which the plan does not name" for name in sorted(further)]
         lacking += [f"{name} changed since the plan was made" for name in changed]
         verdict = policy.judge_cover(verdict, lacking)
-    if not _too_low(incident, verdict.level):
-        return ""
-    because = " ".join(reason.text for reason in verdict.limiting)
-    return f"{because} {run.reason}" if run and not _completed(run) else because
-
-
-def _completed(run: Run) -> bool:
-    return run.outcome is not None and run.outcome.completed
+    return verdict.why if _too_low(incident, verdict.level) else ""
 
 
 def _too_low(incident: Incident, level: Level) -> bool:
@@ -90,4 +84,4 @@ def _leave_out(project: Project, incident: Incident, plan: Plan, step: int, run:
     reason = f"{plan.called(step)}it is left out, its host cannot be reached: {run.reason}"
     with project.database.write() as tx:
         detail = {"step": step, "run": run.id}
-        trail.append(tx, action=LEFT_OUT, reason=reason, incident=incident.id, detail=detail)
+        audit_log.append(tx, action=LEFT_OUT, reason=reason, incident=incident.id, detail=detail)

@@ -8,7 +8,6 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from runner import approve
 from runner import plan as plans
 from runner.catalog.entry import Entry
 from runner.config import Approval as Settings
@@ -29,17 +28,16 @@ from runner.incident import (
 )
 from runner.intake.alertmanager import Standing
 from runner.plan import MOST_NAMED
-from runner.policy import Against, Late
+from runner.policy import Against, Late, approve
 from runner.project import Project
 from runner.steps.ask import question
-from runner.steps.judge import look_again_at
+from runner.steps.judge import over_at
 from runner.steps.limits import Limited, Limits
 from runner.steps.perform import Job, Ready, perform
 from runner.steps.places import case_at
-from runner.steps.progress import end, escalate, load
+from runner.steps.progress import end, escalate, load, perform_when_free
 from runner.steps.rehearse import Check, check
-from runner.steps.waiting import perform_when_free
-from runner.store import approvals, firings, incidents, radii, records, runs, trail
+from runner.store import approvals, audit_log, firings, incidents, records, runs
 from runner.text import visible
 
 #: An attempt that never started, because the runner went away, may be made again so often.
@@ -105,7 +103,7 @@ def _held_back(
         return escalate(project, incident.id, midway(plan, step, against.text))
     if against.late is Late.CANCEL:
         return end(project, incident.id, State.CANCELLED, against.text)
-    if against.late is Late.WAIT and (until := look_again_at(against.reasons)):
+    if against.late is Late.WAIT and (until := over_at(against.reasons)):
         longest = project.config.policy.max_hold
         with project.database.write() as tx:
             incidents.hold(tx, incident.id, against.text, until=until, longest=longest)
@@ -144,7 +142,7 @@ def _not_repeated(
 
 def not_repeated(tx: sa.Connection, incident_id: int) -> bool:
     """Whether the limits allowed no further attempt."""
-    return any(row.action == NOT_REPEATED for row in trail.of_incident(tx, incident_id))
+    return any(row.action == NOT_REPEATED for row in audit_log.of_incident(tx, incident_id))
 
 
 def midway(plan: Plan, step: int, why: str) -> str:
@@ -166,7 +164,7 @@ def left_out(tx: sa.Connection, incident_id: int, step: int) -> bool:
     """Whether `approach` left this step out, because its host is gone."""
     return any(
         transition.action == LEFT_OUT and transition.detail.get("step") == step
-        for transition in trail.of_incident(tx, incident_id)
+        for transition in audit_log.of_incident(tx, incident_id)
     )
 
 
@@ -265,7 +263,7 @@ def _waits(attempt: int, step: int, against: Against) -> bool:
     held back instead where it is known for how long; what was not fixed is undone at once."""
     if attempt > STARTS:
         return False
-    return step > 1 or look_again_at(against.reasons) is None
+    return step > 1 or over_at(against.reasons) is None
 
 
 def _shown(
@@ -307,10 +305,10 @@ def _let_through(questions: tuple[Approval, ...], plan: Plan, settings: Settings
 
 def _keep(project: Project, incident: Incident, radius: BlastRadius) -> None:
     with project.database.read() as tx:
-        known = radii.of_incident(tx, incident.id)
+        known = records.of_incident(tx, incident.id)
     if radius != known:
         with project.database.write() as tx:
-            radii.put(tx, incident.id, radius)
+            records.put(tx, incident.id, radius)
 
 
 def _same_plan(project: Project, incident: Incident, plan: Plan) -> None:

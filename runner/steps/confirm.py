@@ -35,12 +35,11 @@ from runner.plan import draft, watched
 from runner.project import Project
 from runner.steps.carry_out import STARTS, not_repeated
 from runner.steps.gather import values_of
-from runner.steps.judge import case_of, look_again_at
+from runner.steps.judge import case_of, over_at
 from runner.steps.limits import Limited, Limits
 from runner.steps.perform import Job, Ready
-from runner.steps.progress import advance, end, escalate, load
-from runner.steps.waiting import perform_when_free
-from runner.store import incidents, records, runs, trail
+from runner.steps.progress import advance, end, escalate, load, perform_when_free
+from runner.store import audit_log, incidents, records, runs
 
 #: Outcomes that a person must look at even when the trouble is gone.
 _BROKEN = frozenset({Outcome.FAILED, Outcome.UNREACHABLE, Outcome.CANCELLED})
@@ -67,7 +66,7 @@ def confirm(project: Project, incident_id: int, step: int = 1) -> str:
         records.put_verification(tx, incident_id, run.id, verification)
         if known is None and step < len(plan.parts):
             reason = f"{plan.called(step)}{verification.reason}"
-            trail.append(tx, action=STEP, reason=reason, incident=incident_id, detail=_of(run))
+            audit_log.append(tx, action=STEP, reason=reason, incident=incident_id, detail=_of(run))
     return _next(project, incident, plan, run, verification)
 
 
@@ -320,8 +319,7 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
     verdict = policy.judge(case)
     needed = Level.AUTO if incident.level is Level.AUTO else Level.APPROVE
     if verdict.level.rank < needed.rank:
-        because = " ".join(reason.text for reason in verdict.limiting)
-        return f"The undo {entry.id} was not run: {because}"
+        return f"The undo {entry.id} was not run: {verdict.why}"
     try:
         plan = draft(incident, entry, project.catalog, project.inventory())
         uncovered = watched(plan, None, project.catalog).uncovered
@@ -343,7 +341,7 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
             entry=entry,
             case=now,
             shown=shown,
-            waits=lambda against: look_again_at(against.reasons) is None,
+            waits=lambda against: over_at(against.reasons) is None,
         )
         return Ready(radius=limits.radius, allow=limits.require)
 

@@ -26,11 +26,10 @@ from runner.incident import (
 from runner.inventory import locate as locate_host
 from runner.plan import delegates_of
 from runner.project import Project
-from runner.steps import learn, opinion
+from runner.steps import decide, learn
 from runner.steps.other_hosts import other_hosts
-from runner.steps.past import past_runs
-from runner.steps.progress import escalate, load, passed
-from runner.store import clock, incidents, radii, records, runs, switches, trail
+from runner.steps.progress import escalate, load, passed, past_runs
+from runner.store import audit_log, clock, incidents, records, runs, switches
 
 #: Rules whose level somebody set on purpose: stopping there is no failure to handle it.
 CHOSEN = frozenset({"configuration", "command_line", "hosts", "entry", "pause", "earned"})
@@ -53,14 +52,14 @@ def judge(project: Project, incident_id: int) -> bool:
     verdict, radius = policy.judge(case, policy.moment_of(entry)), policy.measure(case)
     with project.database.write() as tx:
         records.put_verdict(tx, incident_id, verdict)
-        radii.put(tx, incident_id, radius)
+        records.put(tx, incident_id, radius)
         moved = incidents.move(
             tx, incident_id, State.JUDGED, _because(verdict), level=verdict.level
         )
         if not moved:
             return False
         if texts := _suspected(verdict):
-            trail.append(tx, incident=incident_id, action=SUSPECTED, reason=" ".join(texts))
+            audit_log.append(tx, incident=incident_id, action=SUSPECTED, reason=" ".join(texts))
         return verdict.level is not Level.OBSERVE or stop_at(project, tx, incident_id, verdict)
 
 
@@ -89,11 +88,6 @@ def stop_at(project: Project, tx: sa.Connection, incident_id: int, verdict: Verd
     return False
 
 
-def look_again_at(reasons: Sequence[Reason]) -> datetime | None:
-    """When those of the reasons are over that say when; None when none of them does."""
-    return max((reason.until for reason in reasons if reason.until is not None), default=None)
-
-
 def over_at(reasons: Sequence[Reason]) -> datetime | None:
     """When the last of these reasons stops speaking; None when one of them has no known end."""
     times = [reason.until for reason in reasons if reason.until is not None]
@@ -107,7 +101,7 @@ def _suspected(verdict: Verdict) -> list[str]:
 def _because(verdict: Verdict) -> str:
     if verdict.level is Level.AUTO:
         return "level auto: nothing holds it back"
-    return f"level {verdict.level}: " + " ".join(reason.text for reason in verdict.limiting)
+    return f"level {verdict.level}: {verdict.why}"
 
 
 def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
@@ -181,4 +175,4 @@ def _suspicions(
     """Only what a model read can have steered it."""
     if all(decision.decider != "model" for decision in decisions):
         return ()
-    return tuple(map(str, opinion.suspicions(project, incident, evidence)))
+    return tuple(map(str, decide.suspicions(project, incident, evidence)))

@@ -8,17 +8,17 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from runner.autonomy import earn, trial, uplift
+from runner.autonomy.record import Clearing, Key, Mark, Spell, Standing, Trial, Uplift
 from runner.catalog.content import content_hash
 from runner.catalog.entry import Entry
 from runner.errors import NotFound, RemoteError
 from runner.evidence.spells import of_alert
 from runner.incident import Incident, Level, Reason
-from runner.learn import earn, trial, uplift
 from runner.policy.budget import accounts
 from runner.project import Project
-from runner.record import Clearing, Key, Mark, Spell, Standing, Trial, Uplift
-from runner.steps.past import past_runs
-from runner.store import budgets, learning, trail
+from runner.steps.progress import past_runs
+from runner.store import audit_log, learning
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def note(project: Project, key: Key, now: datetime, actor: str = "runner") -> bo
         if standing(project, tx, key, now).level is (learning.noted(tx, key) or rules.start):
             return False
     with project.database.write() as tx:
-        trail.lock(tx)  # another worker may be telling the same
+        audit_log.lock(tx)  # another worker may be telling the same
         found = standing(project, tx, key, now)
         before = learning.noted(tx, key) or rules.start
         if before is not found.level:
@@ -103,7 +103,7 @@ def tell(
 ) -> None:
     """One transition: what the record granted before, and what it grants from now on."""
     raised, same = level.rank > before.rank, level is before
-    trail.append(
+    audit_log.append(
         tx,
         action="autonomy_kept" if same else "promoted" if raised else "demoted",
         previous=before,
@@ -139,18 +139,18 @@ def _note_budgets(project: Project, now: datetime) -> int:
         history = past_runs(project, tx, now)
     spent = {a.name: a for a in accounts(wanted, history, inventory.groups, now) if a.spent}
     with project.database.read() as tx:
-        if budgets.spent(tx) == spent.keys():
+        if learning.spent(tx) == spent.keys():
             return 0
     told = 0
     with project.database.write() as tx:
-        trail.lock(tx)
-        for name in budgets.spent(tx) - spent.keys():
-            told += budgets.free(tx, name, now)
+        audit_log.lock(tx)
+        for name in learning.spent(tx) - spent.keys():
+            told += learning.free(tx, name, now)
         for name, account in spent.items():
             hosts = {host for run in account.burnt for host in run.hosts}
             owner = account.budget.owner
             tell = [owner] if owner else _owners(project, hosts)
-            told += budgets.spend(tx, name, account.text, tell, now)
+            told += learning.spend(tx, name, account.text, tell, now)
     return told
 
 

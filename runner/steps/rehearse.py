@@ -11,14 +11,13 @@ from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
 from runner.errors import Refused, RunnerError, StoreError
 from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run, State
-from runner.pack import share_words
+from runner.incident_report.approval_request import share_words
 from runner.project import Project
 from runner.steps.judge import stop_at
 from runner.steps.perform import Job, settle_own
 from runner.steps.places import judged, options
-from runner.steps.progress import escalate, load, passed
-from runner.steps.waiting import perform_when_free
-from runner.store import incidents, radii, records, runs
+from runner.steps.progress import escalate, load, passed, perform_when_free
+from runner.store import incidents, records, runs
 
 #: A rehearsal that a crash cut short may be repeated so often: check mode changes nothing.
 ATTEMPTS = 3
@@ -144,13 +143,14 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
         run.outcome if run else None,
         project.config.policy,
         project.catalog.get(plan.parts[0].entry),
+        said=run.reason if run else "",
         strangers=strangers(run, plan.parts[0]) if run else (),
         differs=scan(project.catalog.get(plan.parts[0].entry), project.catalog.roles).differs,
     )
     verdict = policy.judge_cover(verdict, plan.uncovered)
     with project.database.write() as tx:
         if plan.places:
-            radii.put(tx, incident.id, radius)
+            records.put(tx, incident.id, radius)
         records.put_plan(tx, incident.id, plan)
         records.put_verdict(tx, incident.id, verdict)
         moved = incidents.move(

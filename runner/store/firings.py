@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.firing import Firing
-from runner.store.dialect import insert
+from runner.incident.firing import Firing
+from runner.store.database import insert
 from runner.store.tables import firings, incidents
 
 #: Fingerprints that one question names.

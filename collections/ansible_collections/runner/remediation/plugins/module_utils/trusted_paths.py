@@ -188,9 +188,7 @@ def split(path: str) -> list[str]:
     names = [name for name in path.split("/") if name]
     if not path.startswith("/") or {".", ".."} & set(names) or "\0" in path:
         named = shown(path) or "an empty text"
-        raise Untrusted(
-            f"{named} is not an absolute path of plain names; write it without . and .."
-        )
+        raise Untrusted(f"{named} is not an absolute path of plain names; no . and no ..")
     return names
 
 
