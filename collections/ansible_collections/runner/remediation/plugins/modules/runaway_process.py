@@ -11,12 +11,14 @@ description:
     C(allowed) in its unit, or a C(runaway).
   - PID 1, kernel threads, this module and what it was started by are always protected.
   - A process is only ended if it is still the one that was watched.
+  - It fails before it ends anything where nothing that burns may be ended, or where it is too many.
 options:
   share: {description: Percent of one processor., type: int, required: true}
   window: {description: Seconds to watch., type: int, required: true}
   allowed: {description: Unit to names of processes that belong to it., type: dict, default: {}}
   protected: {description: Regular expressions of names., type: list, elements: str, default: []}
   grace: {description: Seconds between asking and force., type: int, default: 5}
+  max: {description: More runaways than this are ended by nobody., type: int, default: 10}
   state:
     description: Whether to look only, or to end the runaways.
     type: str
@@ -47,6 +49,7 @@ hot:
   type: list
   returned: always
 ended: {description: How many were ended., type: int, returned: always}
+left: {description: Runaways that burn at the end., type: int, returned: always}
 """
 
 import os
@@ -200,16 +203,39 @@ def main() -> None:
             "allowed": {"type": "dict", "default": {}},
             "protected": {"type": "list", "elements": "str", "default": []},
             "grace": {"type": "int", "default": 5},
+            "max": {"type": "int", "default": 10},
             "state": {"type": "str", "choices": ["read", "ended"], "default": "read"},
         },
         supports_check_mode=True,
     )
     hot = watch(module.params)
-    runaways = [one for one in hot if one["kind"] == "runaway"]
-    if module.params["state"] == "read" or not runaways:
-        module.exit_json(changed=False, hot=hot, ended=0)
-    ended = 0 if module.check_mode else end(runaways, module.params["grace"])
-    module.exit_json(changed=True, hot=hot, ended=ended, diff=difference(runaways))
+    runaways = of_kind("runaway", hot)
+    if module.params["state"] == "read":
+        module.exit_json(changed=False, hot=hot, ended=0, left=len(runaways))
+    if why := refusal(hot, runaways, module.params["max"]):
+        module.fail_json(msg=why, hot=hot)
+    if module.check_mode or not runaways:
+        found = {"diff": difference(runaways)} if runaways else {}
+        module.exit_json(changed=bool(runaways), hot=hot, ended=0, left=0, **found)
+    ended = end(runaways, module.params["grace"])
+    left = len(of_kind("runaway", watch(module.params)))
+    module.exit_json(changed=True, hot=hot, ended=ended, left=left, diff=difference(runaways))
+
+
+def of_kind(kind: str, processes: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Those of this kind."""
+    return [one for one in processes if one["kind"] == kind]
+
+
+def refusal(hot: list[dict[str, object]], runaways: list[dict[str, object]], most: int) -> str:
+    """A sentence; empty where the runaways may be ended, or where nothing burns."""
+    if hot and not runaways:
+        names = ", ".join(dict.fromkeys(str(one["name"]) for one in hot))
+        what = "what burns the processors is protected or belongs to its unit, and is not ended"
+        return f"{what}: {names}."
+    if len(runaways) > most:
+        return f"{len(runaways)} processes are running away, more than {most}; a person must look."
+    return ""
 
 
 if __name__ == "__main__":
