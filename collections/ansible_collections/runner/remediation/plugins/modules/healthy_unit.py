@@ -57,12 +57,11 @@ options:
     default: 10
 attributes:
   check_mode:
-    description: It only reads, so it does the same.
-    support: full
     description: State and answer are really read; the restart and the waiting are left out.
-  diff_mode:
     support: full
+  diff_mode:
     description: The state before, and what a restart is to bring.
+    support: full
 author: Remediation runner authors (!UNKNOWN)
 """
 
