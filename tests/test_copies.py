@@ -115,6 +115,18 @@ def test_a_role_stays_that_one_which_stays_may_need(old: Path) -> None:
     assert (old / "roles/trusted_paths/module_utils/trusted_paths.py").is_file()
 
 
+def test_a_role_stays_that_one_in_another_folder_may_need(old: Path) -> None:
+    (old / "more/mine/tasks").mkdir(parents=True)
+    (old / "more/mine/tasks/main.yml").write_text("- import_role: {name: disk_space}\n")
+    (old / "runner.yml").write_text("project: {shipped: [all], roles: [roles, more]}\n")
+    kept = {name: why for name, why in upgraded(old).items() if why}
+    assert kept == {
+        "roles/disk_space": "mine names it",
+        "roles/trusted_paths": "disk_space names it",
+        "playbooks/clean_disk": "its role disk_space stays",
+    }
+
+
 def test_no_entry_is_lost_that_the_configuration_does_not_name(old: Path) -> None:
     (old / "runner.yml").write_text("project: {shipped: [clean_disk]}\n")
     result = call(NONE, "init", old, "--upgrade")

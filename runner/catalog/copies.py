@@ -32,6 +32,7 @@ _PLUGINS = {
     "action_plugins": "action",
 }
 _NAME = re.compile(rb"[A-Za-z_]\w*")
+NOT_USED = "project.shipped in runner.yml does not name it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,28 +75,29 @@ def find(playbooks: Path, roles: Iterable[Path], prompts: Path) -> list[Copy]:
     ]
 
 
-def judged(copies: Iterable[Copy], used: Collection[str]) -> list[Copy]:
-    """The same, with why a copy stays. `used` are the shipped entries that runner.yml names.
+def judged(copies: Iterable[Copy], used: Collection[str], roles: Iterable[Path]) -> list[Copy]:
+    """The same, with why a copy stays.
 
-    A changed one stays. So does a role that a role which stays names, since that may use its
+    `used` are the shipped entries that runner.yml names, `roles` the project's folders of roles. A
+    changed copy stays. So does a role that a role which stays names, since that may use its
     modules, and an entry whose role stays or that runner.yml would then not have.
     """
     found = [
         replace(copy, stays=f"{len(copy.changed)} changed" if copy.changed else "")
         for copy in copies
     ]
-    roles = {copy.path.name: copy for copy in found if copy.kind == "roles"}
-    kept = [folder for copy in found for folder in _siblings(copy, roles)]
-    while kept:
-        folder = kept.pop()
-        for name in roles.keys() & _names_in(folder):
-            if not roles[name].stays and roles[name].path != folder:
-                roles[name] = replace(roles[name], stays=f"{folder.name} names it")
-                kept.append(roles[name].path)
-    return [
-        roles.get(copy.path.name, copy) if copy.kind == "roles" else _entry(copy, roles, used)
-        for copy in found
-    ]
+    of_roles = {copy.path: copy for copy in found if copy.kind == "roles"}
+    every = [path for folder in roles if folder.is_dir() for path in folder.iterdir()]
+    waiting = [path for path in every if path not in of_roles or of_roles[path].stays]
+    while waiting:
+        folder = waiting.pop()
+        names = _names_in(folder)
+        for path, copy in of_roles.items():
+            if path.name in names and not copy.stays:
+                of_roles[path] = replace(copy, stays=f"{folder.name} names it")
+                waiting.append(path)
+    staying = {path.name for path, copy in of_roles.items() if copy.stays}
+    return [of_roles.get(copy.path) or _entry(copy, staying, used) for copy in found]
 
 
 def difference(copy: Copy) -> Iterator[str]:
@@ -115,8 +117,9 @@ def remove(copy: Copy) -> None:
         for path in files:
             path.unlink()
         for place, _, left in os.walk(copy.path, topdown=False):
-            for name in left:  # what running left behind
-                Path(place, name).unlink()
+            for name in left:
+                if name.endswith(LEFT_BEHIND) or place.endswith(LEFT_BEHIND):  # by running
+                    Path(place, name).unlink()
             Path(place).rmdir()
     except OSError as error:
         raise RunnerError(f"{error.filename}: cannot be removed ({error.strerror})") from None
@@ -174,17 +177,6 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
                 yield path.relative_to(folder).as_posix(), path
 
 
-def _siblings(copy: Copy, roles: Mapping[str, Copy]) -> Iterator[Path]:
-    """Folders whose content stays: a changed copy, and roles of the project's own beside one."""
-    if copy.kind == "roles":
-        if copy.stays:
-            yield copy.path
-        if copy.path.name == min(roles):
-            for path in copy.path.parent.iterdir():
-                if path.is_dir() and path.name not in roles:
-                    yield path
-
-
 def _names_in(folder: Path) -> set[str]:
     found: set[str] = set()
     for name, path in _files(folder):
@@ -193,16 +185,16 @@ def _names_in(folder: Path) -> set[str]:
     return found
 
 
-def _entry(copy: Copy, roles: Mapping[str, Copy], used: Collection[str]) -> Copy:
-    """An entry, or a prompt, of which the shipped one is used where there is none."""
+def _entry(copy: Copy, staying: Collection[str], used: Collection[str]) -> Copy:
+    """An entry, or a prompt; of the latter the shipped one is used where there is none."""
     if copy.kind != "playbooks" or copy.stays:
         return copy
     text = (copy.path / "entry.yml").read_text(encoding="utf-8")
     role = re.search(r"^role: (\w+)$", text, re.MULTILINE)
-    if role and role[1] in roles and roles[role[1]].stays:
+    if role and role[1] in staying:
         return replace(copy, stays=f"its role {role[1]} stays")
     if copy.path.name not in used:
-        return replace(copy, stays="project.shipped in runner.yml does not name it")
+        return replace(copy, stays=NOT_USED)
     return copy
 
 

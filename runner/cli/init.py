@@ -146,7 +146,7 @@ def _upgrade(session: Session, folder: Path) -> None:
     settings = config.load(folder / "runner.yml").project
     used = shipped.entry_ids() if ALL in settings.shipped else settings.shipped
     found = copies.find(settings.playbooks, settings.roles, settings.prompts)
-    judged = copies.judged(found, used)
+    judged = copies.judged(found, used, settings.roles)
     for copy in judged:
         if not copy.stays:
             copies.remove(copy)
@@ -160,7 +160,7 @@ def _upgrade(session: Session, folder: Path) -> None:
         session.screen.line(f"kept     {copy.title}  a copy of {copy.release}'s: {copy.stays}")
         for line in copies.difference(copy):
             session.screen.line(f"    {line}")
-    missing = sorted(c.path.name for c in judged if c.stays.startswith("project.shipped"))
+    missing = sorted(c.path.name for c in judged if c.stays == copies.NOT_USED)
     if missing:
         session.note(f"Add to runner.yml, and repeat: project: {{shipped: [{', '.join(missing)}]}}")
     if not judged:
