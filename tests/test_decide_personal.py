@@ -11,6 +11,7 @@ import pytest
 
 from runner.decide.ledger import Memory
 from runner.decide.model import ModelDecider
+from runner.decide.personal import hide_personal
 from runner.decide.prompt import Prompts
 from runner.errors import ConfigError
 from tests import decide_lab as lab
@@ -53,6 +54,12 @@ def test_no_question_leaves_the_machine_without_a_library_that_hides(missing: st
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://localhost:9/v1", "http://[::1]:9"])
 def test_a_model_of_this_machine_is_asked_all_the_same(missing: str, url: str) -> None:
     decider(url)
+
+
+def test_a_model_of_this_machine_reads_the_numbers_that_cannot_be_found(missing: str) -> None:
+    """Nothing fails; mail addresses are hidden by their form alone."""
+    numbers = {"stdnum": "card 4111 1111 1111 1111", "phonenumbers": "call +49 30 901820"}
+    assert hide_personal(f"{numbers[missing]} a@b.example") == f"{numbers[missing]} [personal]"
 
 
 def test_who_hides_nothing_personal_needs_no_library(missing: str) -> None:

@@ -73,3 +73,16 @@ def test_a_node_is_compared_with_its_peers_in_their_spreads() -> None:
     assert trend.apart(10.0, [1.0, 2.0, 3.0], floor=0.1) == pytest.approx(8 / 1.4826)
     assert trend.apart(10.0, [2.0, 2.0, 2.0], floor=0.5) == 16
     assert trend.apart(10.0, [2.0], floor=0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        ((1, 1, 2, 2, 3, 5, 4, 7, 6, 9), (0.5, 4 / 11, 7 / 12)),
+        ((3, 3, 3, 3, 4, 4, 4, 5, 5, 3), (0.125, 0.0, 2 / 11)),  # many of them equal
+    ],
+)
+def test_slope_and_interval_are_those_of_scipy(y: tuple[int, ...], expected: object) -> None:
+    """Figures of `scipy.stats.theilslopes(y, x, alpha=0.95)`, version 1.16."""
+    x = series(0, 1, 2, 3, 5, 8, 9, 12, 13, 14)
+    assert trend.theil_sen(x, series(*y)) == pytest.approx(expected)

@@ -63,19 +63,30 @@ def require_libraries(settings: Model) -> None:
     if not settings.mask.personal or not away:
         return
     for package, what in _LIBRARIES.items():
-        if importlib.util.find_spec(package) is None:
+        if not _installed(package):
             raise ConfigError(
                 f"model: {what} cannot be hidden from {away[0].provider} without the Python "
-                f"package {package}, so nothing is sent; install the runner again"
+                f"package {package}, so nothing is sent; install remediation-runner[personal]"
             )
 
 
 def hide_personal(text: str) -> str:
-    """`text` without mail addresses, telephone, card and bank account numbers."""
+    """`text` without mail addresses, telephone, card and bank account numbers.
+
+    Numbers stay where the extra `personal` is not installed, which only a model of this machine
+    is asked without.
+    """
     text = _MAIL.sub(_if_address, storable(text))
-    text = _replaced(_CARD, text, _is_card)
-    text = _replaced(_ACCOUNT, text, lambda text, start, end: _is_account(text[start:end]))
-    return _TELEPHONE.sub(_if_telephone, text) if "+" in text else text
+    if _installed("stdnum"):
+        text = _replaced(_CARD, text, _is_card)
+        text = _replaced(_ACCOUNT, text, lambda text, start, end: _is_account(text[start:end]))
+    if "+" in text and _installed("phonenumbers"):
+        text = _TELEPHONE.sub(_if_telephone, text)
+    return text
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def _if_address(match: re2._Match) -> str:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import theilslopes
 
 Values = NDArray[np.float64]
 
 BUCKETS = 72  #: medians that a trend is fitted to: hours, in a window of three days
 LEAST_BUCKETS = 9  #: with fewer there is no trend to speak of
 LEAST_PEERS = 2  #: others that a node can be compared with
+_WITHIN_95 = 1.959963984540054  #: standard deviations of a normal distribution on either side
 _NORMAL = 1.4826  #: a median absolute deviation times this is a standard deviation
 
 
@@ -98,15 +98,31 @@ def trend(values: Values) -> Trend | None:
     x, y = x[there], y[there]
     if y.size < LEAST_BUCKETS or x[-1] - x[0] < values.size / 3:
         return None
-    fit = theilslopes(y, x, alpha=0.95)
-    left = y - (fit.intercept + fit.slope * x)
+    slope, low, high = theil_sen(x, y)
+    left = y - (median(y) + slope * (x - median(x)))
     return Trend(
-        slope=float(fit.slope),
-        low=float(fit.low_slope),
-        high=float(fit.high_slope),
-        rise=float(fit.slope) * float(x[-1] - x[0]),
+        slope=slope,
+        low=low,
+        high=high,
+        rise=slope * float(x[-1] - x[0]),
         residual=spread(left),
     )
+
+
+def theil_sen(x: Values, y: Values) -> tuple[float, float, float]:
+    """The median of the slopes between all pairs of points, and its 95 % interval.
+
+    `x` rises. The interval is that of Sen (1968), with his correction for equal values of `y`.
+    """
+    first, second = np.triu_indices(y.size, 1)
+    slopes = np.sort((y[second] - y[first]) / (x[second] - x[first]))
+    ties = np.unique(y, return_counts=True)[1]
+    sizes = np.concatenate(([y.size], ties)).astype(np.float64)
+    terms = sizes * (sizes - 1) * (2 * sizes + 5)
+    half = _WITHIN_95 * np.sqrt((terms[0] - terms[1:].sum()) / 18)
+    low = max(round((slopes.size - half) / 2) - 1, 0)
+    high = min(round((slopes.size + half) / 2), slopes.size - 1)
+    return median(slopes), float(slopes[low]), float(slopes[high])
 
 
 def _medians(values: Values, width: int) -> Values:

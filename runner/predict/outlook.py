@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runner.nodes.classify import Prediction
     from runner.nodes.collect import Readings
 
-_EXTRA = "nodes need numpy and scipy; install remediation-runner[nodes]"
+_EXTRA = "nodes need numpy; install remediation-runner[nodes]"
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def look(project: Project, now: datetime) -> Outlook:
 def look_for_extra() -> None:
     """Raise ConfigError unless what nodes need is installed."""
     try:
-        import scipy.stats  # noqa: F401
+        import numpy  # noqa: F401
     except ModuleNotFoundError as error:
         raise ConfigError(f"{_EXTRA} ({error.name} is missing)") from None
 
