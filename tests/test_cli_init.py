@@ -108,7 +108,8 @@ def test_a_shipped_entry_becomes_the_projects_own(folder: Path) -> None:
     (folder / "playbooks/restart_service/cases").mkdir(parents=True)
     (folder / "playbooks/restart_service/cases/mine.yml").write_text("mine")
     made = answered(config, "catalog", "new", "restart_service")
-    assert str(folder / "playbooks/restart_service/entry.yml") in made
+    place = folder / "playbooks/restart_service"
+    assert made == [str(place / name) for name in ("README.md", "entry.yml", "playbook.yml")]
     assert (folder / "playbooks/restart_service/cases/mine.yml").read_text() == "mine"
     entry = folder / "playbooks/restart_service/entry.yml"
     entry.write_text(entry.read_text().replace("level: auto", "level: approve"))

@@ -32,20 +32,18 @@ def new(playbooks: Path, roles: Path, id: str) -> tuple[Path, ...]:
 
 
 def copy_of_shipped(playbooks: Path, id: str) -> tuple[Path, ...]:
-    """Copy an entry that comes with the runner; its role stays where it is.
+    """Copy an entry that comes with the runner, without its cases and its role.
 
     Raises UsageError where the project has one of that name.
     """
     source, target = shipped.playbooks() / id, playbooks / id
     if (target / "entry.yml").exists():
         raise UsageError(f"{target} exists already; edit what is there")
+    target.mkdir(parents=True, exist_ok=True)  # cases of incidents may lie there
     made = []
-    for path in sorted(path for path in source.rglob("*") if path.is_file()):
-        copy = target / path.relative_to(source)
-        if not copy.exists():  # a case of an incident may lie there
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(path.read_bytes())
-            made.append(copy)
+    for path in sorted(path for path in source.iterdir() if path.is_file()):
+        made.append(target / path.name)
+        made[-1].write_bytes(path.read_bytes())
     return tuple(made)
 
 
