@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from runner.catalog import Roles, load
-from runner.catalog.lint_role import lint_role
+from runner.catalog.lint import lint_role
 from tests import role_code
 from tests.role_code import COLLECTION, module_of
 
