@@ -26,6 +26,8 @@ __all__ = [
     "pytest_terminal_summary",
 ]
 
+pytest_plugins = ["tests.cpu_seconds"]
+
 # A busy machine is slow at making examples; that says nothing of the code.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
