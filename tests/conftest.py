@@ -42,8 +42,11 @@ def postgres() -> Iterator[real_postgres.Server]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that is marked `store` runs on each kind of store."""
-    if "store_url" in metafunc.fixturenames and metafunc.definition.get_closest_marker("store"):
-        metafunc.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+    mark = metafunc.definition.get_closest_marker("store")
+    if "store_url" in metafunc.fixturenames and mark:
+        marks = [pytest.mark.nightly] if "nightly" in mark.args else []
+        second = pytest.param("postgresql", marks=marks)
+        metafunc.parametrize("store_url", ["sqlite", second], indirect=True)
 
 
 @pytest.fixture
