@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from tests.order import dealt
 
 
@@ -15,5 +17,5 @@ def test_no_test_is_lost_or_run_twice_and_the_parts_are_as_long() -> None:
     files = [[f"{name}{n}" for n in range(ord(name) % 7 + 1)] for name in "abcdefghijklmnop"]
     for workers in range(1, 6):
         hands = dealt(files, workers)
-        assert sorted(sum(hands, [])) == sorted(sum(files, []))
+        assert sorted(chain(*hands)) == sorted(chain(*files))
         assert max(map(len, hands)) - min(map(len, hands)) <= 7
