@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= 3
 LAB_JOBS ?= 2
+# Without compiled modules every process that a test starts would compile the runner again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test nightly reliability lab lab-test lab-matrix wheel lint fix bench prediction docs lock system lab-system clean
 .DEFAULT_GOAL := help

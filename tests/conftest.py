@@ -26,6 +26,8 @@ __all__ = [
     "pytest_terminal_summary",
 ]
 
+pytest_plugins = ["tests.cpu_seconds", "tests.order"]
+
 # A busy machine is slow at making examples; that says nothing of the code.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
@@ -40,8 +42,11 @@ def postgres() -> Iterator[real_postgres.Server]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that is marked `store` runs on each kind of store."""
-    if "store_url" in metafunc.fixturenames and metafunc.definition.get_closest_marker("store"):
-        metafunc.parametrize("store_url", ["sqlite", "postgresql"], indirect=True)
+    mark = metafunc.definition.get_closest_marker("store")
+    if "store_url" in metafunc.fixturenames and mark:
+        marks = [pytest.mark.nightly] if "nightly" in mark.args else []
+        second = pytest.param("postgresql", marks=marks)
+        metafunc.parametrize("store_url", ["sqlite", second], indirect=True)
 
 
 @pytest.fixture

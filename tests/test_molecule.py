@@ -1,25 +1,23 @@
-"""The scenarios of every role that need no lab, with molecule, on this machine and without root."""
+"""The scenarios of every role that need no lab, on this machine and without root."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.role_code import ROLES
+from tests.scenario import BIN, ROOT, every, name, play
+from tests.scenario import environment as environment_of
 
-ROOT = Path(__file__).parent.parent
-BIN = Path(sys.executable).parent
 #: Those on hosts of the lab are played by tests/lab/test_molecule.py.
-SCENARIOS = sorted(
-    path for path in ROLES.glob("*/molecule/*/molecule.yml") if path.parent.name != "lab"
-)
+SCENARIOS = [path for path in every() if path.parent.name != "lab"]
+#: What is enough to show that molecule itself plays a scenario; all of them are nightly.
+BY_MOLECULE = "disk_space-default"
 NEEDED = ("molecule", "supervisord", "supervisorctl", "ansible-playbook")
 #: What the scenarios of some roles need besides.
 PROGRAMS = {"etcd_member": ("etcd", "etcdctl")}
@@ -46,17 +44,74 @@ def scratch() -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.mark.parametrize(
-    "scenario", SCENARIOS, ids=lambda path: f"{path.parents[2].name}-{path.parent.name}"
-)
-def test_scenario_passes(scenario: Path, scratch: Path) -> None:
+def skip_without_programs(scenario: Path) -> None:
     lacking = [p for p in PROGRAMS.get(scenario.parents[2].name, ()) if not shutil.which(p)]
     if lacking and not os.environ.get("CI"):
         pytest.skip(f"not installed: {', '.join(lacking)}; apt install etcd-server etcd-client")
 
+
+def test_every_role_has_a_scenario_that_heals_and_one_that_refuses() -> None:
+    roles = {path.parents[2].name for path in SCENARIOS}
+    assert roles and {f"{role}-default" for role in roles} | {
+        f"{role}-refuses" for role in roles
+    } == set(map(name, SCENARIOS))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=name)
+def test_scenario_passes(scenario: Path, scratch: Path) -> None:
+    skip_without_programs(scenario)
+
+    failure = play(scenario, scratch)
+
+    assert not failure, failure[-8000:]
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(path, marks=() if name(path) == BY_MOLECULE else pytest.mark.nightly)
+        for path in SCENARIOS
+    ],
+    ids=name,
+)
+def test_molecule_says_the_same(scenario: Path, scratch: Path) -> None:
+    skip_without_programs(scenario)
+
     result = molecule(scenario, scratch)
 
     assert result.returncode == 0, result.stdout[-8000:]
+
+
+def broken(scratch: Path, playbook: str, text: str) -> Path:
+    """A scenario like that of a role, in which one playbook has another task."""
+    role = scratch / "roles/broken"
+    scenario = role / "molecule/default"
+    scenario.mkdir(parents=True)
+    for each in ("prepare", "converge", "verify"):
+        task = (
+            text if each == playbook else "ansible.builtin.command: 'true'\n      changed_when: no"
+        )
+        (scenario / f"{each}.yml").write_text(
+            f"- hosts: all\n  gather_facts: false\n  tasks:\n    - {task}\n"
+        )
+    (scenario / "molecule.yml").write_text("---\n")
+    return scenario / "molecule.yml"
+
+
+@pytest.mark.parametrize(
+    ("playbook", "task", "sentence"),
+    [
+        ("prepare", "ansible.builtin.fail:", "stopped at step 1 of"),
+        ("converge", "ansible.builtin.command: 'true'", "The second run has changed something."),
+        ("converge", "ansible.builtin.fail: {msg: '{{ absent }}'}", "stopped at step 2 of"),
+        ("verify", "ansible.builtin.assert: {that: false}", "stopped at step 5 of"),
+    ],
+    ids=["prepare", "idempotence", "check", "verify"],
+)
+def test_a_scenario_that_fails_says_where(
+    scratch: Path, playbook: str, task: str, sentence: str
+) -> None:
+    assert sentence in play(broken(scratch, playbook, task), scratch)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +125,9 @@ def test_scenario_passes(scenario: Path, scratch: Path) -> None:
 def test_a_scenario_of_the_lab_says_that_there_is_none(
     scratch: Path, options: tuple[str, ...], sentence: str
 ) -> None:
-    result = molecule(ROLES / "disk_space/molecule/lab/molecule.yml", scratch, *options)
+    (scenario,) = (path for path in every() if name(path) == "disk_space-lab")
+
+    result = molecule(scenario, scratch, *options)
 
     assert result.returncode != 0
     assert sentence in result.stdout
@@ -79,15 +136,9 @@ def test_a_scenario_of_the_lab_says_that_there_is_none(
 
 def molecule(scenario: Path, scratch: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """What came of a scenario."""
-    environment = {
-        "PATH": f"{BIN}:{os.environ['PATH']}",
-        "HOME": os.environ["HOME"],
-        "LC_ALL": "C.UTF-8",
-        "NO_COLOR": "1",
-        "MOLECULE_COMMAND_BORDERS": "0",  # they would break long lines
-        "MOLECULE_EPHEMERAL_DIRECTORY": str(scratch),
-        "RUNNER_LAB_STATE": str(scratch / "lab"),
-    }
+    environment = environment_of(scenario, scratch)
+    del environment["MOLECULE_PROJECT_DIRECTORY"]  # it says so itself
+    environment["MOLECULE_COMMAND_BORDERS"] = "0"  # they would break long lines
     return subprocess.run(
         [BIN / "molecule", *options, "test", "--scenario-name", scenario.parent.name],
         cwd=scenario.parents[2],

@@ -90,7 +90,7 @@ def test_every_step_runs_in_order_where_it_belongs(start: Start, tmp_path: Path)
     ]
 
 
-@pytest.mark.store
+@pytest.mark.store("nightly")
 def test_one_person_approves_all_steps_by_one_hash(start: Start, tmp_path: Path) -> None:
     project = start(settings={"level": "approve"})
     small.deliver(project, small.alert(host="s1"))
@@ -117,7 +117,7 @@ def test_a_later_step_that_changed_cancels_what_was_approved(start: Start, tmp_p
     assert small_plan.order(tmp_path) == []
 
 
-@pytest.mark.store
+@pytest.mark.store("nightly")
 def test_a_failing_step_stops_the_plan(start: Start, tmp_path: Path) -> None:
     """What was added stays; what would be removed is not."""
     project = start(extra={"retire": "exit 3"})
@@ -169,7 +169,7 @@ def test_without_a_pool_a_person_is_told_what_is_missing(start: Start) -> None:
     assert "s1 has no inventory variable runner_spares" in found.incident.reason
 
 
-@pytest.mark.store
+@pytest.mark.store("nightly")
 def test_a_target_that_is_gone_for_good_is_left_out(start: Start, tmp_path: Path) -> None:
     project = start(inventory=inventory(s1=UNREACHABLE))
     small.deliver(project, small.alert(host="s1"))
@@ -201,7 +201,7 @@ def test_a_plan_that_only_takes_away_needs_the_capacity(start: Start, tmp_path: 
     assert small_plan.order(tmp_path) == []
 
 
-@pytest.mark.store
+@pytest.mark.store("nightly")
 def test_a_second_plan_in_the_group_is_held_back(start: Start, tmp_path: Path) -> None:
     """Invariant 22: one change at a time; the other looks again when this one may be over."""
     project = start(extra={"add": "sleep 6"})

@@ -20,7 +20,8 @@ from runner.project import Project
 from runner.store import incidents
 from tests import small_project as small
 
-# Those marked store also show that locks, transactions and times are the same on PostgreSQL.
+# Those marked store also show that locks, transactions and times are the same on PostgreSQL: the
+# whole path, a question over restarts, a deadline and the locks of hosts in CI, the rest nightly.
 pytestmark = pytest.mark.real
 
 Start = Callable[..., Project]
@@ -98,7 +99,7 @@ def test_the_delivery_can_only_lower_the_level(start: Start, tmp_path: Path) -> 
     assert small.wait(project).incident.state is State.OBSERVED
 
 
-@pytest.mark.store
+@pytest.mark.store("nightly")
 def test_a_person_approves_the_plan_that_was_rehearsed(start: Start, tmp_path: Path) -> None:
     project = start(settings={"level": "approve"})
     small.deliver(project, small.alert())
@@ -249,7 +250,7 @@ def test_a_rehearsal_that_touches_a_stranger_is_refused(start: Start, tmp_path: 
     assert small.runs(tmp_path) == 0
 
 
-@pytest.mark.store
+@pytest.mark.store("nightly")
 def test_a_denied_plan_does_not_run(start: Start, tmp_path: Path) -> None:
     project = start(settings={"level": "approve"})
     small.deliver(project, small.alert())
@@ -316,7 +317,7 @@ def test_what_resolved_by_itself_does_not_run(start: Start, tmp_path: Path) -> N
     assert small.runs(tmp_path) == 0
 
 
-@pytest.mark.store
+@pytest.mark.store("nightly")
 def test_a_redelivery_starts_nothing(start: Start, tmp_path: Path) -> None:
     project = start()
     alert = small.alert()
@@ -328,7 +329,7 @@ def test_a_redelivery_starts_nothing(start: Start, tmp_path: Path) -> None:
     assert small.runs(tmp_path) == 1
 
 
-@pytest.mark.store
+@pytest.mark.store("nightly")
 def test_a_symptom_joins_the_incident_of_its_cause(start: Start) -> None:
     """web2 depends on db1 by the inventory, so one incident handles both."""
     project = start(settings={"level": "approve"})
@@ -341,7 +342,7 @@ def test_a_symptom_joins_the_incident_of_its_cause(start: Start) -> None:
         assert found.incident.joined == 1
 
 
-@pytest.mark.store
+@pytest.mark.store("nightly")
 def test_a_pause_stops_what_was_approved(start: Start, tmp_path: Path) -> None:
     project = start(settings={"level": "approve"})
     small.deliver(project, small.alert())
@@ -376,7 +377,7 @@ def test_what_only_the_play_could_have_told_is_handed_over_at_once(start: Start)
     assert "the play did not report marked" in found.incident.reason
 
 
-@pytest.mark.store
+@pytest.mark.store("nightly")
 def test_what_was_not_fixed_is_tried_again_and_then_undone(start: Start, tmp_path: Path) -> None:
     undo = tmp_path / "playbooks/unmark"
     undo.mkdir(parents=True)
@@ -407,7 +408,7 @@ def test_what_cannot_be_verified_is_not_fixed(start: Start) -> None:
     assert next(iter(found.verifications.values())).result is Result.UNKNOWN
 
 
-@pytest.mark.store
+@pytest.mark.store("nightly")
 def test_a_run_can_be_cancelled(start: Start, tmp_path: Path) -> None:
     project = start(extra="sleep 300")
     small.deliver(project, small.alert())
@@ -443,7 +444,7 @@ def test_an_old_activation_needs_a_person(start: Start) -> None:
     assert [reason.rule for reason in found.verdict.limiting] == ["alert_age"]
 
 
-@pytest.mark.store
+@pytest.mark.store("nightly")
 def test_an_ended_incident_can_be_handled_again(start: Start, tmp_path: Path) -> None:
     project = start(settings={"level": "rehearse"})
     small.deliver(project, small.alert())

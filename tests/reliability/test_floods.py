@@ -232,7 +232,7 @@ def incidents_of(site: Site) -> tuple[int, int]:
 def test_a_flood_of_one_host_does_not_delay_another(tmp_path: Path, fault: Injected) -> None:
     """Invariant 21: hosts take turns, in the inbox and in the queue."""
     with serving(tmp_path) as site:
-        told = flood(site, 2000)
+        told = flood(site, fault.times(2000, 200))
         fault.failure(told)
         took = critical(site, time.monotonic())
         fault.saw("critical alerts decided in time")
@@ -291,7 +291,7 @@ def test_a_storm_of_unknown_hosts_is_three_messages_at_most(
     tmp_path: Path, fault: Injected
 ) -> None:
     """Invariant 21: with the critical alert of a known host told by itself."""
-    count = 400
+    count = fault.times(400, 100)
     with web() as receiver, serving(tmp_path, **receiving(receiver)) as site:
         weathered(site, receiver, count)
         about, single = messages(receiver)
