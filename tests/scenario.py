@@ -20,6 +20,8 @@ import yaml
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 CONFIGURATION = ROOT / ".config/molecule/config.yml"
+#: Folders that may hold copies, or a lab with whole systems.
+NO_ROLES = ("build", "dist", "tests", "var")
 #: Step of a sequence → (playbook, options of `ansible-playbook`)
 STEPS = {
     "prepare": ("prepare", ()),
@@ -44,9 +46,8 @@ for words in json.load(sys.stdin):
 
 def every() -> list[Path]:
     """The `molecule.yml` of each scenario, wherever the roles are."""
-    return sorted(
-        path for path in ROOT.glob("**/molecule/*/molecule.yml") if ".venv" not in path.parts
-    )
+    tops = [each for each in ROOT.iterdir() if each.name[0] != "." and each.name not in NO_ROLES]
+    return sorted(path for top in tops for path in top.glob("**/molecule/*/molecule.yml"))
 
 
 def name(scenario: Path) -> str:
