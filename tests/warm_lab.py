@@ -47,6 +47,7 @@ def socket_of(warm: Warm) -> Path:
     return warm.folder / "socket"
 
 
-def is_warm(result: RunResult) -> bool:
-    """Whether its Ansible was a fork."""
-    return bool(json.loads((result.artifacts / "ending.json").read_text())["warm"])
+def is_warm(run: RunResult | Path) -> bool:
+    """Whether its Ansible was a fork; a run is its result or its folder."""
+    folder = run if isinstance(run, Path) else run.artifacts
+    return bool(json.loads((folder / "ending.json").read_text())["warm"])
