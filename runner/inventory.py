@@ -237,7 +237,7 @@ def _resolved(
     inventory: Inventory,
     paths: tuple[Path, ...],
     environment: Mapping[str, str],
-    warm: Warm | None,
+    warm: Warm | None = None,
 ) -> Inventory:
     """The inventory with every name that is a template resolved; nothing is asked if none is."""
     wanted = {

@@ -7,11 +7,16 @@ collection) is parsed here, and handed to a fork only for the very file that it 
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import pkgutil
 import sys
+import types
+from pathlib import Path
 from typing import Any
+
+from runner.execute.warm import payload
 
 #: Each was compared with a cold process, event by event; with another one every run is cold.
 PROVEN = frozenset({"2.19.14"})
@@ -64,6 +69,7 @@ class Preload:
         for each in self._loaders:
             each._clear_caches()
         self._hand_out(loader)
+        payload.hand_out(payload.known())
 
     def _import_plugins(self, loader: Any) -> None:
         for kind in _KINDS:
@@ -89,6 +95,15 @@ class Preload:
                     each._load_config_defs(name, module, module.__file__)
                     if options := known.get(kind, {}).get(name):
                         found[each.class_name, str(module.__file__)] = options
+        from ansible.plugins.loader import callback_loader
+
+        for path in _callbacks():
+            # Not imported: ansible-runner's keeps state of the run in which it is.
+            known.pop("callback", None)
+            text = types.SimpleNamespace(DOCUMENTATION=_documentation(path))
+            callback_loader._load_config_defs("it", text, path)
+            if options := known.get("callback", {}).get("it"):
+                found["CallbackModule", path] = options
         known.clear()
         return found
 
@@ -144,6 +159,31 @@ class Preload:
         loader.PluginLoader._load_config_defs = load_config_defs
         loader.PluginLoader._load_module_source = load_module_source
         finder._meta_yml_to_dict = meta_yml_to_dict
+
+
+def _callbacks() -> list[str]:
+    """The files of callbacks that are in every run: the runner's, and ansible-runner's."""
+    from ansible_runner import display_callback
+
+    folders = [str(Path(__file__).parents[1] / "callback")]
+    folders += [os.path.join(path, "callback") for path in display_callback.__path__]
+    return [
+        os.path.join(folder, name)
+        for folder in folders
+        for name in sorted(os.listdir(folder))
+        if name.endswith(".py") and name != "__init__.py"
+    ]
+
+
+def _documentation(path: str) -> str:
+    """What a plugin's file says of itself, without running it."""
+    with open(path, "rb") as file:
+        tree = ast.parse(file.read())
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            if [getattr(name, "id", "") for name in node.targets] == ["DOCUMENTATION"]:
+                return str(node.value.value)
+    return ""
 
 
 def _names(package: Any) -> list[str]:
