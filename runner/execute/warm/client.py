@@ -86,15 +86,9 @@ class Warm:
         """Where its socket is: ours alone, and short. None where there can be none."""
         above = Path(tempfile.gettempdir()) / f"runner-warm-{os.getuid()}"
         folder = above / self._name
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            above.chmod(0o700)
-            found = [above.lstat(), folder.lstat()]
-        except OSError:
+        if len(str(folder)) > 90 or not all(map(_ours_alone, (above, folder))):
             return None
-        ours = all(stat.S_ISDIR(f.st_mode) and f.st_uid == os.getuid() for f in found)
-        private = not any(f.st_mode & 0o077 for f in found)
-        return folder if ours and private and len(str(folder)) < 90 else None
+        return folder
 
     def supervise(
         self, spec: Path, environment: Mapping[str, str], folder: Path, log: int
@@ -247,6 +241,17 @@ class Warm:
                     pass_fds=[ours],
                 )
             os.close(ours)
+
+
+def _ours_alone(folder: Path) -> bool:
+    """Make the folder where it is missing; whether it is one, and nobody else's in any way."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return False
+    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    return ours and not found.st_mode & 0o077
 
 
 def proven() -> bool:

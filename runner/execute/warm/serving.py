@@ -6,11 +6,13 @@ import ctypes
 import os
 import runpy
 import selectors
+import signal
 import socket
 import struct
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -132,7 +134,10 @@ class Parent:
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._be(asked, descriptors, parent)
+            try:
+                self._be(asked, descriptors, parent)
+            finally:
+                os._exit(1)  # whatever happens, a fork never comes back to this loop
         handle = os.pidfd_open(pid)
         waits = None if supervises else connection
         self._forks[handle] = pid, waits
@@ -151,20 +156,19 @@ class Parent:
         os.close(handle)
         if waits is not None:
             self._selector.unregister(waits)
-            try:
+            with suppress(OSError):  # nobody waits any more
                 child.send(waits, {"status": os.waitstatus_to_exitcode(status)})
-            except OSError:
-                pass  # nobody waits any more
             waits.close()
 
     def _hang_up(self, connection: socket.socket) -> None:
         """Nobody waits for this command any more: it ends, and what it started in its group."""
-        for pid, waits in self._forks.values():
+        self._selector.unregister(connection)
+        connection.close()
+        for handle, (pid, waits) in self._forks.items():
             if waits is connection:
-                try:
-                    os.killpg(pid, 9)
-                except ProcessLookupError:
-                    pass
+                self._forks[handle] = pid, None
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
 
     def _be(self, asked: dict[str, Any], descriptors: list[int], parent: int) -> NoReturn:
         """In the fork: a supervisor, or one of the commands."""
