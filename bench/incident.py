@@ -41,6 +41,7 @@ class Working:
     def __init__(self, root: Path) -> None:
         settings = {
             "correlation": {"same_host": False},
+            "execution": {"warm": True},
             "policy": {"min_fidelity": 0, "max_runs": "99/1h"},
         }
         entry: dict[str, Any] = {"rehearsal": "required", "limits": {"cooldown": "0s"}}

@@ -62,7 +62,11 @@ def test_a_warm_run_reports_what_it_loads_and_loads_nothing_else(lab: Lab) -> No
 
 def test_dry_runs_and_runs_of_incidents_are_warm(tmp_path: Path) -> None:
     """Once the first one has started the process: from the alert to the end, as in production."""
-    project = small.project(small.make(tmp_path, entry={"rehearsal": "required"}))
+    project = small.project(
+        small.make(
+            tmp_path, entry={"rehearsal": "required"}, settings={"execution": {"warm": True}}
+        )
+    )
     assert project.warm is not None
     project.warm.keep = True
     daemon = Daemon(project)
