@@ -1,7 +1,7 @@
 """A simulated year: how entries earn, lose and keep their level, by the rules that really decide.
 
 `python -m bench.year docs` writes docs/autonomy.svg and the figures in docs/autonomy.md. The
-dice are seeded; marks, levels, uplift and verdicts come from `runner.learn` and `runner.policy`.
+dice are seeded; marks, levels, uplift and verdicts come from `runner.autonomy` and `runner.policy`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,19 @@ from pathlib import Path
 
 from bench.year_svg import draw
 from runner import policy
+from runner.autonomy import earn, trial, uplift
+from runner.autonomy.record import (
+    Change,
+    Deed,
+    Facts,
+    Feedback,
+    Helps,
+    Key,
+    Mark,
+    Spell,
+    Trial,
+    Uplift,
+)
 from runner.catalog.entry import Entry
 from runner.config import Config
 from runner.incident import (
@@ -27,19 +40,6 @@ from runner.incident import (
     Reason,
     Result,
     State,
-)
-from runner.learn import earn, trial, uplift
-from runner.record import (
-    Change,
-    Deed,
-    Facts,
-    Feedback,
-    Helps,
-    Key,
-    Mark,
-    Spell,
-    Trial,
-    Uplift,
 )
 
 SEED = 20260101

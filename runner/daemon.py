@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from runner import acts, predict, remediate
-from runner.admit import Inbox, look_again, note_gone, note_listed, unheard
-from runner.dispatch import Dispatcher
 from runner.engine import Worker
+from runner.engine.dispatch import Dispatcher
 from runner.errors import RemoteError, RunnerError
 from runner.execute import artifacts
 from runner.incident import OWN_SOURCES, State
+from runner.intake.admit import Inbox, look_again, note_gone, note_listed, unheard
 from runner.intake.payload import Delivery, compose, parse
 from runner.intake.watching import WatchLoop
 from runner.notify import Notifier

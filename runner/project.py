@@ -16,7 +16,7 @@ from runner.config import Config
 from runner.errors import ConfigError
 from runner.inventory import Inventory, InventoryReader, closed, read_from
 from runner.store.database import Database
-from runner.turns import FairSlots
+from runner.store.order import FairSlots
 from runner.vault import Vault
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from prometheus_client.registry import Collector
 from runner import __version__
 from runner.errors import StoreError
 from runner.incident import ENDED, Outcome, Purpose, Result, State
-from runner.model_call import Failure
+from runner.incident.model_call import Failure
 from runner.store import (
     clock,
     dead_letters,

@@ -21,11 +21,11 @@ import httpx
 from runner import client
 from runner.catalog.entry import VerifyCheck
 from runner.config import Client
-from runner.duration import write
 from runner.errors import Refused, RemoteError
 from runner.incident import Check, Result, Verification
-from runner.promql import fill
 from runner.text import brief
+from runner.text.duration import write
+from runner.text.promql import fill
 
 #: No verification waits longer, whatever the alert's look-back window is.
 LONGEST = timedelta(hours=2)

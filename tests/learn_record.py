@@ -7,9 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from runner.autonomy.record import Clearing, Deed, Facts, Feedback, Key, Mark, Setting, Trial
 from runner.config import Autonomy
 from runner.incident import Level, Outcome, Purpose, Result, State
-from runner.record import Clearing, Deed, Facts, Feedback, Key, Mark, Setting, Trial
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 KEY = Key("service_restart", "ServiceDown", "production")

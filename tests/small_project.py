@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from runner import acts, bundle, config
-from runner.bundle import Bundle
+from runner import acts, config, incident_report
 from runner.incident import Incident, State
+from runner.incident_report import Bundle
 from runner.project import Project
 from runner.store import incidents
 from tests import fresh_store
@@ -170,7 +170,7 @@ def deliver(project: Project, *alerts: Mapping[str, Any]) -> int:
 def look(project: Project, incident: int = 1) -> Bundle:
     """Everything of an incident."""
     with project.database.read() as tx:
-        return bundle.load(tx, incident)
+        return incident_report.load(tx, incident)
 
 
 def wait(

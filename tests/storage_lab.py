@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from runner.demo.cluster import Cluster
-from runner.demo.storage import inventory
+from runner_demo.cluster import Cluster
+from runner_demo.storage import inventory
 from tests import small_project as small
 
 ROOT = Path(__file__).parent.parent

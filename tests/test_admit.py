@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from runner import admit
-from runner.admit import Inbox
 from runner.errors import StoreError
-from runner.firing import MOST_PER_HOUR, WAIT
 from runner.incident import Alert, Level, State
+from runner.incident.firing import MOST_PER_HOUR, WAIT
+from runner.intake import admit
+from runner.intake.admit import Inbox
 from runner.intake.payload import Delivery, parse
-from runner.store import deliveries, firings, incidents, tables, trail
+from runner.store import audit_log, deliveries, firings, incidents, tables
 from runner.store.database import Database
 from tests import small_project as small
 
@@ -348,7 +348,7 @@ def _ended_at(desk: Desk, incident: int, at: datetime) -> None:
 
 def _first_reason(desk: Desk, incident: int) -> str:
     with desk.database.read() as tx:
-        return trail.of_incident(tx, incident)[0].reason
+        return audit_log.of_incident(tx, incident)[0].reason
 
 
 def test_another_start_after_the_end_is_another_activation(desk: Desk) -> None:

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner import admit
-from runner.firing import WAIT
 from runner.incident import ENDED, State
+from runner.incident.firing import WAIT
+from runner.intake import admit
 from runner.store import incidents, tables
 from runner.store.database import Database
 from tests import small_project as small

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.approve import check, check_four_eyes
 from runner.config import Approval as Settings
 from runner.errors import Refused
 from runner.incident import Approval
+from runner.policy.approve import check, check_four_eyes
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PLAN = "a" * 64

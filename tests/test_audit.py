@@ -10,9 +10,8 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner import audit
-from runner.audit import explain, export, verify_export
-from runner.store import trail
+from runner.store import audit_export, audit_log
+from runner.store.audit_export import explain, export, verify_export
 from runner.store.database import Database
 from runner.store.tables import chain
 from tests import fresh_store
@@ -68,9 +67,9 @@ def test_an_export_proves_itself(exports: dict[str, list[str]], kind: str, rows:
 
 
 def test_an_export_ends_with_the_head_of_the_store(tx: sa.Connection) -> None:
-    finding = verify_export(lines(tx), head=trail.verify(tx).head)
+    finding = verify_export(lines(tx), head=audit_log.verify(tx).head)
     assert finding.broken is None
-    assert finding.head == trail.verify(tx).head
+    assert finding.head == audit_log.verify(tx).head
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -121,7 +120,7 @@ def test_the_same_time_written_otherwise_is_an_edit(
 
 def test_a_rewritten_export_is_found_by_the_head_that_was_kept(tx: sa.Connection) -> None:
     """Invariant 12: who rewrites the whole file cannot rewrite the head kept elsewhere."""
-    kept = trail.verify(tx).head
+    kept = audit_log.verify(tx).head
     sql(tx, "delete from transitions")
     sql(tx, "delete from chain")
     fill(tx, 7)
@@ -145,7 +144,7 @@ def test_a_store_that_was_edited_exports_what_it_holds(tx: sa.Connection, text: 
 def test_an_export_after_a_cut_verifies(tx: sa.Connection) -> None:
     """Invariant 12: a cut trail exports from its new beginning."""
     tx.execute(chain.update().values(notified=8))
-    trail.cut(tx, START + timedelta(hours=4))
+    audit_log.cut(tx, START + timedelta(hours=4))
     assert verify_export(lines(tx)).rows == 4
     assert verify_export(lines(tx, incident=2)).broken is None
 
@@ -158,7 +157,7 @@ def test_an_export_of_nothing_verifies(tx: sa.Connection, which: dict[str, objec
 
 def test_an_export_of_an_empty_store_verifies(store: Database) -> None:
     with store.read() as tx:
-        assert verify_export(lines(tx)) == trail.Finding(rows=0, head=trail.GENESIS)
+        assert verify_export(lines(tx)) == audit_log.Finding(rows=0, head=audit_log.GENESIS)
 
 
 @given(st.lists(st.text()))
@@ -174,10 +173,10 @@ def test_an_odd_first_line_is_told(line: str) -> None:
 def test_a_row_that_was_written_meanwhile_is_left_out(tx: sa.Connection) -> None:
     made = lines(tx)
     assert [json.loads(line)["sequence"] for line in made[1:]] == list(range(1, 9))
-    assert len(list(audit._between(tx, 2, 5))) == 4
+    assert len(list(audit_export._between(tx, 2, 5))) == 4
 
 
 def test_an_explanation_names_the_place() -> None:
-    broken = trail.Finding(rows=2, head="ab" * 32, broken="transition 3 is missing")
+    broken = audit_log.Finding(rows=2, head="ab" * 32, broken="transition 3 is missing")
     assert "transition 3 is missing. The 2 transitions before" in explain(broken)
-    assert explain(trail.Finding(rows=1, head="cd")).startswith("1 transition, none of them")
+    assert explain(audit_log.Finding(rows=1, head="cd")).startswith("1 transition, none of them")

@@ -11,7 +11,7 @@ from runner import acts
 from runner.daemon import Daemon
 from runner.incident import Level, State
 from runner.project import Project
-from runner.store import trail
+from runner.store import audit_log
 from tests import small_project as small
 
 pytestmark = pytest.mark.real
@@ -54,4 +54,4 @@ def test_a_fix_that_a_person_let_through_earns_auto_and_a_failure_loses_it(
 
 def _told(project: Project) -> list[str]:
     with project.database.read() as tx:
-        return [row.action for row in trail.walk(tx) if row.action in ("promoted", "demoted")]
+        return [row.action for row in audit_log.walk(tx) if row.action in ("promoted", "demoted")]

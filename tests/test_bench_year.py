@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench import year
+from runner.autonomy.record import Helps, Mark
 from runner.incident import Level
-from runner.record import Helps, Mark
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -12,7 +12,7 @@ import pytest
 from runner import acts
 from runner.daemon import Daemon
 from runner.incident import Level, State
-from runner.pack import radius_words
+from runner.incident_report.approval_request import radius_words
 from runner.project import Project
 from runner.steps import waiting
 from tests import small_project as small

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runner.cases import file
 from runner.errors import CatalogError, NotFound
 from runner.incident import Level
-from runner.plain import read_yaml
+from runner.text.plain_yaml import read_yaml
 from tests.case_lab import case, config, content, write
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner.bundle import Bundle
 from runner.cases.file import CaseFile, load
 from runner.cases.harvest import harvest
 from runner.cases.run import rules_alone, run
 from runner.errors import Refused
 from runner.incident import Decision, Evidence, State
+from runner.incident_report import Bundle
 from runner.inventory import Inventory, parse
 from runner.project import Project
 from runner.store import incidents, records

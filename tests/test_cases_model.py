@@ -14,10 +14,10 @@ from runner.cases.model import Asker, Recorder, Replayer, deciding
 from runner.cases.report import Figures, figures
 from runner.cases.run import Tried, rules_alone, run
 from runner.cases.situation import Setting
-from runner.demo.model_script import Seen
-from runner.demo.model_server import ModelServer
 from runner.errors import ConfigError, UsageError
 from runner.incident import Level
+from runner_demo.model_script import Seen
+from runner_demo.model_server import ModelServer
 from tests.case_lab import ROOT, case, config, setting
 from tests.figures_page import hold, row
 

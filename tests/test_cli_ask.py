@@ -12,11 +12,11 @@ import pytest
 from runner.ask import facts
 from runner.ask.answer import read
 from runner.decide.answer import Unusable
-from runner.demo.model_server import ModelServer
 from runner.errors import RemoteError
 from runner.incident import State
 from runner.project import Project
 from runner.store import incidents, switches
+from runner_demo.model_server import ModelServer
 from tests import web_lab as lab
 from tests.chat_server import chat_server
 from tests.cli_lab import answered, call

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from runner.demo.model_server import ModelServer
+from runner_demo.model_server import ModelServer
 from tests import web_lab as lab
 from tests.case_lab import ROOT, content, write
 from tests.cli_lab import answered, call

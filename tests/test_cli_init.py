@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from runner.cli.init import EXAMPLE, SHIPPED, shipped
-from runner.demo.folder import COPIED
 from runner.errors import RunnerError
+from runner_demo.folder import COPIED
 from tests.cli_lab import answered, call
 from tests.execute_lab import needs_ansible
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from runner.config import Retention
-from runner.duration import parse
-from runner.model_call import Failure, ModelCall, Round
+from runner.incident.model_call import Failure, ModelCall, Round
 from runner.project import Project
 from runner.store import model_calls, retention
+from runner.text.duration import parse
 from tests import web_lab as lab
 from tests.cli_lab import answered, call
 from tests.small_project import make, project

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from runner.cli.report import age, counted, short
-from runner.cli.screen import Screen
+from runner.incident_report.screen import Screen
 
 ROWS = [(1, "fixed", "web1\x1b[2J"), (22, "escalated", "")]
 

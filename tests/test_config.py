@@ -14,7 +14,7 @@ from runner.config import ENVIRONMENT, Config, Section, load
 from runner.config.problems import section_in
 from runner.errors import ConfigError
 from runner.incident import Level
-from runner.plain import read_yaml
+from runner.text.plain_yaml import read_yaml
 
 EXAMPLE = Path(__file__).parents[1] / "runner.example.yml"
 
@@ -98,7 +98,7 @@ def defaults(model: type[Section], place: str = "") -> Iterator[tuple[str, Any]]
 def plain(model: type[Section], name: str) -> Any:
     value = model.model_fields[name].get_default(call_default_factory=True)
     if isinstance(value, timedelta):
-        from runner.duration import write
+        from runner.text.duration import write
 
         return write(value)
     if isinstance(value, tuple):

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner import acts, coverage
+from runner import acts
+from runner.acts import coverage
 from runner.catalog import Catalog, load
 from runner.catalog.coverage import AlertRule, fits, rules_in
 from runner.catalog.matcher import Matcher

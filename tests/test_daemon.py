@@ -15,7 +15,7 @@ from runner.incident import Outcome, Purpose, Run, State
 from runner.project import Project
 from runner.steps.locate import locate
 from runner.steps.perform import LEASE, settle_left
-from runner.store import incidents, runs, tables, trail, workers
+from runner.store import audit_log, incidents, runs, tables, workers
 from tests import small_project as small
 
 pytestmark = pytest.mark.store
@@ -136,8 +136,8 @@ def test_every_move_of_an_incident_is_in_the_trail(project: Project) -> None:
     admitted(project, small.alert())
     end(project, 1, State.RESOLVED)
     with project.database.read() as tx:
-        found = trail.of_incident(tx, 1)
-        assert trail.verify(tx).broken is None
+        found = audit_log.of_incident(tx, 1)
+        assert audit_log.verify(tx).broken is None
     assert [(t.previous, t.action, t.actor) for t in found] == [
         (None, "admitted", "runner"),
         ("admitted", "resolved", "runner"),

@@ -13,14 +13,14 @@ import pytest
 
 from runner import acts
 from runner.config import Retention
-from runner.duration import parse as duration
 from runner.errors import BadDelivery, Refused
 from runner.incident import Level
 from runner.project import Project
-from runner.store import dead_letters, deliveries, retention, trail
+from runner.store import audit_log, dead_letters, deliveries, retention
 from runner.store.database import Database
 from runner.store.dead_letters import KEPT, MOST, DeadLetter
-from runner.turns import FairTurns
+from runner.store.order import FairTurns
+from runner.text.duration import parse as duration
 from tests import small_project as small
 from tests import web_lab as lab
 from tests.cli_lab import answered, call
@@ -136,7 +136,7 @@ def test_a_replay_is_a_delivery_of_whoever_sent_it(made: Project) -> None:
     received = acts.replay(made, 1, by="user:bob")
     with made.database.read() as tx:
         stored = deliveries.next_open(tx, FairTurns())
-        (said,) = [row for row in trail.walk(tx) if row.action == "replay"]
+        (said,) = [row for row in audit_log.walk(tx) if row.action == "replay"]
     assert stored is not None and stored.id == received.delivery
     assert (stored.sender, stored.ceiling) == ("user:ann, user:bob", Level.OBSERVE)
     assert (said.actor, said.reason) == ("user:bob", "dead letter 1 replayed as delivery 1")

@@ -9,7 +9,7 @@ import pytest
 from runner.decide.both import settle
 from runner.decide.model import Opinion
 from runner.incident import Decision
-from runner.model_call import Failure
+from runner.incident.model_call import Failure
 from tests import decide_lab as lab
 
 

@@ -13,7 +13,7 @@ import pytest
 from runner.config import Model
 from runner.decide.ledger import Ledger, Memory
 from runner.decide.store_ledger import StoreLedger
-from runner.model_call import Failure, ModelCall, Round
+from runner.incident.model_call import Failure, ModelCall, Round
 from runner.store import model_calls
 from runner.store.database import Database
 

@@ -12,8 +12,8 @@ from runner.decide.ledger import Memory
 from runner.decide.model import _money, estimated
 from runner.decide.prompt import Prompts
 from runner.decide.provider import Reply
-from runner.demo.model_server import ModelServer
-from runner.model_call import Failure, Round
+from runner.incident.model_call import Failure, Round
+from runner_demo.model_server import ModelServer
 from tests import decide_lab as lab
 
 

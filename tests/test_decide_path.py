@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 
 from runner import acts
-from runner.bundle import Bundle
 from runner.daemon import Daemon
-from runner.demo.model_server import ModelServer
 from runner.errors import ConfigError
 from runner.incident import SUSPECTED, Alert, AlertStatus, Level, State
-from runner.model_call import Failure, ModelCall, Round
+from runner.incident.model_call import Failure, ModelCall, Round
+from runner.incident_report import Bundle
 from runner.plan import draft
 from runner.project import Project
 from runner.steps.decide import decide
@@ -24,6 +23,7 @@ from runner.steps.gather import gather
 from runner.steps.judge import judge
 from runner.steps.locate import locate
 from runner.store import incidents, model_calls
+from runner_demo.model_server import ModelServer
 from tests import small_project as small
 
 # Those marked store also show that locks, transactions and times are the same on PostgreSQL.

@@ -16,9 +16,9 @@ from runner import config
 from runner.config import Endpoint
 from runner.decide import provider
 from runner.decide.ledger import Memory
-from runner.demo.model_server import ModelServer
 from runner.errors import ConfigError
-from runner.model_call import Failure
+from runner.incident.model_call import Failure
+from runner_demo.model_server import ModelServer
 from tests import decide_lab as lab
 
 PAGE = (Path(__file__).parents[1] / "docs" / "model.md").read_text(encoding="utf-8")

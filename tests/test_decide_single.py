@@ -11,7 +11,7 @@ from runner.decide.model import ModelDecider
 from runner.decide.prompt import Prompts
 from runner.decide.provider import Reply
 from runner.decide.single import tell
-from runner.model_call import Failure
+from runner.incident.model_call import Failure
 
 
 def plain(text: str) -> str:

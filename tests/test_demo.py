@@ -16,19 +16,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner import catalog, config
-from runner.bundle import Bundle
 from runner.cli.init import shipped
-from runner.cli.screen import Screen
-from runner.demo import folder as project_folder
-from runner.demo import node
-from runner.demo.ended import Ended, Signals
-from runner.demo.faults import BY_NAME, FAULTS, HOST, Fault
-from runner.demo.fleet import BAD, GOOD, PRICES, Fleet, free_ports
-from runner.demo.play import Wish, expected
-from runner.demo.show import JsonLines, Words, wrapped
-from runner.demo.story import Event, Story
 from runner.errors import Refused, RunnerError, UsageError
 from runner.incident import Alert, AlertStatus, Incident, Level, State, Transition
+from runner.incident_report import Bundle
+from runner.incident_report.screen import Screen
+from runner_demo import folder as project_folder
+from runner_demo import node
+from runner_demo.ended import Ended, Signals
+from runner_demo.faults import BY_NAME, FAULTS, HOST, Fault
+from runner_demo.fleet import BAD, GOOD, PRICES, Fleet, free_ports
+from runner_demo.play import Wish, expected
+from runner_demo.show import JsonLines, Words, wrapped
+from runner_demo.story import Event, Story
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SHIPPED = sorted(shipped().glob("playbooks/*/entry.yml"))

@@ -10,7 +10,7 @@ from unittest.mock import Mock
 import pytest
 
 from runner import acts
-from runner.demo.answer import Asker
+from runner_demo.answer import Asker
 
 
 @pytest.fixture

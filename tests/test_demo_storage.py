@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from runner.demo import degrading, storage
-from runner.demo.cluster import Cluster, etcd_program
-from runner.demo.fleet import free_ports
 from runner.errors import RunnerError
 from runner.incident import Level
 from runner.nodes import simulate
 from runner.nodes.exporter import simulated_signals
+from runner_demo import degrading, storage
+from runner_demo.cluster import Cluster, etcd_program
+from runner_demo.fleet import free_ports
 from tests.demo_lab import Demo, needs_programs
 from tests.real_alertmanager import require
 from tests.storage_lab import needs_etcd

@@ -25,8 +25,8 @@ from runner.catalog.entry import Entry
 from runner.cli import cli
 from runner.config import Section, build
 from runner.config.problems import section_in
-from runner.duration import write
 from runner.incident import Level, Outcome, Result, State
+from runner.text.duration import write
 from tests.acceptance.test_crash import POINTS
 from tests.acceptance.test_crash_plan import PLAN_POINTS
 

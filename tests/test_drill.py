@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from runner import acts, drill, drill_report
+from runner import acts, drill
 from runner.daemon import Daemon
-from runner.drill import Game
+from runner.drill import Game, figures
 from runner.errors import Refused
 from runner.incident import Alert, AlertStatus, Incident, Level, Purpose, State, Transition
 from runner.inventory import Host, Inventory
@@ -125,7 +125,7 @@ def test_the_report_has_medians_results_and_a_picture(tmp_path: Path) -> None:
         played("slow", "escalated", detect=1, decide=1),
         played("lost", "undetected"),
     ]
-    written = drill_report.write(games, tmp_path / "report")
+    written = figures.write(games, tmp_path / "report")
     report = json.loads(written[0].read_text())
     assert report["drills"][0]["medians"]["decide"] == 3
     assert report["results"] == {"fixed": 2, "escalated": 1, "undetected": 1}
@@ -135,8 +135,8 @@ def test_the_report_has_medians_results_and_a_picture(tmp_path: Path) -> None:
 
 
 def test_a_picture_escapes_what_it_names_and_may_be_empty() -> None:
-    assert "&lt;b&gt;" in drill_report.chart([played("<b>", detect=1)])
-    ET.fromstring(drill_report.chart([]))
+    assert "&lt;b&gt;" in figures.chart([played("<b>", detect=1)])
+    ET.fromstring(figures.chart([]))
 
 
 def drilling(root: Path, store: str, *, allowed: bool = True) -> Project:

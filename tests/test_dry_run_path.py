@@ -13,7 +13,7 @@ from runner import acts
 from runner.cli.follow import exit_code
 from runner.daemon import Daemon
 from runner.incident import Outcome, Purpose, Shown, State
-from runner.pack import load
+from runner.incident_report.approval_request import load
 from runner.project import Project
 from tests import small_project as small
 from tests.cli_lab import call, process

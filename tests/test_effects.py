@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from runner.bundle import Bundle
 from runner.catalog import load
 from runner.catalog.dry_run import checked
 from runner.catalog.lint import lint
 from runner.catalog.scan import scan
 from runner.errors import CatalogError
 from runner.incident import Outcome, Purpose, Result, Shown, State
+from runner.incident_report import Bundle
 from tests import small_project as small
 from tests.cli_lab import process
 from tests.execute_lab import needs_ansible

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.duration import parse, write
 from runner.evidence.lookback import LONGEST, expr_of, lookback
 from runner.evidence.samples import AlertingRule
+from runner.text.duration import parse, write
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.config import Turns
-from runner.dispatch import Dispatcher
 from runner.engine import Queue
+from runner.engine.dispatch import Dispatcher
 from runner.incident import Level
 from runner.intake.payload import parse
 from runner.inventory import Inventory
 from runner.inventory import parse as parse_inventory
 from runner.store import deliveries, incidents, tables, waiting
 from runner.store.database import Database
-from runner.turns import FairSlots, FairTurns, Rank, Stage, Urgency, place_of, urgency_of
+from runner.store.order import FairSlots, FairTurns, Rank, Stage, Urgency, place_of, urgency_of
 from tests import small_project as small
 
 LOW, CRITICAL = Urgency.LOW, Urgency.CRITICAL

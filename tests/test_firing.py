@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.firing import CLOCK_SKEW, REMEMBERED, Firing, Heard, Step, ahead, hear, resolve
 from runner.incident import Alert, AlertStatus
+from runner.incident.firing import CLOCK_SKEW, REMEMBERED, Firing, Heard, Step, ahead, hear, resolve
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -25,9 +25,9 @@ from runner.cases.situation import Setting, Situation
 from runner.catalog import Catalog
 from runner.catalog.entry import Entry
 from runner.catalog.parameters import ParameterSpec
-from runner.demo.model_script import Seen
-from runner.demo.model_server import ModelServer
 from runner.incident import Level
+from runner_demo.model_script import Seen
+from runner_demo.model_server import ModelServer
 from tests.case_lab import ROOT, SHIPPED, setting
 from tests.figures_page import hold, row
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.autonomy import trial
+from runner.autonomy.bounds import interval, lower
+from runner.autonomy.earn import below, earned
+from runner.autonomy.record import Facts, Mark, Setting, Trial
 from runner.config import Autonomy
 from runner.incident import Level, Outcome, Purpose, Reason, Result, State
-from runner.learn import trial
-from runner.learn.bounds import interval, lower
-from runner.learn.earn import below, earned
 from runner.policy import judge
-from runner.record import Facts, Mark, Setting, Trial
 from tests.learn_record import (
     KEY,
     NOW,

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.autonomy import uplift
+from runner.autonomy.earn import earned
+from runner.autonomy.record import Helps, Spell, Touch
 from runner.config import UpliftRules
 from runner.incident import Level
-from runner.learn import uplift
-from runner.learn.earn import earned
-from runner.record import Helps, Spell, Touch
 from tests.learn_record import KEY, NOW, clearing, rules, trials
 
 MINUTE = timedelta(minutes=1)

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from runner import acts
+from runner.autonomy import trial
+from runner.autonomy.record import Key, Mark
 from runner.catalog.content import content_hash
 from runner.config import Retention
-from runner.duration import parse
 from runner.errors import NotFound, Refused, UsageError
 from runner.evidence.samples import Series
 from runner.incident import (
@@ -28,15 +29,14 @@ from runner.incident import (
     State,
     Verification,
 )
-from runner.learn import trial
 from runner.policy import judge
 from runner.project import Project
-from runner.record import Key, Mark
 from runner.steps import judge as judging
 from runner.steps import learn
 from runner.steps.judge import case_of
 from runner.store import (
     approvals,
+    audit_log,
     incidents,
     learning,
     outbox,
@@ -44,9 +44,9 @@ from runner.store import (
     retention,
     runs,
     tables,
-    trail,
     workers,
 )
+from runner.text.duration import parse
 from tests import small_project as small
 
 pytestmark = pytest.mark.store
@@ -163,7 +163,7 @@ def marks(project: Project) -> list[Mark | None]:
 
 def told(project: Project, *actions: str) -> list[tuple[str, str | None, str]]:
     with project.database.read() as tx:
-        return [(t.action, t.previous, t.actor) for t in trail.walk(tx) if t.action in actions]
+        return [(t.action, t.previous, t.actor) for t in audit_log.walk(tx) if t.action in actions]
 
 
 def test_runs_and_answers_become_a_record(made: Project) -> None:
@@ -287,7 +287,7 @@ def test_every_change_is_told_once(made: Project) -> None:
         ("demoted", "auto", "runner"),
     ]
     with made.database.read() as tx:
-        assert trail.verify(tx).broken is None
+        assert audit_log.verify(tx).broken is None
 
 
 def test_what_judges_an_incident_is_told_before_it(made: Project) -> None:

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from runner import acts
 from runner.config import Budget
-from runner.duration import parse_rate
 from runner.errors import Refused
 from runner.incident import Decision, Incident, Outcome, Purpose, Run, State
 from runner.policy import TABLE, Late, against
@@ -31,6 +30,7 @@ from runner.steps.limits import Limited, Limits
 from runner.steps.rehearse import rehearse
 from runner.store import approvals, clock, incidents, records, runs, workers
 from runner.store import tables as t
+from runner.text.duration import parse_rate
 from tests import small_project as small
 from tests.policy_case import NOW, case, config, entry, failures, run
 from tests.test_learning import opened

@@ -36,7 +36,7 @@ OUTSIDE = {
     "decide/answer.py", "decide/repeat.py", "ask/answer.py",
 }  # fmt: skip
 #: Only ever matched from the beginning of a text.
-ANCHORED = {"runner.names._PORT", "runner.names._SCHEME"}
+ANCHORED = {"runner.inventory.names._PORT", "runner.inventory.names._SCHEME"}
 
 
 def engines(path: Path) -> set[str]:
@@ -61,9 +61,9 @@ def test_only_two_engines_are_used_at_all() -> None:
 
 #: What reads such text in short pieces (names, labels, expressions, durations) by Python's engine.
 SHORT = [
-    "runner.duration", "runner.evidence.lookback", "runner.intake.alertmanager",
-    "runner.intake.payload", "runner.names", "runner.notify.inert", "runner.notify.message",
-    "runner.notify.receiver", "runner.promql", "runner.store.memory", "runner.text",
+    "runner.text.duration", "runner.evidence.lookback", "runner.intake.alertmanager",
+    "runner.intake.payload", "runner.inventory.names", "runner.notify.inert", "runner.notify.message",
+    "runner.notify.receiver", "runner.text.promql", "runner.store.memory", "runner.text",
     "runner.web.events",
 ]  # fmt: skip
 #: Repeated, these make what backtracks do so; `!` is an end that does not match.

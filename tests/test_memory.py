@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from runner.autonomy.record import Feedback
 from runner.config import Retention
-from runner.duration import parse
 from runner.evidence import gather
 from runner.incident import Alert, AlertStatus, Incident, Level, State
-from runner.record import Feedback
 from runner.store import incidents, learning, memory, retention, tables
 from runner.store.database import Database
 from runner.text import storable
+from runner.text.duration import parse
 
 pytestmark = pytest.mark.store
 

@@ -18,7 +18,7 @@ from runner.notify.inert import BREAK
 from runner.notify.message import Message
 from runner.notify.notifier import LONGEST_WAIT, wait_after
 from runner.notify.receiver import Send
-from runner.store import incidents, switches, trail
+from runner.store import audit_log, incidents, switches
 from runner.store.database import Database
 from runner.store.tables import outbox
 from tests.notify_incident import LABELS, NOW, ask, database, escalate, opened
@@ -101,7 +101,7 @@ def test_receivers_follow_a_plan_step_by_step(store: Database, site: Web) -> Non
     site.bodies.clear()
     for action in ("step", "left_out"):
         with store.write() as tx:
-            trail.append(
+            audit_log.append(
                 tx,
                 incident=incident,
                 action=action,
@@ -243,7 +243,7 @@ def test_a_receiver_that_refuses_for_hours_is_given_up_where_people_see_it(
     assert tries == 11 and timedelta(hours=3) < now - NOW < timedelta(hours=6)
     assert rows(store)[0].failed.endswith("was refused with HTTP status 404")
     with store.read() as tx:
-        last = trail.of_incident(tx, number)[-1]
+        last = audit_log.of_incident(tx, number)[-1]
     assert (last.action, last.actor) == ("not_told", "runner")
     assert last.reason == (
         "nobody was told of waiting by chat: receiver chat: the message was refused with HTTP "

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from runner import bundle
+from runner import incident_report
 from runner.incident import BlastRadius, Brief, Decision, GroupReach, Record, State
 from runner.notify.inert import BREAK
 from runner.notify.message import Message, Writer
-from runner.store import incidents, radii, records, switches, trail
+from runner.store import audit_log, incidents, radii, records, switches
 from tests.notify_incident import LABELS, NOW, ask, database, escalate, opened, rehearse
 
 WRITER = Writer(mask=lambda t: t.replace("hunter2", "***"), environment="lab", public_url=None)
@@ -27,8 +27,8 @@ def tx(tmp_path: Path) -> Iterator[sa.Connection]:
 
 def last(tx: sa.Connection, incident: int, writer: Writer = WRITER) -> Message:
     """The message of the incident's newest transition."""
-    transition = trail.of_incident(tx, incident)[-1]
-    return writer.write(transition, bundle.load(tx, incident))
+    transition = audit_log.of_incident(tx, incident)[-1]
+    return writer.write(transition, incident_report.load(tx, incident))
 
 
 def test_a_question_names_the_diff_the_reasons_and_the_command(tx: sa.Connection) -> None:
@@ -78,10 +78,10 @@ def test_a_question_carries_the_approval_pack(tx: sa.Connection) -> None:
 def test_an_answered_question_offers_no_command(tx: sa.Connection) -> None:
     incident = opened(tx)
     ask(tx, incident)
-    waiting = trail.of_incident(tx, incident)[-1]
+    waiting = audit_log.of_incident(tx, incident)[-1]
     tx.execute(sa.text("update approvals set answer = 'denied'"))
     incidents.move(tx, incident, State.DENIED, "not now", actor="user:ann")
-    text = WRITER.write(waiting, bundle.load(tx, incident)).text
+    text = WRITER.write(waiting, incident_report.load(tx, incident)).text
     assert "runner approval" not in text
     assert "Since then it has become denied: not now" in text
 
@@ -174,7 +174,7 @@ def test_a_message_is_bounded(tx: sa.Connection) -> None:
 
 def test_an_act_without_an_incident_has_a_message(tx: sa.Connection) -> None:
     switches.pause(tx, actor="user:ann", reason="storage move")
-    message = WRITER.write(trail.after(tx, 0)[-1], None)
+    message = WRITER.write(audit_log.after(tx, 0)[-1], None)
     assert message.subject == "[runner] pause"
     assert "pause by user:ann: storage move" in message.text
     assert message.line == "pause by user:ann: storage move"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from runner import pack
 from runner.incident import (
     BlastRadius,
     Brief,
@@ -23,6 +22,7 @@ from runner.incident import (
     Shown,
     TaskFidelity,
 )
+from runner.incident_report import approval_request
 from runner.project import Project
 from runner.store import approvals, history, radii
 from runner.web.views import pack_file
@@ -74,13 +74,13 @@ BRIEF = Brief(
     ],
 )
 def test_the_radius_in_words(radius: BlastRadius | None, words: str) -> None:
-    assert pack.radius_words(radius) == words
+    assert approval_request.radius_words(radius) == words
 
 
 def test_the_record_in_words() -> None:
-    assert pack.record_words(Record()) == "never run for this alert in this environment"
+    assert approval_request.record_words(Record()) == "never run for this alert in this environment"
     record = Record(fixed=11, not_fixed=1, unknown=1, uplift="would have cleared anyway 60 %")
-    assert pack.record_words(record) == (
+    assert approval_request.record_words(record) == (
         "fixed 11 of 13 earlier runs for this alert (85%), 1 not fixed, 1 unknown; "
         "would have cleared anyway 60 %"
     )
@@ -90,15 +90,17 @@ def test_the_fidelity_in_words(opened: Project) -> None:
     tasks = tuple(TaskFidelity(task=kind, kind=kind, hosts=1) for kind in Shown)
     _, question = lab.waiting(opened)
     with opened.database.read() as tx:
-        run = pack.load(tx, question).rehearsal
+        run = approval_request.load(tx, question).rehearsal
     assert run is not None
-    assert pack.fidelity_words(replace(run, fidelity=Fidelity(tasks=tasks))) == (
+    assert approval_request.fidelity_words(replace(run, fidelity=Fidelity(tasks=tasks))) == (
         "33% of 6 changes shown: 1 shown by its diff; 1 shown as a state before and after; "
         "1 not shown: it gives no diff, or not all of it; 1 not shown: skipped by check mode; "
         "1 not shown: fed by a skipped task; 1 changed already, by the dry run itself"
     )
-    assert pack.fidelity_words(replace(run, fidelity=Fidelity())) == "no change reported"
-    assert pack.fidelity_words(None).startswith("no rehearsal")
+    assert (
+        approval_request.fidelity_words(replace(run, fidelity=Fidelity())) == "no change reported"
+    )
+    assert approval_request.fidelity_words(None).startswith("no rehearsal")
 
 
 @pytest.fixture
@@ -132,7 +134,7 @@ def asked(opened: Project, text: str = "restarted 3 times") -> int:
 def test_what_was_asked_comes_back_as_it_was(opened: Project) -> None:
     question = asked(opened, "a title")
     with opened.database.read() as tx:
-        found = pack.load(tx, question)
+        found = approval_request.load(tx, question)
     assert found.brief == replace(BRIEF, title="a title")
     assert found.bundle.radius == replace(RADIUS, domains=("a title",))
 
@@ -177,7 +179,7 @@ def test_a_real_browser_shows_the_file_in_its_style_and_runs_nothing(
     evil = "<script>window.ran = 1</script><style>main {display: none}</style>"
     question = asked(opened, evil)
     with opened.database.read() as tx:
-        text = pack_file(pack.load(tx, question), "production")
+        text = pack_file(approval_request.load(tx, question), "production")
     # Even what got in unescaped would stay without an effect.
     file = tmp_path / "pack.html"
     file.write_text(text.replace("<main>", f"{evil}<main>"))
@@ -215,7 +217,7 @@ def test_a_file_that_cannot_be_written_is_a_sentence(path: Path, opened: Project
 def test_a_question_of_an_older_version_can_still_be_shown(path: Path, opened: Project) -> None:
     _, question = lab.waiting(opened)  # without a brief and without a radius
     with opened.database.read() as tx:
-        found = pack.load(tx, question)
+        found = approval_request.load(tx, question)
     assert "none declared" in found.undo
     assert "not judged" in pack_file(found, "test")
     assert call(path, "approval", "show", question).exit_code == 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.catalog.entry import Place
 from runner.errors import Refused
 from runner.inventory import Host, Inventory
-from runner.places import TRIES, Option, Part, options
+from runner.plan.places import TRIES, Option, Part, options
 from tests.policy_case import entry
 
 GROUPS = {"storage": ("s1", "s2", "s3"), "pool": ("s5", "s4")}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.plain import read_yaml
+from runner.text.plain_yaml import read_yaml
 
 
 @pytest.mark.parametrize(

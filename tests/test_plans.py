@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from runner import acts
-from runner.bundle import Bundle
 from runner.daemon import Daemon
 from runner.errors import UsageError
 from runner.incident import Outcome, Purpose, State
+from runner.incident_report import Bundle
 from runner.project import Project
 from tests import small_plan
 from tests import small_project as small

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 
 from runner import config, predict
-from runner.admit import Inbox
 from runner.daemon import Daemon
 from runner.errors import ConfigError, NotFound, Refused, RemoteError, StoreError, UsageError
 from runner.evidence.samples import Sample, Series
 from runner.incident import Incident, State
+from runner.intake.admit import Inbox
 from runner.intake.payload import parse
 from runner.inventory import Inventory
 from runner.inventory import parse as parse_inventory
 from runner.notify import Notifier
 from runner.project import Project
-from runner.store import incidents, nodes, trail
+from runner.store import audit_log, incidents, nodes
 from tests import small_project as small
 from tests.execute_lab import needs_ansible
 from tests.notify_servers import web
@@ -126,7 +126,7 @@ class World:
     def acts(self) -> list[tuple[str, str]]:
         """(action, reason) of every transition that concerns no incident."""
         with self.project.database.read() as tx:
-            return [(t.action, t.reason) for t in trail.walk(tx) if t.incident is None]
+            return [(t.action, t.reason) for t in audit_log.walk(tx) if t.incident is None]
 
     def members(self) -> list[str]:
         with self.project.database.read() as tx:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from runner import private
 from runner.cli import cli
 from runner.daemon import Daemon
-from runner.drill_report import write as write_report
+from runner.drill.figures import write as write_report
 from runner.errors import RunnerError
 from runner.predict.told import publish
 from tests import small_project as small

@@ -9,8 +9,8 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner import promql
 from runner.errors import CatalogError, Refused
+from runner.text import promql
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from runner import acts
-from runner.bundle import Bundle
 from runner.daemon import Daemon
 from runner.errors import Refused
 from runner.incident import Incident, Level, Outcome, Purpose, Result, State
+from runner.incident_report import Bundle
 from runner.project import Project
 from runner.store import incidents
 from tests import small_project as small

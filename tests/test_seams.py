@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from runner import acts, approve
+from runner import acts
 from runner.config import Approval as Settings
 from runner.config import Turns
 from runner.daemon import Daemon
-from runner.dispatch import Dispatcher
+from runner.engine.dispatch import Dispatcher
 from runner.errors import InventoryError, Refused
 from runner.evidence.mask import Mask
 from runner.execute import supervisor
@@ -24,11 +24,12 @@ from runner.incident import Approval, Level, State
 from runner.intake.payload import compose
 from runner.intake.payload import parse as parse_body
 from runner.inventory import Inventory, InventoryReader, parse
+from runner.policy import approve
 from runner.project import Project
 from runner.steps.locate import locate
 from runner.store import incidents, tables, waiting
 from runner.store.database import Database
-from runner.turns import Stage
+from runner.store.order import Stage
 from tests import small_project as small
 from tests.test_admit import Desk, desk, firing
 from tests.test_daemon import admitted

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from runner import acts
-from runner.bundle import Bundle
 from runner.daemon import Daemon
-from runner.demo.cluster import Cluster
 from runner.incident import State
+from runner.incident_report import Bundle
 from runner.project import Project
+from runner_demo.cluster import Cluster
 from tests import small_project as small
 from tests import storage_lab
 

@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 
 from runner import engine
 from runner.config import Retention
-from runner.duration import parse
 from runner.errors import ConfigError, NotFound, StoreError
 from runner.incident import (
     Alert,
@@ -37,16 +36,17 @@ from runner.incident import (
 from runner.intake import payload
 from runner.store import (
     approvals,
+    audit_log,
     incidents,
     outbox,
     retention,
     runs,
     switches,
     tables,
-    trail,
     workers,
 )
 from runner.store.database import HEAD, Database
+from runner.text.duration import parse
 from tests import small_project as small
 from tests.test_admit import Desk
 
@@ -135,7 +135,7 @@ def test_the_first_writers_of_an_empty_store_wait_for_one_another(database: Data
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(pause, range(4)))
     with database.read() as tx:
-        assert (trail.verify(tx).rows, trail.verify(tx).broken) == (4, None)
+        assert (audit_log.verify(tx).rows, audit_log.verify(tx).broken) == (4, None)
         assert switches.paused(tx)
 
 
@@ -346,7 +346,7 @@ def test_an_ended_incident_moves_no_more(database: Database) -> None:
         assert incidents.move(tx, incident, State.RESOLVED, "gone")
         assert not incidents.move(tx, incident, State.RUNNING, "late")
     with database.read() as tx:
-        assert [t.action for t in trail.of_incident(tx, incident)] == ["admitted", "resolved"]
+        assert [t.action for t in audit_log.of_incident(tx, incident)] == ["admitted", "resolved"]
 
 
 def test_an_answer_counts_once(database: Database) -> None:
@@ -384,7 +384,7 @@ def test_retention_removes_what_ended_long_ago_and_keeps_the_chain(database: Dat
         gone = retention.sweep(tx, Retention(incidents=parse("90d")), datetime.now(UTC))
     assert gone["incidents"] == 1 and gone["transitions"] == 1
     with database.read() as tx:
-        assert trail.verify(tx).broken is None
+        assert audit_log.verify(tx).broken is None
         assert [found.id for found in incidents.find(tx)] == [2]
 
 

@@ -15,7 +15,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from runner.incident import Level, Outcome, Purpose, Result, State
-from runner.model_call import Failure, ModelCall, Round
+from runner.incident.model_call import Failure, ModelCall, Round
 from runner.store import deliveries, incidents, model_calls, outbox, rounds, switches, workers
 from runner.store.database import Database
 from runner.telemetry import CALLS, Metrics

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.store import trail
+from runner.store import audit_log
 from runner.store.database import Database
 from runner.store.tables import chain, transitions
 from tests import fresh_store
@@ -36,7 +36,7 @@ def tx(store: Database) -> Iterator[sa.Connection]:
 
 def fill(tx: sa.Connection, rows: int = 8) -> None:
     for number in range(rows):
-        trail.append(
+        audit_log.append(
             tx,
             action="admitted",
             reason=f"because {number}",
@@ -52,15 +52,15 @@ def sql(tx: sa.Connection, text: str, **values: Any) -> None:
 
 def test_an_untouched_trail_is_whole(tx: sa.Connection) -> None:
     """Invariant 12: what nobody touched verifies."""
-    finding = trail.verify(tx)
+    finding = audit_log.verify(tx)
     assert (finding.rows, finding.broken) == (8, None)
-    assert finding.head == trail.after(tx, 7)[0].hash
+    assert finding.head == audit_log.after(tx, 7)[0].hash
 
 
 def test_an_empty_trail_is_whole(store: Database) -> None:
     """Invariant 12: there is nothing to find in an empty trail."""
     with store.read() as tx:
-        assert trail.verify(tx) == trail.Finding(rows=0, head=trail.GENESIS)
+        assert audit_log.verify(tx) == audit_log.Finding(rows=0, head=audit_log.GENESIS)
 
 
 VALUES = {
@@ -90,7 +90,7 @@ def test_any_edit_of_one_row_is_found(
         sql(tx, f"update transitions set {column} = :value where sequence = :row",
             value=value, row=row)  # fmt: skip
         if column == "sequence" or raw(tx, row) != was:
-            assert trail.verify(tx).broken is not None
+            assert audit_log.verify(tx).broken is not None
         undo.rollback()
 
 
@@ -103,30 +103,30 @@ def raw(tx: sa.Connection, row: int) -> tuple[Any, ...] | None:
 def test_a_removed_row_is_found(tx: sa.Connection, row: int) -> None:
     """Invariant 12: a row is missing at the beginning, in the middle or at the end."""
     sql(tx, "delete from transitions where sequence = :row", row=row)
-    assert trail.verify(tx).broken is not None
+    assert audit_log.verify(tx).broken is not None
 
 
 @pytest.mark.parametrize("keep", [0, 1, 7])
 def test_a_truncated_trail_is_found(tx: sa.Connection, keep: int) -> None:
     """Invariant 12: the end of the trail is known without its rows."""
     sql(tx, "delete from transitions where sequence > :keep", keep=keep)
-    assert f"ends at transition {keep} but 8 were written" in str(trail.verify(tx).broken)
+    assert f"ends at transition {keep} but 8 were written" in str(audit_log.verify(tx).broken)
 
 
 def test_two_swapped_rows_are_found(tx: sa.Connection) -> None:
     """Invariant 12: the order is part of the proof."""
     for old, new in ((3, 100), (4, 3), (100, 4)):
         sql(tx, "update transitions set sequence = :new where sequence = :old", old=old, new=new)
-    assert trail.verify(tx).broken == "transition 3 was changed after it was written"
+    assert audit_log.verify(tx).broken == "transition 3 was changed after it was written"
 
 
 def test_a_row_that_was_slipped_in_at_the_end_is_found(tx: sa.Connection) -> None:
     """Invariant 12: a row with a right hash is still one too many."""
-    before = trail.after(tx, 7)[0].hash
+    before = audit_log.after(tx, 7)[0].hash
     row = {"sequence": 9, "incident": 1, "at": START, "actor": "runner", "action": "fixed",
            "previous": None, "reason": "", "detail": {}}  # fmt: skip
-    tx.execute(transitions.insert().values(row | {"hash": trail.digest(before, row)}))
-    assert trail.verify(tx).broken is not None
+    tx.execute(transitions.insert().values(row | {"hash": audit_log.digest(before, row)}))
+    assert audit_log.verify(tx).broken is not None
 
 
 @pytest.mark.parametrize("text", ["delete from chain", "update chain set head = ''",
@@ -135,7 +135,7 @@ def test_a_row_that_was_slipped_in_at_the_end_is_found(tx: sa.Connection) -> Non
 def test_an_edit_of_the_chains_ends_is_found(tx: sa.Connection, text: str) -> None:
     """Invariant 12: the row that holds both ends is guarded by what it names."""
     sql(tx, text)
-    assert trail.verify(tx).broken is not None
+    assert audit_log.verify(tx).broken is not None
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -144,9 +144,9 @@ def test_a_cut_leaves_a_trail_that_verifies(tx: sa.Connection, hours: list[int])
     """Invariant 12: retention moves the beginning and breaks nothing."""
     with tx.begin_nested() as undo:
         tx.execute(chain.update().values(notified=8))
-        gone = sum(trail.cut(tx, START + timedelta(hours=hour)) for hour in hours)
-        trail.append(tx, action="pause", reason="after the cut")
-        finding = trail.verify(tx)
+        gone = sum(audit_log.cut(tx, START + timedelta(hours=hour)) for hour in hours)
+        audit_log.append(tx, action="pause", reason="after the cut")
+        finding = audit_log.verify(tx)
         assert (finding.rows, finding.broken) == (9 - gone, None)
         assert gone == min(7, max(hours))
         undo.rollback()
@@ -155,18 +155,18 @@ def test_a_cut_leaves_a_trail_that_verifies(tx: sa.Connection, hours: list[int])
 def test_a_row_removed_after_a_cut_is_found(tx: sa.Connection) -> None:
     """Invariant 12: the new beginning is guarded like the old one."""
     tx.execute(chain.update().values(notified=8))
-    assert trail.cut(tx, START + timedelta(hours=3)) == 3
+    assert audit_log.cut(tx, START + timedelta(hours=3)) == 3
     sql(tx, "delete from transitions where sequence = 4")
-    assert trail.verify(tx).broken == "transition 4 is missing: the next row is 5"
+    assert audit_log.verify(tx).broken == "transition 4 is missing: the next row is 5"
 
 
 def test_a_cut_keeps_what_a_receiver_has_not_been_told(tx: sa.Connection) -> None:
     tx.execute(chain.update().values(notified=2))
-    assert trail.cut(tx, START + timedelta(days=1)) == 2
-    assert trail.verify(tx).broken is None
+    assert audit_log.cut(tx, START + timedelta(days=1)) == 2
+    assert audit_log.verify(tx).broken is None
 
 
 def test_a_trail_longer_than_a_page_verifies(tx: sa.Connection) -> None:
     fill(tx, 1200)
-    assert trail.verify(tx).rows == 1208
-    assert [row.sequence for row in trail.walk(tx)] == list(range(1, 1209))
+    assert audit_log.verify(tx).rows == 1208
+    assert [row.sequence for row in audit_log.walk(tx)] == list(range(1, 1209))

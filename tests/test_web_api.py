@@ -13,7 +13,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from runner import bundle
+from runner import incident_report
 from runner.incident import State
 from runner.project import Project
 from runner.store import incidents, runs
@@ -55,7 +55,7 @@ def test_an_incident_is_the_bundle_that_the_command_line_shows(
 ) -> None:
     made = lab.fixed(opened)
     with opened.database.read() as tx:
-        shown = bundle.to_json(bundle.load(tx, made))
+        shown = incident_report.to_json(incident_report.load(tx, made))
     assert client.get(f"/api/v1/incidents/{made}").json() == shown
 
 

@@ -150,9 +150,9 @@ def test_a_listener_that_cannot_keep_up_is_let_go(opened: Project) -> None:
 
     lab.incident(opened)
     with opened.database.read() as tx:
-        from runner.store import trail
+        from runner.store import audit_log
 
-        item = trail.after(tx, 0)[0]
+        item = audit_log.after(tx, 0)[0]
     opened.close()
 
     async def flood() -> Any:

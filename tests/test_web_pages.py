@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from runner.incident import Alert
-from runner.model_call import ModelCall, Round
+from runner.incident.model_call import ModelCall, Round
 from runner.project import Project
 from runner.store import model_calls
 from runner.web import views

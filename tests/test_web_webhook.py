@@ -19,7 +19,7 @@ from runner.steps.ask import ask
 from runner.steps.judge import judge
 from runner.steps.rehearse import rehearse
 from runner.store import approvals, database, deliveries, incidents, records
-from runner.turns import FairTurns
+from runner.store.order import FairTurns
 from runner.web import ready, webhook
 from tests import small_project as small
 from tests import web_lab as lab

@@ -31,7 +31,7 @@ from runner.incident import (
     Verification,
 )
 from runner.project import Project
-from runner.store import approvals, incidents, records, runs, trail, workers
+from runner.store import approvals, audit_log, incidents, records, runs, workers
 from runner.web.app import create_app
 from runner.web.serve import Server
 from tests import fresh_store
@@ -304,4 +304,4 @@ def _run(tx: Any, made: int, purpose: Purpose, now: datetime, outcome: Outcome) 
 def last_action(opened: Project) -> str:
     """The action of the newest transition."""
     with opened.database.read() as tx:
-        return list(trail.walk(tx))[-1].action
+        return list(audit_log.walk(tx))[-1].action

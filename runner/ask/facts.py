@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from runner.bundle import Bundle
-from runner.duration import write
 from runner.errors import RemoteError
 from runner.evidence.number import number
 from runner.incident import Alert, Evidence, Incident, Labels, State
+from runner.incident_report import Bundle
 from runner.inventory import Inventory, locate
 from runner.project import Project
 from runner.store import approvals, incidents, switches
 from runner.text import brief
+from runner.text.duration import write
 
 RECENT = timedelta(days=1)  #: how far back ended incidents are told
 MOST = 15  #: facts of one kind

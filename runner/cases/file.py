@@ -14,10 +14,10 @@ from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, mod
 
 from runner.catalog.problem import Problem
 from runner.config import Config, Section, Text, explain
-from runner.duration import Duration
 from runner.errors import CatalogError, NotFound
 from runner.incident import Level
-from runner.plain import read_yaml
+from runner.text.duration import Duration
+from runner.text.plain_yaml import read_yaml
 
 NONE = "none_of_these"  #: the answer that nothing in the catalog is right
 DECIDERS = ("rules", "model", "both")

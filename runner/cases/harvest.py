@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from runner.bundle import Bundle
 from runner.cases.file import NONE
-from runner.duration import write
 from runner.errors import Refused
 from runner.incident import Alert, Incident, Level, Result, State
+from runner.incident_report import Bundle
 from runner.inventory import Host, Inventory
+from runner.text.duration import write
 
 #: Evidence that a case keeps, by its heading there; the rest is made anew from the catalog.
 _HEADINGS = {"metric": "metrics", "fact": "facts", "log": "logs", "history": "history"}

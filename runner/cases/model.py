@@ -25,7 +25,7 @@ from runner.decide.provider import Message, Reply
 from runner.decide.question import Choice, Question
 from runner.errors import ConfigError, RunnerError, UsageError
 from runner.evidence.mask import Mask
-from runner.model_call import Failure, ModelCall
+from runner.incident.model_call import Failure, ModelCall
 
 _REPLIES: TypeAdapter[list[Reply]] = TypeAdapter(list[Reply])
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner import promql
 from runner.catalog import document, parameters
 from runner.catalog.entry import ENTRY_ID, Entry
 from runner.catalog.installed import Installed
@@ -21,6 +20,7 @@ from runner.catalog.roles import Roles
 from runner.config import explain
 from runner.errors import CatalogError, NotFound, Refused
 from runner.incident import Labels
+from runner.text import promql
 
 __all__ = ["Catalog", "Entry", "Installed", "ParameterSpec", "Roles", "load"]
 

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator, model_validator
 
 from runner.catalog.matcher import Matcher, parse_matcher
 from runner.config import Section, Text
-from runner.duration import Duration, RateField
 from runner.incident import Level
+from runner.text.duration import Duration, RateField
 
 ENTRY_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 #: Where a play runs, seen from the host that the alert names (the target): on it, on a spare

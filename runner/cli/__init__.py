@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("runner.cli.pause", "End the pause."),
     "simulate": ("runner.cli.simulate", "Try a receiver with what Alertmanager may send."),
     "audit": ("runner.cli.audit", "Prove or export the audit trail."),
-    "demo": ("runner.cli.demo", "Watch it heal a broken service on this machine."),
+    "demo": ("runner_demo.command", "Watch it heal a broken service on this machine."),
 }
 
 #: Exit codes as `runner --help` and docs/cli.md say them; a test compares them with errors.py.

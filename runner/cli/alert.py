@@ -10,7 +10,6 @@ from typing import IO
 import click
 
 from runner import acts
-from runner.admit import unheard
 from runner.cli import LEVELS, Noun, option
 from runner.cli.explain import explain_alert
 from runner.cli.follow import conclude, follow
@@ -19,6 +18,7 @@ from runner.cli.session import Session
 from runner.cli.stand_in import StandIn
 from runner.errors import ConfigError, UsageError
 from runner.incident import Alert, Level
+from runner.intake.admit import unheard
 from runner.intake.payload import Delivery, compose
 from runner.store import deliveries, incidents
 from runner.text import brief

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from runner import acts, pack, private
+from runner import acts, private
 from runner.cli import Noun, option
 from runner.cli.incident import NUMBER
 from runner.cli.report import age, answer_of, show_pack, title, until
 from runner.cli.session import IDLE, Session, as_option, confirm, person, yes_option
 from runner.incident import Approval, State
-from runner.pack import Pack
+from runner.incident_report import approval_request
+from runner.incident_report.approval_request import Pack
 from runner.store import approvals, incidents, radii
 
 comment_option = option("--comment", default="", help="What the trail shall keep of it.")
@@ -39,7 +40,7 @@ def list_(session: Session) -> None:
         columns = ("id", "asked", "expires", "incident", "entry", "what", "touches")
         rows = [
             (q.id, age(q.requested_at), until(q.expires_at), q.incident, about[q.id].entry,
-             title(about[q.id]), pack.radius_words(touched.get(q.incident)))
+             title(about[q.id]), approval_request.radius_words(touched.get(q.incident)))
             for q in found
         ]  # fmt: skip
         session.screen.table(columns, rows)
@@ -105,7 +106,7 @@ def deny(session: Session, number: int, comment: str, name: str | None) -> None:
 
 def _load(session: Session, number: int) -> Pack:
     with session.project.database.read() as tx:
-        return pack.load(tx, number)
+        return approval_request.load(tx, number)
 
 
 def _words(asked: Pack) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner import bundle
+from runner import incident_report
 from runner.ask import facts as ask_facts
 from runner.ask.facts import Fact
 from runner.cli import Verb, option
@@ -62,7 +62,7 @@ def _facts(session: Session, incident: int | None) -> tuple[Fact, ...]:
     if incident is None:
         return ask_facts.of_project(project, _inventory(session))
     with project.database.read() as tx:
-        found = bundle.load(tx, incident)
+        found = incident_report.load(tx, incident)
     return ask_facts.of_incident(found, reasons(found), project)
 
 

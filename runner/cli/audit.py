@@ -9,11 +9,11 @@ from typing import TextIO
 
 import click
 
-from runner import audit as trail_file
 from runner.cli import Noun, option
 from runner.cli.report import counted
 from runner.cli.session import OUTPUT, Session, written
-from runner.store import trail
+from runner.store import audit_export as trail_file
+from runner.store import audit_log
 
 
 @click.group(cls=Noun)
@@ -35,8 +35,8 @@ def verify(session: Session, file: TextIO | None, head: str | None) -> int:
         found = trail_file.verify_export(file, head=head)
     else:
         with session.project.database.read() as tx:
-            found = trail.verify(tx)
-            kept = head in (None, found.head) or any(row.hash == head for row in trail.walk(tx))
+            found = audit_log.verify(tx)
+            kept = head in (None, found.head) or any(row.hash == head for row in audit_log.walk(tx))
         if head is not None and not kept and found.broken is None:
             broken = f"{head[:12]}, which was kept, is not in the chain, unless retention cut it"
             found = replace(found, broken=broken)

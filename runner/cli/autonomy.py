@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from runner import acts
-from runner import autonomy as records
-from runner.autonomy import Record
+from runner.acts import autonomy as records
+from runner.acts.autonomy import Record
+from runner.autonomy.record import Helps, Key, Setting, Trial
 from runner.cli import LEVELS, Noun, option
 from runner.cli.report import age, counted, moment
 from runner.cli.session import OUTPUT, Session, as_option, person, written
 from runner.incident import Level
-from runner.record import Helps, Key, Setting, Trial
 from runner.text import visible
 
 environment_option = option(

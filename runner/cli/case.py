@@ -236,12 +236,12 @@ def add(session: Session, incident: int, to: Path | None) -> None:
     Nothing that exists is replaced. Its evidence is masked, but look at the file before you
     share it.
     """
-    from runner import bundle
+    from runner import incident_report
     from runner.cases.harvest import harvest
 
     project = session.project
     with project.database.read() as tx:
-        found = bundle.load(tx, incident)
+        found = incident_report.load(tx, incident)
     try:
         inventory = project.inventory()
     except RunnerError as error:

@@ -15,11 +15,11 @@ from runner.catalog.matcher import Matcher
 from runner.catalog.parameters import ParameterSpec
 from runner.cli import Noun, option
 from runner.cli.report import counted
-from runner.cli.screen import Screen
 from runner.cli.session import Session
+from runner.incident_report.screen import Screen
 
 if TYPE_CHECKING:
-    from runner.coverage import Coverage, Standing
+    from runner.acts.coverage import Coverage, Standing
 
 KINDS = ("remediation", "probe", "drill")
 
@@ -144,7 +144,7 @@ def coverage(session: Session, files: tuple[Path, ...], fail_under: float | None
     An entry that depends on a label is eligible only when the alert turns out to have the
     right value there: the rule does not set it.
     """
-    from runner import coverage as covering
+    from runner.acts import coverage as covering
 
     with session.busy("reading the rules"):
         rules = covering.rules_of(session.project, files)

@@ -13,12 +13,12 @@ import click
 from runner import private
 from runner.cli import Verb, option
 from runner.cli.report import counted
-from runner.cli.screen import STYLES
 from runner.cli.session import Session
 from runner.client import trust
 from runner.config import Client, secret_files
 from runner.config.client import proxy_of_environment
 from runner.errors import RunnerError
+from runner.incident_report.screen import STYLES
 from runner.project import Project
 from runner.store.database import Database
 

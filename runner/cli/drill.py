@@ -10,15 +10,15 @@ from pathlib import Path
 
 import click
 
-from runner import acts, bundle, drill_report, duration
-from runner.bundle import Bundle, to_json
+from runner import acts, incident_report
 from runner.cli import Noun, option
 from runner.cli.session import Session, as_option, confirm, person, yes_option
-from runner.drill import NEWEST, VARIABLE, Game, game, led_to
+from runner.drill import NEWEST, VARIABLE, Game, figures, game, led_to
 from runner.errors import Refused, UsageError
 from runner.incident import Incident, Purpose, State
+from runner.incident_report import Bundle, to_json
 from runner.store import incidents
-from runner.text import brief
+from runner.text import brief, duration
 
 #: Seconds between two looks at the store.
 POLL = 0.2
@@ -148,7 +148,7 @@ def _play_all(
             left_out.append(LeftOut(drill=entry, host=host, reason=str(error)))
             day.say(str(left_out[-1]))
             continue
-        drill_report.write(played, report)
+        figures.write(played, report)
     if not played:
         more = f", and {len(left_out) - 1} more" if len(left_out) > 1 else ""
         raise Refused(f"no fault was injected; {left_out[0]}{more}")
@@ -175,10 +175,10 @@ def span_of(text: str) -> timedelta:
 def _tell(session: Session, played: Sequence[Game], left_out: Sequence[LeftOut] = ()) -> None:
     """Print what became of the faults."""
     if session.json:
-        session.answer(drill_report.as_json(played) | {"left_out": to_json(list(left_out))})
+        session.answer(figures.as_json(played) | {"left_out": to_json(list(left_out))})
         return
-    rows = map(drill_report.cells, drill_report.summary(played))
-    session.screen.table(drill_report.HEADINGS, rows)
+    rows = map(figures.cells, figures.summary(played))
+    session.screen.table(figures.HEADINGS, rows)
     for one in played:
         if one.result != State.FIXED:
             session.screen.line(f"{one.drill} on {one.host}: {one.result}: {one.reason}")
@@ -262,7 +262,7 @@ class GameDay:
 
     def _bundle(self, number: int) -> Bundle:
         with self._project.database.read() as tx:
-            return bundle.load(tx, number)
+            return incident_report.load(tx, number)
 
     def say(self, text: str) -> None:
         """A line for a person who waits."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runner import bundle
-from runner.bundle import Bundle
+from runner import incident_report
 from runner.cli.report import age, answer_of, moment, next_commands, title
-from runner.cli.screen import STYLES
 from runner.cli.session import Session
 from runner.errors import NotFound, UsageError
 from runner.incident import HELD_AGAIN, SUSPECTED, WAITS, Incident, Level, State
-from runner.pack import fidelity_words
+from runner.incident_report import Bundle
+from runner.incident_report.approval_request import fidelity_words
+from runner.incident_report.screen import STYLES
 from runner.store import deliveries, incidents
 from runner.text import brief
 
@@ -29,14 +29,14 @@ def explain_alert(session: Session, fingerprint: str) -> None:
         if not found:
             raise NotFound(_unknown(fingerprint, waiting))
         _only_one(fingerprint, found)
-        newest = bundle.load(tx, found[0].id)
+        newest = incident_report.load(tx, found[0].id)
     _explain(session, newest, found[1:])
 
 
 def explain_incident(session: Session, number: int) -> None:
     """Print why this incident went as it did. Raises NotFound."""
     with session.project.database.read() as tx:
-        found = bundle.load(tx, number)
+        found = incident_report.load(tx, number)
         same = incidents.of_fingerprint(tx, found.incident.alert.fingerprint)
     _explain(session, found, tuple(each for each in same if each.id < number))
 

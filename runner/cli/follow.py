@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from runner import bundle
-from runner.bundle import Bundle
+from runner import incident_report
 from runner.cli.report import next_commands, short, title
-from runner.cli.screen import STYLES
 from runner.cli.session import Session
 from runner.cli.stand_in import StandIn
 from runner.execute.request import TaskEvent
 from runner.incident import Incident, Purpose, Run, State, Transition
-from runner.store import incidents, trail
+from runner.incident_report import Bundle
+from runner.incident_report.screen import STYLES
+from runner.store import audit_log, incidents
 from runner.text import brief, visible
 
 POLL = 0.1  #: seconds
@@ -73,7 +73,7 @@ def _changes(
         with session.project.database.read() as tx:
             change = incidents.last_change(tx)
             if change != last:
-                found = [_Seen(incident=n, rows=trail.of_incident(tx, n)) for n in numbers]
+                found = [_Seen(incident=n, rows=audit_log.of_incident(tx, n)) for n in numbers]
                 current = [incidents.get(tx, number) for number in numbers]
         if change != last:
             last = change
@@ -85,7 +85,7 @@ def _changes(
 def conclude(session: Session, numbers: Sequence[int]) -> int:
     """Print what became of the incidents; the exit code."""
     with session.project.database.read() as tx:
-        bundles = [bundle.load(tx, number) for number in numbers]
+        bundles = [incident_report.load(tx, number) for number in numbers]
     if session.json:
         session.answer({"incidents": bundles})
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runner import acts, bundle
+from runner import acts, incident_report
 from runner.cli import Noun, option
 from runner.cli.explain import explain_incident
 from runner.cli.report import age, place, show_incident
@@ -72,7 +72,7 @@ def show(
 ) -> None:
     """Everything that is known of one incident."""
     with session.project.database.read() as tx:
-        found = bundle.load(tx, number)
+        found = incident_report.load(tx, number)
     if session.json:
         session.answer(found)
     else:

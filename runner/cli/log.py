@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from runner.errors import StoreError
-from runner.store import incidents, trail
+from runner.store import audit_log, incidents
 from runner.store.database import Database
 from runner.text import visible
 
@@ -162,7 +162,7 @@ class TrailLog:
     def _look(self) -> None:
         try:
             with self._database.read() as tx:
-                rows = trail.after(tx, self._last)
+                rows = audit_log.after(tx, self._last)
         except StoreError as error:
             logger.warning("%s", error)
             return

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.cli.screen import Screen
-from runner.model_call import ModelCall, Round
+from runner.incident.model_call import ModelCall, Round
+from runner.incident_report.screen import Screen
 
 
 def show_calls(screen: Screen, calls: Sequence[ModelCall], *, whole: bool) -> None:

@@ -137,7 +137,7 @@ def keys(text: str) -> Iterator[tuple[str, str, str]]:
 
 def uncommented(text: str) -> Any:
     """The content of runner.example.yml with every key set."""
-    from runner.plain import read_yaml
+    from runner.text.plain_yaml import read_yaml
 
     return read_yaml(re.sub(r"(?m)^( *)#(?! )", r"\1", text))
 

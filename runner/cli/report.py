@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from runner import duration
-from runner.bundle import Bundle
 from runner.cli.model_report import show_calls
-from runner.cli.screen import STYLES, Screen
 from runner.incident import Approval, Incident, Plan, Purpose, Run, State, Transition
-from runner.pack import Pack, fidelity_words, kind_words, radius_words, rehearsal_of
-from runner.text import brief
+from runner.incident_report import Bundle
+from runner.incident_report.approval_request import (
+    Pack,
+    fidelity_words,
+    kind_words,
+    radius_words,
+    rehearsal_of,
+)
+from runner.incident_report.screen import STYLES, Screen
+from runner.text import brief, duration
 
 #: Lines of a diff that are shown unless all of it is asked for.
 DIFF_LINES = 40

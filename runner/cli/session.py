@@ -16,8 +16,8 @@ import click
 
 from runner import private
 from runner.cli import option
-from runner.cli.screen import Screen
 from runner.incident import Level
+from runner.incident_report.screen import Screen
 from runner.project import Project
 from runner.text import visible
 

@@ -12,8 +12,8 @@ from runner.cli.session import Session
 from runner.errors import ConfigError
 
 if TYPE_CHECKING:
-    from runner.simulate.play import Result
-    from runner.simulate.rows import Row
+    from runner.intake.simulate.play import Result
+    from runner.intake.simulate.rows import Row
 
 _MAX_TOKEN = 4096
 
@@ -47,8 +47,8 @@ def simulate(
     RunnerSimulate, tells row by row what was expected and what was answered, and resolves
     what it left firing. The exit code is 1 when a row failed.
     """
-    from runner.simulate.play import checked, play, requests_of
-    from runner.simulate.route import route
+    from runner.intake.simulate.play import checked, play, requests_of
+    from runner.intake.simulate.route import route
 
     rows = _chosen(only)
     if list_rows:
@@ -74,7 +74,7 @@ def simulate(
 
 
 def _chosen(only: tuple[str, ...]) -> tuple[Row, ...]:
-    from runner.simulate.rows import BY_NAME, ROWS
+    from runner.intake.simulate.rows import BY_NAME, ROWS
 
     unknown = [name for name in only if name not in BY_NAME]
     if unknown:

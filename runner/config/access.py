@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from runner.config.section import Section
-from runner.duration import Duration, parse
 from runner.errors import ConfigError
+from runner.text.duration import Duration, parse
 
 
 class Credentials(Section):

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from runner.config.access import secret
 from runner.config.client import Client
 from runner.config.section import Section, Text
-from runner.duration import Duration, parse
+from runner.text.duration import Duration, parse
 
 
 class Prices(Section):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from runner.config.section import AlertName, Finite, Section
-from runner.duration import Duration, parse
+from runner.text.duration import Duration, parse
 
 
 class Signal(Section):

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from runner.config.access import secret
 from runner.config.section import Section
-from runner.duration import Duration, parse
+from runner.text.duration import Duration, parse
 
 
 class Receiver(Section):

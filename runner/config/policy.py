@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from runner.config.section import Section, Text
-from runner.duration import Duration, RateField, parse, parse_rate
 from runner.incident import Level
+from runner.text.duration import Duration, RateField, parse, parse_rate
 
 
 class Freeze(Section):

@@ -17,7 +17,7 @@ from runner.config.model import Endpoint
 from runner.config.problems import annotation_of, explain, section_in
 from runner.config.section import Section
 from runner.errors import ConfigError
-from runner.plain import read_yaml
+from runner.text.plain_yaml import read_yaml
 
 ENVIRONMENT_PREFIX = "RUNNER_"
 

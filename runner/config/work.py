@@ -9,7 +9,7 @@ from pydantic import Field
 
 from runner.config.access import secret
 from runner.config.section import Section, Text
-from runner.duration import Duration, parse
+from runner.text.duration import Duration, parse
 
 #: As after `--vault-id`; Ansible splits at the other characters.
 VaultId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]

@@ -31,7 +31,7 @@ from runner.decide.repeat import question_hash
 from runner.decide.untrusted import Masks, fence
 from runner.errors import ConfigError
 from runner.incident import Decision, Evidence
-from runner.model_call import Failure, ModelCall, Round
+from runner.incident.model_call import Failure, ModelCall, Round
 from runner.text import brief, cut, storable, visible
 
 _KEPT = 16 * 1024  #: characters of an answer that are kept

@@ -22,7 +22,7 @@ from runner.config.client import DIRECT
 from runner.decide.answer import free_form
 from runner.decide.capped import CappedClient
 from runner.errors import ConfigError
-from runner.model_call import Failure
+from runner.incident.model_call import Failure
 from runner.text import brief
 
 #: role and text, as a chat has them: `system`, `human`, `ai`.

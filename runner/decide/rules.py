@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from runner import promql
 from runner.catalog.entry import Entry
 from runner.catalog.matcher import specificity
 from runner.catalog.near import NearMiss
 from runner.errors import Refused
 from runner.incident import Decision, Labels
+from runner.text import promql
 
 DECIDER = "rules"
 

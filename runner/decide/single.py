@@ -14,7 +14,7 @@ from runner.decide import provider
 from runner.decide.answer import Unusable
 from runner.decide.model import ModelDecider, kept
 from runner.decide.prompt import Rendered
-from runner.model_call import Failure, ModelCall, Round
+from runner.incident.model_call import Failure, ModelCall, Round
 from runner.text import brief
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from runner.config import Model
 from runner.decide.ledger import DAY, opened
-from runner.model_call import Failure, ModelCall
+from runner.incident.model_call import Failure, ModelCall
 from runner.store import model_calls
 from runner.store.database import Database
 

@@ -16,14 +16,14 @@ from typing import Any, Protocol
 
 import re2
 
-from runner.duration import write
+from runner.autonomy.record import Feedback
 from runner.errors import RemoteError, RunnerError
 from runner.evidence.lookback import expr_of
 from runner.evidence.samples import AlertingRule, Sample, Series
 from runner.incident import Alert, Evidence, Incident, Labels
-from runner.promql import fill
-from runner.record import Feedback
 from runner.text import storable
+from runner.text.duration import write
+from runner.text.promql import fill
 
 WINDOW = timedelta(minutes=30)  #: how far back metrics are shown
 POINTS = 13  #: values of one series over the window

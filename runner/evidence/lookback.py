@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
-from runner import duration
+from runner.text import duration
 
 #: No expression is taken to look back further; it also keeps sums within timedelta.
 LONGEST = timedelta(days=366)

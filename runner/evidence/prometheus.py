@@ -21,11 +21,11 @@ from urllib3.util.retry import Retry
 
 from runner import config
 from runner.client import first_words, problem, redirect, trust
-from runner.duration import write
 from runner.errors import RemoteData, RemoteError
 from runner.evidence.samples import ActiveAlert, AlertingRule, Sample, Series
 from runner.incident import Labels
 from runner.text import brief
+from runner.text.duration import write
 
 MAX_BODY = 16 * 1024 * 1024  #: bytes of one answer, after decompression
 _PERMANENT = frozenset({400, 401, 403, 404, 422})

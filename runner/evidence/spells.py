@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from runner.autonomy.record import Spell
 from runner.evidence.samples import Series
-from runner.promql import fill
-from runner.record import Spell
+from runner.text.promql import fill
 
 STEP = timedelta(minutes=1)
 #: Prometheus answers with at most 11,000 points a series.

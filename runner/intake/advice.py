@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from runner.duration import parse
 from runner.text import brief
+from runner.text.duration import parse
 
 
 def advise(alertmanager_yml: str, receiver: str) -> tuple[str, ...]:

@@ -19,12 +19,11 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # what pydantic asks for before Python 3.12
 
-from runner import duration
 from runner.errors import BadDelivery
-from runner.firing import ahead
 from runner.incident import Alert, AlertStatus, Labels
+from runner.incident.firing import ahead
 from runner.intake.fingerprint import fingerprint
-from runner.text import brief, cut, storable
+from runner.text import brief, cut, duration, storable
 
 MAX_PARTS = 2_000_000  #: objects, lists and members of one body, which bounds its memory
 MAX_ALERTS = 50_000  #: in one body

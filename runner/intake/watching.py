@@ -14,13 +14,13 @@ from typing import Protocol
 
 import httpx
 
-from runner import client, duration
+from runner import client
 from runner.config import Watch
 from runner.errors import ConfigError, RemoteData, RemoteError, RunnerError
 from runner.incident import Alert, Labels
 from runner.intake.payload import Delivery, compose
 from runner.intake.watches import MAX_SERIES, Sighting, WatchState, evaluate, remembered
-from runner.text import brief
+from runner.text import brief, duration
 
 FAILURES_BEFORE_WARNING = 3  #: evaluations in a row whose source said nothing
 

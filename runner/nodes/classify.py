@@ -15,9 +15,9 @@ from enum import StrEnum
 import numpy as np
 
 from runner.config import Nodes, Signal
-from runner.duration import write
 from runner.nodes import trend
 from runner.nodes.trend import Values
+from runner.text.duration import write
 
 ODD = 5.0  #: spreads by which a level must leave its own past and its peers to be odd
 ODD_SHARE = 0.6  #: of the way to the warning bound that an odd level must have gone

@@ -15,10 +15,10 @@ from typing import Any
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from runner.bundle import Bundle
 from runner.incident import Approval, Incident, Purpose, Run, State, Transition
+from runner.incident_report import Bundle
+from runner.incident_report.approval_request import Pack, radius_words
 from runner.notify.inert import Cleaner, Own
-from runner.pack import Pack, radius_words
 from runner.text import cut, visible
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -19,13 +19,13 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from runner import bundle, config
+from runner import config, incident_report
 from runner.errors import ConfigError, NotFound, RemoteError, StoreError
 from runner.incident import ENDED, SUSPECTED, State
 from runner.notify.message import Message, Writer
 from runner.notify.receiver import Send, console, through_apprise
 from runner.notify.storm import weather
-from runner.store import outbox, trail
+from runner.store import audit_log, outbox
 from runner.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -137,7 +137,9 @@ class Notifier:
         transition = due.transition
         try:
             with self.database.read() as tx:
-                known = bundle.load(tx, transition.incident) if transition.incident else None
+                known = (
+                    incident_report.load(tx, transition.incident) if transition.incident else None
+                )
             return self.writer.write(transition, known)
         except NotFound:
             gone = RemoteError(f"receiver {due.receiver}: the incident is gone", permanent=True)
@@ -201,7 +203,7 @@ class Notifier:
 def _give_up(tx: sa.Connection, due: outbox.Due, error: RemoteError) -> None:
     """The message is lost to its receiver; the incident's own record says so from now on."""
     if due.transition.action != NOT_TOLD:
-        trail.append(
+        audit_log.append(
             tx,
             incident=due.transition.incident,
             action=NOT_TOLD,

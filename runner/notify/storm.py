@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from runner.config import StormRules
 from runner.incident import State
-from runner.store import storms, trail
+from runner.store import audit_log, storms
+from runner.store.order import Urgency
 from runner.store.storms import News, Storm
-from runner.turns import Urgency
 
 WORST = 20  #: incidents that a message names
 KINDS = 10  #: alerts that a digest counts by name
@@ -109,7 +109,7 @@ def _say(tx: sa.Connection, action: str, receiver: str, held: Sequence[News], co
     if len(worst) > WORST:
         lines.append(f"and {len(worst) - WORST} more; see `runner incident list`")
     detail = {"tell": [receiver], "lines": lines, "critical": critical}
-    return trail.append(tx, action=action, reason=reason, detail=detail).sequence
+    return audit_log.append(tx, action=action, reason=reason, detail=detail).sequence
 
 
 def _line(one: News) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runner.config import Budget
-from runner.duration import write
 from runner.incident import Reason
 from runner.policy.case import Case, PastRun
+from runner.text.duration import write
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from runner.duration import write
-from runner.firing import CLOCK_SKEW
 from runner.incident import Decision, Level, Reason
+from runner.incident.firing import CLOCK_SKEW
 from runner.policy.case import Case
+from runner.text.duration import write
 
 
 def chosen(case: Case) -> Iterator[Reason]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
-from runner.duration import Rate, write
 from runner.incident import Level, Reason
 from runner.policy.case import Case, PastRun
+from runner.text.duration import Rate, write
 
 
 def cooldown(case: Case) -> Iterator[Reason]:

@@ -14,7 +14,7 @@ from runner.incident import State
 from runner.nodes import alerts
 from runner.predict.outlook import Outlook, group_of
 from runner.project import Project
-from runner.store import incidents, nodes, trail
+from runner.store import audit_log, incidents, nodes
 from runner.store.nodes import Member
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _join(tx: sa.Connection, member: Member, after: Member, one: Prediction, now
             settled_by=member.settled_by if eased else None,
         ),
     )
-    trail.append(
+    audit_log.append(
         tx,
         action="greylist_join",
         reason=f"{member.node} is in the {after.tier} tier: {why}",
@@ -133,7 +133,7 @@ def _leave(tx: sa.Connection, member: Member, now: datetime, why: str, outcome: 
     if member.joined_at is None:
         return
     nodes.conclude(tx, member.node, member.joined_at - timedelta(days=1), outcome)
-    trail.append(
+    audit_log.append(
         tx,
         action="greylist_leave",
         reason=f"{member.node} leaves the greylist: {why}",
@@ -169,7 +169,7 @@ def settle_member(tx: sa.Connection, node: str, *, by: str, reason: str, at: dat
     """End the reminders of a member, with a transition; False when there are none to end."""
     if not nodes.settle(tx, node, by=by, at=at):
         return False
-    trail.append(
+    audit_log.append(
         tx,
         action="greylist_settle",
         reason=f"{node} is settled: {reason}",
@@ -201,7 +201,7 @@ def remind(tx: sa.Connection, project: Project, now: datetime) -> None:
             continue
         nodes.reminded(tx, member.node, now)
         joined = member.joined_at or now
-        trail.append(
+        audit_log.append(
             tx,
             action="greylist_remind",
             reason=f"{member.node} has been on the greylist since {joined:%Y-%m-%d %H:%M} UTC, "

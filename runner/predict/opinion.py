@@ -18,10 +18,10 @@ from runner.decide.answer import Unusable, parse
 from runner.decide.model import ModelDecider
 from runner.decide.single import tell
 from runner.decide.untrusted import fence
-from runner.duration import write
 from runner.nodes.classify import LONGEST, Finding, Prediction, Tier
 from runner.store.nodes import Said
 from runner.text import brief, storable, visible
+from runner.text.duration import write
 
 BY = "model"
 _BEFORE = 5  #: earlier predictions that it is told of

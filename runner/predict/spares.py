@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from runner.inventory import Inventory
 from runner.predict.outlook import Outlook, group_of
 from runner.project import Project
-from runner.store import nodes, rounds, trail
+from runner.store import audit_log, nodes, rounds
 
 SPARES = "spares"
 
@@ -34,7 +34,7 @@ def count_spares(tx: sa.Connection, project: Project, outlook: Outlook) -> None:
         return
     rounds.put_note(tx, SPARES, "" if free else "empty", outlook.at)
     said = f"{len(free)} free: {', '.join(free)}" if free else "no node can be added or replaced"
-    trail.append(
+    audit_log.append(
         tx,
         action="spares_back" if free else "spares_empty",
         reason=f"group {settings.spares} has {'spares again' if free else 'no free spare'}: {said}",

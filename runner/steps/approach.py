@@ -7,13 +7,13 @@ from runner import policy
 from runner.catalog.scan import scan
 from runner.errors import RunnerError, StoreError
 from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run
-from runner.places import parts
+from runner.plan.places import parts
 from runner.project import Project
 from runner.steps.carry_out import LEFT_OUT, left_out, midway
 from runner.steps.places import held_midway
 from runner.steps.progress import escalate, load
 from runner.steps.rehearse import Check, check, strangers
-from runner.store import records, runs, trail
+from runner.store import audit_log, records, runs
 
 
 def approach(project: Project, incident_id: int, step: int) -> bool:
@@ -90,4 +90,4 @@ def _leave_out(project: Project, incident: Incident, plan: Plan, step: int, run:
     reason = f"{plan.called(step)}it is left out, its host cannot be reached: {run.reason}"
     with project.database.write() as tx:
         detail = {"step": step, "run": run.id}
-        trail.append(tx, action=LEFT_OUT, reason=reason, incident=incident.id, detail=detail)
+        audit_log.append(tx, action=LEFT_OUT, reason=reason, incident=incident.id, detail=detail)

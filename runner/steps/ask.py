@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from runner import pack
 from runner.incident import Incident, Level, State, Verdict
+from runner.incident_report import approval_request
 from runner.project import Project
 from runner.steps.progress import load, passed
 from runner.store import approvals, clock, incidents, radii, records
@@ -43,10 +43,12 @@ def question(
         requested_by=", ".join(incident.asked_by) or "runner",
         requested_at=now,
         expires_at=now + project.config.approval.expires,
-        brief=pack.brief_of(tx, incident, project.catalog.get(plan.entry), project.catalog),
+        brief=approval_request.brief_of(
+            tx, incident, project.catalog.get(plan.entry), project.catalog
+        ),
         shown=_shown(verdict),
     )
-    radius = pack.radius_words(radii.of_incident(tx, incident.id))
+    radius = approval_request.radius_words(radii.of_incident(tx, incident.id))
     touches = f": {radius}" if radius else ""
     reason = f"approval {asked.id}: {plan.entry} on {', '.join(plan.hosts)}{touches}"
     incidents.move(

@@ -8,7 +8,6 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from runner import approve
 from runner import plan as plans
 from runner.catalog.entry import Entry
 from runner.config import Approval as Settings
@@ -29,7 +28,7 @@ from runner.incident import (
 )
 from runner.intake.alertmanager import Standing
 from runner.plan import MOST_NAMED
-from runner.policy import Against, Late
+from runner.policy import Against, Late, approve
 from runner.project import Project
 from runner.steps.ask import question
 from runner.steps.judge import look_again_at
@@ -39,7 +38,7 @@ from runner.steps.places import case_at
 from runner.steps.progress import end, escalate, load
 from runner.steps.rehearse import Check, check
 from runner.steps.waiting import perform_when_free
-from runner.store import approvals, firings, incidents, radii, records, runs, trail
+from runner.store import approvals, audit_log, firings, incidents, radii, records, runs
 from runner.text import visible
 
 #: An attempt that never started, because the runner went away, may be made again so often.
@@ -144,7 +143,7 @@ def _not_repeated(
 
 def not_repeated(tx: sa.Connection, incident_id: int) -> bool:
     """Whether the limits allowed no further attempt."""
-    return any(row.action == NOT_REPEATED for row in trail.of_incident(tx, incident_id))
+    return any(row.action == NOT_REPEATED for row in audit_log.of_incident(tx, incident_id))
 
 
 def midway(plan: Plan, step: int, why: str) -> str:
@@ -166,7 +165,7 @@ def left_out(tx: sa.Connection, incident_id: int, step: int) -> bool:
     """Whether `approach` left this step out, because its host is gone."""
     return any(
         transition.action == LEFT_OUT and transition.detail.get("step") == step
-        for transition in trail.of_incident(tx, incident_id)
+        for transition in audit_log.of_incident(tx, incident_id)
     )
 
 

@@ -40,7 +40,7 @@ from runner.steps.limits import Limited, Limits
 from runner.steps.perform import Job, Ready
 from runner.steps.progress import advance, end, escalate, load
 from runner.steps.waiting import perform_when_free
-from runner.store import incidents, records, runs, trail
+from runner.store import audit_log, incidents, records, runs
 
 #: Outcomes that a person must look at even when the trouble is gone.
 _BROKEN = frozenset({Outcome.FAILED, Outcome.UNREACHABLE, Outcome.CANCELLED})
@@ -67,7 +67,7 @@ def confirm(project: Project, incident_id: int, step: int = 1) -> str:
         records.put_verification(tx, incident_id, run.id, verification)
         if known is None and step < len(plan.parts):
             reason = f"{plan.called(step)}{verification.reason}"
-            trail.append(tx, action=STEP, reason=reason, incident=incident_id, detail=_of(run))
+            audit_log.append(tx, action=STEP, reason=reason, incident=incident_id, detail=_of(run))
     return _next(project, incident, plan, run, verification)
 
 

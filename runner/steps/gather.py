@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from runner import promql
 from runner.errors import RunnerError, StoreError
 from runner.evidence import gather as pieces
 from runner.evidence import probe
@@ -16,6 +15,7 @@ from runner.steps.perform import Job
 from runner.steps.progress import load, passed
 from runner.steps.waiting import perform_when_free
 from runner.store import incidents, learning, memory, records
+from runner.text import promql
 
 
 def gather(project: Project, incident_id: int) -> bool:

@@ -30,7 +30,7 @@ from runner.steps import learn, opinion
 from runner.steps.other_hosts import other_hosts
 from runner.steps.past import past_runs
 from runner.steps.progress import escalate, load, passed
-from runner.store import clock, incidents, radii, records, runs, switches, trail
+from runner.store import audit_log, clock, incidents, radii, records, runs, switches
 
 #: Rules whose level somebody set on purpose: stopping there is no failure to handle it.
 CHOSEN = frozenset({"configuration", "command_line", "hosts", "entry", "pause", "earned"})
@@ -60,7 +60,7 @@ def judge(project: Project, incident_id: int) -> bool:
         if not moved:
             return False
         if texts := _suspected(verdict):
-            trail.append(tx, incident=incident_id, action=SUSPECTED, reason=" ".join(texts))
+            audit_log.append(tx, incident=incident_id, action=SUSPECTED, reason=" ".join(texts))
         return verdict.level is not Level.OBSERVE or stop_at(project, tx, incident_id, verdict)
 
 

@@ -8,17 +8,17 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from runner.autonomy import earn, trial, uplift
+from runner.autonomy.record import Clearing, Key, Mark, Spell, Standing, Trial, Uplift
 from runner.catalog.content import content_hash
 from runner.catalog.entry import Entry
 from runner.errors import NotFound, RemoteError
 from runner.evidence.spells import of_alert
 from runner.incident import Incident, Level, Reason
-from runner.learn import earn, trial, uplift
 from runner.policy.budget import accounts
 from runner.project import Project
-from runner.record import Clearing, Key, Mark, Spell, Standing, Trial, Uplift
 from runner.steps.past import past_runs
-from runner.store import budgets, learning, trail
+from runner.store import audit_log, budgets, learning
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def note(project: Project, key: Key, now: datetime, actor: str = "runner") -> bo
         if standing(project, tx, key, now).level is (learning.noted(tx, key) or rules.start):
             return False
     with project.database.write() as tx:
-        trail.lock(tx)  # another worker may be telling the same
+        audit_log.lock(tx)  # another worker may be telling the same
         found = standing(project, tx, key, now)
         before = learning.noted(tx, key) or rules.start
         if before is not found.level:
@@ -103,7 +103,7 @@ def tell(
 ) -> None:
     """One transition: what the record granted before, and what it grants from now on."""
     raised, same = level.rank > before.rank, level is before
-    trail.append(
+    audit_log.append(
         tx,
         action="autonomy_kept" if same else "promoted" if raised else "demoted",
         previous=before,
@@ -143,7 +143,7 @@ def _note_budgets(project: Project, now: datetime) -> int:
             return 0
     told = 0
     with project.database.write() as tx:
-        trail.lock(tx)
+        audit_log.lock(tx)
         for name in budgets.spent(tx) - spent.keys():
             told += budgets.free(tx, name, now)
         for name, account in spent.items():

@@ -26,8 +26,8 @@ from runner.execute.request import Loading, RunRequest, RunResult
 from runner.incident import GOES_ON, BlastRadius, Outcome, Plan, Purpose, Run
 from runner.project import Project
 from runner.store import clock, incidents, runs
+from runner.store.order import Rank, Stage, Urgency, urgency_of
 from runner.store.runs import plain
-from runner.turns import Rank, Stage, Urgency, urgency_of
 
 logger = logging.getLogger(__name__)
 

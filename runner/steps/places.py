@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from runner import places, policy
+from runner import policy
 from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
 from runner.evidence.health import health
 from runner.incident import BlastRadius, Decision, Incident, Plan, Verdict
 from runner.inventory import locate as locate_host
-from runner.places import Option
+from runner.plan import places
+from runner.plan.places import Option
 from runner.project import Project
 from runner.steps.judge import case_of, placed_plans
 from runner.steps.perform import settle_own

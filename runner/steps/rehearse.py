@@ -11,7 +11,7 @@ from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
 from runner.errors import Refused, RunnerError, StoreError
 from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run, State
-from runner.pack import share_words
+from runner.incident_report.approval_request import share_words
 from runner.project import Project
 from runner.steps.judge import stop_at
 from runner.steps.perform import Job, settle_own

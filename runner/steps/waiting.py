@@ -6,13 +6,13 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
-from runner.duration import write
 from runner.errors import Refused
 from runner.incident import WAITS, Run
 from runner.project import Project
 from runner.steps.perform import Job, perform
 from runner.store import incidents
 from runner.store.runs import HostsBusy, NotNow
+from runner.text.duration import write
 
 #: Seconds that a run waits before a person is asked.
 PATIENCE = 900.0

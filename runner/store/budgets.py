@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from runner.store import trail
+from runner.store import audit_log
 from runner.store.tables import budgets_spent
 
 
@@ -22,7 +22,7 @@ def spend(tx: sa.Connection, name: str, text: str, tell: Sequence[str], at: date
         return False
     tx.execute(budgets_spent.insert().values(name=name, at=at))
     detail = {"budget": name, "tell": list(tell)}
-    trail.append(tx, action="budget_spent", reason=text, detail=detail, at=at)
+    audit_log.append(tx, action="budget_spent", reason=text, detail=detail, at=at)
     return True
 
 
@@ -31,5 +31,5 @@ def free(tx: sa.Connection, name: str, at: datetime) -> bool:
     gone = tx.execute(budgets_spent.delete().where(budgets_spent.c.name == name)).rowcount
     if gone:
         text = f"the error budget of {name} is free again: its failures are old enough"
-        trail.append(tx, action="budget_free", reason=text, detail={"budget": name}, at=at)
+        audit_log.append(tx, action="budget_free", reason=text, detail={"budget": name}, at=at)
     return bool(gone)

@@ -10,8 +10,8 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from runner.incident import Alert, Level
+from runner.store.order import FairTurns, Urgency, place_of, urgency_of
 from runner.store.tables import deliveries
-from runner.turns import FairTurns, Urgency, place_of, urgency_of
 
 
 @dataclass(frozen=True, kw_only=True)

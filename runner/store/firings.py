@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.firing import Firing
+from runner.incident.firing import Firing
 from runner.store.dialect import insert
 from runner.store.tables import firings, incidents
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.duration import write
 from runner.errors import NotFound
 from runner.incident import ENDED, HELD_AGAIN, Alert, AlertStatus, Incident, Level, State
-from runner.store import approvals, clock, memory, tables, trail
+from runner.store import approvals, audit_log, clock, memory, tables
 from runner.store.dialect import insert
 from runner.store.tables import incidents, transitions
+from runner.text.duration import write
 
 #: The shortest time for which an incident is held back.
 SOONEST = timedelta(seconds=1)
@@ -60,7 +60,7 @@ def open_incident(
         updated_at=opened,
     )
     added = _insert(tx, values, opened)
-    trail.append(
+    audit_log.append(
         tx,
         incident=added,
         action=State.ADMITTED,
@@ -120,7 +120,7 @@ def reopen(
     if alert is not None:
         values |= {"alert": alert_to_json(alert), "ceiling": ceiling, "sender": sender}
     added = _insert(tx, values, now)
-    trail.append(
+    audit_log.append(
         tx,
         incident=added,
         action=State.ADMITTED,
@@ -155,7 +155,7 @@ def move(
         return False
     columns = {"held_until": None, **columns}
     _set(tx, incident, state=to, reason=reason, **columns)
-    trail.append(
+    audit_log.append(
         tx,
         incident=incident,
         action=action or to,
@@ -184,7 +184,7 @@ def note(tx: sa.Connection, incident: int, action: str, reason: str) -> bool:
     if state is None or State(state).ended:
         return False
     _set(tx, incident, reason=reason)
-    trail.append(tx, incident=incident, action=action, reason=reason)
+    audit_log.append(tx, incident=incident, action=action, reason=reason)
     return True
 
 

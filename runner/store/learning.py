@@ -9,10 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.firing import CLOCK_SKEW
+from runner.autonomy.record import Clearing, Deed, Facts, Feedback, Key, Setting, Spell, Touch
 from runner.incident import Level, Outcome, Purpose, Result, State
-from runner.record import Clearing, Deed, Facts, Feedback, Key, Setting, Spell, Touch
-from runner.store import memory, trail
+from runner.incident.firing import CLOCK_SKEW
+from runner.store import audit_log, memory
 from runner.store.tables import (
     approvals,
     autonomy_noted,
@@ -160,7 +160,7 @@ def say(tx: sa.Connection, word: Feedback) -> None:
     """Keep a person's word on an incident, in the trail and in the memory too."""
     tx.execute(feedback.insert().values(vars(word)))
     text = f"{'right' if word.right else 'wrong'}: {word.reason}"
-    trail.append(
+    audit_log.append(
         tx,
         action="feedback",
         reason=text,

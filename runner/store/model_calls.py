@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.model_call import Failure, ModelCall, Round
+from runner.incident.model_call import Failure, ModelCall, Round
 from runner.store.tables import model_calls
 
 #: Calls of a day that bounds look at; far more than any bound allows.

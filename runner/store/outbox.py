@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from runner.incident import Transition
-from runner.store import trail
+from runner.store import audit_log
 from runner.store.tables import chain, outbox, transitions
 
 
@@ -32,7 +32,7 @@ def fan_out(tx: sa.Connection, receivers: Mapping[str, Sequence[str]], now: date
     end = tx.execute(sa.select(chain).with_for_update()).first()
     if end is None or end.notified >= end.last:
         return 0
-    fresh = trail.after(tx, end.notified)
+    fresh = audit_log.after(tx, end.notified)
     rows = [
         {"transition": transition.sequence, "receiver": name, "due_at": now}
         for transition in fresh

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from runner.config import Retention
 from runner.incident import ENDED
-from runner.store import dead_letters, firings, nodes, tables, trail
+from runner.store import audit_log, dead_letters, firings, nodes, tables
 
 _OF_INCIDENT = (
     tables.evidence,
@@ -37,7 +37,7 @@ def sweep(
         "questions": _questions(tx, now - retention.incidents),
         "notifications": _notifications(tx, now - retention.incidents),
         "records": _records(tx, now - retention.audit),
-        "transitions": trail.cut(tx, now - retention.audit),
+        "transitions": audit_log.cut(tx, now - retention.audit),
         "predictions": nodes.forget(tx, now - retention.predictions),
     }
     return {table: count for table, count in gone.items() if count}

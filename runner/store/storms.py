@@ -9,8 +9,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from runner.incident import State
+from runner.store.order import Urgency, place_of, urgency_of
 from runner.store.tables import deliveries, incidents, outbox, storms, transitions, waiting
-from runner.turns import Urgency, place_of, urgency_of
 
 #: Stands in the outbox for the digest that a notification waits for.
 HELD = 0

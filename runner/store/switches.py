@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from runner.store import trail
+from runner.store import audit_log
 from runner.store.dialect import insert
 from runner.store.tables import switches
 
@@ -19,14 +19,14 @@ def pause(tx: sa.Connection, *, actor: str, reason: str) -> None:
     said = {"reason": reason, "actor": actor, "at": now}
     new = insert(tx, switches).values(name=PAUSE, **said)
     tx.execute(new.on_conflict_do_update(index_elements=["name"], set_=said))
-    trail.append(tx, action="pause", reason=reason, actor=actor, at=now)
+    audit_log.append(tx, action="pause", reason=reason, actor=actor, at=now)
 
 
 def resume(tx: sa.Connection, *, actor: str, reason: str) -> bool:
     """End the pause; False when there was none."""
     gone = tx.execute(switches.delete().where(switches.c.name == PAUSE)).rowcount
     if gone:
-        trail.append(tx, action="resume", reason=reason, actor=actor)
+        audit_log.append(tx, action="resume", reason=reason, actor=actor)
     return bool(gone)
 
 

@@ -99,7 +99,7 @@ dead_letters = Table(
     Index("ix_dead_letters_hash", "hash"),
 )
 
-#: What we know of each alert's firing, by its fingerprint: see `runner.firing`.
+#: What we know of each alert's firing, by its fingerprint: see `runner.incident.firing`.
 firings = Table(
     "firings",
     metadata,

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from runner.store.dialect import insert
+from runner.store.order import Stage, Urgency, place_of, urgency_of
 from runner.store.tables import incidents, waiting
-from runner.turns import Stage, Urgency, place_of, urgency_of
 
 
 @dataclass(frozen=True, kw_only=True)

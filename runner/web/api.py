@@ -11,11 +11,12 @@ from fastapi.responses import PlainTextResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from runner import acts, bundle, pack
+from runner import acts, incident_report
 from runner.errors import Refused
 from runner.incident import Approval, Incident, Level, State
+from runner.incident_report import approval_request
 from runner.project import Project
-from runner.store import approvals, dead_letters, incidents, switches, trail
+from runner.store import approvals, audit_log, dead_letters, incidents, switches
 from runner.text import storable
 from runner.web import entries
 from runner.web.auth import Actor
@@ -87,7 +88,7 @@ class Asking(BaseModel):
     """A question with everything that is known of what it asks."""
 
     approval: Approval
-    incident: bundle.Bundle
+    incident: incident_report.Bundle
     words: dict[str, str] = Field(description="Radius, fidelity, record and undo in words.")
 
 
@@ -126,14 +127,14 @@ def list_incidents(
 
 @router.get(
     "/incidents/{id}",
-    response_model=bundle.Bundle,
+    response_model=incident_report.Bundle,
     responses=documented(404),
     tags=["incidents"],
 )
 def read_incident(project: Opened, id: Id) -> Response:
     """Everything that is known of one incident."""
     with project.database.read() as tx:
-        return Json(bundle.load(tx, id))
+        return Json(incident_report.load(tx, id))
 
 
 @router.post(
@@ -184,7 +185,7 @@ def read_approval(project: Opened, id: Id) -> Response:
 def read_pack(project: Opened, id: Id) -> Response:
     """One question with all that is needed to answer it, and the same in words."""
     with project.database.read() as tx:
-        asked = pack.load(tx, id)
+        asked = approval_request.load(tx, id)
     words = {name: getattr(asked, name) for name in ("radius", "fidelity", "record", "undo")}
     return Json({"approval": asked.question, "incident": asked.bundle, "words": words})
 
@@ -324,14 +325,14 @@ def _paused(project: Project) -> Response:
         return Json({"paused": switches.paused(tx)})
 
 
-@router.get("/audit", response_model=trail.Finding, responses=documented(409), tags=["audit"])
+@router.get("/audit", response_model=audit_log.Finding, responses=documented(409), tags=["audit"])
 def verify_audit(project: Opened) -> Response:
     """Whether no row of the audit trail was edited, removed or reordered."""
     if not _verifying.acquire(blocking=False):
         raise Refused("The trail is being verified already; ask again in a moment.")
     try:
         with project.database.read() as tx:
-            return Json(trail.verify(tx))
+            return Json(audit_log.verify(tx))
     finally:
         _verifying.release()
 

@@ -22,7 +22,7 @@ from starlette.responses import Response
 
 from runner.config import WebLimits
 from runner.incident import Transition
-from runner.store import incidents, trail
+from runner.store import audit_log, incidents
 from runner.store.database import Database
 from runner.web.replies import Json, Refusal, documented
 
@@ -124,7 +124,7 @@ class Feed:
             if last is None:
                 # Whoever joined before this was read may already have seen some of them.
                 return max(0, incidents.last_change(tx) - MAX_WAITING // 2)
-            new = trail.after(tx, last)
+            new = audit_log.after(tx, last)
         for transition in new:
             self._tell(transition)
         return new[-1].sequence if new else last
@@ -171,7 +171,7 @@ def _missed(database: Database, header: str) -> tuple[int, list[Transition] | No
         seen = int(header) if _NUMBER.fullmatch(header) else newest
         if seen > newest or newest - seen > MAX_MISSED:
             return newest, None
-        return seen, [item for item in trail.after(tx, seen) if item.sequence <= newest]
+        return seen, [item for item in audit_log.after(tx, seen) if item.sequence <= newest]
 
 
 async def _stream(

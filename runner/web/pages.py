@@ -9,8 +9,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 from starlette.responses import RedirectResponse, Response
 
-from runner import acts, approve, bundle, pack
+from runner import acts, incident_report
 from runner.incident import ENDED, Incident, State
+from runner.incident_report import approval_request
+from runner.policy import approve
 from runner.project import Project
 from runner.store import approvals, incidents, radii, switches
 from runner.text import storable
@@ -74,7 +76,7 @@ def _totals(counts: dict[str, int]) -> dict[str, int]:
 def incident_page(request: Request, project: Opened, by: By, id: Id) -> Response:
     """Everything that is known of one incident."""
     with project.database.read() as tx:
-        known = bundle.load(tx, id)
+        known = incident_report.load(tx, id)
     question = next((item for item in known.approvals if item.answer is None), None)
     return _page(
         request,
@@ -100,7 +102,7 @@ def approvals_page(request: Request, project: Opened, by: By) -> Response:
             item.incident: incidents.get(tx, item.incident) for item in questions
         }
         touched = radii.of_incidents(tx, list(about))
-    radius = {number: pack.radius_words(touched.get(number)) for number in about}
+    radius = {number: approval_request.radius_words(touched.get(number)) for number in about}
     return _page(
         request, project, by, "approvals.html", questions=questions, about=about, radius=radius
     )
@@ -110,7 +112,7 @@ def approvals_page(request: Request, project: Opened, by: By) -> Response:
 def approval_page(request: Request, project: Opened, by: By, id: Id) -> Response:
     """All that is needed to answer one question, and the place to answer it."""
     with project.database.read() as tx:
-        asked = pack.load(tx, id)
+        asked = approval_request.load(tx, id)
     return _page(
         request,
         project,
@@ -126,7 +128,7 @@ def approval_page(request: Request, project: Opened, by: By, id: Id) -> Response
 def approval_file(project: Opened, id: Id) -> Response:
     """The same as one file, to be kept or sent."""
     with project.database.read() as tx:
-        asked = pack.load(tx, id)
+        asked = approval_request.load(tx, id)
     name = f'attachment; filename="approval-{id}.html"'
     content = views.pack_file(asked, project.config.environment)
     return HTMLResponse(content, headers={"Content-Disposition": name})

@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from runner.bundle import to_json
 from runner.errors import (
     BadDelivery,
     NotFound,
@@ -18,6 +17,7 @@ from runner.errors import (
     StoreError,
     UsageError,
 )
+from runner.incident_report import to_json
 from runner.text import brief
 
 MAX_SENTENCE = 400  #: characters of one refusal; a webhook's are shorter

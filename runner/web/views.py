@@ -15,11 +15,10 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from runner import duration
-from runner.bundle import to_json
 from runner.incident import Transition
-from runner.pack import Pack, fidelity_words, kind_words, radius_words
-from runner.text import cut, visible
+from runner.incident_report import to_json
+from runner.incident_report.approval_request import Pack, fidelity_words, kind_words, radius_words
+from runner.text import cut, duration, visible
 
 MAX_SHOWN = 100_000  #: characters of one text on a page
 MAX_LINES = 2_000  #: of one diff

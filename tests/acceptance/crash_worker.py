@@ -16,9 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runner import acts, admit, daemon, remediate
-from runner.bundle import load, to_json
+from runner import acts, daemon, remediate
 from runner.incident import State
+from runner.incident_report import load, to_json
+from runner.intake import admit
 from runner.project import Project
 from runner.steps import perform
 from runner.store import deliveries, incidents

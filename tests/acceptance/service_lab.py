@@ -23,8 +23,8 @@ import pytest
 import yaml
 
 from runner import config
-from runner.bundle import Bundle
 from runner.incident import Purpose
+from runner.incident_report import Bundle
 from runner.project import Project
 from tests import small_project as small
 from tests.real_alertmanager import Process, RealAlertmanager, Target, free_port, require

@@ -18,10 +18,10 @@ import pytest
 from dbos import DBOS
 
 from runner import acts, daemon, remediate
-from runner.bundle import Bundle
 from runner.daemon import Daemon
 from runner.errors import Refused, StoreError
 from runner.incident import Purpose, State
+from runner.incident_report import Bundle
 from runner.project import Project
 from tests import small_project as small
 from tests.acceptance.moments import Moments

@@ -16,9 +16,9 @@ import yaml
 from runner.daemon import Daemon
 from runner.incident import Result, State
 from runner.intake.advice import advise
+from runner.intake.simulate.bodies import Maker, message
+from runner.intake.simulate.route import route
 from runner.project import Project
-from runner.simulate.bodies import Maker, message
-from runner.simulate.route import route
 from runner.store import database
 from runner.store.tables import deliveries
 from runner.web import guard

@@ -13,9 +13,9 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from runner.simulate.bodies import PREFIX, Maker, message
-from runner.simulate.play import Receiver, play_row, requests_of
-from runner.simulate.rows import BY_NAME, ROWS, Expected, Row
+from runner.intake.simulate.bodies import PREFIX, Maker, message
+from runner.intake.simulate.play import Receiver, play_row, requests_of
+from runner.intake.simulate.rows import BY_NAME, ROWS, Expected, Row
 from runner.store.tables import incidents
 from tests.cli_lab import call
 from tests.conformance.lab import TOKEN, Site

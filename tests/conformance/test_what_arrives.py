@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from runner.intake.payload import parse
-from runner.simulate.bodies import NEVER, Maker, message
-from runner.simulate.rows import BY_NAME
+from runner.intake.simulate.bodies import NEVER, Maker, message
+from runner.intake.simulate.rows import BY_NAME
 from tests.conformance.lab import TOKEN, Site, quiet_for, told
 
 pytestmark = pytest.mark.real

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.intake.alertmanager import Standing
-from runner.store import trail
+from runner.store import audit_log
 from tests.conformance.lab import Site, quiet_for, told
 from tests.real_alertmanager import eventually
 
@@ -80,7 +80,7 @@ def test_a_repeat_is_the_same_activation(site: Site) -> None:
     (incident,) = site.incidents("Repeats")
     assert site.deliveries("Repeats")[0] >= 2
     with site.project.database.read() as tx:
-        actions = [each.action for each in trail.of_incident(tx, incident.id)]
+        actions = [each.action for each in audit_log.of_incident(tx, incident.id)]
     assert actions.count("admitted") == 1
 
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from runner import acts, bundle, config
-from runner.bundle import Bundle
+from runner import acts, config, incident_report
 from runner.drill import led_to
 from runner.incident import Incident, State
+from runner.incident_report import Bundle
 from runner.project import Project
 from runner.store import incidents
 from tests.lab import project as projects
@@ -80,7 +80,7 @@ class Game:
                 and one.alert.labels.get("instance", "").partition(":")[0] == host
                 and one.state is not State.SUPPRESSED
             ]
-            return bundle.load(tx, min(one.id for one in mine)) if mine else None
+            return incident_report.load(tx, min(one.id for one in mine)) if mine else None
 
     def came_of(self, alert: str, host: str) -> Bundle:
         """The incident of an alert about a host, at its end; one that joined another is none."""
@@ -120,7 +120,7 @@ class Game:
 
     def _bundle(self, number: int) -> Bundle:
         with self.project.database.read() as tx:
-            return bundle.load(tx, number)
+            return incident_report.load(tx, number)
 
     def approve(self, asked: Bundle) -> None:
         """A person says yes to what is still asked of an incident."""

@@ -12,9 +12,9 @@ from typing import Any
 import httpx
 import yaml
 
-from runner.bundle import Bundle
-from runner.demo.cluster import StorageNode
-from runner.demo.writer import Writer
+from runner.incident_report import Bundle
+from runner_demo.cluster import StorageNode
+from runner_demo.writer import Writer
 from tests.acceptance.service_lab import soon
 from tests.lab import lab as labs
 from tests.lab import layout, project, watch

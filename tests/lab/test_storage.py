@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from runner import acts, bundle
-from runner.bundle import Bundle
+from runner import acts, incident_report
 from runner.incident import State
-from runner.store import nodes, trail
+from runner.incident_report import Bundle
+from runner.store import audit_log, nodes
 from tests.lab import crashing, layout, project
 from tests.lab.game import Game, knowing
 from tests.lab.storage import Disk, Storage, acted, belong, running, said
@@ -114,7 +114,7 @@ def greylist(game: Game) -> dict[str, str]:
 def told(game: Game, action: str) -> list[str]:
     """The reasons of every transition of this kind."""
     with game.project.database.read() as tx:
-        return [t.reason for t in trail.walk(tx) if t.action == action]
+        return [t.reason for t in audit_log.walk(tx) if t.action == action]
 
 
 def fill_until_greylisted(game: Game, disk: Disk, name: str) -> float:
@@ -190,7 +190,7 @@ def replace(game: Game, stage: Stage) -> None:
 def _stopped(game: Game, incident: int) -> Bundle | None:
     """Held back while another change goes on, or handed to a person."""
     with game.project.database.read() as tx:
-        found = bundle.load(tx, incident)
+        found = incident_report.load(tx, incident)
     return found if found.incident.state in (State.HELD, State.ESCALATED) else None
 
 

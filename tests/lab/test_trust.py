@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from runner.incident import Level, Purpose, State
-from runner.pack import radius_words
+from runner.incident_report.approval_request import radius_words
 from tests.lab.game import BY, Game
 
 CACHE = "/data/cache"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from runner.bundle import Bundle
 from runner.daemon import Daemon
 from runner.incident import State
+from runner.incident_report import Bundle
 from runner.project import Project
 from tests import small_project as small
 from tests.acceptance.moments import Moments

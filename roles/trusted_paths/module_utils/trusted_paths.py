@@ -187,7 +187,9 @@ def split(path: str) -> list[str]:
     """The names of an absolute path. Raises Untrusted where it is none."""
     names = [name for name in path.split("/") if name]
     if not path.startswith("/") or {".", ".."} & set(names) or "\0" in path:
-        raise Untrusted(f"{shown(path) or 'an empty text'} is not an absolute path of plain names; write it without . and ..")
+        raise Untrusted(
+            f"{shown(path) or 'an empty text'} is not an absolute path of plain names; write it without . and .."
+        )
     return names
 
 

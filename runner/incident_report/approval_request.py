@@ -1,0 +1,205 @@
+"""The approval pack: everything that a person needs to answer a question, in one object.
+
+The terminal, notifications, the dashboard and the HTML file all show this, so that all of
+them say the same. What is asked about is stored with the question and with its incident:
+a pack can be made again at any time, also after the answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from runner import incident_report
+from runner.catalog import Catalog
+from runner.catalog.entry import Entry
+from runner.incident import (
+    Approval,
+    BlastRadius,
+    Brief,
+    Fidelity,
+    GroupReach,
+    Incident,
+    Purpose,
+    Record,
+    Run,
+    Shown,
+)
+from runner.incident_report import Bundle
+from runner.store import approvals, history
+from runner.text import brief
+
+#: Groups that are named in the words of a radius, those with a minimum first.
+MOST_GROUPS = 4
+#: Hosts and failure domains that are named in them.
+MOST_NAMED = 5
+_KINDS = {
+    Shown.SHOWN: "shown by its diff",
+    Shown.STATED: "shown as a state before and after",
+    Shown.UNSHOWN: "not shown: it gives no diff, or not all of it",
+    Shown.SKIPPED: "not shown: skipped by check mode",
+    Shown.FED_BY_SKIPPED: "not shown: fed by a skipped task",
+    Shown.CHANGED_ALREADY: "changed already, by the dry run itself",
+    Shown.READ: "only read",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pack:
+    """A question with all that is known of what it asks."""
+
+    question: Approval
+    bundle: Bundle
+
+    @property
+    def incident(self) -> Incident:
+        return self.bundle.incident
+
+    @property
+    def brief(self) -> Brief | None:
+        return self.question.brief
+
+    @property
+    def rehearsal(self) -> Run | None:
+        """What check mode showed, as the person saw it when asked."""
+        return rehearsal_of(self.bundle)
+
+    @property
+    def not_chosen(self) -> tuple[tuple[str, str], ...]:
+        """(entry, why not) of everything else that was considered."""
+        return tuple(pair for each in self.bundle.decisions for pair in each.alternatives)
+
+    @property
+    def radius(self) -> str:
+        return radius_words(self.bundle.radius)
+
+    @property
+    def fidelity(self) -> str:
+        return fidelity_words(self.rehearsal)
+
+    @property
+    def record(self) -> str:
+        return record_words(self.brief.record if self.brief else Record())
+
+    @property
+    def undo(self) -> str:
+        return undo_words(self.brief)
+
+
+def load(tx: sa.Connection, approval: int) -> Pack:
+    """The pack of a question. Raises NotFound when there is none."""
+    question = approvals.get(tx, approval)
+    return Pack(question=question, bundle=incident_report.load(tx, question.incident))
+
+
+def brief_of(tx: sa.Connection, incident: Incident, entry: Entry, catalog: Catalog) -> Brief:
+    """What is told of the entry: stored with the question, because files and records change."""
+    undo = catalog.entries.get(entry.undo or "")
+    return Brief(
+        title=entry.title,
+        description=entry.description,
+        risk=entry.risk,
+        rehearsal=entry.rehearsal,
+        undo=entry.undo,
+        undo_title=undo.title if undo else "",
+        approvers=entry.approvers,
+        record=history.record_of(
+            tx, entry=entry.id, alert=incident.alert.name, environment=incident.environment
+        ),
+    )
+
+
+def rehearsal_of(known: Bundle) -> Run | None:
+    """The newest rehearsal of an incident, not what was checked once more after the answer."""
+    return next((run for run in reversed(known.runs) if run.purpose is Purpose.REHEARSAL), None)
+
+
+def radius_words(radius: BlastRadius | None) -> str:
+    """`1 of 3 in etcd, failure domain r2, leaves 2, needs 2`; empty before policy has judged."""
+    if radius is None:
+        return ""
+    minimum = [reach for reach in radius.groups if reach.needed is not None]
+    groups = (minimum or list(radius.groups))[:MOST_GROUPS]
+    domain = _domain(radius)
+    if not groups:
+        hosts = len({*radius.hosts, *radius.delegates})
+        text = ", ".join(filter(None, (f"{hosts} host{'s' * (hosts != 1)} in no group", domain)))
+    elif len(groups) == 1:
+        text = _group(groups[0], domain)
+    else:
+        text = "; ".join(filter(None, [*map(_group, groups), domain]))
+    return text + _caveats(radius, bool(minimum))
+
+
+def _group(reach: GroupReach, domain: str = "") -> str:
+    parts = [f"{len(reach.touched)} of {reach.size} in {reach.group}", domain]
+    if reach.needed is not None:
+        parts += [f"leaves {reach.left}", f"needs {reach.needed}"]
+    if reach.needed is not None and not reach.takes:
+        parts.append("already out of service")
+    return ", ".join(filter(None, parts))
+
+
+def _domain(radius: BlastRadius) -> str:
+    if not radius.domains:
+        return ""
+    if any(" " in domain for domain in radius.domains):  # `rack r2` says what it is
+        return _some(radius.domains)
+    return f"failure domain{'s' * (len(radius.domains) > 1)} {_some(radius.domains)}"
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(brief(name) for name in names[:MOST_NAMED]) + more
+
+
+def _caveats(radius: BlastRadius, minimum: bool) -> str:
+    also = f"; also acts on {_some(radius.delegates)}" if radius.delegates else ""
+    health = "; nobody could be asked which hosts are healthy"
+    unknown = "; not known exactly, see the verdict" if radius.unknown else ""
+    return also + (health if minimum and not radius.health else "") + unknown
+
+
+def fidelity_words(run: Run | None) -> str:
+    """How much check mode showed, in total and by kind of task."""
+    if run is None:
+        return "no rehearsal; the entry's README says why"
+    return share_words(run.fidelity, whole=True)
+
+
+def share_words(fidelity: Fidelity, *, whole: bool = False) -> str:
+    """`50% of 2 changes shown`, with the kinds behind it when `whole`."""
+    if fidelity.share is None:
+        return "no change reported"
+    total = len(fidelity.changes)
+    text = f"{fidelity.percent} of {total} change{'s' * (total != 1)} shown"
+    counts = fidelity.counts.items()
+    kinds = [f"{count} {_KINDS[kind]}" for kind, count in counts if kind.counts]
+    return f"{text}: {'; '.join(kinds)}" if whole else text
+
+
+def kind_words(kind: Shown) -> str:
+    """A kind of fidelity for people."""
+    return _KINDS[kind]
+
+
+def record_words(record: Record) -> str:
+    """`fixed 11 of 12 earlier runs for this alert (92 %), 1 not fixed`, and the uplift."""
+    if not record.runs:
+        text = "never run for this alert in this environment"
+    else:
+        share = f"{record.fixed / record.runs:.0%}"
+        runs = f"{record.runs} earlier run{'s' * (record.runs != 1)}"
+        parts = [f"fixed {record.fixed} of {runs} for this alert ({share})"]
+        parts += [f"{record.not_fixed} not fixed"] if record.not_fixed else []
+        parts += [f"{record.unknown} unknown"] if record.unknown else []
+        text = ", ".join(parts)
+    return f"{text}; {record.uplift}" if record.uplift else text
+
+
+def undo_words(brief: Brief | None) -> str:
+    """Whether and how it can be taken back."""
+    if brief is None or brief.undo is None:
+        return "none declared: a person would have to take it back"
+    return f"{brief.undo}{f' ({brief.undo_title})' if brief.undo_title else ''}"

@@ -1,0 +1,254 @@
+"""The table: what Alertmanager does, what is sent for it, and what a receiver must answer.
+
+A row is data: tests/conformance plays all of them to the runner's own intake.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from runner.intake.simulate.bodies import Maker, message
+
+HOUR = timedelta(hours=1)
+BURST = 40  #: deliveries at once
+LARGE = 300  #: alerts of one large group
+
+
+class Expected(StrEnum):
+    """What a receiver must answer."""
+
+    TAKEN = "2xx"  #: anything else makes Alertmanager send it again, or forget it
+    REFUSED = "4xx, not 429"  #: it is no message of version 4
+    STRANGER = "401 or 403"  #: the sender showed no token
+    TAKEN_OR_TOO_LARGE = "2xx or 413"
+
+    def fits(self, status: int) -> bool:
+        """Whether this status is it."""
+        if self is Expected.REFUSED:
+            return 400 <= status < 500 and status != 429
+        if self is Expected.STRANGER:
+            return status in (401, 403)
+        large = self is Expected.TAKEN_OR_TOO_LARGE and status == 413
+        return 200 <= status < 300 or large
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One thing that Alertmanager does."""
+
+    name: str
+    words: str  #: what happens, in one sentence
+    bodies: Callable[[Maker], Iterable[bytes]]  #: sent in this order
+    expected: Expected = Expected.TAKEN  #: of every body
+    opens: int = 1  #: activations that a receiver has been told of in the end
+    at_once: bool = False  #: the bodies are sent side by side
+    anonymous: bool = False  #: sent without the token; left out when there is none
+    reads: bool = True  #: its alerts can be told as resolved afterwards
+    requests: int = 1
+
+
+def _first(make: Maker) -> list[bytes]:
+    return [message(make.alert())]
+
+
+def _redelivered(make: Maker) -> list[bytes]:
+    return [message(make.alert())] * 3
+
+
+def _two_peers(make: Maker) -> list[bytes]:
+    urls = ("http://am-0.invalid:9093", "http://am-1.invalid:9093")
+    return [message(make.alert(), externalURL=url) for url in urls]
+
+
+def _mixed(make: Maker) -> list[bytes]:
+    return [message(make.alert(1), make.alert(2, resolved=True))]
+
+
+def _resolved(make: Maker) -> list[bytes]:
+    return [message(make.alert()), message(make.alert(resolved=True))]
+
+
+def _unknown(make: Maker) -> list[bytes]:
+    return [message(make.alert(resolved=True))]
+
+
+def _stale(make: Maker) -> list[bytes]:
+    return [*_resolved(make), message(make.alert())]
+
+
+def _overtaken(make: Maker) -> list[bytes]:
+    return [message(make.alert(resolved=True)), message(make.alert())]
+
+
+def _wrong_fingerprints(make: Maker) -> list[bytes]:
+    same = {"fingerprint": "00000000000000aa"}
+    return [message(make.alert(1) | same, make.alert(2) | same)]
+
+
+def _grafana(make: Maker) -> list[bytes]:
+    extra = {"values": {"B": 22.5}, "valueString": "[ var='B' value=22.5 ]", "orgId": 1}
+    return [message(make.alert() | extra, version="1", orgId=1, state="alerting", title="t")]
+
+
+def _numbers(make: Maker) -> list[bytes]:
+    return [message(make.alert() | {"annotations": {"value": 93.5}})]
+
+
+def _one_unreadable(make: Maker) -> list[bytes]:
+    return [message(make.alert(1), make.alert(2) | {"startsAt": "soon"})]
+
+
+def _again(make: Maker) -> list[bytes]:
+    return [*_resolved(make), message(make.alert(began=timedelta(seconds=-5)))]
+
+
+def _moved(make: Maker) -> list[bytes]:
+    return [message(make.alert()), message(make.alert(began=timedelta(seconds=-5)))]
+
+
+def _truncated(make: Maker) -> list[bytes]:
+    return [message(make.alert(1), make.alert(2), truncatedAlerts=3)]
+
+
+def _routes(make: Maker) -> list[bytes]:
+    keys = ('{}/{t="a"}:{}', '{}/{t="b"}:{}')
+    return [message(make.alert(), groupKey=key) for key in keys]
+
+
+def _growing(make: Maker) -> list[bytes]:
+    return [message(make.alert(1)), message(make.alert(1), make.alert(2))]
+
+
+def _quoted(make: Maker) -> list[bytes]:
+    return [message(make.alert(), receiver=r"ok\.receiver \(eu\)")]
+
+
+def _new_fields(make: Maker) -> list[bytes]:
+    new = {
+        "notification_reason": "new alerts added",
+        "routeLabels": {"team": "infra"},
+        "somethingNewer": [{"any": None}],
+    }
+    return [message(make.alert() | {"alsoNewer": 1}, **new)]
+
+
+def _absent_fields(make: Maker) -> list[bytes]:
+    alert = make.alert() | {"annotations": None, "generatorURL": ""}
+    return [message(alert, groupLabels=None, commonLabels=None, truncatedAlerts=None)]
+
+
+def _fast(make: Maker) -> list[bytes]:
+    return [message(make.alert(began=HOUR))]
+
+
+def _old(make: Maker) -> list[bytes]:
+    return [message(make.alert(began=timedelta(days=-30)))]
+
+
+def _odd(make: Maker) -> list[bytes]:
+    text = "{{ 7 * 7 }} $(id) `id` <b> \u202e \U0001f642 \x1b[2J\n\t' \""
+    return [message(make.alert(odd=text, long="x" * 4000))]
+
+
+def _large(make: Maker) -> list[bytes]:
+    return [message(*(make.alert(number) for number in range(LARGE)))]
+
+
+def _burst(make: Maker) -> list[bytes]:
+    return [message(make.alert(number)) for number in range(BURST)]
+
+
+def _custom(make: Maker) -> list[bytes]:
+    return [json.dumps({"text": f"{make.row}: a payload of one's own"}).encode()]
+
+
+def _other_version(make: Maker) -> list[bytes]:
+    return [message(make.alert(), version="3")]
+
+
+def _broken(make: Maker) -> list[bytes]:
+    return [message(make.alert())[:-20]]
+
+
+ROWS: tuple[Row, ...] = (
+    Row(name="first", bodies=_first,
+        words="A firing alert arrives; its endsAt is in the year 1"),
+    Row(name="redelivered", bodies=_redelivered, requests=3,
+        words="The same message arrives again: repeat interval, retry or peer"),
+    Row(name="two-peers", bodies=_two_peers, requests=2, at_once=True,
+        words="Two peers of a cluster deliver the same alert at the same time"),
+    Row(name="mixed-group", bodies=_mixed,
+        words="One group holds a firing and a resolved alert, and its status says firing"),
+    Row(name="resolved", bodies=_resolved, requests=2,
+        words="An alert fires, then it resolves"),
+    Row(name="resolved-unknown", bodies=_unknown, opens=0,
+        words="A resolved alert arrives that was never told as firing"),
+    # Twice told, for nobody knows whether the firing came late or the alert fires on: Alertmanager
+    # resolves by itself what Prometheus could not tell it of, under the same startsAt.
+    Row(name="stale-retry", bodies=_stale, requests=3, opens=2,
+        words="A retried message says firing after the alert resolved"),
+    Row(name="resolved-first", bodies=_overtaken, requests=2,
+        words="The message that an alert resolved overtakes the one that it fires"),
+    Row(name="fires-again", bodies=_again, requests=3, opens=2,
+        words="An alert resolves and fires again: startsAt is another one"),
+    Row(name="moved-start", bodies=_moved, requests=2,
+        words="The alert fires on, and its startsAt moves"),
+    Row(name="truncated", bodies=_truncated, opens=2,
+        words="A group is cut by max_alerts, and only the number of the rest is told"),
+    Row(name="two-routes", bodies=_routes, requests=2,
+        words="One alert comes by two routes with continue: true, under two group keys"),
+    Row(name="growing-group", bodies=_growing, requests=2, opens=2,
+        words="A group is sent again with one more alert in it"),
+    Row(name="quoted-receiver", bodies=_quoted,
+        words="The receiver's name is quoted as a regular expression"),
+    Row(name="new-fields", bodies=_new_fields,
+        words="A newer version adds notification_reason, routeLabels and others"),
+    Row(name="absent-fields", bodies=_absent_fields,
+        words="Maps that are empty come as null"),
+    Row(name="same-fingerprint", bodies=_wrong_fingerprints, opens=2,
+        words="Two alerts come with one fingerprint that is none of theirs"),
+    Row(name="grafana", bodies=_grafana,
+        words="Grafana's own webhook: version 1, with values and links of its own"),
+    Row(name="numbers", bodies=_numbers,
+        words="An annotation is a number, as scripts and templates send them"),
+    Row(name="one-unreadable", bodies=_one_unreadable,
+        words="One alert of a group cannot be read, and the other one can"),
+    Row(name="clock-ahead", bodies=_fast,
+        words="A sender's clock is an hour fast: startsAt lies in the future"),
+    Row(name="old-start", bodies=_old,
+        words="An alert began a month ago, and is told after an outage"),
+    Row(name="odd-text", bodies=_odd,
+        words="Labels hold templates, commands, control characters and 4,000 letters"),
+    Row(name="large-group", bodies=_large, opens=LARGE, expected=Expected.TAKEN_OR_TOO_LARGE,
+        words="A group has three hundred alerts"),
+    Row(name="burst", bodies=_burst, requests=BURST, opens=BURST, at_once=True,
+        words="Many groups are flushed at the same time; none may be told to slow down"),
+    Row(name="custom-payload", bodies=_custom, opens=0, reads=False, expected=Expected.REFUSED,
+        words="A custom payload is configured: the body is no message of version 4"),
+    Row(name="other-version", bodies=_other_version, opens=0, reads=False,
+        expected=Expected.REFUSED, words="The body says that it is of another version"),
+    Row(name="broken-json", bodies=_broken, opens=0, reads=False, expected=Expected.REFUSED,
+        words="The body ends in the middle"),
+    Row(name="no-token", bodies=_first, opens=0, reads=False, anonymous=True,
+        expected=Expected.STRANGER, words="A message arrives without the token"),
+)  # fmt: skip
+
+BY_NAME: dict[str, Row] = {row.name: row for row in ROWS}
+
+
+def closing(row: Row, make: Maker) -> bytes | None:
+    """A message that resolves whatever the row left firing, so that nothing of it stays."""
+    if not row.reads or row.opens == 0:
+        return None
+    firing: dict[str, dict[str, object]] = {}
+    for body in row.bodies(make):
+        for alert in json.loads(body)["alerts"]:
+            firing[json.dumps(alert["labels"])] = alert | {
+                "status": "resolved",
+                "endsAt": max(make.alert(resolved=True)["endsAt"], alert["startsAt"]),
+            }
+    return message(*firing.values())

@@ -1,0 +1,441 @@
+"""The Ansible inventory as data, and from labels to exact host names in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from runner.errors import InventoryError
+from runner.inventory.names import Names, host_of, written_plainly
+from runner.text import brief
+from runner.vault import Secrets, Vault, encrypted
+
+TIMEOUT = timedelta(seconds=60)
+#: Variables that say how a host is called. They may be templates over other variables.
+NAMING = ("ansible_host", "ansible_ssh_host", "runner_aliases")
+#: Started as a program of its own, because it imports Ansible.
+_RESOLVER = Path(__file__).with_name("resolve_names.py")
+_TEMPLATE = ("{{", "{%")
+_SECRET = re.compile(r"ansible_.*(pass|password|secret|token)", re.IGNORECASE)
+_VAULT = object()  #: stands for an encrypted value until it is dropped
+_AGAIN = 5.0  #: seconds for which an inventory that cannot be read is not tried again
+#: (command, environment, standard input, seconds) → what it says as the fork of a process that
+#: has Ansible imported; None where there is none, and the command has to be started.
+Warm = Callable[
+    [Sequence[str], Mapping[str, str], bytes, float], subprocess.CompletedProcess[bytes] | None
+]
+_MAX_LABEL = 512  #: characters; no host name or URL that names one is longer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """One host. Variables are merged as Ansible does, unevaluated, without secrets."""
+
+    name: str
+    groups: tuple[str, ...] = ()  #: every group it is in, parents included, `all` left out
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """All hosts and groups, as they were read once."""
+
+    hosts: Mapping[str, Host]
+    groups: Mapping[str, tuple[str, ...]]  #: hosts of the group and of its children
+    domains: frozenset[str] = frozenset()  #: that may be cut off a name, from the configuration
+    #: host → why its names cannot be known before a run, a sentence
+    unresolved: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(
+        cls,
+        paths: tuple[Path, ...],
+        *,
+        environment: Mapping[str, str],
+        vault: Vault | None = None,
+        domains: Iterable[str] = (),
+        warm: Warm | None = None,
+    ) -> Inventory:
+        """Ask `ansible-inventory`, with this environment and nothing else of ours.
+
+        What `vault` knows to come out of an encrypted file is left out. Names of hosts that are
+        templates are resolved by Ansible, too. Raises InventoryError
+        with a sentence.
+        """
+        if not paths:
+            raise InventoryError("no inventory is named; set project.inventory in runner.yml")
+        for path in paths:
+            if not path.exists() or "," in str(path):
+                why = "holds a comma, which Ansible splits" if path.exists() else "is not there"
+                raise InventoryError(f"{path}: the inventory {why}; see project.inventory")
+        text = _listed(paths, environment, warm)
+        found = parse(text)
+        vault = vault or Vault(read_from(paths), (), closed(environment))
+        vault.told({*found.hosts, *found.groups, "localhost"}, _still_encrypted(text))
+        secrets = vault.secrets()
+        shown = parse(text, secrets) if secrets.names else found
+        resolved = _resolved(shown, paths, environment, warm)
+        return replace(resolved, domains=frozenset(domains))
+
+    @cached_property
+    def names(self) -> Names:
+        """Every way in which a host may be called."""
+        variables = {name: host.variables for name, host in self.hosts.items()}
+        return Names.of(variables, self.domains)
+
+    def exact(self, name: str) -> bool:
+        """Whether the name is a host's, and Ansible can take it for nothing else."""
+        return name in self.hosts and name not in self.groups and written_plainly(name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Location:
+    """Where an alert is: one exact inventory host, or none and why not."""
+
+    hosts: tuple[str, ...]
+    reason: str  #: a sentence
+
+
+def locate(
+    labels: Mapping[str, str], target: str | Sequence[str], inventory: Inventory
+) -> Location:
+    """The host that the label `target` names; of several labels the first that names one.
+
+    Only equality with what the inventory says counts, so no text becomes a pattern. A text
+    that fits several hosts ends the search with none.
+    """
+    wanted = (target,) if isinstance(target, str) else tuple(target)
+    reasons = []
+    for label in wanted:
+        hosts, reason = _located(label, str(labels.get(label, "")), inventory)
+        if len(hosts) == 1:
+            return Location(hosts=hosts, reason=reason)
+        reasons.append(reason)
+        if hosts:
+            break
+    return Location(hosts=(), reason=" ".join(reasons) or "No label is named to find the host by.")
+
+
+def _located(label: str, text: str, inventory: Inventory) -> tuple[tuple[str, ...], str]:
+    """(hosts that the text may mean, a sentence)."""
+    if not text:
+        return (), f"The alert has no label {label}."
+    if len(text) > _MAX_LABEL:
+        return (), f"The label {label} is longer than any host name."
+    shown = f"{label}={json.dumps(text[:120])}"
+    hosts, way = inventory.names.find(text, host_of(text))
+    if not hosts:
+        return (), f"No inventory host is known as {shown}{inventory.names.why_not(text)}."
+    if len(hosts) > 1:
+        some = ", ".join(hosts[:5])
+        return hosts, f"Several inventory hosts are known as {shown} by {way}: {some}."
+    if not inventory.exact(hosts[0]):
+        return (), f"The host {hosts[0]} has a name that Ansible may take for a group or a pattern."
+    return hosts, f"{hosts[0]} is the inventory host of {shown}, by {way}."
+
+
+class InventoryReader:
+    """Reads the inventory again only when a file of it changed, or when it is too old."""
+
+    def __init__(
+        self,
+        paths: tuple[Path, ...],
+        environment: Mapping[str, str],
+        vault: Vault | None = None,
+        domains: Iterable[str] = (),
+        *,
+        warm: Warm | None = None,
+    ) -> None:
+        self._paths = paths
+        self._warm = warm
+        self._environment = dict(environment)
+        self._vault = vault
+        self._domains = tuple(domains)
+        self._lock = threading.Lock()
+        self._last: tuple[float, object, Inventory] | None = None
+        self._failed: tuple[float, object, InventoryError] | None = None
+
+    def read(self, max_age: timedelta) -> Inventory:
+        """The inventory, not older than `max_age`. Raises InventoryError."""
+        with self._lock:
+            state = self._state()
+            now = time.monotonic()
+            if self._last is not None:
+                at, seen, inventory = self._last
+                if seen == state and now - at <= max_age.total_seconds():
+                    return inventory
+            if self._failed is not None:
+                at, seen, error = self._failed
+                if seen == state and now - at <= _AGAIN:
+                    raise error
+            try:
+                inventory = Inventory.load(
+                    self._paths,
+                    environment=self._environment,
+                    vault=self._vault,
+                    domains=self._domains,
+                    warm=self._warm,
+                )
+            except InventoryError as error:
+                self._failed = (time.monotonic(), state, error)
+                raise
+            self._last, self._failed = (now, state, inventory), None
+            return inventory
+
+    def _state(self) -> list[tuple[str, int, int]]:
+        """(path, time of change, size) of every file that the inventory is made of."""
+        config = self._environment.get("ANSIBLE_CONFIG")
+        files = [Path(config)] if config else []
+        for top in read_from(self._paths):
+            files += [Path(at) / n for at, _, names in os.walk(top) for n in names]
+            files += [top] if top.is_file() else []
+        return sorted({_stamp(path) for path in files})
+
+
+def read_from(paths: Sequence[Path]) -> list[Path]:
+    """The files and folders that Ansible reads for these inventories."""
+    # It reads the variables beside an inventory file too.
+    beside = (
+        path.parent / name
+        for path in paths
+        if not path.is_dir()
+        for name in ("group_vars", "host_vars")
+    )
+    return [*paths, *beside]
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path), 0, -1
+    return str(path), found.st_mtime_ns, found.st_size
+
+
+def _listed(paths: tuple[Path, ...], environment: Mapping[str, str], warm: Warm | None) -> str:
+    """What `ansible-inventory --list` prints."""
+    command = [_program(), "--list"]
+    for path in paths:
+        command += ["--inventory", str(path.absolute())]
+    return _output(command, paths, environment, warm=warm)
+
+
+def _resolved(
+    inventory: Inventory,
+    paths: tuple[Path, ...],
+    environment: Mapping[str, str],
+    warm: Warm | None = None,
+) -> Inventory:
+    """The inventory with every name that is a template resolved; nothing is asked if none is."""
+    wanted = {
+        name: templates
+        for name, host in inventory.hosts.items()
+        if (templates := [key for key in NAMING if _templated(host.variables.get(key))])
+    }
+    if not wanted:
+        return inventory
+    command = [sys.executable, "-I", str(_RESOLVER), *(str(p.absolute()) for p in paths)]
+    said = _output(command, paths, environment, json.dumps(wanted), warm)
+    try:
+        answers = json.loads(said)
+    except ValueError:
+        raise InventoryError(
+            f"{paths[0]}: names of hosts that are templates cannot be resolved: Ansible said "
+            f"{brief(said)!r}"
+        ) from None
+    hosts, unresolved = dict(inventory.hosts), {}
+    for name, answer in answers.items():
+        failed = {key: of["unresolved"] for key, of in answer.items() if isinstance(of, dict)}
+        for key, why in failed.items():
+            unresolved[name] = (
+                f"{key} is a template that Ansible cannot resolve before a run: {why}"
+            )
+        known = {key: value for key, value in answer.items() if key not in failed}
+        merged = MappingProxyType({**hosts[name].variables, **known})
+        hosts[name] = replace(hosts[name], variables=merged)
+    return replace(inventory, hosts=MappingProxyType(hosts), unresolved=unresolved)
+
+
+def _templated(value: Any) -> bool:
+    texts = value if isinstance(value, list) else [value]
+    return any(mark in text for text in texts if isinstance(text, str) for mark in _TEMPLATE)
+
+
+def _output(
+    command: Sequence[str],
+    paths: tuple[Path, ...],
+    environment: Mapping[str, str],
+    given: str = "",
+    warm: Warm | None = None,
+) -> str:
+    """What one of Ansible's programs prints about the inventory at `paths`."""
+    variables, most = closed(environment), TIMEOUT.total_seconds()
+    try:
+        done = warm(command, variables, given.encode(), most) if warm is not None else None
+        done = done or subprocess.run(
+            command,
+            env=variables,
+            cwd="/",  # an ansible.cfg or group_vars where we happen to be must not count
+            input=given.encode(),
+            capture_output=True,
+            timeout=most,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise InventoryError(
+            f"{paths[0]}: ansible-inventory did not answer within {TIMEOUT.seconds} s"
+        ) from None
+    except OSError as error:
+        raise InventoryError(f"ansible-inventory cannot be started ({error.strerror})") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace")
+        why = _about_vault(paths, said) or _useful(said)
+        raise InventoryError(f"{paths[0]}: the inventory cannot be read: {why}")
+    return done.stdout.decode(errors="replace")
+
+
+def _program() -> str:
+    beside = Path(sys.executable).with_name("ansible-inventory")
+    found = str(beside) if beside.is_file() else shutil.which("ansible-inventory")
+    if not found:
+        raise InventoryError("ansible-inventory is not installed; pip install ansible-core")
+    return found
+
+
+def closed(environment: Mapping[str, str]) -> dict[str, str]:
+    """The child's whole environment. A source that cannot be read fails instead of being empty."""
+    own = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
+    }
+    return own | dict(environment)
+
+
+def _about_vault(paths: tuple[Path, ...], errors: str) -> str:
+    """What to do when Ansible's error is about a password of its vault; else nothing."""
+    files = [str(path) for path, _ in encrypted(read_from(paths))]
+    which = f"{files[0]} is" if len(files) == 1 else f"{', '.join(files[:3]) or 'a file'} are"
+    if "no vault secrets found" in errors:
+        return f"{which} encrypted with Ansible Vault; set execution.vault_password_file"
+    if "Decryption failed" in errors:
+        return (
+            f"{which} encrypted with Ansible Vault, and no password of "
+            "execution.vault_password_file or execution.vault_ids opens it"
+        )
+    if match := re.search(r"The vault password file (\S+) was not found", errors):
+        return f"{match[1]} is not there; see execution.vault_password_file"
+    return ""
+
+
+def _useful(errors: str) -> str:
+    """The line that says what, and the line that says why."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    picked = [line for line in lines if line.startswith("[ERROR]")][:1]
+    picked += [line for line in lines if line.startswith("[WARNING]")][:1]
+    picked += [line for line in lines if line.startswith("Origin:")][:1]
+    texts = [re.sub(r"^\[\w+\]:?\s*", "", line) for line in picked or lines[:1]]
+    return "; ".join(texts)[:600] or "it gave no reason"
+
+
+def parse(text: str, secrets: Secrets = Secrets()) -> Inventory:
+    """The inventory that `ansible-inventory --list` printed. Raises InventoryError."""
+    try:
+        content = json.loads(text)
+        variables = content.pop("_meta")["hostvars"]
+        groups = _groups(content)
+        hosts = _hosts(groups, {name: _shown(of, secrets) for name, of in variables.items()})
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InventoryError(
+            f"ansible-inventory printed what is not an inventory ({type(error).__name__}); "
+            "run it by hand with --list"
+        ) from None
+    return Inventory(hosts=MappingProxyType(hosts), groups=MappingProxyType(groups))
+
+
+def _hosts(
+    groups: Mapping[str, tuple[str, ...]], variables: Mapping[str, dict[str, Any]]
+) -> dict[str, Host]:
+    memberships: dict[str, list[str]] = {name: [] for name in [*groups["all"], *variables]}
+    for group in sorted(groups.keys() - {"all"}):
+        for name in groups[group]:
+            memberships.setdefault(name, []).append(group)
+    return {
+        name: Host(
+            name=name,
+            groups=tuple(of),
+            variables=MappingProxyType(variables.get(name, {})),
+        )
+        for name, of in memberships.items()
+    }
+
+
+def _groups(content: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    known = {name for group in content.values() for name in group.get("children", ())}
+    return {name: _members(name, content) for name in sorted({*content, *known})}
+
+
+def _members(group: str, content: Mapping[str, Any]) -> tuple[str, ...]:
+    """The hosts of a group and of everything below it, each once."""
+    hosts: dict[str, None] = {}
+    seen: set[str] = set()
+    waiting = [group]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        hosts |= dict.fromkeys(content.get(name, {}).get("hosts", ()))
+        waiting += content.get(name, {}).get("children", ())
+    return tuple(hosts)
+
+
+def _shown(variables: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
+    """The variables that may be seen: unsafe ones as plain text, secrets not at all."""
+    plain = {
+        name: _plain(value)
+        for name, value in variables.items()
+        if not _SECRET.match(name) and not secrets.withholds(name)
+    }
+    return {name: value for name, value in plain.items() if value is not _VAULT}
+
+
+def _still_encrypted(text: str) -> Iterator[tuple[str, str]]:
+    """(nearest key, encrypted text) of each value that the listing leaves encrypted."""
+    waiting: list[tuple[str, Any]] = [("", json.loads(text))]
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, list):
+            waiting += [(key, item) for item in value]
+        elif isinstance(value, dict) and "__ansible_vault" in value:
+            yield key, str(value["__ansible_vault"])
+        elif isinstance(value, dict):
+            waiting += value.items()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [item for item in map(_plain, value) if item is not _VAULT]
+    if not isinstance(value, dict):
+        return value
+    if "__ansible_vault" in value:
+        return _VAULT
+    if "__ansible_unsafe" in value:
+        return _plain(value["__ansible_unsafe"])
+    items = {name: _plain(item) for name, item in value.items()}
+    return {name: item for name, item in items.items() if item is not _VAULT}

@@ -1,0 +1,310 @@
+"""The plan: what would run, exactly. Its hash is what a person approves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from runner.catalog import Catalog, parameters
+from runner.catalog.content import read
+from runner.catalog.digest import of_collection
+from runner.catalog.entry import Entry
+from runner.catalog.loaded import called, loaded
+from runner.catalog.reads import digests
+from runner.catalog.scan import Scan, Templated, scan
+from runner.errors import Refused
+from runner.incident import Incident, Plan, Run
+from runner.inventory import Inventory
+from runner.plan.places import parts
+from runner.text import brief
+
+_NOWHERE: Mapping[str, str] = MappingProxyType({})
+#: Names of one kind that a person is told when a plan changed.
+MOST_NAMED = 5
+#: Characters of each; of a path it is the end that tells most.
+MOST_OF_A_NAME = 250
+
+
+def draft(
+    incident: Incident,
+    entry: Entry,
+    catalog: Catalog,
+    inventory: Inventory,
+    places: Mapping[str, str] = _NOWHERE,
+    *,
+    key: str = "",
+    like: Plan | None = None,
+) -> Plan:
+    """The plan of running `entry` for this incident, not rehearsed yet.
+
+    `places` says where the steps of a plan act. `key` is for the digests of inventory values.
+    `like` is an earlier plan of the same: what its dry run was seen to load is looked at again.
+    Raises Refused or UsageError when a value cannot be had, a place is not filled, or a host is
+    gone.
+    """
+    key = like.key if like else key
+    gone = [host for host in (*incident.hosts, *places.values()) if host not in inventory.hosts]
+    if gone or not incident.hosts:
+        raise Refused(f"no longer in the inventory: {', '.join(gone) or 'any host'}")
+    if not entry.placed:
+        known = like.loaded if like else ()
+        return _part(incident, entry, catalog, inventory, incident.hosts, _NOWHERE, key, known)
+    if len(incident.hosts) > 1:
+        raise Refused(f"{entry.id} acts for one host at a time, not for {len(incident.hosts)}")
+    steps: list[Plan] = []
+    for part in parts(entry, catalog):
+        if part.place not in places:
+            raise Refused(f"{part.entry.id} runs on a {part.place}, and none is chosen")
+        hosts = (places[part.place],)
+        known = like.parts[len(steps)].loaded if like and len(like.parts) > len(steps) else ()
+        step = _part(incident, part.entry, catalog, inventory, hosts, places, key, known)
+        # Who acts for another host also keeps every other run away from it.
+        also = (*step.delegates, places["target"]) if part.place == "peer" else step.delegates
+        delegates = tuple(dict.fromkeys(host for host in also if host not in hosts))
+        steps.append(hashed(replace(step, delegates=delegates, places=dict(places)), ""))
+    return steps[0] if not entry.steps else _whole(entry, catalog, tuple(steps), places, key)
+
+
+def _part(
+    incident: Incident,
+    entry: Entry,
+    catalog: Catalog,
+    inventory: Inventory,
+    where: tuple[str, ...],
+    places: Mapping[str, str],
+    key: str,
+    also: Iterable[str],
+) -> Plan:
+    """The plan of one role on `where`; `also` was seen to be loaded."""
+    hostvars = (inventory.hosts[host].variables for host in where)
+    variables = parameters.resolve(
+        entry,
+        catalog.schema(entry.id),
+        labels=incident.alert.labels,
+        hostvars=parameters.agreed(entry, hostvars),
+        chosen=_chosen(incident, entry),
+        places=places,
+    )
+    hosts = tuple(sorted(where))
+    found = scan(entry, catalog.roles)
+    refuse_unattended(entry, found)
+    delegates = delegates_of(found, inventory)
+    content = read(catalog, entry)
+    known = [inventory.hosts[h] for h in sorted({*hosts, *delegates}) if h in inventory.hosts]
+    plan = Plan(
+        entry=entry.id,
+        hosts=hosts,
+        delegates=tuple(host for host in delegates if host not in hosts),
+        variables=variables,
+        content=content.hash,
+        diff="",
+        hash="",
+        files=content.files,
+        inventory={host.name: digests(content, host.variables, key) for host in known},
+        loaded=loaded(
+            catalog,
+            entry,
+            content,
+            variables=[_steering(host.variables) for host in known],
+            also=also,
+        ).names,
+        key=key,
+    )
+    return hashed(plan, "")
+
+
+def _steering(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables that choose Ansible's own plugins, as `ansible_connection` does."""
+    return {name: value for name, value in variables.items() if name.startswith("ansible_")}
+
+
+def _whole(
+    entry: Entry,
+    catalog: Catalog,
+    steps: tuple[Plan, ...],
+    places: Mapping[str, str],
+    key: str,
+) -> Plan:
+    hosts = {host for step in steps for host in step.hosts}
+    content = read(catalog, entry)
+    plan = Plan(
+        entry=entry.id,
+        hosts=tuple(sorted(hosts)),
+        delegates=tuple(sorted({host for step in steps for host in step.delegates} - hosts)),
+        variables={},
+        content=content.hash,
+        diff="",
+        hash="",
+        files=content.files,
+        places=dict(places),
+        steps=steps,
+        key=key,
+    )
+    return hashed(plan, "")
+
+
+def _chosen(incident: Incident, entry: Entry) -> Mapping[str, Any]:
+    """The values that a person asked for, or a decision gave, for this very entry."""
+    if entry.id == incident.requested_entry:
+        return incident.requested_values
+    return incident.chosen if entry.id == incident.entry else {}
+
+
+def refuse_unattended(entry: Entry, found: Scan) -> None:
+    """Raise Refused for a play that waits for a person, or would outlive its own run."""
+    if found.obstacles:
+        raise Refused(f"{entry.id} can never be run: {'; '.join(found.obstacles)}")
+
+
+def delegates_of(found: Scan, inventory: Inventory) -> tuple[str, ...]:
+    """Further hosts that the play acts on: those it names, and all of the groups it names."""
+    members = (host for group in found.groups for host in inventory.groups.get(group, ()))
+    return tuple(sorted({*found.delegates, *members}))
+
+
+def hashed(plan: Plan, diff: str) -> Plan:
+    """The same plan with the hash of its rehearsal's diff, and its own hash anew."""
+    content = {
+        "entry": plan.entry,
+        "hosts": plan.hosts,
+        "delegates": plan.delegates,
+        "variables": plan.variables,
+        "content": plan.content,
+        "inventory": plan.inventory,
+        "diff": diff,
+    }
+    if plan.loaded:
+        content["loaded"] = dict(plan.loaded)
+    if plan.places:
+        content |= {"places": dict(plan.places), "steps": [step.hash for step in plan.steps]}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode())
+    return replace(plan, diff=diff, hash=digest.hexdigest())
+
+
+def watched(plan: Plan, run: Run | None, catalog: Catalog) -> Plan:
+    """The plan with what the dry run of its first step was seen to load beside its files, and
+    with what may be loaded and is not covered."""
+    first = plan.parts[0]
+    further, changed = beyond(first, run.loaded, catalog) if run else ({}, ())
+    open_ = [f"{path} changed while the dry run read it" for path in changed]
+    for part in plan.parts:
+        included = run.included if run and part is first else None
+        entry = catalog.get(part.entry)
+        open_ += _uncovered(scan(entry, catalog.roles), included)
+        for name, lookups in sorted(read(catalog, entry).outside.items()):
+            open_.append(f"{name}: lookup {', '.join(sorted(lookups))} reads what no file says")
+    first = hashed(replace(first, loaded={**first.loaded, **further}), first.diff)
+    if not plan.steps:
+        return replace(first, uncovered=tuple(open_))
+    whole = replace(plan, steps=(first, *plan.steps[1:]), uncovered=tuple(open_))
+    return hashed(whole, plan.diff)
+
+
+def beyond(
+    plan: Plan, seen: Mapping[str, str], catalog: Catalog
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """(names that a dry run loaded and the plan lacks, with digests; files that differ from it)."""
+    content = read(catalog, catalog.get(plan.entry))
+    known = {os.path.realpath(path): plan.files.get(name) for name, path in content.paths.items()}
+    known |= {os.path.realpath(name): d for name, d in plan.loaded.items() if name[0] == "/"}
+    installed = catalog.roles.installed
+    collections = installed.collections.values() if installed else ()
+    folders = {f"{os.path.realpath(each.folder)}/": each for each in collections}
+    further: dict[str, str] = {}
+    changed = []
+    for path, digest in seen.items():
+        of = next((each for folder, each in folders.items() if path.startswith(folder)), None)
+        if path in known:
+            changed += [path] if known[path] != digest else []
+        elif of is None:
+            further[path] = digest
+        elif called(of) not in plan.loaded:
+            further[called(of)] = of_collection(of.folder)
+    return further, tuple(sorted(changed))
+
+
+def _uncovered(found: Scan, included: Collection[tuple[str, str]] | None) -> Iterator[str]:
+    """What a template may load that no dry run showed, a sentence each; None without one."""
+    for each in found.templated:
+        place = f"{each.file}: includes {brief(each.text)!r}"
+        if each.depends_on:
+            yield f"{place}, which depends on {each.depends_on}"
+        elif included is None or not (each.at_start or _decided(each, included)):
+            yield f"{place}, which no dry run has filled in"
+
+
+def _decided(include: Templated, included: Collection[tuple[str, str]]) -> bool:
+    return (os.path.realpath(include.file), include.text) in included
+
+
+def difference(before: Plan, now: Plan) -> str:
+    """What changed between two plans, for a person, by its name.
+
+    As in `playbook or role (roles/web/tasks/main.yml), variable service_restart_unit`.
+    """
+    found = [
+        _names("entry", {before.entry} ^ {now.entry}),
+        _names("hosts", _hosts(before) ^ _hosts(now)),
+        _names("variable", _all(_variables, before, now)),
+        _names("playbook or role", _all(_files, before, now), _content(before) != _content(now)),
+        _names("what Ansible loads", _all(_loaded, before, now)),
+        _names("inventory variable", _all(_inventory, before, now)),
+        _names("steps", {s.entry for s in before.steps} ^ {s.entry for s in now.steps}),
+        "what check mode would change" if before.diff != now.diff else "",
+    ]
+    return ", ".join(filter(None, found))
+
+
+def _names(what: str, names: Iterable[str], changed: bool = False) -> str:
+    """`what (first, second)`; empty when nothing changed."""
+    some = sorted(names)
+    if not some:
+        return what if changed else ""
+    more = f" and {len(some) - MOST_NAMED} more" if len(some) > MOST_NAMED else ""
+    return f"{what} ({', '.join(brief(name, MOST_OF_A_NAME) for name in some[:MOST_NAMED])}{more})"
+
+
+def _hosts(plan: Plan) -> set[str]:
+    return {*plan.hosts, *plan.delegates}
+
+
+def _all(what: Callable[[Plan, Plan], set[str]], before: Plan, now: Plan) -> set[str]:
+    """What differs in the plan or in any of its steps."""
+    steps = zip(before.steps, now.steps, strict=False)
+    return {name for pair in ((before, now), *steps) for name in what(*pair)}
+
+
+def _variables(before: Plan, now: Plan) -> set[str]:
+    return _keys(before.variables, now.variables)
+
+
+def _files(before: Plan, now: Plan) -> set[str]:
+    return _keys(before.files, now.files)
+
+
+def _loaded(before: Plan, now: Plan) -> set[str]:
+    return _keys(before.loaded, now.loaded)
+
+
+def _content(plan: Plan) -> list[str]:
+    return [plan.content, *(step.content for step in plan.steps)]
+
+
+def _keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> set[str]:
+    """The keys whose values differ, or that only one of the two has."""
+    absent = object()
+    names = {*before, *now}
+    return {name for name in names if before.get(name, absent) != now.get(name, absent)}
+
+
+def _inventory(before: Plan, now: Plan) -> set[str]:
+    return {
+        f"{name} of {host}"
+        for host in {*before.inventory, *now.inventory}
+        for name in _keys(before.inventory.get(host, {}), now.inventory.get(host, {}))
+    }

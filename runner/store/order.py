@@ -1,0 +1,153 @@
+"""Whose turn it is: hosts take turns, and one with a more urgent alert comes round more often.
+
+A host that sends thousands of alerts delays its own alerts, and nobody else's.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from runner.inventory.names import host_of
+
+
+class Urgency(IntEnum):
+    """How urgent an alert is, of which `severity` says what its author thinks."""
+
+    LOW = 0
+    WARNING = 1
+    HIGH = 2
+    CRITICAL = 3
+
+    @property
+    def weight(self) -> int:
+        """How many turns it gets for each one of LOW."""
+        return 1 << self
+
+
+class Stage(IntEnum):
+    """What somebody waits to do: the further an incident is, the sooner it goes on."""
+
+    RUN = 0
+    DRY_RUN = 1
+    PROBE = 2
+
+
+_BY_WORD = {
+    **dict.fromkeys(("critical", "crit", "page", "fatal", "emergency", "disaster", "p1", "1"), 3),
+    **dict.fromkeys(("error", "high", "major", "p2", "2"), 2),
+    **dict.fromkeys(("warning", "warn", "average", "medium", "minor", "p3", "3"), 1),
+}
+#: Labels that name the place of an alert, the best first.
+_PLACES = ("instance", "host", "hostname", "node", "nodename", "server")
+#: Characters of a name that counts: what is longer takes turns with what begins the same.
+MAX_PLACE = 255
+
+
+def urgency_of(labels: Mapping[str, str]) -> Urgency:
+    """By the label `severity`, else `priority`."""
+    word = labels.get("severity") or labels.get("priority") or ""
+    return Urgency(_BY_WORD.get(word.strip().casefold(), 0))
+
+
+def place_of(labels: Mapping[str, str]) -> str:
+    """The host that an alert names, as it is written there, without a port; else empty."""
+    text = next((labels[name] for name in _PLACES if labels.get(name)), "")
+    return host_of(text[:MAX_PLACE])
+
+
+class FairTurns:
+    """Weighted turns: each turn costs a host the more time, the less urgent what it does is."""
+
+    def __init__(self) -> None:
+        self._now = 0.0  # in turns: when the last one that was given began
+        self._ends: dict[str, float] = {}
+
+    def next(self, waiting: Mapping[str, Urgency]) -> str:
+        """Who of those that wait is next, and has had its turn by that.
+
+        Of those whose turn it is, the most urgent, then the one that was named first.
+        """
+        chosen = min(waiting, key=lambda who: (self._start(who), -waiting[who]))
+        self._now = self._start(chosen)
+        self._ends[chosen] = self._now + 1 / waiting[chosen].weight
+        # Whoever would begin now anyway needs no note.
+        self._ends = {who: end for who, end in self._ends.items() if end > self._now}
+        return chosen
+
+    def _start(self, who: str) -> float:
+        return max(self._now, self._ends.get(who, 0.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rank:
+    """Who asks for a slot, and for what."""
+
+    host: str
+    urgency: Urgency
+    stage: Stage
+
+
+@dataclass(eq=False)
+class _Waiting:
+    rank: Rank
+    number: int
+    given: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """Within a host: severity, then stage, then age."""
+        return -self.rank.urgency, self.rank.stage, self.number
+
+
+class FairSlots:
+    """So many at once, and the others in turns."""
+
+    def __init__(self, slots: int) -> None:
+        self._free = slots
+        self._turns = FairTurns()
+        self._waiting: dict[str, list[_Waiting]] = {}
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def slot(self, rank: Rank) -> Iterator[None]:
+        """Hold one for the block; waits for its turn."""
+        mine = _Waiting(rank=rank, number=next(self._numbers))
+        with self._lock:
+            self._waiting.setdefault(rank.host, []).append(mine)
+            self._give()
+        try:
+            mine.given.wait()
+            yield
+        finally:
+            self._take_back(mine)
+
+    def _give(self) -> None:
+        while self._free and self._waiting:
+            first = {
+                host: min(row, key=lambda one: one.order) for host, row in self._waiting.items()
+            }
+            oldest = sorted(first, key=lambda host: first[host].number)
+            host = self._turns.next({name: first[name].rank.urgency for name in oldest})
+            self._remove(first[host])
+            self._free -= 1
+            first[host].given.set()
+
+    def _take_back(self, mine: _Waiting) -> None:
+        with self._lock:
+            if mine.given.is_set():
+                self._free += 1
+            else:
+                self._remove(mine)
+            self._give()
+
+    def _remove(self, one: _Waiting) -> None:
+        row = self._waiting[one.rank.host]
+        row.remove(one)
+        if not row:
+            del self._waiting[one.rank.host]

@@ -1,0 +1,159 @@
+"""What happens to an incident, told once each and in order: from stored bundles to events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from runner.execute.request import TaskEvent
+from runner.incident import Purpose, Run, State, Transition
+from runner.incident_report import Bundle
+
+Task = tuple[Run, TaskEvent]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One thing to show. `data` holds nouns, which `bundle.to_json` can write."""
+
+    kind: str
+    at: datetime
+    data: Mapping[str, Any]
+
+
+def event(kind: str, **data: Any) -> Event:
+    """An event of now."""
+    return Event(kind=kind, at=datetime.now(UTC), data=data)
+
+
+#: State → the run whose tasks are seen while the incident stands there.
+_RUNS = {
+    State.LOCATED: Purpose.PROBE,
+    State.JUDGED: Purpose.REHEARSAL,
+    State.APPROVED: Purpose.RECHECK,
+    State.RUNNING: Purpose.REMEDIATION,
+    State.UNDOING: Purpose.UNDO,
+}
+
+
+class Story:
+    """Remembers what was told of one incident."""
+
+    def __init__(self) -> None:
+        self._told = 0  # sequence of the last transition that was told
+        self.state = State.ADMITTED  #: where the story stands, perhaps behind the store
+        self._tasks: list[Task] = []
+        self._cleared = False
+
+    def news(self, bundle: Bundle, tasks: Sequence[Task], *, firing: bool) -> Iterator[Event]:
+        """The events since the last call. `tasks` are those that ended since then."""
+        self._tasks += tasks
+        for transition in bundle.transitions:
+            if transition.sequence > self._told:
+                self._told = transition.sequence
+                yield from self._next(bundle, transition)
+        yield from self._flush()
+        if not firing and self.state is State.VERIFYING and not self._cleared:
+            self._cleared = True
+            yield event("cleared", alert=bundle.incident.alert.name)
+
+    def _next(self, bundle: Bundle, transition: Transition) -> Iterator[Event]:
+        yield from self._flush()
+        if transition.action in ("step", "left_out"):
+            yield Event(kind="step", at=transition.at, data={"reason": transition.reason})
+        if transition.action not in list(State):
+            return
+        self.state = State(transition.action)
+        for kind, data in _TOLD.get(self.state, _ended)(bundle):
+            yield Event(kind=kind, at=transition.at, data={**data, "reason": transition.reason})
+
+    def _flush(self) -> Iterator[Event]:
+        """The tasks of the run that belongs to where the story stands; others wait."""
+        purpose = _RUNS.get(self.state)
+        for run, task in [pair for pair in self._tasks if pair[0].purpose is purpose]:
+            yield Event(kind="task", at=task.at, data={"purpose": run.purpose, "task": task})
+        self._tasks = [pair for pair in self._tasks if pair[0].purpose is not purpose]
+
+
+Told = Iterator[tuple[str, dict[str, Any]]]
+
+
+def _admitted(bundle: Bundle) -> Told:
+    incident = bundle.incident
+    yield "alert", {"alert": incident.alert}
+    yield "admitted", {"incident": incident.id, "deliveries": incident.deliveries}
+
+
+def _located(bundle: Bundle) -> Told:
+    yield "located", {"hosts": bundle.incident.hosts}
+
+
+def _gathered(bundle: Bundle) -> Told:
+    yield "evidence", {"items": bundle.evidence}
+
+
+def _decided(bundle: Bundle) -> Told:
+    for decision in bundle.decisions:
+        yield "decision", {"decision": decision}
+
+
+def _judged(bundle: Bundle) -> Told:
+    yield "verdict", {"verdict": bundle.verdict}
+
+
+def _rehearsed(bundle: Bundle) -> Told:
+    run = _newest(bundle, Purpose.REHEARSAL)
+    yield "rehearsal", {"run": run, "plan": bundle.plan, "verdict": bundle.verdict}
+
+
+def _waiting(bundle: Bundle) -> Told:
+    yield "question", {"approval": bundle.approvals[-1], "plan": bundle.plan}
+
+
+def _approved(bundle: Bundle) -> Told:
+    yield "answer", {"approval": bundle.approvals[-1] if bundle.approvals else None}
+
+
+def _running(bundle: Bundle) -> Told:
+    assert bundle.plan is not None, "what has no plan does not run"
+    plan = bundle.plan
+    yield "run", {"entry": plan.entry, "hosts": plan.hosts, "steps": len(plan.steps)}
+
+
+def _verifying(bundle: Bundle) -> Told:
+    yield "outcome", {"run": _newest(bundle, Purpose.REMEDIATION)}
+
+
+def _undoing(bundle: Bundle) -> Told:
+    yield "undo", {}
+
+
+def _ended(bundle: Bundle) -> Told:
+    if bundle.decisions and bundle.decisions[-1].entry is None:
+        yield "decision", {"decision": bundle.decisions[-1]}
+    run = _newest(bundle, Purpose.REMEDIATION)
+    if run is not None and run.id in bundle.verifications:
+        yield "verification", {"verification": bundle.verifications[run.id]}
+    yield "end", {"incident": bundle.incident.id, "state": bundle.incident.state}
+
+
+def _newest(bundle: Bundle, purpose: Purpose) -> Run | None:
+    return next((run for run in reversed(bundle.runs) if run.purpose is purpose), None)
+
+
+_TOLD: Mapping[State, Callable[[Bundle], Told]] = {
+    State.ADMITTED: _admitted,
+    State.LOCATED: _located,
+    State.GATHERED: _gathered,
+    State.DECIDED: _decided,
+    State.HELD: lambda bundle: iter(()),
+    State.JUDGED: _judged,
+    State.REHEARSED: _rehearsed,
+    State.WAITING: _waiting,
+    State.APPROVED: _approved,
+    State.RUNNING: _running,
+    State.VERIFYING: _verifying,
+    State.UNDOING: _undoing,
+}
