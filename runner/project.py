@@ -170,10 +170,10 @@ class Project:
             return self._model
 
     def _opened_model(self) -> ModelDecider:
+        from runner.decide.ledger import StoreLedger
         from runner.decide.model import ModelDecider
         from runner.decide.personal import Hide
         from runner.decide.prompt import Prompts
-        from runner.decide.store_ledger import StoreLedger
         from runner.evidence.mask import Mask
 
         settings = self.config.model

@@ -17,7 +17,6 @@ from dbos import DBOS
 
 from runner.errors import RunnerError, StoreError
 from runner.project import Project
-from runner.steps.admit import admit
 from runner.steps.approach import approach
 from runner.steps.ask import ask
 from runner.steps.carry_out import carry_out
@@ -26,7 +25,7 @@ from runner.steps.decide import decide
 from runner.steps.gather import gather
 from runner.steps.inject import inject
 from runner.steps.judge import judge
-from runner.steps.locate import locate
+from runner.steps.locate import admit, locate
 from runner.steps.progress import escalate
 from runner.steps.rehearse import rehearse
 from runner.store import incidents, waiting

@@ -38,7 +38,6 @@ from runner.store import (
     incidents,
     model_calls,
     nodes,
-    rounds,
     switches,
     tables,
     waiting,
@@ -225,7 +224,7 @@ def _model_calls(tx: sa.Connection, now: datetime) -> Metric:
 
 
 def _last_prediction(tx: sa.Connection, now: datetime) -> float | None:
-    noted = rounds.note(tx, "predict")
+    noted = workers.note(tx, "predict")
     return datetime.fromisoformat(noted).timestamp() if noted else None
 
 

@@ -11,8 +11,7 @@ from runner.catalog.parameters import ParameterSpec
 from runner.config import Model
 from runner.decide.ledger import Memory
 from runner.decide.model import ModelDecider
-from runner.decide.prompt import Prompts
-from runner.decide.question import Choice, Question
+from runner.decide.prompt import Choice, Prompts, Question
 from runner.incident import Evidence
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ from runner.daemon import Daemon
 from runner.incident import Level, State
 from runner.incident_report.approval_request import radius_words
 from runner.project import Project
-from runner.steps import waiting
+from runner.steps import progress
 from tests import small_project as small
 from tests.real_alertmanager import Process, Target, eventually, free_port, require
 
@@ -105,8 +105,8 @@ def test_one_node_down_holds_back_what_would_take_another(
 ) -> None:
     """Invariants 11 and 22: at the verdict, and again right before the run that was approved
     before; it says what it waits for, and does not wait for ever."""
-    monkeypatch.setattr(waiting, "PATIENCE", 5.0)
-    monkeypatch.setattr(waiting, "_SLOW_POLL", 1.0)
+    monkeypatch.setattr(progress, "PATIENCE", 5.0)
+    monkeypatch.setattr(progress, "_SLOW_POLL", 1.0)
     up(project, 3)
     small.deliver(project, small.alert(host="etcd1"))
     asked = small.wait(project, until=small.waiting)

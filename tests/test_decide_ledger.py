@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from runner.config import Model
-from runner.decide.ledger import Ledger, Memory
-from runner.decide.store_ledger import StoreLedger
+from runner.decide.ledger import Ledger, Memory, StoreLedger
 from runner.incident.model_call import Failure, ModelCall, Round
 from runner.store import model_calls
 from runner.store.database import Database

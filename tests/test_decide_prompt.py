@@ -10,12 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner import catalog
-from runner.decide.model import estimated
+from runner.decide.model import estimated, question_hash
 from runner.decide.personal import Hide, hide_personal
-from runner.decide.prompt import PARTIAL, Prompts, shipped_prompts
-from runner.decide.question import Choice, Question
-from runner.decide.repeat import question_hash
-from runner.decide.untrusted import Outside, fence
+from runner.decide.prompt import PARTIAL, Choice, Outside, Prompts, Question, fence, shipped_prompts
 from runner.errors import ConfigError
 from runner.evidence.mask import Mask
 from runner.evidence.number import number

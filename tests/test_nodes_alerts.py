@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from runner.config import Nodes
 from runner.incident import AlertStatus
 from runner.intake.payload import compose, parse
-from runner.nodes.alerts import Held, alert_of, difference
+from runner.nodes.greylist import Held, alert_of, difference
 
 SINCE = datetime(2026, 11, 21, 12, 0, 0, 123456, tzinfo=UTC)
 NOW = SINCE + timedelta(hours=1)

@@ -10,7 +10,7 @@ import pytest
 from runner.config import Nodes, Signal
 from runner.errors import RemoteError, UsageError
 from runner.nodes.collect import Grid, collect
-from runner.nodes.span import PIECE, read
+from runner.nodes.signals import PIECE, read
 
 NODES = Nodes.model_validate({"window": "60s", "step": "1s", "recent": "5s"})
 END = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -11,7 +11,7 @@ from runner import incident_report
 from runner.incident import BlastRadius, Brief, Decision, GroupReach, Record, State
 from runner.notify.inert import BREAK
 from runner.notify.message import Message, Writer
-from runner.store import audit_log, incidents, radii, records, switches
+from runner.store import audit_log, incidents, records, switches
 from tests.notify_incident import LABELS, NOW, ask, database, escalate, opened, rehearse
 
 WRITER = Writer(mask=lambda t: t.replace("hunter2", "***"), environment="lab", public_url=None)
@@ -46,7 +46,7 @@ def test_a_question_carries_the_approval_pack(tx: sa.Connection) -> None:
     incident = opened(tx)
     evil = "@channel <b>x</b>"
     reach = GroupReach(group=evil, size=3, touched=("web1",), staying=("web2", "web3"), needed=2)
-    radii.put(tx, incident, BlastRadius(hosts=("web1",), groups=(reach,), domains=("r2",)))
+    records.put(tx, incident, BlastRadius(hosts=("web1",), groups=(reach,), domains=("r2",)))
     records.put_decision(
         tx,
         incident,

@@ -24,7 +24,7 @@ from runner.incident import (
 )
 from runner.incident_report import approval_request
 from runner.project import Project
-from runner.store import approvals, history, radii
+from runner.store import approvals, learning, records
 from runner.web.views import pack_file
 from tests import web_lab as lab
 from tests.cli_lab import answered, call
@@ -122,7 +122,7 @@ def asked(opened: Project, text: str = "restarted 3 times") -> int:
     made, first = lab.waiting(opened, about, text=text)
     now = datetime.now(UTC)
     with opened.database.write() as tx:
-        radii.put(tx, made, replace(RADIUS, domains=(text,)))
+        records.put(tx, made, replace(RADIUS, domains=(text,)))
         question = approvals.ask(
             tx, incident=made, plan="6" * 64, requested_by="runner", requested_at=now,
             expires_at=now + timedelta(minutes=30), brief=replace(BRIEF, title=text),
@@ -229,7 +229,7 @@ def test_the_record_counts_runs_of_this_entry_for_this_alert(opened: Project) ->
         lab.fixed(opened, about)
     with opened.database.read() as tx:
         wanted = {"entry": "restart_service", "environment": "production"}
-        found = history.record_of(tx, alert="ServiceDown", **wanted)
-        other = history.record_of(tx, alert="Other", **wanted)
+        found = learning.record_of(tx, alert="ServiceDown", **wanted)
+        other = learning.record_of(tx, alert="Other", **wanted)
     assert (found.fixed, found.runs, len(found.last), other.runs) == (2, 2, 2, 0)
     assert found.last[0].incident > found.last[1].incident

@@ -17,7 +17,7 @@ from runner.intake.alertmanager import AlertState, Standing
 from runner.intake.payload import parse
 from runner.inventory import Host, Inventory
 from runner.project import Project
-from runner.steps.admit import NOT_LISTED, admit
+from runner.steps.locate import NOT_LISTED, admit
 from runner.steps.other_hosts import other_hosts
 from runner.store import incidents
 from tests import small_project as small

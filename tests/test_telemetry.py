@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from runner.incident import Level, Outcome, Purpose, Result, State
 from runner.incident.model_call import Failure, ModelCall, Round
-from runner.store import deliveries, incidents, model_calls, outbox, rounds, switches, workers
+from runner.store import deliveries, incidents, model_calls, outbox, switches, workers
 from runner.store.database import Database
 from runner.telemetry import CALLS, Metrics
 from tests.notify_incident import ask, database, opened
@@ -54,7 +54,7 @@ def busy(store: Database) -> None:
     with store.write() as tx:
         deliver(tx, datetime.now(UTC) - timedelta(minutes=10))
         workers.join(tx, "worker", "here")
-        rounds.put_note(tx, "predict", datetime.now(UTC).isoformat(), datetime.now(UTC))
+        workers.put_note(tx, "predict", datetime.now(UTC).isoformat(), datetime.now(UTC))
 
 
 def deliver(tx: sa.Connection, at: datetime) -> int:

@@ -5,8 +5,7 @@ import threading
 import pytest
 
 from runner.errors import StoreError
-from runner.store.database import Database
-from runner.store.turns import Turns
+from runner.store.database import Database, Turns
 
 
 def test_a_turn_goes_to_who_asked_first() -> None:

@@ -16,7 +16,7 @@ from runner.errors import UsageError
 from runner.incident import Alert, AlertStatus, Decision, Level, Reason
 from runner.policy.ceilings import VARIABLE, level_of
 from runner.project import Project
-from runner.steps.past import past_runs
+from runner.steps.progress import past_runs
 from runner.store import switches
 
 

@@ -11,8 +11,8 @@ import re2
 from runner.ask.facts import Fact
 from runner.decide.answer import Unusable, parse
 from runner.decide.model import ModelDecider
+from runner.decide.prompt import fence
 from runner.decide.single import UNASKED, tell
-from runner.decide.untrusted import fence
 from runner.text import storable, visible
 
 LONGEST = 2000  #: characters of an answer

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 
-from runner.catalog.problem import Problem
+from runner.catalog.lint import Problem
 from runner.config import Config, Section, Text, explain
 from runner.errors import CatalogError, NotFound
 from runner.incident import Level

@@ -20,9 +20,8 @@ from runner.decide.both import settle
 from runner.decide.ledger import Memory
 from runner.decide.model import ModelDecider, Opinion
 from runner.decide.personal import Hide
-from runner.decide.prompt import Prompts
+from runner.decide.prompt import Choice, Prompts, Question
 from runner.decide.provider import Message, Reply
-from runner.decide.question import Choice, Question
 from runner.errors import ConfigError, RunnerError, UsageError
 from runner.evidence.mask import Mask
 from runner.incident.model_call import Failure, ModelCall

@@ -14,7 +14,7 @@ from runner.cli.session import IDLE, Session, as_option, confirm, person, yes_op
 from runner.incident import Approval, State
 from runner.incident_report import approval_request
 from runner.incident_report.approval_request import Pack
-from runner.store import approvals, incidents, radii
+from runner.store import approvals, incidents, records
 
 comment_option = option("--comment", default="", help="What the trail shall keep of it.")
 
@@ -31,7 +31,7 @@ def list_(session: Session) -> None:
     with session.project.database.read() as tx:
         found = approvals.open_approvals(tx)
         about = {each.id: incidents.get(tx, each.incident) for each in found}
-        touched = radii.of_incidents(tx, [each.incident for each in found])
+        touched = records.of_incidents(tx, [each.incident for each in found])
     if session.json:
         session.answer(found)
     elif not found:

@@ -16,7 +16,7 @@ import re2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from runner.catalog import parameters
-from runner.decide.question import MORE, NONE, Question
+from runner.decide.prompt import MORE, NONE, Question
 from runner.errors import Refused, UsageError
 from runner.incident import Decision
 from runner.text import brief, storable

@@ -10,13 +10,17 @@ a decision, or the failure that explains why there is none. Nothing else is need
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+
+import re2
 
 from runner.config import Endpoint, Model
 from runner.decide import answer, provider
@@ -24,11 +28,8 @@ from runner.decide.answer import Answer, Unusable
 from runner.decide.injection import Detectors, Suspicion
 from runner.decide.ledger import Ledger
 from runner.decide.personal import require_libraries
-from runner.decide.prompt import Prompts
+from runner.decide.prompt import PLACEHOLDER, Masks, Prompts, Question, fence
 from runner.decide.provider import Message, Reply
-from runner.decide.question import Question
-from runner.decide.repeat import question_hash
-from runner.decide.untrusted import Masks, fence
 from runner.errors import ConfigError
 from runner.incident import Decision, Evidence
 from runner.incident.model_call import Failure, ModelCall, Round
@@ -331,3 +332,31 @@ def _money(endpoint: Endpoint, call: ModelCall, reply: Reply) -> float:
 def estimated(text: str) -> int:
     """About how many tokens a text has: three characters each, rather too many than too few."""
     return -(-len(text) // 3)
+
+
+_SINCE = re2.compile(r"(?m)^(status: \w+), since .*$")
+_PAST = re2.compile(r"^#\d+, \S+ ago, ")
+_GOOD = re2.compile(r", (?:fixed|resolved|observed|dry_run): ")
+_NO_PAST = "no similar incident is on record"
+
+
+def question_hash(
+    question: Question, prompts: Prompts, schema: Mapping[str, Any], endpoint: Endpoint
+) -> str:
+    """The same for questions that would get the same answer."""
+    steady = replace(question, evidence=tuple(map(_steady, question.evidence)))
+    choices = tuple(replace(choice, past=()) for choice in steady.choices)
+    shown = prompts.question(replace(steady, choices=choices), fence=PLACEHOLDER)
+    asked = [prompts.hash, shown.system, shown.question, schema]
+    asked += [endpoint.provider, endpoint.name, endpoint.base_url or ""]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _steady(item: Evidence) -> Evidence:
+    if item.kind == "alert":
+        return replace(item, text=_SINCE.sub(r"\1", storable(item.text)))
+    if item.kind == "history":
+        lines = (line for line in storable(item.text).splitlines() if line != _NO_PAST)
+        bad = sorted({_PAST.sub("", line) for line in lines if not _GOOD.search(line)})
+        return replace(item, text="\n".join(bad))
+    return item

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import secrets
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 import runner
 from runner.catalog.entry import Entry
-from runner.decide.question import Choice, Question
-from runner.decide.untrusted import Masks, Outside
+from runner.catalog.parameters import Specs, schema_json
 from runner.errors import ConfigError
-from runner.incident import Evidence
-from runner.text import brief, cut
+from runner.incident import Evidence, Labels
+from runner.text import brief, cut, storable, visible
 
 SYSTEM, QUESTION, REPAIR = "decide_system.md.j2", "decide_question.md.j2", "decide_repair.md.j2"
 #: Of a question that a person asks.
@@ -243,3 +244,102 @@ def _example() -> Question:
         hosts=("web1",),
         probes=(entry.model_copy(update={"id": "probe", "kind": "probe"}),),
     )
+
+
+#: What stands for the fence where a prompt is compared with another one.
+PLACEHOLDER = "0" * 16
+#: Characters that are masked before the text is cut, so that no secret is cut from its name.
+_NEAR = 16 * 1024
+
+Masks = Callable[[str], str]
+
+
+def fence() -> str:
+    """A delimiter that nobody outside can know, anew for each call."""
+    return secrets.token_hex(8)
+
+
+class Outside:
+    """One text from outside. A template can show it in one way only: `shown`.
+
+    It is no text itself, so that `{{ item.text }}` without the partial that fences it is an
+    error and not a hole.
+    """
+
+    def __init__(self, text: str, *, mask: Masks, limit: int, marker: str, head: str = "") -> None:
+        """`head` is a line before it."""
+        first = cut(_clear(head, mask, marker), limit // 2) + "\n" if head else ""
+        body, room = _clear(text[:_NEAR], mask, marker), limit - len(first)
+        self._text = first + cut(body, room)
+
+    @property
+    def shown(self) -> str:
+        """The harmless text, for `_untrusted.md.j2`."""
+        return self._text
+
+    def __str__(self) -> str:
+        raise TypeError("text from outside enters a prompt by _untrusted.md.j2 only")
+
+    __format__ = None  # type: ignore[assignment]
+    __html__ = __str__
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+
+def _clear(text: str, mask: Masks, marker: str) -> str:
+    """Masked, without the marker, and with every character that could act written out."""
+    # NFKC first: letters that only look like others are what they look like, to detectors too.
+    clear = unicodedata.normalize("NFKC", mask(storable(text)))
+    return visible(clear.replace(marker, "[fence]"), lines=True)
+
+
+#: Answers that are no entry, equal members beside the entries.
+NONE = "none_of_these"
+MORE = "need_evidence"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One eligible entry as the model sees it."""
+
+    entry: Entry
+    specs: Specs = field(default_factory=dict)  #: the variables of its role
+    past: tuple[str, ...] = ()  #: what came of it with this alert, a few words each
+
+    @property
+    def id(self) -> str:
+        return self.entry.id
+
+    @property
+    def choosable(self) -> Mapping[str, Any]:
+        """Name → JSON schema of each value that may be chosen for this entry."""
+        properties: Mapping[str, Any] = schema_json(self.entry, self.specs)["properties"]
+        return properties
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One incident as a question. Everything in `labels`, `annotations` and `evidence`, and the
+    hosts' names, comes from outside; the choices are the project's own files."""
+
+    labels: Labels
+    annotations: Labels = field(default_factory=dict)
+    choices: tuple[Choice, ...]
+    evidence: tuple[Evidence, ...] = ()
+    hosts: tuple[str, ...] = ()
+    probes: tuple[Entry, ...] = ()  #: read-only entries that may bring more evidence, once
+    environment: str = "default"
+
+    def choice(self, id: str) -> Choice | None:
+        """The eligible entry of this id."""
+        return next((choice for choice in self.choices if choice.id == id), None)
+
+    def probe(self, id: str | None) -> Entry | None:
+        """The probe of this id, if it may be asked for."""
+        return next((probe for probe in self.probes if probe.id == id), None)
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """Evidence numbers that exist."""
+        return frozenset(item.number for item in self.evidence)

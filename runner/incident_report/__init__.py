@@ -21,7 +21,7 @@ from runner.incident import (
     Verification,
 )
 from runner.incident.model_call import ModelCall
-from runner.store import approvals, audit_log, incidents, model_calls, radii, records, runs
+from runner.store import approvals, audit_log, incidents, model_calls, records, runs
 from runner.text import duration
 
 
@@ -50,7 +50,7 @@ def load(tx: sa.Connection, incident: int) -> Bundle:
         decisions=records.decisions_of(tx, incident),
         verdict=records.verdict_of(tx, incident),
         plan=records.plan_of(tx, incident),
-        radius=radii.of_incident(tx, incident),
+        radius=records.of_incident(tx, incident),
         approvals=approvals.of_incident(tx, incident),
         runs=runs.of_incident(tx, incident),
         verifications=records.verifications_of(tx, incident),

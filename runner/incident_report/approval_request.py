@@ -27,7 +27,7 @@ from runner.incident import (
     Shown,
 )
 from runner.incident_report import Bundle
-from runner.store import approvals, history
+from runner.store import approvals, learning
 from runner.text import brief
 
 #: Groups that are named in the words of a radius, those with a minimum first.
@@ -104,7 +104,7 @@ def brief_of(tx: sa.Connection, incident: Incident, entry: Entry, catalog: Catal
         undo=entry.undo,
         undo_title=undo.title if undo else "",
         approvers=entry.approvers,
-        record=history.record_of(
+        record=learning.record_of(
             tx, entry=entry.id, alert=incident.alert.name, environment=incident.environment
         ),
     )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from runner import acts
 from runner.errors import NotFound, Refused
 from runner.incident import State
-from runner.nodes import alerts
+from runner.nodes import greylist
 from runner.predict.outlook import Outlook, group_of
 from runner.project import Project
 from runner.store import audit_log, incidents, nodes
@@ -159,7 +159,7 @@ def settle_fixed(tx: sa.Connection, now: datetime) -> None:
     for member in nodes.members(tx):
         if member.settled_at is not None or member.since is None:
             continue
-        for incident in incidents.about(tx, alerts.SOURCE, member.node, since=member.since):
+        for incident in incidents.about(tx, greylist.SOURCE, member.node, since=member.since):
             if incident.state is State.FIXED and incident.alert.labels.get("tier") == member.tier:
                 settle_member(tx, member.node, by=f"incident {incident.id}", reason="fixed", at=now)
                 break

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from runner.config import Signal
 from runner.decide.answer import Unusable, parse
 from runner.decide.model import ModelDecider
+from runner.decide.prompt import fence
 from runner.decide.single import tell
-from runner.decide.untrusted import fence
 from runner.nodes.classify import LONGEST, Finding, Prediction, Tier
 from runner.store.nodes import Said
 from runner.text import brief, storable, visible

@@ -100,7 +100,7 @@ def history(
     """
     from runner.nodes import signals
     from runner.nodes.backtest import History
-    from runner.nodes.span import read
+    from runner.nodes.signals import read
 
     settings, inventory = project.config.nodes, project.inventory()
     hosts = watched(project, inventory, _serving(project, inventory), failures)

@@ -16,7 +16,7 @@ from runner.predict.outlook import Outlook, look
 from runner.predict.spares import count_spares
 from runner.predict.told import deliver, publish
 from runner.project import Project
-from runner.store import nodes, rounds
+from runner.store import nodes, workers
 from runner.store.nodes import Said
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def step(project: Project, now: datetime) -> bool:
     Everything is told again in the next round, so one that was cut off loses nothing.
     """
     with project.database.write() as tx:
-        if not rounds.claim(tx, ROUND, now, project.config.nodes.every):
+        if not workers.claim(tx, ROUND, now, project.config.nodes.every):
             return False
     outlook = look(project, now)
     for problem in outlook.readings.problems:
@@ -50,7 +50,7 @@ def step(project: Project, now: datetime) -> bool:
         drop_strangers(tx, project, now)
         remind(tx, project, now)
         count_spares(tx, project, outlook)
-        rounds.put_note(tx, ROUND, now.isoformat(), now)
+        workers.put_note(tx, ROUND, now.isoformat(), now)
     publish(project)
     deliver(project, now)
     return True

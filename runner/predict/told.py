@@ -14,7 +14,7 @@ from runner import acts, private
 from runner.errors import StoreError
 from runner.incident import Level
 from runner.intake.payload import compose
-from runner.nodes import alerts
+from runner.nodes import greylist
 from runner.project import Project
 from runner.store import incidents, nodes
 from runner.store.nodes import Member
@@ -29,29 +29,29 @@ def deliver(project: Project, now: datetime) -> int:
     """
     with project.database.read() as tx:
         held = _held(tx, project)
-        firing = [incident.alert for incident in incidents.firing_of(tx, alerts.SOURCE)]
+        firing = [incident.alert for incident in incidents.firing_of(tx, greylist.SOURCE)]
     settings = project.config.nodes
-    wanted = [alerts.alert_of(one, settings) for one in held]
+    wanted = [greylist.alert_of(one, settings) for one in held]
     doubted = {one.node for one in held if one.doubt}
-    told = alerts.difference(wanted, firing, now)
+    told = greylist.difference(wanted, firing, now)
     for ceiling, some in (
         (Level.AUTO, [a for a in told if a.labels.get("instance") not in doubted]),
         (Level.APPROVE, [a for a in told if a.labels.get("instance") in doubted]),
     ):
         if some:
-            delivery = compose(some, source=alerts.SOURCE, group_key="predictions")
+            delivery = compose(some, source=greylist.SOURCE, group_key="predictions")
             acts.deliver(project, delivery.raw, source=delivery.source, ceiling=ceiling)
     return len(told)
 
 
-def _held(tx: sa.Connection, project: Project) -> list[alerts.Held]:
+def _held(tx: sa.Connection, project: Project) -> list[greylist.Held]:
     """The members as their alerts tell of them."""
     from runner.predict import opinion
 
     least = project.config.policy.min_confidence
     by_rules, by_model = nodes.latest(tx), nodes.latest(tx, by=opinion.BY)
     return [
-        alerts.Held(
+        greylist.Held(
             node=one.node,
             tier=one.tier,
             since=one.since,

@@ -8,7 +8,7 @@ from runner.incident import Incident, Level, State, Verdict
 from runner.incident_report import approval_request
 from runner.project import Project
 from runner.steps.progress import load, passed
-from runner.store import approvals, clock, incidents, radii, records
+from runner.store import approvals, clock, incidents, records
 
 
 def ask(project: Project, incident_id: int) -> bool:
@@ -48,7 +48,7 @@ def question(
         ),
         shown=_shown(verdict),
     )
-    radius = approval_request.radius_words(radii.of_incident(tx, incident.id))
+    radius = approval_request.radius_words(records.of_incident(tx, incident.id))
     touches = f": {radius}" if radius else ""
     reason = f"approval {asked.id}: {plan.entry} on {', '.join(plan.hosts)}{touches}"
     incidents.move(

@@ -35,10 +35,9 @@ from runner.steps.judge import look_again_at
 from runner.steps.limits import Limited, Limits
 from runner.steps.perform import Job, Ready, perform
 from runner.steps.places import case_at
-from runner.steps.progress import end, escalate, load
+from runner.steps.progress import end, escalate, load, perform_when_free
 from runner.steps.rehearse import Check, check
-from runner.steps.waiting import perform_when_free
-from runner.store import approvals, audit_log, firings, incidents, radii, records, runs
+from runner.store import approvals, audit_log, firings, incidents, records, runs
 from runner.text import visible
 
 #: An attempt that never started, because the runner went away, may be made again so often.
@@ -306,10 +305,10 @@ def _let_through(questions: tuple[Approval, ...], plan: Plan, settings: Settings
 
 def _keep(project: Project, incident: Incident, radius: BlastRadius) -> None:
     with project.database.read() as tx:
-        known = radii.of_incident(tx, incident.id)
+        known = records.of_incident(tx, incident.id)
     if radius != known:
         with project.database.write() as tx:
-            radii.put(tx, incident.id, radius)
+            records.put(tx, incident.id, radius)
 
 
 def _same_plan(project: Project, incident: Incident, plan: Plan) -> None:

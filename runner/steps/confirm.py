@@ -38,8 +38,7 @@ from runner.steps.gather import values_of
 from runner.steps.judge import case_of, look_again_at
 from runner.steps.limits import Limited, Limits
 from runner.steps.perform import Job, Ready
-from runner.steps.progress import advance, end, escalate, load
-from runner.steps.waiting import perform_when_free
+from runner.steps.progress import advance, end, escalate, load, perform_when_free
 from runner.store import audit_log, incidents, records, runs
 
 #: Outcomes that a person must look at even when the trouble is gone.

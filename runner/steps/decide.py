@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
+from runner.catalog.entry import Entry
 from runner.catalog.near import near_misses
 from runner.decide import rules
 from runner.decide.both import Settled, settle
+from runner.decide.injection import Detectors, Suspicion
+from runner.decide.model import Opinion
+from runner.decide.prompt import Choice, Question
 from runner.errors import RemoteError
+from runner.evidence.number import number
 from runner.incident import Decision, Evidence, Incident, State
 from runner.project import Project
-from runner.steps import opinion
+from runner.steps.gather import probed
 from runner.steps.progress import load, passed
-from runner.store import incidents, records
+from runner.store import incidents, memory, records, runs
 
 
 def decide(project: Project, incident_id: int) -> bool:
@@ -58,7 +66,7 @@ def _settled(project: Project, incident: Incident) -> tuple[Settled, tuple[Evide
     deciders, settings = project.config.deciders, project.config.model
     if deciders == "rules" or settings is None or not eligible:
         return Settled(decision=by_rules, kept=(by_rules,)), ()
-    said = opinion.ask(project, incident, eligible)
+    said = ask(project, incident, eligible)
     found = settle(by_rules, said, deciders=deciders, on_failure=settings.on_failure)
     return found, said.question.evidence
 
@@ -86,3 +94,65 @@ def _condition(project: Project) -> Callable[[str], bool | None]:
             return None
 
     return ask
+
+
+#: Attempt of the probe that a model asked for: those of gathering count from 1.
+ASKED = 1000
+_PAST = 20  #: earlier incidents that past results are counted over
+
+
+def ask(project: Project, incident: Incident, eligible: Sequence[Entry]) -> Opinion:
+    """What the model says of this incident. Raises StoreError, and ConfigError for bad settings."""
+    question = _question(project, incident, eligible)
+    begun = max(question.numbers, default=0)
+
+    def probe(id: str) -> tuple[Evidence, ...]:
+        found = probed(project, incident, id, datetime.now(UTC), attempt=ASKED)
+        more = number(found, project.mask)
+        return tuple(replace(item, number=item.number + begun) for item in more)
+
+    return project.model.decide(question, incident=incident.id, probe=probe)
+
+
+def suspicions(
+    project: Project, incident: Incident, evidence: Sequence[Evidence]
+) -> tuple[Suspicion, ...]:
+    """Text in the incident that looks as if it were meant for the model; the same at each look."""
+    if project.config.model is None:
+        return ()
+    detectors = Detectors(project.config.model.injection)
+    alert = incident.alert
+    return detectors.suspicions(alert.labels, alert.annotations, evidence, incident.hosts)
+
+
+def _question(project: Project, incident: Incident, eligible: Sequence[Entry]) -> Question:
+    with project.database.read() as tx:
+        evidence = records.evidence_of(tx, incident.id)
+        similar = memory.similar(tx, incident, limit=_PAST)
+        done = {run.entry for run in runs.of_incident(tx, incident.id)}
+    alert = incident.alert
+    past = tuple(each for each in similar if each.alert.name == alert.name)
+    choices = tuple(
+        Choice(entry=entry, specs=project.catalog.schema(entry.id), past=_results(past, entry))
+        for entry in eligible
+    )
+    return Question(
+        labels=alert.labels,
+        annotations=alert.annotations,
+        choices=choices,
+        evidence=evidence,
+        hosts=incident.hosts,
+        probes=tuple(
+            probe
+            for probe in project.catalog.by_kind("probe")
+            if probe.id not in done and probe.eligible(alert.labels)
+        ),
+        environment=incident.environment,
+    )
+
+
+def _results(past: Sequence[Incident], entry: Entry) -> tuple[str, ...]:
+    """How incidents of this alert ended that chose the entry: `3 fixed, 1 escalated`."""
+    counted = Counter(str(each.state) for each in past if each.entry == entry.id)
+    ends = ", ".join(f"{count} {state}" for state, count in counted.most_common())
+    return (ends,) if ends else ()

@@ -12,8 +12,7 @@ from runner.incident import Evidence, Incident, Purpose, State
 from runner.plan import draft
 from runner.project import Project
 from runner.steps.perform import Job
-from runner.steps.progress import load, passed
-from runner.steps.waiting import perform_when_free
+from runner.steps.progress import load, passed, perform_when_free
 from runner.store import incidents, learning, memory, records
 from runner.text import promql
 

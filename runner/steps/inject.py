@@ -12,8 +12,7 @@ from runner.errors import Refused, RunnerError, StoreError
 from runner.incident import Incident, Outcome, Plan, Purpose, Run, State
 from runner.project import Project
 from runner.steps.perform import Job, Ready
-from runner.steps.progress import advance, end, escalate, load
-from runner.steps.waiting import perform_when_free
+from runner.steps.progress import advance, end, escalate, load, perform_when_free
 from runner.store import runs, switches
 
 _ATTEMPT = 1

@@ -26,11 +26,10 @@ from runner.incident import (
 from runner.inventory import locate as locate_host
 from runner.plan import delegates_of
 from runner.project import Project
-from runner.steps import learn, opinion
+from runner.steps import decide, learn
 from runner.steps.other_hosts import other_hosts
-from runner.steps.past import past_runs
-from runner.steps.progress import escalate, load, passed
-from runner.store import audit_log, clock, incidents, radii, records, runs, switches
+from runner.steps.progress import escalate, load, passed, past_runs
+from runner.store import audit_log, clock, incidents, records, runs, switches
 
 #: Rules whose level somebody set on purpose: stopping there is no failure to handle it.
 CHOSEN = frozenset({"configuration", "command_line", "hosts", "entry", "pause", "earned"})
@@ -53,7 +52,7 @@ def judge(project: Project, incident_id: int) -> bool:
     verdict, radius = policy.judge(case, policy.moment_of(entry)), policy.measure(case)
     with project.database.write() as tx:
         records.put_verdict(tx, incident_id, verdict)
-        radii.put(tx, incident_id, radius)
+        records.put(tx, incident_id, radius)
         moved = incidents.move(
             tx, incident_id, State.JUDGED, _because(verdict), level=verdict.level
         )
@@ -181,4 +180,4 @@ def _suspicions(
     """Only what a model read can have steered it."""
     if all(decision.decider != "model" for decision in decisions):
         return ()
-    return tuple(map(str, opinion.suspicions(project, incident, evidence)))
+    return tuple(map(str, decide.suspicions(project, incident, evidence)))

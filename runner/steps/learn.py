@@ -17,8 +17,8 @@ from runner.evidence.spells import of_alert
 from runner.incident import Incident, Level, Reason
 from runner.policy.budget import accounts
 from runner.project import Project
-from runner.steps.past import past_runs
-from runner.store import audit_log, budgets, learning
+from runner.steps.progress import past_runs
+from runner.store import audit_log, learning
 
 logger = logging.getLogger(__name__)
 
@@ -139,18 +139,18 @@ def _note_budgets(project: Project, now: datetime) -> int:
         history = past_runs(project, tx, now)
     spent = {a.name: a for a in accounts(wanted, history, inventory.groups, now) if a.spent}
     with project.database.read() as tx:
-        if budgets.spent(tx) == spent.keys():
+        if learning.spent(tx) == spent.keys():
             return 0
     told = 0
     with project.database.write() as tx:
         audit_log.lock(tx)
-        for name in budgets.spent(tx) - spent.keys():
-            told += budgets.free(tx, name, now)
+        for name in learning.spent(tx) - spent.keys():
+            told += learning.free(tx, name, now)
         for name, account in spent.items():
             hosts = {host for run in account.burnt for host in run.hosts}
             owner = account.budget.owner
             tell = [owner] if owner else _owners(project, hosts)
-            told += budgets.spend(tx, name, account.text, tell, now)
+            told += learning.spend(tx, name, account.text, tell, now)
     return told
 
 

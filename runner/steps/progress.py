@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from runner.incident import Incident, State
+import sqlalchemy as sa
+
+from runner.errors import Refused
+from runner.incident import WAITS, Incident, Labels, Result, Run, State
+from runner.policy import PastRun
 from runner.project import Project
-from runner.store import incidents
+from runner.steps.perform import Job, perform
+from runner.store import incidents, records, runs
+from runner.store.runs import HostsBusy, NotNow
+from runner.text.duration import write
 
 _ORDER = list(State)
 
@@ -47,3 +57,59 @@ def end(project: Project, incident: int, state: State, reason: str, **detail: An
 def escalate(project: Project, incident: int, reason: str, **detail: Any) -> bool:
     """Hand the incident to a person; False, so that a step can return it."""
     return end(project, incident, State.ESCALATED, reason, **detail)
+
+
+#: How far back runs count for cooldowns, rates and the breaker.
+HISTORY = timedelta(days=7)
+
+
+def past_runs(project: Project, tx: sa.Connection, now: datetime) -> tuple[PastRun, ...]:
+    """Runs that policy may look at, with what came of them."""
+    budgets = project.config.policy.budgets
+    past = runs.since(tx, now - max([HISTORY, *(budget.within for budget in budgets)]))
+    verified = records.verified(tx, [run.id for run in past])
+    labels = incidents.labels_of(tx, {run.incident for run in past}) if budgets else {}
+    return tuple(_past(run, verified.get(run.id), labels.get(run.incident, {})) for run in past)
+
+
+def _past(run: Run, verification: Result | None, labels: Labels) -> PastRun:
+    return PastRun(
+        entry=run.entry,
+        hosts=run.hosts,
+        incident=run.incident,
+        purpose=run.purpose,
+        started_at=run.started_at,
+        outcome=run.outcome,
+        verification=verification,
+        labels=labels,
+    )
+
+
+#: Seconds that a run waits before a person is asked.
+PATIENCE = 900.0
+_POLL = 1.0
+#: Seconds between two looks where each of them asks the world, not only the store.
+_SLOW_POLL = 10.0
+#: Seconds between two words on what is waited for: on a busy host that changes all the time.
+_SAY_EVERY = 60.0
+
+
+def perform_when_free(project: Project, job: Job) -> Run:
+    """The run with its outcome, as soon as nothing makes it wait; the incident says what does.
+
+    Raises Refused, naming what it waited for, when that does not pass.
+    """
+    begun, said_at = time.monotonic(), None
+    while True:
+        try:
+            return perform(project, replace(job, waited=said_at is not None))
+        except NotNow as why:
+            now = time.monotonic()
+            if said_at is None or now - said_at >= _SAY_EVERY:
+                said_at = now
+                with project.database.write() as tx:
+                    incidents.note(tx, job.incident, WAITS, str(why))
+            if now - begun >= PATIENCE:
+                patience = write(timedelta(seconds=PATIENCE))
+                raise Refused(f"gave up after {patience}: {why}") from None
+            project.sleep(_POLL if isinstance(why, HostsBusy) else _SLOW_POLL)

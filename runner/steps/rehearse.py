@@ -16,9 +16,8 @@ from runner.project import Project
 from runner.steps.judge import stop_at
 from runner.steps.perform import Job, settle_own
 from runner.steps.places import judged, options
-from runner.steps.progress import escalate, load, passed
-from runner.steps.waiting import perform_when_free
-from runner.store import incidents, radii, records, runs
+from runner.steps.progress import escalate, load, passed, perform_when_free
+from runner.store import incidents, records, runs
 
 #: A rehearsal that a crash cut short may be repeated so often: check mode changes nothing.
 ATTEMPTS = 3
@@ -150,7 +149,7 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
     verdict = policy.judge_cover(verdict, plan.uncovered)
     with project.database.write() as tx:
         if plan.places:
-            radii.put(tx, incident.id, radius)
+            records.put(tx, incident.id, radius)
         records.put_plan(tx, incident.id, plan)
         records.put_verdict(tx, incident.id, verdict)
         moved = incidents.move(

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from runner.errors import NotFound
 from runner.incident import CLOSED, Approval, Brief
 from runner.store import clock
-from runner.store.history import brief_from_json
+from runner.store.learning import brief_from_json
 from runner.store.tables import approvals
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from runner.incident import Transition
 from runner.store import clock
-from runner.store.dialect import insert
+from runner.store.database import insert
 from runner.store.tables import chain, transitions
 
 GENESIS = "0" * 64

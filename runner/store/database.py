@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from runner import private
 from runner.errors import ConfigError, StoreError
 from runner.store.tables import metadata
-from runner.store.turns import Turns
 
 #: The newest migration in `migrations/versions`; `tests/test_store.py` compares.
 HEAD = "0010"
@@ -189,3 +190,55 @@ def _explained() -> Iterator[None]:
 
 
 __all__ = ["BUSY_SECONDS", "HEAD", "Database", "SQLAlchemyError", "metadata"]
+
+
+def insert(tx: sa.Connection, table: sa.Table) -> Any:
+    """An insert into `table` that knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    from sqlalchemy.dialects import postgresql, sqlite
+
+    return (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+class Turns:
+    """A lock that is handed on in the order in which it was asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[threading.Event] = deque()
+        self._taken = False
+
+    @contextmanager
+    def turn(self, patience: float) -> Iterator[None]:
+        """Hold it for the block. Raises StoreError after `patience` seconds of waiting."""
+        mine = self._asked()
+        if mine is not None and not mine.wait(patience) and self._given_up(mine):
+            raise StoreError("the store cannot be used now: its writers take too long")
+        try:
+            yield
+        finally:
+            self._hand_on()
+
+    def _asked(self) -> threading.Event | None:
+        """None when it is free; else what is set when it is one's turn."""
+        with self._lock:
+            if not self._taken:
+                self._taken = True
+                return None
+            mine = threading.Event()
+            self._waiting.append(mine)
+            return mine
+
+    def _given_up(self, mine: threading.Event) -> bool:
+        """False when the turn came in the same moment."""
+        with self._lock:
+            if mine.is_set():
+                return False
+            self._waiting.remove(mine)
+            return True
+
+    def _hand_on(self) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._taken = False

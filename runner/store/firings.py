@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.incident.firing import Firing
-from runner.store.dialect import insert
+from runner.store.database import insert
 from runner.store.tables import firings, incidents
 
 #: Fingerprints that one question names.

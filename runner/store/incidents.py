@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from runner.errors import NotFound
 from runner.incident import ENDED, HELD_AGAIN, Alert, AlertStatus, Incident, Level, State
 from runner.store import approvals, audit_log, clock, memory, tables
-from runner.store.dialect import insert
+from runner.store.database import insert
 from runner.store.tables import incidents, transitions
 from runner.text.duration import write
 

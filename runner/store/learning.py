@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from runner.autonomy.record import Clearing, Deed, Facts, Feedback, Key, Setting, Spell, Touch
-from runner.incident import Level, Outcome, Purpose, Result, State
+from runner.incident import Brief, Level, Outcome, PastResult, Purpose, Record, Result, State
 from runner.incident.firing import CLOCK_SKEW
 from runner.store import audit_log, memory
 from runner.store.tables import (
     approvals,
     autonomy_noted,
     autonomy_settings,
+    budgets_spent,
     clearings,
     feedback,
     incidents,
@@ -299,4 +300,98 @@ def clearing(tx: sa.Connection, key: Key) -> Clearing | None:
         within=timedelta(seconds=row["within_seconds"]),
         source=row["source"],
         at=row["at"],
+    )
+
+
+def spent(tx: sa.Connection) -> set[str]:
+    """Names of the budgets that the trail was told are spent."""
+    return set(tx.execute(sa.select(budgets_spent.c.name)).scalars())
+
+
+def spend(tx: sa.Connection, name: str, text: str, tell: Sequence[str], at: datetime) -> bool:
+    """Tell the trail and the receivers `tell`; False when they were told already."""
+    if name in spent(tx):
+        return False
+    tx.execute(budgets_spent.insert().values(name=name, at=at))
+    detail = {"budget": name, "tell": list(tell)}
+    audit_log.append(tx, action="budget_spent", reason=text, detail=detail, at=at)
+    return True
+
+
+def free(tx: sa.Connection, name: str, at: datetime) -> bool:
+    """Tell the trail that a budget is free again; False when it was told already."""
+    gone = tx.execute(budgets_spent.delete().where(budgets_spent.c.name == name)).rowcount
+    if gone:
+        text = f"the error budget of {name} is free again: its failures are old enough"
+        audit_log.append(tx, action="budget_free", reason=text, detail={"budget": name}, at=at)
+    return bool(gone)
+
+
+#: How many runs count, and how many of them are named one by one.
+MOST, NAMED = 1000, 5
+
+
+def record_of(tx: sa.Connection, *, entry: str, alert: str, environment: str) -> Record:
+    """The newest runs of `entry` for alerts of this name in this environment, that have ended."""
+    query = (
+        sa.select(
+            runs.c.incident, runs.c.started_at, runs.c.hosts, runs.c.outcome, verifications.c.result
+        )
+        .join(incidents, incidents.c.id == runs.c.incident)
+        .outerjoin(verifications, verifications.c.run == runs.c.id)
+        .where(
+            runs.c.entry == entry,
+            runs.c.purpose == Purpose.REMEDIATION,
+            runs.c.outcome.is_not(None),
+            incidents.c.alertname == alert,
+            incidents.c.environment == environment,
+        )
+        .order_by(runs.c.started_at.desc())
+        .limit(MOST)
+    )
+    return _counted([_past(row) for row in tx.execute(query)])
+
+
+def _past(row: Any) -> PastResult:
+    return PastResult(
+        incident=row.incident,
+        at=row.started_at,
+        hosts=tuple(row.hosts),
+        outcome=Outcome(row.outcome) if row.outcome else None,
+        result=Result(row.result) if row.result else None,
+    )
+
+
+def _counted(past: list[PastResult]) -> Record:
+    results = [each.result or Result.UNKNOWN for each in past]
+    return Record(
+        fixed=results.count(Result.FIXED),
+        not_fixed=results.count(Result.NOT_FIXED),
+        unknown=results.count(Result.UNKNOWN),
+        last=tuple(past[:NAMED]),
+    )
+
+
+def brief_from_json(content: Mapping[str, Any] | None) -> Brief | None:
+    """The brief as it was stored with its question."""
+    if content is None:
+        return None
+    record = content["record"]
+    last = tuple(_past_from_json(each) for each in record["last"])
+    return Brief(
+        **{
+            **content,
+            "approvers": tuple(content["approvers"]),
+            "record": Record(**{**record, "last": last}),
+        }
+    )
+
+
+def _past_from_json(content: Mapping[str, Any]) -> PastResult:
+    return PastResult(
+        incident=content["incident"],
+        at=datetime.fromisoformat(content["at"]),
+        hosts=tuple(content["hosts"]),
+        outcome=Outcome(content["outcome"]) if content["outcome"] else None,
+        result=Result(content["result"]) if content["result"] else None,
     )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from runner.store import audit_log
-from runner.store.dialect import insert
+from runner.store.database import insert
 from runner.store.tables import switches
 
 PAUSE = "pause"

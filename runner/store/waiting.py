@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from runner.store.dialect import insert
+from runner.store.database import insert
 from runner.store.order import Stage, Urgency, place_of, urgency_of
 from runner.store.tables import incidents, waiting
 

@@ -14,7 +14,7 @@ from runner.incident import ENDED, Incident, State
 from runner.incident_report import approval_request
 from runner.policy import approve
 from runner.project import Project
-from runner.store import approvals, incidents, radii, switches
+from runner.store import approvals, incidents, records, switches
 from runner.text import storable
 from runner.web import entries, views
 from runner.web.api import MAX_ID, By, Id, Opened
@@ -101,7 +101,7 @@ def approvals_page(request: Request, project: Opened, by: By) -> Response:
         about: dict[int, Incident] = {
             item.incident: incidents.get(tx, item.incident) for item in questions
         }
-        touched = radii.of_incidents(tx, list(about))
+        touched = records.of_incidents(tx, list(about))
     radius = {number: approval_request.radius_words(touched.get(number)) for number in about}
     return _page(
         request, project, by, "approvals.html", questions=questions, about=about, radius=radius
