@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runner.evidence.mask import Mask
     from runner.evidence.prometheus import PrometheusClient
     from runner.execute.request import TaskEvent
+    from runner.execute.warm.client import Warm
     from runner.incident import Run
     from runner.intake.alertmanager import Alertmanagers
 
@@ -91,7 +92,11 @@ class Project:
     def _inventory(self) -> InventoryReader:
         settings = self.config.project
         return InventoryReader(
-            settings.inventory, self.ansible_environment, self.vault, settings.domains
+            settings.inventory,
+            self.ansible_environment,
+            self.vault,
+            settings.domains,
+            warm=self.warm.run if self.warm else None,
         )
 
     def inventory(self) -> Inventory:
@@ -123,6 +128,15 @@ class Project:
             closed(self.ansible_environment),
             [path for path in passwords if path is not None],
         )
+
+    @cached_property
+    def warm(self) -> Warm | None:
+        """The process that has Ansible imported; None when every run is to be cold."""
+        if not self.config.execution.warm:
+            return None
+        from runner.execute.warm.client import Warm
+
+        return Warm(self.state)
 
     @cached_property
     def prometheus(self) -> PrometheusClient | None:
@@ -195,6 +209,6 @@ class Project:
 
     def close(self) -> None:
         """End what was opened."""
-        for name in ("database", "alertmanagers", "prometheus"):
+        for name in ("database", "alertmanagers", "prometheus", "warm"):
             if (opened := self.__dict__.pop(name, None)) is not None:
                 opened.close()

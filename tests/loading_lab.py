@@ -18,6 +18,7 @@ from runner.catalog.content import read
 from runner.catalog.loaded import called
 from runner.execute.request import Loading, RunRequest, RunResult
 from runner.execute.run import run
+from runner.execute.warm.client import Warm
 from runner.incident import Alert, AlertStatus, Incident, Level, Plan, Purpose, Run, State
 from runner.inventory import Host, Inventory
 
@@ -119,6 +120,7 @@ class Lab:
     """The project in a folder, and its entry as it is now."""
 
     root: Path
+    warm: Warm | None = None
 
     @classmethod
     def at(cls, root: Path, tasks: str = TASKS, **files: str) -> Lab:
@@ -169,7 +171,7 @@ class Lab:
 
     def dry_run(self, catalog: Catalog, plan: Plan) -> tuple[Plan, Run, RunResult]:
         """The plan with what its dry run loaded."""
-        result = run(self._request(catalog, plan, check=True))
+        result = run(self._request(catalog, plan, check=True), warm=self.warm)
         ended = Run(
             id=result.id, incident=1, purpose=Purpose.REHEARSAL, attempt=1, entry="heal",
             hosts=("web1",), plan=plan.hash, started_at=NOW, deadline=NOW,
@@ -179,7 +181,7 @@ class Lab:
 
     def run(self, catalog: Catalog, plan: Plan) -> RunResult:
         """Run the plan for real, from a copy of what it names."""
-        return run(self._request(catalog, plan, files=self.named(catalog, plan)))
+        return run(self._request(catalog, plan, files=self.named(catalog, plan)), warm=self.warm)
 
     def named(self, catalog: Catalog, plan: Plan) -> dict[Path, str]:
         paths = read(catalog, catalog.get("heal")).paths

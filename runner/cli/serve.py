@@ -101,6 +101,8 @@ def _working(session: Session, log_format: str) -> Iterator[threading.Event]:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(130) if stop.is_set() else stop.set())
+    if session.project.warm is not None:
+        session.project.warm.keep = True  # a process that lives on gets back what it costs
     daemon = Daemon(session.project)
     log = TrailLog(session.project.database)
     daemon.start()

@@ -7,6 +7,7 @@ with `recover`. Any number of threads may call `run` at once.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -29,6 +30,7 @@ from runner.execute.live import Follower
 from runner.execute.request import MEMORY, RunRequest, RunResult, TaskEvent
 from runner.execute.result import finish
 from runner.execute.variables import write_variables
+from runner.execute.warm.client import Supervisor, Warm
 from runner.private import make_folder, opener, write_whole
 
 ALIVE: Final = "alive"
@@ -37,6 +39,9 @@ _SLACK = 20.0  # seconds that the supervisor has beyond its deadline and grace
 _SUMMARY = 20.0  # seconds that a summary may take which a lost supervisor has not left
 _LOOK = 0.25  # seconds between two questions whether the run is cancelled
 
+
+#: What holds a run: started, or a fork of the warm process.
+Holder = subprocess.Popen[bytes] | Supervisor
 
 _SECRETS = Mask()
 logger = logging.getLogger(__name__)
@@ -53,14 +58,16 @@ def run(
     cancelled: Callable[[], bool] = _never,
     on_started: Callable[[int, int], None] | None = None,
     mask: Mask = _SECRETS,
+    warm: Warm | None = None,
 ) -> RunResult:
     """Run `request` once and return what it came to; a failed play is a result, not an error.
 
     `on_event` is called from another thread and may be slow. `on_started` gets the
-    supervisor's process id and process group. Raises Refused when a run with this
-    id was started before, RunnerError when nothing could be started.
+    supervisor's process id and process group. `warm` saves Ansible's start where it can.
+    Raises Refused when a run with this id was started before, RunnerError when nothing could be
+    started.
     """
-    intent, supervisor = _begin(request, mask)
+    intent, supervisor = _begin(request, mask, warm)
     private = Path(intent["private"])
     with Follower(private / "events.jsonl", on_event):
         try:
@@ -140,7 +147,7 @@ def _limits(mask: Mask, memory: int) -> dict[str, Any]:
     return {"mask": mask.described(), "memory": memory}
 
 
-def _begin(request: RunRequest, mask: Mask) -> tuple[dict[str, Any], subprocess.Popen[bytes]]:
+def _begin(request: RunRequest, mask: Mask, warm: Warm | None) -> tuple[dict[str, Any], Holder]:
     """Make the run's folder, which can be made once only, and start the supervisor."""
     private = None
     try:
@@ -154,7 +161,7 @@ def _begin(request: RunRequest, mask: Mask) -> tuple[dict[str, Any], subprocess.
         private = _private(request)
         intent = _intend(request, private)
         environment = closed(request, private) | _copied(request)
-        supervisor = _spawn(request, private, environment, mask)
+        supervisor = _spawn(request, private, environment, mask, warm)
     except (OSError, Refused) as error:
         for folder in filter(None, (private, request.folder)):
             shutil.rmtree(folder, ignore_errors=True)
@@ -234,8 +241,12 @@ def _by_value(request: RunRequest) -> list[Path]:
 
 
 def _spawn(
-    request: RunRequest, private: Path, environment: dict[str, str], mask: Mask
-) -> subprocess.Popen[bytes]:
+    request: RunRequest,
+    private: Path,
+    environment: dict[str, str],
+    mask: Mask,
+    warm: Warm | None,
+) -> Holder:
     def reads(path: Path) -> Path:
         return snapshot.mirrored(request.snapshot, path) if request.snapshot else path
 
@@ -259,10 +270,19 @@ def _spawn(
         "ended": False,
         **_limits(mask, request.memory),
     }
-    write_whole(private / "spec.json", json.dumps(spec).encode())
+    path = private / "spec.json"
+    write_whole(path, json.dumps(spec).encode())
     with open(request.folder / "supervisor.log", "wb", opener=opener) as log:
+        if warm is not None:
+            try:
+                forked = warm.supervise(path, environment, private, log.fileno())
+            except OSError:
+                path = _taken_back(request, path)
+            else:
+                if forked is not None:
+                    return forked
         return subprocess.Popen(
-            [sys.executable, "-I", str(_SUPERVISOR), str(private / "spec.json")],
+            [sys.executable, "-I", str(_SUPERVISOR), str(path)],
             env=environment,
             cwd=private,
             stdin=subprocess.DEVNULL,
@@ -272,14 +292,27 @@ def _spawn(
         )
 
 
+def _taken_back(request: RunRequest, spec: Path) -> Path:
+    """What a run is, under another name: whoever was asked to hold it cannot begin any more.
+
+    Raises OSError when somebody had begun, once that is ended.
+    """
+    mine = spec.with_name("spec-cold.json")
+    try:
+        spec.rename(mine)
+    except FileNotFoundError:
+        grace = request.grace.total_seconds()
+        processes.end(lambda: processes.of_run(request.id), grace=grace)
+        raise OSError("the warm process went away while it started the run") from None
+    return mine
+
+
 def _record_process(folder: Path, pid: int) -> None:
     record = {"pid": pid, "started": processes.started_at(pid)}
     write_whole(folder / "process.json", json.dumps(record).encode())
 
 
-def _wait(
-    supervisor: subprocess.Popen[bytes], request: RunRequest, cancelled: Callable[[], bool]
-) -> str | None:
+def _wait(supervisor: Holder, request: RunRequest, cancelled: Callable[[], bool]) -> str | None:
     """Return when the supervisor has ended: why we ended it, if we did."""
     seconds = request.timeout.total_seconds() + request.grace.total_seconds() + _SLACK
     until = time.monotonic() + seconds
@@ -293,8 +326,12 @@ def _wait(
     return None
 
 
-def _ended(supervisor: subprocess.Popen[bytes], seconds: float) -> bool:
+def _ended(supervisor: Holder, seconds: float) -> bool:
     """Wait up to `seconds` for the end, and no longer than the end where Linux tells us."""
+    if isinstance(supervisor, Supervisor):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            supervisor.wait(seconds)
+        return supervisor.poll() is not None
     try:
         handle = os.pidfd_open(supervisor.pid)
     except (AttributeError, OSError):
@@ -310,7 +347,7 @@ def _ended(supervisor: subprocess.Popen[bytes], seconds: float) -> bool:
     return supervisor.poll() is not None
 
 
-def _stop(supervisor: subprocess.Popen[bytes], request: RunRequest) -> None:
+def _stop(supervisor: Holder, request: RunRequest) -> None:
     """Ask the supervisor to end its run; when it does not, end everything ourselves."""
     supervisor.terminate()
     try:

@@ -1,6 +1,7 @@
 """The small process that holds one run, and outlives the runner if it must.
 
-Started by file, isolated, in its own session: `python -I supervisor.py SPEC`.
+Started by file, isolated, in its own session: `python -I supervisor.py SPEC`. Or it is a fork
+of the warm process, and then Ansible is a fork of it.
 It runs ansible-runner once, writes each event, masked, to the private folder, ends the
 whole process tree at the deadline or on SIGTERM, and leaves `ending.json` in the
 run's folder: written whole, or not there at all. Then it reads what the run left, and
@@ -21,11 +22,11 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":  # isolated, so nothing but the installed packages is importable
     sys.path.append(str(Path(__file__).resolve().parents[2]))
@@ -35,6 +36,9 @@ from runner.execute import events, result
 from runner.execute.diff import Own
 from runner.execute.shown import Shown
 from runner.private import opener, write_whole
+
+if TYPE_CHECKING:
+    from runner.execute.warm.child import Playing
 
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans become our children, so descent finds them
 _POLL = 0.25  # seconds; the default of 5 would be added to the end of a run
@@ -133,6 +137,12 @@ class Stopper:
         self._asked.set()
         self._thread.join()
 
+    def sweep(self) -> None:
+        """End whatever is left of the run."""
+        from runner.execute import processes
+
+        self.survivors = processes.end(self._find, grace=self._grace)
+
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self._asked.set()
 
@@ -141,23 +151,35 @@ class Stopper:
         if self._over.is_set():
             return
         self.reason = "cancelled" if asked else "timeout"
-        from runner.execute import processes
-
-        def find() -> list[Any]:
-            root = os.getpid()
-            return [p for p in processes.of_run(self._run_id, root=root) if p.pid != root]
-
         while True:  # Ansible may have been started while we looked
-            self.survivors = processes.end(find, grace=self._grace)
+            self.sweep()
             if self._over.wait(0.2):
-                self.survivors = processes.end(find, grace=self._grace)
+                self.sweep()
                 return
 
+    def _find(self) -> list[Any]:
+        from runner.execute import processes
 
-def main(path: Path) -> None:
-    """Hold the run that the file `path` describes; the file is removed once read."""
+        root = os.getpid()
+        return [p for p in processes.of_run(self._run_id, root=root) if p.pid != root]
+
+
+def preload() -> None:
+    """Import what is imported late, for those that are forked off this process."""
+    import ansible_runner.config.runner
+    import ansible_runner.runner  # noqa: F401
+    import pexpect  # type: ignore[import-untyped]  # noqa: F401
+
+    from runner.execute import processes, watched  # noqa: F401
+
+
+def main(path: Path, fork: Callable[[], Playing] | None = None) -> None:
+    """Hold the run that the file `path` describes; the file is removed once read.
+
+    `fork` makes the process that becomes Ansible; without it one is started.
+    """
     spec = json.loads(path.read_bytes())
-    path.unlink()
+    path.unlink()  # where another supervisor took the run meanwhile, this one ends here
     private, folder = Path(spec["private"]), Path(spec["folder"])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -166,14 +188,19 @@ def main(path: Path) -> None:
     if spec["ended"]:
         _summarize(spec, mask)
         return
+    playing = fork() if fork else None  # while there is no second thread
     stopper = Stopper(spec["id"], spec["timeout"], spec["grace"])
     _adopt_orphans()
     log = Log(private / "events.jsonl", private / "variables.json", Own.of(spec), mask)
-    code, error = _run(spec, private, log, stopper)
+    code, error = _run(spec, private, log, stopper, playing)
     stopper.over()
     log.close()
+    if log.stats is None and not stopper.reason:
+        stopper.sweep()  # Ansible was killed, perhaps: then it ended none of its workers
     (private / "variables.json").unlink(missing_ok=True)
-    _record(folder, private, log, stopper, code, error)
+    ending = _ending(private, log, stopper, code, error)
+    ending["warm"] = playing is not None and playing.began
+    write_whole(folder / "ending.json", json.dumps(ending).encode())
     _summarize(spec, mask)
 
 
@@ -195,10 +222,10 @@ def _summarize(spec: Mapping[str, Any], mask: Mask) -> None:
 
 
 def _run(
-    spec: Mapping[str, Any], private: Path, log: Log, stopper: Stopper
+    spec: Mapping[str, Any], private: Path, log: Log, stopper: Stopper, playing: Playing | None
 ) -> tuple[int | None, str]:
     try:
-        held = _prepared(spec, private, log)
+        held = _prepared(spec, private, log, playing)
         if stopper.reason:
             return None, "it was ended before Ansible began"
         held.run()
@@ -207,12 +234,12 @@ def _run(
     return held.rc, ""
 
 
-def _prepared(spec: Mapping[str, Any], private: Path, log: Log) -> Any:
-    import pexpect  # type: ignore[import-untyped]
+def _prepared(spec: Mapping[str, Any], private: Path, log: Log, playing: Playing | None) -> Any:
+    import pexpect
     from ansible_runner.config.runner import RunnerConfig
     from ansible_runner.runner import Runner
 
-    _hasten(pexpect)
+    _hasten(pexpect, playing)
     config = RunnerConfig(
         private_data_dir=str(private),
         artifact_dir=str(private / "artifacts"),
@@ -236,14 +263,20 @@ def _prepared(spec: Mapping[str, Any], private: Path, log: Log) -> Any:
     return Runner(config, event_handler=log.put)
 
 
-def _hasten(pexpect: Any) -> None:
+def _hasten(pexpect: Any, playing: Playing | None) -> None:
     """No fixed sleep at the terminal's close, no error when a daemon still holds it, and a bound
-    on what is kept of what was shown there."""
+    on what is kept of what was shown there. Where Ansible is a fork, that is what is spawned."""
+    from ptyprocess import PtyProcess  # type: ignore[import-untyped]
 
     class Spawn(pexpect.spawn):  # type: ignore[misc]
         def __init__(self, *arguments: Any, **options: Any) -> None:
             self._shown = Shown()
             super().__init__(*arguments, maxread=64 * 1024, **options)
+
+        def _spawnpty(self, command: list[bytes], **options: Any) -> Any:
+            if playing and playing.begin(command, options["env"], options["cwd"]):
+                return PtyProcess(playing.pid, playing.terminal)
+            return super()._spawnpty(command, **options)
 
         def close(self, force: bool = True) -> None:
             self.ptyproc.delayafterclose = 0
@@ -271,16 +304,17 @@ def _adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
-def _record(
-    folder: Path, private: Path, log: Log, stopper: Stopper, code: int | None, error: str
-) -> None:
+def _ending(
+    private: Path, log: Log, stopper: Stopper, code: int | None, error: str
+) -> dict[str, Any]:
+    """What is recorded of the run's end."""
     delegates = {
         facts["delegate"]
         for facts in events.read_lines(private / "facts.jsonl")
         if isinstance(facts.get("delegate"), str)
     }
     loaded = list(events.read_lines(private / "loaded.jsonl"))
-    ending = {
+    return {
         "rc": code,
         "stats": log.stats,
         "hosts_seen": sorted(log.hosts | delegates),
@@ -292,7 +326,6 @@ def _record(
         "error": error,
         "ended_at": datetime.now(UTC).isoformat(),
     }
-    write_whole(folder / "ending.json", json.dumps(ending).encode())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
@@ -32,6 +32,11 @@ _TEMPLATE = ("{{", "{%")
 _SECRET = re.compile(r"ansible_.*(pass|password|secret|token)", re.IGNORECASE)
 _VAULT = object()  #: stands for an encrypted value until it is dropped
 _AGAIN = 5.0  #: seconds for which an inventory that cannot be read is not tried again
+#: (command, environment, standard input, seconds) → what it says as the fork of a process that
+#: has Ansible imported; None where there is none, and the command has to be started.
+Warm = Callable[
+    [Sequence[str], Mapping[str, str], bytes, float], subprocess.CompletedProcess[bytes] | None
+]
 _MAX_LABEL = 512  #: characters; no host name or URL that names one is longer
 
 
@@ -62,6 +67,7 @@ class Inventory:
         environment: Mapping[str, str],
         vault: Vault | None = None,
         domains: Iterable[str] = (),
+        warm: Warm | None = None,
     ) -> Inventory:
         """Ask `ansible-inventory`, with this environment and nothing else of ours.
 
@@ -75,13 +81,14 @@ class Inventory:
             if not path.exists() or "," in str(path):
                 why = "holds a comma, which Ansible splits" if path.exists() else "is not there"
                 raise InventoryError(f"{path}: the inventory {why}; see project.inventory")
-        text = _listed(paths, environment)
+        text = _listed(paths, environment, warm)
         found = parse(text)
         vault = vault or Vault(read_from(paths), (), closed(environment))
         vault.told({*found.hosts, *found.groups, "localhost"}, _still_encrypted(text))
         secrets = vault.secrets()
         shown = parse(text, secrets) if secrets.names else found
-        return replace(_resolved(shown, paths, environment), domains=frozenset(domains))
+        resolved = _resolved(shown, paths, environment, warm)
+        return replace(resolved, domains=frozenset(domains))
 
     @cached_property
     def names(self) -> Names:
@@ -149,8 +156,11 @@ class InventoryReader:
         environment: Mapping[str, str],
         vault: Vault | None = None,
         domains: Iterable[str] = (),
+        *,
+        warm: Warm | None = None,
     ) -> None:
         self._paths = paths
+        self._warm = warm
         self._environment = dict(environment)
         self._vault = vault
         self._domains = tuple(domains)
@@ -177,6 +187,7 @@ class InventoryReader:
                     environment=self._environment,
                     vault=self._vault,
                     domains=self._domains,
+                    warm=self._warm,
                 )
             except InventoryError as error:
                 self._failed = (time.monotonic(), state, error)
@@ -214,16 +225,19 @@ def _stamp(path: Path) -> tuple[str, int, int]:
     return str(path), found.st_mtime_ns, found.st_size
 
 
-def _listed(paths: tuple[Path, ...], environment: Mapping[str, str]) -> str:
+def _listed(paths: tuple[Path, ...], environment: Mapping[str, str], warm: Warm | None) -> str:
     """What `ansible-inventory --list` prints."""
     command = [_program(), "--list"]
     for path in paths:
         command += ["--inventory", str(path.absolute())]
-    return _output(command, paths, environment)
+    return _output(command, paths, environment, warm=warm)
 
 
 def _resolved(
-    inventory: Inventory, paths: tuple[Path, ...], environment: Mapping[str, str]
+    inventory: Inventory,
+    paths: tuple[Path, ...],
+    environment: Mapping[str, str],
+    warm: Warm | None = None,
 ) -> Inventory:
     """The inventory with every name that is a template resolved; nothing is asked if none is."""
     wanted = {
@@ -234,7 +248,7 @@ def _resolved(
     if not wanted:
         return inventory
     command = [sys.executable, "-I", str(_RESOLVER), *(str(p.absolute()) for p in paths)]
-    said = _output(command, paths, environment, json.dumps(wanted))
+    said = _output(command, paths, environment, json.dumps(wanted), warm)
     try:
         answers = json.loads(said)
     except ValueError:
@@ -265,16 +279,19 @@ def _output(
     paths: tuple[Path, ...],
     environment: Mapping[str, str],
     given: str = "",
+    warm: Warm | None = None,
 ) -> str:
     """What one of Ansible's programs prints about the inventory at `paths`."""
+    variables, most = closed(environment), TIMEOUT.total_seconds()
     try:
-        done = subprocess.run(
+        done = warm(command, variables, given.encode(), most) if warm is not None else None
+        done = done or subprocess.run(
             command,
-            env=closed(environment),
+            env=variables,
             cwd="/",  # an ansible.cfg or group_vars where we happen to be must not count
             input=given.encode(),
             capture_output=True,
-            timeout=TIMEOUT.total_seconds(),
+            timeout=most,
             check=False,
         )
     except subprocess.TimeoutExpired:

@@ -146,6 +146,7 @@ def _start(project: Project, job: Job) -> Run:
                 on_event=lambda event: project.tell(run, event),
                 cancelled=_cancelled(project, job.incident),
                 mask=project.mask,
+                warm=project.warm,
             )
         except RunnerError as error:  # nothing was started, so the hosts are free
             _write(project, run, release=True, outcome=Outcome.FAILED, reason=str(error))
