@@ -2,7 +2,7 @@
 
 A plugin, named in tests/conftest.py. The same files get the same answer, and most tests only need
 that there is one. Where it could be another it is asked again: programs, links, secrets, settings
-of Ansible. tests/test_inventory.py and tests/test_vault.py ask each time.
+of Ansible, a warm process. tests/test_inventory.py and tests/test_vault.py ask each time.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runner import inventory
 from runner.inventory import read_from
 
-Listed = Callable[[tuple[Path, ...], Mapping[str, str]], str]
+Listed = Callable[..., str]
 
 #: What was answered, by what it depends on.
 ANSWERS: dict[object, str] = {}
@@ -29,13 +30,13 @@ ASKING = ("test_inventory.py", "test_vault.py")
 def remembering(ask: Listed) -> Listed:
     """Like `ask`, which is called for what is not known. What it raises is not remembered."""
 
-    def listed(paths: tuple[Path, ...], environment: Mapping[str, str]) -> str:
-        content = content_of(paths) if environment.keys() <= PLAIN else None
+    def listed(paths: tuple[Path, ...], environment: Mapping[str, str], warm: Any = None) -> str:
+        content = content_of(paths) if environment.keys() <= PLAIN and warm is None else None
         if content is None:
-            return ask(paths, environment)
+            return ask(paths, environment, warm)
         key = (content, frozenset(environment.items()))
         if key not in ANSWERS:
-            ANSWERS[key] = ask(paths, environment)
+            ANSWERS[key] = ask(paths, environment, None)
         return ANSWERS[key]
 
     return listed

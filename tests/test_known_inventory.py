@@ -18,7 +18,7 @@ class Asked:
         self.times = 0
         self._listed = known_inventory.remembering(self._ask)
 
-    def _ask(self, paths: tuple[Path, ...], environment: Mapping[str, str]) -> str:
+    def _ask(self, paths: tuple[Path, ...], environment: Mapping[str, str], warm: None) -> str:
         self.times += 1
         return str(self.times)
 
