@@ -14,7 +14,8 @@ from runner import catalog, config, private
 from runner.catalog import Catalog, Installed
 from runner.config import Config
 from runner.errors import ConfigError
-from runner.inventory import Inventory, InventoryReader, closed, read_from
+from runner.inventory import Inventory, closed, read_from
+from runner.inventory.reader import InventoryReader
 from runner.store.database import Database
 from runner.store.order import FairSlots
 from runner.vault import Vault
