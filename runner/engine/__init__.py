@@ -45,22 +45,14 @@ TTL = timedelta(seconds=10)
 #: Broken workflows that are looked at, the newest: a bug can break any number of them.
 MAX_BROKEN = 1000
 _SINGLE = "single"
-#: Schema of the engine's own tables on PostgreSQL.
-_SCHEMA = "dbos"
 
 
 def migrate(database: Database) -> None:
     """Bring our tables and those of the engine up to date."""
     database.migrate()
-    if not _has_engine_tables(database):
+    if not database.has_engine_tables():
         _quiet()
         DBOS.migrate(database.engine.url.render_as_string(hide_password=False))
-
-
-def _has_engine_tables(database: Database) -> bool:
-    with database.read() as tx:
-        schema = None if database.sqlite else _SCHEMA
-        return sa.inspect(tx).has_table("workflow_status", schema=schema)
 
 
 class Queue:
