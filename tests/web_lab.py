@@ -34,6 +34,7 @@ from runner.project import Project
 from runner.steps.ask import ask
 from runner.store import approvals, audit_log, incidents, records, runs, workers
 from runner.web.app import create_app
+from runner.web.guard import Metrics
 from runner.web.serve import Server
 from tests import fresh_store
 
