@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -60,6 +60,8 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         _quiet()
+        #: Told inside the transaction that something is about to wait.
+        self.added: Callable[[], None] = lambda: None
         self._client = DBOSClient(
             system_database_engine=database.engine, lazy=True, retry_connection_errors=False
         )
@@ -110,6 +112,7 @@ class Queue:
             ready_at=datetime.now(UTC) + timedelta(seconds=delay),
             stage=Stage.RUN if workflow == "proceed" else Stage.PROBE,
         )
+        self.added()
 
     def hand_over(self, tx: sa.Connection, turn: waiting.Turn) -> None:
         """It is this workflow's turn: the engine starts it, once for its key."""
