@@ -5,22 +5,19 @@ Both are started in turn, so that a drift of the machine falls on both. The targ
 
 from __future__ import annotations
 
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+from bench.measure import Measure, compare, seconds
 from runner.execute.request import RunRequest
 from runner.execute.run import run
 from runner.incident import Outcome
 
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 INVENTORY = """\
 all:
   hosts:
@@ -36,14 +33,8 @@ PLAYS = {
 }
 
 
-def timed(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def compare(folder: Path, name: str, tasks: str) -> str:
-    """One line of the table: medians of `ROUNDS` interleaved rounds."""
+def measured(folder: Path, name: str, tasks: str) -> Measure:
+    """One play, bare and by us."""
     inventory, playbook = folder / "hosts.yml", folder / "play.yml"
     inventory.write_text(INVENTORY)
     playbook.write_text(f"- hosts: web1\n  gather_facts: false\n  tasks:\n{tasks}")
@@ -65,18 +56,16 @@ def compare(folder: Path, name: str, tasks: str) -> str:
         )
         assert run(request).outcome is Outcome.NO_CHANGE
 
-    bare(), ours()
-    pairs = [(timed(bare), timed(ours)) for _ in range(ROUNDS)]
-    ratio = statistics.median(mine / theirs for theirs, mine in pairs)
-    base = statistics.median(theirs for theirs, _ in pairs)
-    return f"{name:14} bare {base * 1000:6.0f} ms   ours {ratio:5.2f} x bare"
+    return compare(
+        f"run alone: {name}",
+        lambda: seconds(ours),
+        "bare playbook",
+        lambda: seconds(bare),
+        goal="<= 1.05",
+    )
 
 
-def main() -> None:
+def measure() -> Iterator[Measure]:
     with tempfile.TemporaryDirectory() as name:
         for play, tasks in PLAYS.items():
-            print(compare(Path(name), play, tasks), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+            yield measured(Path(name), play, tasks)
