@@ -61,7 +61,7 @@ class Site:
 
     def bare(self) -> float:
         """Seconds of the same playbook without us."""
-        command = [
+        command: list[str | Path] = [
             BIN / "ansible-playbook",
             "-i",
             self._folder / "inventory",
@@ -131,7 +131,7 @@ def _server(folder: Path) -> Iterator[Site]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    hosts = {f"web{n}": {} for n in range(STORM)}
+    hosts: dict[str, object] = {f"web{n}": {} for n in range(STORM)}
     everything = small.INVENTORY["all"] | {"hosts": hosts}
     path = small.make(
         folder,

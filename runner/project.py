@@ -71,7 +71,7 @@ class Project:
         if not database.has_engine_tables():
             from runner import engine  # costs more than all else that a plain command needs
 
-            engine.migrate(database)
+            engine.make_tables(database)
         return database
 
     @cached_property

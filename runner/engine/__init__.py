@@ -51,8 +51,13 @@ def migrate(database: Database) -> None:
     """Bring our tables and those of the engine up to date."""
     database.migrate()
     if not database.has_engine_tables():
-        _quiet()
-        DBOS.migrate(database.engine.url.render_as_string(hide_password=False))
+        make_tables(database)
+
+
+def make_tables(database: Database) -> None:
+    """Make the engine's own tables."""
+    _quiet()
+    DBOS.migrate(database.engine.url.render_as_string(hide_password=False))
 
 
 class Queue:

@@ -157,11 +157,12 @@ def _keep_private(file: Path) -> None:
         private.make_folder(file.parent)
     except OSError as error:
         raise StoreError(f"{file.parent}: the folder cannot be made ({error.strerror})") from None
-    try:
-        with open(file, "ab", opener=private.opener):
-            pass
-    except OSError:
-        return  # SQLite says why, in the words that people look up
+    if not file.exists():  # to open it and close it again would end this process' locks on it
+        try:
+            with open(file, "ab", opener=private.opener):
+                pass
+        except OSError:
+            return  # SQLite says why, in the words that people look up
     for ending in ("", "-wal", "-shm"):
         private.tighten(file.with_name(file.name + ending))
 
