@@ -97,9 +97,10 @@ class Project:
             settings.inventory, self.ansible_environment, self.vault, settings.domains
         )
 
-    def inventory(self) -> Inventory:
-        """The inventory, read again when a file changed. Raises InventoryError."""
-        return self._inventory.read(INVENTORY_AGE)
+    def inventory(self, *, fresh: bool = False) -> Inventory:
+        """The inventory, read again when a file changed: within a second, or with `fresh` at once,
+        as what lets a run start must see it. Raises InventoryError."""
+        return self._inventory.read(INVENTORY_AGE, fresh=fresh)
 
     def forget_inventory(self) -> None:
         """Have the inventory read again at its next use: a script of it says something else."""

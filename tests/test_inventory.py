@@ -374,6 +374,20 @@ def test_its_files_are_looked_at_once_a_second_however_often_it_is_read(
     assert len(looks) == before + 1
 
 
+def test_what_lets_a_run_start_sees_a_change_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
+    calls = _counted(monkeypatch)
+    (tmp_path / "hosts.yml").write_text("all:\n")
+    reader = InventoryReader((tmp_path,), {})
+    reader.read(DAY)
+    (tmp_path / "hosts.yml").write_text("all: {}\n")
+    reader.read(DAY)
+    assert len(calls) == 1
+    reader.read(DAY, fresh=True)
+    assert len(calls) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "content", "mode"),
     [

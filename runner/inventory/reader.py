@@ -41,10 +41,12 @@ class InventoryReader:
         self._last: _Read | None = None
         self._failed: tuple[float, Stamp, InventoryError] | None = None
 
-    def read(self, max_age: timedelta) -> Inventory:
-        """The inventory; a changed file is seen after a second, and what is not a plain file
-        after `max_age`. Raises InventoryError."""
+    def read(self, max_age: timedelta, *, fresh: bool = False) -> Inventory:
+        """The inventory; a changed file is seen after a second, or at once with `fresh`, and
+        what is not a plain file after `max_age`. Raises InventoryError."""
         with self._lock:
+            if fresh:
+                self._stamped = None
             now = time.monotonic()
             stamp = self._stamp(now)
             if self._last is not None and self._last.holds(stamp, now, max_age):
