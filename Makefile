@@ -56,11 +56,9 @@ fix: .venv/ready ## Mend what lint can mend by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/ready ## Measure: intake, and Ansible runs, shipped roles and whole incidents as a multiple of bare ansible-playbook
+bench: .venv/ready ## Measure: intake, and everything with a goal as a ratio to its control
 	$(BIN)/python -m bench.intake
-	$(BIN)/python -m bench.runs
-	$(BIN)/python -m bench.roles
-	$(BIN)/python -m bench.incident
+	$(BIN)/python -m bench
 
 prediction: .venv/ready ## Backtest predictions over simulated nodes and write the figures down
 	$(BIN)/python -m bench.predictions docs/prediction.md

@@ -15,11 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from bench.measure import ROUNDS, Measure
 from runner import shipped
 
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SYSTEMCTL = """\
 #!/bin/sh
 for word; do
@@ -41,37 +42,29 @@ MEASURED = {
 }
 
 
-def main() -> None:
-    """Print a line for each, and all of it as JSON with --json."""
-    found = {}
+def measure() -> Iterator[Measure]:
     with tempfile.TemporaryDirectory() as folder:
         for name, (entry, variables, task) in MEASURED.items():
-            found[name] = compare(Path(folder), entry, variables, task)
-    if "--json" in sys.argv:
-        print(json.dumps(found))
-        return
-    for name, each in found.items():
-        print(f"{name:16} {each['tasks']} tasks, {each['time']:.2f} times the time, "
-              f"{each['cpu']:.2f} times the CPU of the bare play")  # fmt: skip
+            yield from measured(Path(folder), name, entry, variables, task)
 
 
-def compare(folder: Path, entry: str, variables: dict[str, object], task: str) -> dict[str, float]:
-    """Tasks of the entry's play, and medians of its time and CPU divided by the bare play's."""
+def measured(
+    folder: Path, name: str, entry: str, variables: dict[str, object], task: str
+) -> Iterator[Measure]:
+    """Time and CPU of the entry's play divided by those of the bare one, medians of all rounds."""
     bare = folder / "bare.yml"
     bare.write_text(PLAY.format(task=task))
     own = shipped.playbooks() / entry / "playbook.yml"
-    runs = [(run(folder, bare, {}), run(folder, own, variables)) for _ in range(ROUNDS)]
-    ratios = [(ours[0] / theirs[0], ours[1] / theirs[1]) for theirs, ours in runs]
-    times, cpu = zip(*ratios, strict=True)
-    return {
-        "tasks": runs[0][1][2],
-        "time": statistics.median(times),
-        "cpu": statistics.median(cpu),
-    }
+    rounds = [(run(folder, bare, {}), run(folder, own, variables)) for _ in range(ROUNDS)]
+    for at, what in enumerate(("time", "CPU")):
+        ratio = statistics.median(ours[at] / theirs[at] for theirs, ours in rounds)
+        yield Measure(
+            name=f"{name}: {what}", value=ratio, goal="<= 1.5", control=f"a play of {task}"
+        )
 
 
-def run(folder: Path, playbook: Path, variables: dict[str, object]) -> tuple[float, float, int]:
-    """(seconds, CPU seconds, tasks) of one run on a unit that has failed."""
+def run(folder: Path, playbook: Path, variables: dict[str, object]) -> tuple[float, float]:
+    """(seconds, CPU seconds) of one run on a unit that has failed."""
     (folder / "state").write_text("ActiveState=failed\n")
     program = folder / "systemctl"
     program.write_text(SYSTEMCTL.format(state=folder / "state"))
@@ -86,12 +79,8 @@ def run(folder: Path, playbook: Path, variables: dict[str, object]) -> tuple[flo
     program = Path(sys.executable).parent / "ansible-playbook"
     command = [program, "-i", folder / "hosts.json", playbook, "-e", json.dumps(variables)]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    subprocess.run(command, env=environment, capture_output=True, check=True)
     took = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return took, cpu, done.stdout.count("\nTASK [")
-
-
-if __name__ == "__main__":
-    main()
+    return took, cpu

@@ -1,29 +1,26 @@
 """What our execution costs, as a multiple of bare `ansible-playbook` on the same play.
 
-All are started in turn, so that a drift of the machine falls on each. Targets: cold 1.05; forked
-off a warm process 0.12 without a module, 0.35 with one, 0.55 with four.
+All are started in turn, so that a drift of the machine falls on each.
 """
 
 from __future__ import annotations
 
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from bench.measure import Measure, compare, seconds
 from runner.execute.request import RunRequest
 from runner.execute.run import run
 from runner.execute.warm.client import Warm
 from runner.incident import Outcome
 
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 INVENTORY = """\
 all:
   hosts:
@@ -37,16 +34,12 @@ PLAYS = {
     "one module": MODULE.format(n=1),
     "four modules": "".join(MODULE.format(n=n) for n in range(4)),
 }
+#: Of a fork of the warm process.
+GOALS = {"debug": "<= 0.12", "one module": "<= 0.35", "four modules": "<= 0.55"}
 
 
-def timed(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def compare(folder: Path, name: str, tasks: str, warm: Warm) -> str:
-    """One line of the table: medians of `ROUNDS` interleaved rounds."""
+def measured(folder: Path, name: str, tasks: str, warm: Warm) -> Iterator[Measure]:
+    """One play, bare and by us: as a process of its own, and as a fork of the warm one."""
     inventory, playbook = folder / "hosts.yml", folder / "play.yml"
     inventory.write_text(INVENTORY)
     playbook.write_text(f"- hosts: web1\n  gather_facts: false\n  tasks:\n{tasks}")
@@ -68,13 +61,16 @@ def compare(folder: Path, name: str, tasks: str, warm: Warm) -> str:
         )
         assert run(request, warm=process).outcome is Outcome.NO_CHANGE
 
-    for work in (bare, partial(ours, warm), partial(begun, warm), partial(ours, warm)):
+    for work in (partial(ours, warm), partial(begun, warm), partial(ours, warm)):
         work()
-    rounds = [(timed(bare), timed(partial(ours, None)), timed(partial(ours, warm)))
-              for _ in range(ROUNDS)]  # fmt: skip
-    base = statistics.median(theirs for theirs, _, _ in rounds)
-    cold, hot = (statistics.median(each[at] / each[0] for each in rounds) for at in (1, 2))
-    return f"{name:14} bare {base * 1000:6.0f} ms   cold {cold:5.2f}   warm {hot:5.2f} x bare"
+    for how, process, goal in (("cold", None, "<= 1.05"), ("warm", warm, GOALS[name])):
+        yield compare(
+            f"run alone, {how}: {name}",
+            lambda process=process: seconds(partial(ours, process)),
+            "bare playbook",
+            lambda: seconds(bare),
+            goal=goal,
+        )
 
 
 def begun(warm: Warm) -> None:
@@ -84,13 +80,9 @@ def begun(warm: Warm) -> None:
         time.sleep(0.1)
 
 
-def main() -> None:
+def measure() -> Iterator[Measure]:
     with tempfile.TemporaryDirectory() as name:
         warm = Warm(Path(name), keep=True)
         for play, tasks in PLAYS.items():
-            print(compare(Path(name), play, tasks, warm), flush=True)
+            yield from measured(Path(name), play, tasks, warm)
         warm.close()
-
-
-if __name__ == "__main__":
-    main()

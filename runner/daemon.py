@@ -97,6 +97,7 @@ class Daemon:
         self.project.worker = self._worker.id
         remediate.work_on(self.project)
         self._worker.start()
+        self.project.queue.added = self._dispatcher.wake
         self._dispatcher.start()
         self.project.delivered = self._inbox.wake
         self._inbox.start()

@@ -10,16 +10,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner import catalog, config, private
-from runner.catalog import Catalog, Installed
+from runner import config, private
 from runner.config import Config
 from runner.errors import ConfigError
-from runner.inventory import Inventory, InventoryReader, closed, read_from
+from runner.inventory import Inventory, closed, read_from
+from runner.inventory.reader import InventoryReader
 from runner.store.database import Database
 from runner.store.order import FairSlots
 from runner.vault import Vault
 
 if TYPE_CHECKING:
+    from runner.catalog import Catalog
     from runner.decide.model import ModelDecider
     from runner.engine import Queue
     from runner.evidence.mask import Mask
@@ -65,11 +66,13 @@ class Project:
     @cached_property
     def database(self) -> Database:
         """The store, at the newest schema. Raises StoreError."""
-        from runner import engine
-
         private.tighten(self.state)
         database = Database(self.config.store.resolved(), root=self.config.root)
-        engine.migrate(database)
+        database.migrate()
+        if not database.has_engine_tables():
+            from runner import engine  # costs more than all else that a plain command needs
+
+            engine.make_tables(database)
         return database
 
     @cached_property
@@ -82,8 +85,10 @@ class Project:
     @cached_property
     def catalog(self) -> Catalog:
         """The catalog as it was when this process first looked. Raises CatalogError."""
+        from runner import catalog
+
         settings = self.config.project
-        installed = Installed(settings.ansible_config, self.config.execution.environment)
+        installed = catalog.Installed(settings.ansible_config, self.config.execution.environment)
         return catalog.load(
             settings.playbooks, settings.roles, installed, shipped_ids=settings.shipped
         )
@@ -99,9 +104,10 @@ class Project:
             warm=self.warm.run if self.warm else None,
         )
 
-    def inventory(self) -> Inventory:
-        """The inventory, read again when a file changed. Raises InventoryError."""
-        return self._inventory.read(INVENTORY_AGE)
+    def inventory(self, *, fresh: bool = False) -> Inventory:
+        """The inventory, read again when a file changed: within a second, or with `fresh` at once,
+        as what lets a run start must see it. Raises InventoryError."""
+        return self._inventory.read(INVENTORY_AGE, fresh=fresh)
 
     def forget_inventory(self) -> None:
         """Have the inventory read again at its next use: a script of it says something else."""

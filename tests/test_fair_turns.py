@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.config import Turns
-from runner.engine import Queue
+from runner.engine import Queue, dispatch
 from runner.engine.dispatch import Dispatcher
 from runner.incident import Level
 from runner.intake.payload import parse
@@ -113,6 +113,48 @@ def test_slots_go_round_the_hosts_then_by_severity_stage_and_age() -> None:
     assert slots._free == 1 and not slots._waiting
 
 
+def storm(slots: FairSlots, ranks: list[Rank]) -> list[Rank]:
+    """The order in which they get the one slot, when all of them wait for it."""
+    order: list[Rank] = []
+
+    def take(rank: Rank) -> None:
+        with slots.slot(rank):
+            order.append(rank)
+
+    with slots.slot(Rank(host="first", urgency=CRITICAL, stage=Stage.RUN)):
+        threads = [threading.Thread(target=take, args=(rank,)) for rank in ranks]
+        for number, thread in enumerate(threads, start=1):
+            thread.start()
+            while sum(map(len, slots._waiting.values())) < number:
+                pass
+    for thread in threads:
+        thread.join()
+    return order
+
+
+def test_in_a_storm_what_was_begun_ends_before_the_next_begins() -> None:
+    """The first of thirty was fixed after all thirty had been probed."""
+    slots = FairSlots(1)
+    probed = storm(slots, [_on(n, LOW, Stage.PROBE) for n in range(3)])
+    assert [rank.incident for rank in probed] == [0, 1, 2]
+    waiting_now = [
+        *(_on(n, LOW, Stage.PROBE) for n in range(3, 9)),
+        _on(2, LOW, Stage.DRY_RUN),
+        _on(1, LOW, Stage.DRY_RUN),
+        _on(0, LOW, Stage.RUN),
+    ]
+    assert [rank.incident for rank in storm(slots, waiting_now)] == [0, 1, 2, *range(3, 9)]
+
+
+def test_in_a_storm_what_is_more_urgent_does_not_wait_for_what_was_begun() -> None:
+    asked = [_on(0, LOW, Stage.RUN), _on(1, LOW, Stage.RUN), _on(2, CRITICAL, Stage.PROBE)]
+    assert [rank.incident for rank in storm(FairSlots(1), asked)] == [2, 0, 1]
+
+
+def _on(number: int, urgency: Urgency, stage: Stage) -> Rank:
+    return Rank(host=f"web{number}", urgency=urgency, stage=stage, incident=number)
+
+
 # --- the inbox -----------------------------------------------------------------------------
 
 
@@ -206,6 +248,30 @@ def line(database: Database) -> Iterator[Line]:
 
 def noise(count: int, host: str = "web1", **labels: str) -> list[dict[str, Any]]:
     return [small.alert("Noise", host, number=str(n), **labels) for n in range(count)]
+
+
+@pytest.mark.store
+def test_what_this_process_adds_is_handed_over_without_a_poll(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "IDLE", 600.0)
+    monkeypatch.setattr(dispatch, "POLL", 0.01)
+    looked = threading.Event()
+    step = line.dispatcher.step
+
+    def counted() -> int:
+        handed = step()
+        looked.set() if handed else None
+        return handed
+
+    monkeypatch.setattr(line.dispatcher, "step", counted)
+    line.queue.added = line.dispatcher.wake
+    line.dispatcher.start()
+    try:
+        line.wait(small.alert(host="web1"))
+        assert looked.wait(60)
+    finally:
+        line.dispatcher.stop()
 
 
 @pytest.mark.store

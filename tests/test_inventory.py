@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 from runner import inventory as module
 from runner.errors import InventoryError
-from runner.inventory import Inventory, InventoryReader, locate, parse
+from runner.inventory import Inventory, locate, parse
+from runner.inventory import reader as reading
+from runner.inventory.reader import InventoryReader
 
 BESIDE = Path(sys.executable).with_name("ansible-inventory")
 real = pytest.mark.real
@@ -323,23 +325,137 @@ def _counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def test_it_is_read_again_only_after_a_change_or_too_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    """The reader's clock: `clock[0] += 2` lets two seconds pass."""
+    now = [1000.0]
+    monkeypatch.setattr(reading.time, "monotonic", lambda: now[0])
+    yield now
+
+
+def test_it_is_read_again_when_a_file_changed_and_not_because_it_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: list[float]
 ) -> None:
     calls = _counted(monkeypatch)
     (tmp_path / "hosts.yml").write_text("all:\n")
     reader = InventoryReader((tmp_path,), {})
     assert reader.read(DAY) is reader.read(DAY)
     (tmp_path / "host_vars").mkdir()
-    (tmp_path / "host_vars" / "web1.yml").write_text("a: 1\n")
+    (tmp_path / "host_vars" / "web1.yml").write_text("plugin: 1\n")  # a variable, no plugin
+    clock[0] += 1
     reader.read(DAY)
     assert len(calls) == 2
-    reader.read(timedelta(seconds=-1))
+    clock[0] += 100 * DAY.total_seconds()
+    reader.read(DAY)
+    assert len(calls) == 2
+    os.truncate(tmp_path / "host_vars" / "web1.yml", 0)
+    clock[0] += 1
+    reader.read(DAY)
     assert len(calls) == 3
 
 
-def test_variables_beside_an_inventory_file_count_as_a_change(
+def test_its_files_are_looked_at_once_a_second_however_often_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
+    _counted(monkeypatch)
+    looks: list[int] = []
+    stamp = reading.sources.stamp
+    monkeypatch.setattr(reading.sources, "stamp", lambda *args: looks.append(1) or stamp(*args))
+    (tmp_path / "hosts.yml").write_text("all:\n")
+    reader = InventoryReader((tmp_path,), {})
+    reader.read(DAY)
+    before = len(looks)
+    for _ in range(99):
+        clock[0] += 0.01
+        reader.read(DAY)
+    assert len(looks) == before
+    clock[0] += 0.02
+    reader.read(DAY)
+    assert len(looks) == before + 1
+
+
+def test_what_lets_a_run_start_sees_a_change_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
+    calls = _counted(monkeypatch)
+    (tmp_path / "hosts.yml").write_text("all:\n")
+    reader = InventoryReader((tmp_path,), {})
+    reader.read(DAY)
+    (tmp_path / "hosts.yml").write_text("all: {}\n")
+    reader.read(DAY)
+    assert len(calls) == 1
+    reader.read(DAY, fresh=True)
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "mode"),
+    [
+        ("hosts", "#!/bin/sh\necho {}\n", 0o755),
+        ("hosts", "#!/bin/sh\necho {}\n", 0o644),
+        ("hosts", "all:\n", 0o755),
+        ("hosts.yml", "plugin: amazon.aws.aws_ec2\n", 0o644),
+        ("hosts.yml", '---\n# ours\nregions: []\n"plugin" : constructed\n', 0o644),
+        ("hosts.yml", "{regions: [], plugin: constructed}\n", 0o644),
+        ("ansible.cfg", "[inventory]\nenable_plugins = ours\n", 0o644),
+        ("ansible.cfg", "[defaults]\nvars_plugins=/opt/ours\n", 0o644),
+    ],
+)
+def test_a_script_or_a_plugin_is_asked_again_when_it_is_old(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: list[float],
+    name: str,
+    content: str,
+    mode: int,
+) -> None:
+    calls = _counted(monkeypatch)
+    folder = tmp_path / "inventory"
+    folder.mkdir()
+    (folder / "more.ini").write_text("web1\n")
+    file = (tmp_path if name == "ansible.cfg" else folder) / name
+    file.write_text(content)
+    file.chmod(mode)
+    given = {"ANSIBLE_CONFIG": str(file)} if name == "ansible.cfg" else {}
+    reader = InventoryReader((folder,), given)
+    reader.read(DAY)
+    clock[0] += DAY.total_seconds()
+    reader.read(DAY)
+    assert len(calls) == 1
+    clock[0] += 1
+    reader.read(DAY)
+    assert len(calls) == 2
+
+
+def test_behind_a_linked_folder_anything_may_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: list[float]
+) -> None:
+    calls = _counted(monkeypatch)
+    (tmp_path / "far").mkdir()
+    (tmp_path / "near").mkdir()
+    (tmp_path / "near" / "hosts.ini").write_text("web1\n")
+    (tmp_path / "near" / "host_vars").symlink_to(tmp_path / "far")
+    reader = InventoryReader((tmp_path / "near",), {})
+    reader.read(DAY)
+    clock[0] += DAY.total_seconds() + 1
+    reader.read(DAY)
+    assert len(calls) == 2
+
+
+@real
+def test_a_name_that_is_a_template_is_asked_for_again_when_it_is_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hosts.ini").write_text("web1 ansible_host=\"{{ lookup('env', 'HOME') }}\"\n")
+    reader = InventoryReader((tmp_path / "hosts.ini",), {"HOME": "192.0.2.1"})
+    first = reader.read(DAY)
+    assert first.hosts["web1"].variables["ansible_host"] == "192.0.2.1"
+    assert reader.read(DAY) is first
+    assert reader.read(timedelta(seconds=-1)) is not first
+
+
+def test_variables_beside_an_inventory_file_count_as_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: list[float]
 ) -> None:
     calls = _counted(monkeypatch)
     (tmp_path / "hosts.yml").write_text("all:\n")
@@ -347,6 +463,7 @@ def test_variables_beside_an_inventory_file_count_as_a_change(
     reader.read(DAY)
     (tmp_path / "group_vars").mkdir()
     (tmp_path / "group_vars" / "all.yml").write_text("a: 1\n")
+    clock[0] += 1
     reader.read(DAY)
     assert len(calls) == 2
 

@@ -71,6 +71,57 @@ def test_the_same_alert_comes_before_any_other(database: Database) -> None:
     assert alike(database, opened(database, "Down", **words))[0] == same
 
 
+def test_what_nearly_all_say_is_not_searched_for_and_the_same_alert_still_comes_first(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search that ranks every incident takes half a second with 100,000 of them."""
+    if not database.sqlite:
+        pytest.skip("only SQLite ranks every hit")
+    monkeypatch.setattr(memory, "_MANY", 3)
+    mine = ended(database, "Slow", instance="web1", team="blue")
+    same = [ended(database, "Down", instance=f"web{n}", team="blue") for n in (2, 3, 4)]
+    here = ended(database, "Down", instance="web1", team="blue")
+    one = opened(database, "Down", instance="web1", team="blue")
+    with database.read() as tx:
+        found = memory.search(tx, ["down", "blue", "web1"], before=one.id)
+    assert set(found) == {mine, here}
+    assert alike(database, one) == [here, *reversed(same), mine]
+
+
+def test_only_the_incidents_that_are_returned_are_read(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(8):
+        ended(database, "Down", instance="web1")
+    one = opened(database, "Down", instance="web1")
+    read: list[int] = []
+    whole = incidents.from_row
+
+    def counted(row: sa.RowMapping) -> Incident:
+        read.append(row["id"])
+        return whole(row)
+
+    monkeypatch.setattr(incidents, "from_row", counted)
+    assert len(alike(database, one, limit=3)) == len(read) == 3
+
+
+def test_open_incidents_are_found_by_an_index(database: Database) -> None:
+    """With 100,000 incidents a look at each row takes seconds."""
+    if not database.sqlite:
+        pytest.skip("PostgreSQL plans by the size of the table")
+    asked: list[tuple[str, object]] = []
+    sa.event.listen(
+        database.engine,
+        "before_cursor_execute",
+        lambda _c, _u, statement, given, *_: asked.append((statement, given)),
+    )
+    with database.read() as tx:
+        incidents.find(tx, ended=False)
+        statement, given = asked[-1]
+        plan = tx.exec_driver_sql(f"explain query plan {statement}", given).all()
+    assert any("ix_incidents_state" in row.detail for row in plan)
+
+
 def test_reasons_and_what_people_said_are_remembered(database: Database) -> None:
     number = ended(database, "Down", "the switch in rack nine lost power")
     word = Feedback(incident=number, right=False, by="user:ann", reason="replace psu", at=NOW)

@@ -300,6 +300,7 @@ def test_a_host_that_is_not_in_the_inventory_is_for_a_person(start: Start) -> No
         found = small.wait(project, number)
         assert found.incident.state is State.ESCALATED
         assert "not located" in found.incident.reason
+        assert not found.evidence  # nothing is gathered where nothing will be decided
 
 
 def test_what_resolved_by_itself_does_not_run(start: Start, tmp_path: Path) -> None:
@@ -340,6 +341,7 @@ def test_a_symptom_joins_the_incident_of_its_cause(start: Start) -> None:
         found = small.wait(project, number)
         assert found.incident.state is State.SUPPRESSED
         assert found.incident.joined == 1
+        assert not found.evidence
 
 
 @pytest.mark.store("nightly")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +37,7 @@ from runner.incident import (
     State,
 )
 from runner.intake import payload
+from runner.project import Project
 from runner.store import (
     approvals,
     audit_log,
@@ -457,3 +461,20 @@ def old_incident(database: Database, number: int, began: datetime, *, firing: bo
     }
     with database.engine.begin() as tx:
         tx.execute(old.insert().values(row))
+
+
+def test_another_process_that_looks_and_leaves_does_not_end_this_one(tmp_path: Path) -> None:
+    """A file that is opened and closed again loses the process' locks: the next reader that
+    leaves takes the log away, and every statement is then an I/O error."""
+    path = tmp_path / "runner.yml"
+    path.write_text("level: observe\n")
+    with closing(Project.load(path)) as project:
+        file = project.database.file
+        assert file is not None
+        with project.database.write() as tx:
+            workers.join(tx, "w", "here")
+            project.database.migrate()
+        look = f"import sqlite3; c = sqlite3.connect({str(file)!r}); "
+        look += "c.execute('select * from incidents').fetchall(); c.close()"
+        subprocess.run([sys.executable, "-c", look], check=True, timeout=60)
+        assert file.with_name(f"{file.name}-wal").exists()

@@ -18,7 +18,8 @@ from runner.cli import cli
 from runner.daemon import Daemon
 from runner.errors import InventoryError
 from runner.evidence.mask import Mask
-from runner.inventory import Inventory, InventoryReader
+from runner.inventory import Inventory
+from runner.inventory.reader import InventoryReader
 from runner.project import Project
 from runner.vault import MASKED, Known, Secrets, Vault, covering, inline
 from tests import small_project

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from runner import acts, config
+from runner.cli.metrics import WebMetrics
 from runner.incident import Approval, Decision, Level, State
 from runner.project import Project
 from runner.steps.ask import ask
@@ -50,6 +51,18 @@ def test_it_acknowledges_only_what_is_stored(opened: Project) -> None:
             rows = other.execute("select id, body, alerts, done from deliveries").fetchall()
         other.close()
     assert rows == [(answer.json()["delivery"], content, 3, 0)]
+
+
+def test_alerts_that_were_acknowledged_are_counted(opened: Project) -> None:
+    message = json.loads(lab.body(3))
+    message["alerts"][0] |= {"status": "resolved", "endsAt": "2026-03-04T12:05:00Z"}
+    metrics = WebMetrics(opened.database)
+    with lab.site(opened, metrics=metrics) as client:
+        assert deliver(client, json.dumps(message)).status_code == 200
+        assert deliver(client, "no message").status_code == 400
+        told = metrics.exposition().decode()
+    assert 'runner_alerts_received_total{status="firing"} 2.0' in told
+    assert 'runner_alerts_received_total{status="resolved"} 1.0' in told
 
 
 def test_the_query_can_lower_the_level(opened: Project) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +34,7 @@ from runner.project import Project
 from runner.steps.ask import ask
 from runner.store import approvals, audit_log, incidents, records, runs, workers
 from runner.web.app import create_app
+from runner.web.guard import Metrics
 from runner.web.serve import Server
 from tests import fresh_store
 
@@ -65,7 +66,7 @@ class Counted:
     def exposition(self) -> bytes:
         return b"# HELP runner_up Whether it is up.\nrunner_up 1\n"
 
-    def answered(self, status: int, seconds: float) -> None:
+    def answered(self, status: int, seconds: float, alerts: Sequence[Alert]) -> None:
         self.statuses.append(status)
 
     def login_failed(self) -> None:
@@ -91,9 +92,11 @@ def project(folder: Path, listen: dict[str, Any] | None = None, **settings: Any)
 
 
 @contextmanager
-def site(opened: Project, headers: dict[str, str] | None = None) -> Iterator[httpx.Client]:
+def site(
+    opened: Project, headers: dict[str, str] | None = None, metrics: Metrics | None = None
+) -> Iterator[httpx.Client]:
     """The real server on this project, and a client that is no browser."""
-    app = create_app(opened, Counted())
+    app = create_app(opened, metrics or Counted())
     server = Server(app, opened.config.listen)
     server.start()
     try:

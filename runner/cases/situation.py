@@ -22,8 +22,9 @@ from runner.evidence.probe import distinct
 from runner.incident import Alert, AlertStatus, Evidence
 from runner.intake.fingerprint import fingerprint
 from runner.intake.payload import parse
-from runner.inventory import Inventory, InventoryReader, locate
+from runner.inventory import Inventory, locate
 from runner.inventory import parse as parse_inventory
+from runner.inventory.reader import InventoryReader
 from runner.project import INVENTORY_AGE
 
 SOURCE = "case"  #: where the evidence of a case comes from

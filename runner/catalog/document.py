@@ -7,15 +7,12 @@ from typing import Any
 
 import yaml
 
-MAX_DEPTH = 100  #: of mappings and lists in one file
+from runner.text.plain_yaml import MAX_DEPTH, Parser, depth
+
 _DUPLICATE = "the key {key!r} is written twice (line {line}); keep one"
 
 
-#: The parser that Ansible takes, too: the two of PyYAML differ in what they read (`{a: b?}`).
-_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Strict(_Parser):  # type: ignore[misc]
+class _Strict(Parser):  # type: ignore[misc]
     """YAML in which each key of a mapping is there once."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -60,23 +57,11 @@ def read(path: Path, *, ansible: bool = False) -> Any:
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8 text") from None
     try:
-        if _depth(text) > MAX_DEPTH:
+        if depth(text) > MAX_DEPTH:
             raise ValueError("is nested too deeply")
         return yaml.load(text, Loader=_Ansible if ansible else _Strict)
     except yaml.YAMLError as error:
         raise ValueError(f"is not YAML: {' '.join(str(error).split())[:300]}") from None
-
-
-def _depth(text: str) -> int:
-    """How deep it is nested. The C parser builds by recursion and would end the process."""
-    deepest = depth = 0
-    for event in yaml.parse(text, Loader=_Parser):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            deepest = max(deepest, depth)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-    return deepest
 
 
 def mapping(path: Path, *, ansible: bool = False) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from runner import acts, private
+from runner import private
 from runner.cli import Noun, option
 from runner.cli.incident import NUMBER
 from runner.cli.report import age, answer_of, show_pack, title, until
@@ -76,6 +76,8 @@ def approve(
     session: Session, number: int, comment: str, name: str | None, yes: bool, work: bool
 ) -> int:
     """Let the plan run that is shown."""
+    from runner import acts
+
     asked = _load(session, number)
     if asked.question.answer is None:  # what is answered is refused below, with the reason
         if not session.json:
@@ -98,6 +100,8 @@ def approve(
 @click.pass_obj
 def deny(session: Session, number: int, comment: str, name: str | None) -> None:
     """Do not let the plan run."""
+    from runner import acts
+
     answered = acts.answer(
         session.project, number, answer="denied", by=person(name), comment=comment
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runner import acts, incident_report
+from runner import incident_report
 from runner.cli import Noun, option
 from runner.cli.explain import explain_incident
 from runner.cli.report import age, place, show_incident
@@ -100,6 +100,8 @@ def explain(session: Session, number: int) -> None:
 @click.pass_obj
 def cancel(session: Session, number: int, reason: str, name: str | None) -> None:
     """Stop an incident; a run under way is ended."""
+    from runner import acts
+
     acts.cancel(session.project, number, by=person(name), reason=reason)
     with session.project.database.read() as tx:
         found = incidents.get(tx, number)
@@ -126,6 +128,8 @@ def feedback(
     The newest word on an incident counts. `--wrong` costs the entry one level at once, where
     autonomy is earned; `--right` makes a bad run no better.
     """
+    from runner import acts
+
     if right is None:
         raise click.UsageError("Say --right or --wrong.")
     word = acts.feedback(session.project, number, right=right, by=person(name), reason=reason)
@@ -142,6 +146,8 @@ def feedback(
 @click.pass_obj
 def retry(session: Session, number: int, reason: str, name: str | None) -> None:
     """Handle an ended incident again, as a new one."""
+    from runner import acts
+
     opened = acts.retry(session.project, number, by=person(name), reason=reason)
     if session.json:
         session.answer({"incident": opened})

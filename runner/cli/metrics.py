@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from runner.incident import Alert, AlertStatus
 from runner.store.database import Database
 from runner.telemetry import Metrics
 
@@ -20,10 +23,12 @@ class WebMetrics:
         """All metrics in Prometheus' text format."""
         return self.metrics.render()
 
-    def answered(self, status: int, seconds: float) -> None:
-        """Count one answer of the webhook."""
+    def answered(self, status: int, seconds: float, alerts: Sequence[Alert] = ()) -> None:
+        """Count one answer of the webhook, and the alerts that it acknowledged."""
         if status < 300:
-            self.metrics.delivered("webhook", firing=0, resolved=0, seconds=seconds)
+            firing = sum(alert.status is AlertStatus.FIRING for alert in alerts)
+            resolved = len(alerts) - firing
+            self.metrics.delivered("webhook", firing=firing, resolved=resolved, seconds=seconds)
         else:
             self.metrics.refused(REFUSED.get(status, "other"))
 

@@ -15,7 +15,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -45,22 +45,19 @@ TTL = timedelta(seconds=10)
 #: Broken workflows that are looked at, the newest: a bug can break any number of them.
 MAX_BROKEN = 1000
 _SINGLE = "single"
-#: Schema of the engine's own tables on PostgreSQL.
-_SCHEMA = "dbos"
 
 
 def migrate(database: Database) -> None:
     """Bring our tables and those of the engine up to date."""
     database.migrate()
-    if not _has_engine_tables(database):
-        _quiet()
-        DBOS.migrate(database.engine.url.render_as_string(hide_password=False))
+    if not database.has_engine_tables():
+        make_tables(database)
 
 
-def _has_engine_tables(database: Database) -> bool:
-    with database.read() as tx:
-        schema = None if database.sqlite else _SCHEMA
-        return sa.inspect(tx).has_table("workflow_status", schema=schema)
+def make_tables(database: Database) -> None:
+    """Make the engine's own tables."""
+    _quiet()
+    DBOS.migrate(database.engine.url.render_as_string(hide_password=False))
 
 
 class Queue:
@@ -68,6 +65,8 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         _quiet()
+        #: Told inside the transaction that something is about to wait.
+        self.added: Callable[[], None] = lambda: None
         self._client = DBOSClient(
             system_database_engine=database.engine, lazy=True, retry_connection_errors=False
         )
@@ -118,6 +117,7 @@ class Queue:
             ready_at=datetime.now(UTC) + timedelta(seconds=delay),
             stage=Stage.RUN if workflow == "proceed" else Stage.PROBE,
         )
+        self.added()
 
     def hand_over(self, tx: sa.Connection, turn: waiting.Turn) -> None:
         """It is this workflow's turn: the engine starts it, once for its key."""

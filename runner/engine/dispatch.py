@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,7 +21,11 @@ from runner.store.order import FairTurns, Urgency
 
 logger = logging.getLogger(__name__)
 
-POLL = 0.15  #: seconds between two looks
+POLL = 0.15  #: seconds between two looks while there is something to do
+#: The same while there is nothing. What this process adds wakes it; what another one adds waits.
+IDLE = 0.6
+#: Seconds for which it looks often after it was woken: whoever wakes it has not committed yet.
+AWAKE = 3.0
 UNKNOWN = ""  #: what all hosts that the inventory does not know share: their turn is one host's
 MAX_NAMES = 10_000  #: resolved names that are remembered for one inventory
 
@@ -43,8 +48,10 @@ class Dispatcher:
         self._worker = worker
         self._inventory = inventory
         self._turns = FairTurns()
+        self._busy = False
         self._names: tuple[Inventory | None, dict[str, str]] = (None, {})
-        self._stop = threading.Event()
+        self._stop = False
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="turns", daemon=True)
 
     def start(self) -> None:
@@ -53,25 +60,39 @@ class Dispatcher:
 
     def stop(self) -> None:
         """Hand over nothing more."""
-        self._stop.set()
+        self._stop = True
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
 
+    def wake(self) -> None:
+        """Something is about to wait for its turn."""
+        self._wake.set()
+
     def _loop(self) -> None:
-        while not self._stop.is_set():
+        awake = 0.0
+        while not self._stop:
+            if self._wake.is_set():
+                self._wake.clear()
+                awake = time.monotonic() + AWAKE
             try:
-                self.step()
+                if self.step():
+                    awake = time.monotonic() + AWAKE
             except RunnerError as error:
                 logger.warning("incidents wait for their turn: %s", error)
             except Exception:
                 logger.exception("incidents wait for their turn, and none is lost")
-            self._stop.wait(POLL)
+            if self._busy or time.monotonic() < awake:
+                time.sleep(POLL)
+            else:
+                self._wake.wait(IDLE)
 
     def step(self) -> int:
         """Hand over as many as there is room for; how many."""
         now = datetime.now(UTC)
         with self._database.read() as tx:
             begun = waiting.begun(tx, self._worker)
+            self._busy = bool(begun)  # what ends makes room for the next
             groups = waiting.groups(tx, now) if len(begun) < self._settings.incidents else ()
         if not groups:
             return 0

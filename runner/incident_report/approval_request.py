@@ -8,12 +8,11 @@ a pack can be made again at any time, also after the answer.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from runner import incident_report
-from runner.catalog import Catalog
-from runner.catalog.entry import Entry
 from runner.incident import (
     Approval,
     BlastRadius,
@@ -29,6 +28,10 @@ from runner.incident import (
 from runner.incident_report import Bundle
 from runner.store import approvals, learning
 from runner.text import brief
+
+if TYPE_CHECKING:
+    from runner.catalog import Catalog
+    from runner.catalog.entry import Entry
 
 #: Groups that are named in the words of a radius, those with a minimum first.
 MOST_GROUPS = 4

@@ -8,8 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -31,7 +29,6 @@ _RESOLVER = Path(__file__).with_name("resolve_names.py")
 _TEMPLATE = ("{{", "{%")
 _SECRET = re.compile(r"ansible_.*(pass|password|secret|token)", re.IGNORECASE)
 _VAULT = object()  #: stands for an encrypted value until it is dropped
-_AGAIN = 5.0  #: seconds for which an inventory that cannot be read is not tried again
 #: (command, environment, standard input, seconds) → what it says as the fork of a process that
 #: has Ansible imported; None where there is none, and the command has to be started.
 Warm = Callable[
@@ -58,6 +55,7 @@ class Inventory:
     domains: frozenset[str] = frozenset()  #: that may be cut off a name, from the configuration
     #: host → why its names cannot be known before a run, a sentence
     unresolved: Mapping[str, str] = field(default_factory=dict)
+    templated: bool = False  #: a host's name was, and a template may ask anybody
 
     @classmethod
     def load(
@@ -147,64 +145,6 @@ def _located(label: str, text: str, inventory: Inventory) -> tuple[tuple[str, ..
     return hosts, f"{hosts[0]} is the inventory host of {shown}, by {way}."
 
 
-class InventoryReader:
-    """Reads the inventory again only when a file of it changed, or when it is too old."""
-
-    def __init__(
-        self,
-        paths: tuple[Path, ...],
-        environment: Mapping[str, str],
-        vault: Vault | None = None,
-        domains: Iterable[str] = (),
-        *,
-        warm: Warm | None = None,
-    ) -> None:
-        self._paths = paths
-        self._warm = warm
-        self._environment = dict(environment)
-        self._vault = vault
-        self._domains = tuple(domains)
-        self._lock = threading.Lock()
-        self._last: tuple[float, object, Inventory] | None = None
-        self._failed: tuple[float, object, InventoryError] | None = None
-
-    def read(self, max_age: timedelta) -> Inventory:
-        """The inventory, not older than `max_age`. Raises InventoryError."""
-        with self._lock:
-            state = self._state()
-            now = time.monotonic()
-            if self._last is not None:
-                at, seen, inventory = self._last
-                if seen == state and now - at <= max_age.total_seconds():
-                    return inventory
-            if self._failed is not None:
-                at, seen, error = self._failed
-                if seen == state and now - at <= _AGAIN:
-                    raise error
-            try:
-                inventory = Inventory.load(
-                    self._paths,
-                    environment=self._environment,
-                    vault=self._vault,
-                    domains=self._domains,
-                    warm=self._warm,
-                )
-            except InventoryError as error:
-                self._failed = (time.monotonic(), state, error)
-                raise
-            self._last, self._failed = (now, state, inventory), None
-            return inventory
-
-    def _state(self) -> list[tuple[str, int, int]]:
-        """(path, time of change, size) of every file that the inventory is made of."""
-        config = self._environment.get("ANSIBLE_CONFIG")
-        files = [Path(config)] if config else []
-        for top in read_from(self._paths):
-            files += [Path(at) / n for at, _, names in os.walk(top) for n in names]
-            files += [top] if top.is_file() else []
-        return sorted({_stamp(path) for path in files})
-
-
 def read_from(paths: Sequence[Path]) -> list[Path]:
     """The files and folders that Ansible reads for these inventories."""
     # It reads the variables beside an inventory file too.
@@ -215,14 +155,6 @@ def read_from(paths: Sequence[Path]) -> list[Path]:
         for name in ("group_vars", "host_vars")
     )
     return [*paths, *beside]
-
-
-def _stamp(path: Path) -> tuple[str, int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return str(path), 0, -1
-    return str(path), found.st_mtime_ns, found.st_size
 
 
 def _listed(paths: tuple[Path, ...], environment: Mapping[str, str], warm: Warm | None) -> str:
@@ -266,7 +198,7 @@ def _resolved(
         known = {key: value for key, value in answer.items() if key not in failed}
         merged = MappingProxyType({**hosts[name].variables, **known})
         hosts[name] = replace(hosts[name], variables=merged)
-    return replace(inventory, hosts=MappingProxyType(hosts), unresolved=unresolved)
+    return replace(inventory, hosts=MappingProxyType(hosts), unresolved=unresolved, templated=True)
 
 
 def _templated(value: Any) -> bool:

@@ -313,7 +313,7 @@ def _keep(project: Project, incident: Incident, radius: BlastRadius) -> None:
 
 def _same_plan(project: Project, incident: Incident, plan: Plan) -> None:
     entry = project.catalog.get(plan.entry)
-    inventory = project.inventory()
+    inventory = project.inventory(fresh=True)
     now = plans.draft(incident, entry, project.catalog, inventory, plan.places, like=plan)
     now = plans.hashed(now, plan.diff)
     if now.hash != plan.hash:

@@ -56,7 +56,7 @@ def _run(project: Project, incident: Incident) -> Run:
 
 def _allowed(project: Project, plan: Plan) -> None:
     """Raise Refused unless the drill may still start; looked at again right before it does."""
-    drill.check(project.inventory(), plan.touched)
+    drill.check(project.inventory(fresh=True), plan.touched)
     with project.database.read() as tx:
         _not_paused(tx)
 

@@ -101,6 +101,7 @@ def _rank(project: Project, job: Job) -> Rank:
         host=min(job.plan.hosts, default=""),
         urgency=Urgency.CRITICAL if incident.requested_by else urgency_of(incident.alert.labels),
         stage=_STAGES.get(job.purpose, Stage.RUN),
+        incident=job.incident,
     )
 
 

@@ -19,6 +19,8 @@ from runner.store.tables import metadata
 
 #: The newest migration in `migrations/versions`; `tests/test_store.py` compares.
 HEAD = "0010"
+#: Schema of the engine's own tables on PostgreSQL.
+ENGINE_SCHEMA = "dbos"
 #: How long a writer waits for another one before the store counts as down.
 BUSY_SECONDS = 5
 #: SQLSTATE of a write in a transaction that may only read.
@@ -78,6 +80,12 @@ class Database:
                 return None
             row = connection.execute(sa.text("select version_num from alembic_version")).first()
             return row[0] if row else None
+
+    def has_engine_tables(self) -> bool:
+        """Whether the durable engine has made its tables here."""
+        schema = None if self.sqlite else ENGINE_SCHEMA
+        with _explained(), self.engine.connect() as connection:
+            return sa.inspect(connection).has_table("workflow_status", schema=schema)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -149,11 +157,12 @@ def _keep_private(file: Path) -> None:
         private.make_folder(file.parent)
     except OSError as error:
         raise StoreError(f"{file.parent}: the folder cannot be made ({error.strerror})") from None
-    try:
-        with open(file, "ab", opener=private.opener):
-            pass
-    except OSError:
-        return  # SQLite says why, in the words that people look up
+    if not file.exists():  # to open it and close it again would end this process' locks on it
+        try:
+            with open(file, "ab", opener=private.opener):
+                pass
+        except OSError:
+            return  # SQLite says why, in the words that people look up
     for ending in ("", "-wal", "-shm"):
         private.tighten(file.with_name(file.name + ending))
 

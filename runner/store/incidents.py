@@ -20,6 +20,7 @@ from runner.text.duration import write
 #: The shortest time for which an incident is held back.
 SOONEST = timedelta(seconds=1)
 _ENDED = [str(state) for state in ENDED]
+_OPEN = [str(state) for state in State if not state.ended]
 #: Open, and located by now: a flood of those that only just came need not be read through.
 _LOCATED = [str(state) for state in State if not state.ended and state is not State.ADMITTED]
 
@@ -325,8 +326,8 @@ def find(
     if states:
         query = query.where(incidents.c.state.in_([str(state) for state in states]))
     if ended is not None:
-        is_ended = incidents.c.state.in_(_ENDED)
-        query = query.where(is_ended if ended else sa.not_(is_ended))
+        # By their names: an index finds what is in a list, and not what is in none.
+        query = query.where(incidents.c.state.in_(_ENDED if ended else _OPEN))
     if since is not None:
         query = query.where(incidents.c.updated_at >= since)
     if before is not None:

@@ -7,7 +7,7 @@ only ever words to look for: it is cut into tokens, and each is quoted (invarian
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
@@ -21,11 +21,18 @@ MAX_LENGTH = 64
 MAX_TEXT = 8000
 #: Hits that are ranked; the best of them are returned.
 _CANDIDATES = 200
+#: Incidents that make a word common on SQLite, which ranks every hit of a search: what so many
+#: say costs much and tells little.
+_MANY = 4_000
 _WORD = re.compile(r"[^\W_]+")
 
 _SQLITE = sa.text(
     "select rowid as incident, rank as distance from memory_index "
     "where memory_index match :words and rowid < :before order by rank limit :limit"
+)
+_HOW_OFTEN = sa.text(
+    "select count(*) from (select 1 from memory_index "
+    "where memory_index match :word and rowid < :before limit :limit)"
 )
 _POSTGRESQL = sa.text(
     "select incident, -ts_rank_cd(to_tsvector('simple'::regconfig, text), found) as distance "
@@ -70,16 +77,35 @@ def similar(tx: sa.Connection, incident: Incident, limit: int = 5) -> tuple[Inci
     from runner.store.incidents import from_row
 
     ranks = search(tx, _words_of(incident), before=incident.id)
-    query = sa.select(incidents).where(incidents.c.id.in_(ranks))
-    found = [from_row(row) for row in tx.execute(query).mappings()]
-    found.sort(key=lambda past: (past.alert.name != incident.alert.name, ranks[past.id], -past.id))
-    return tuple(found[:limit])
+    same = _of_alert(tx, incident, ranks)
+    order = sorted({*ranks, *same}, key=lambda id: (id not in same, ranks.get(id, 0.0), -id))[
+        :limit
+    ]
+    rows = tx.execute(sa.select(incidents).where(incidents.c.id.in_(order))).mappings()
+    found = {past.id: past for past in map(from_row, rows)}
+    return tuple(found[id] for id in order if id in found)
+
+
+def _of_alert(tx: sa.Connection, incident: Incident, ranks: Iterable[int]) -> set[int]:
+    """Those of `ranks` with the alert name of `incident`, and the newest others that have it."""
+    named = (incidents.c.alertname == incident.alert.name) & (incidents.c.id < incident.id)
+    ranked = sa.select(incidents.c.id).where(named, incidents.c.id.in_(ranks))
+    newest = (
+        sa.select(incidents.c.id)
+        .join(memory, memory.c.incident == incidents.c.id)
+        .where(named)
+        .order_by(incidents.c.id.desc())
+        .limit(_CANDIDATES)
+    )
+    return {*tx.execute(ranked).scalars(), *tx.execute(newest).scalars()}
 
 
 def search(tx: sa.Connection, texts: Iterable[str], *, before: int) -> dict[int, float]:
     """Incident → distance (less is more alike) of those older than `before` with any word."""
     sqlite = tx.dialect.name == "sqlite"
     words = tokens(texts)
+    if sqlite:
+        words = _telling(tx, words, before)
     if not words:
         return {}
     quote, either = ('"', " OR ") if sqlite else ("'", " | ")
@@ -87,6 +113,16 @@ def search(tx: sa.Connection, texts: Iterable[str], *, before: int) -> dict[int,
     values = {"words": asked, "before": before, "limit": _CANDIDATES}
     rows = tx.execute(_SQLITE if sqlite else _POSTGRESQL, values)
     return {int(row.incident): float(row.distance) for row in rows}
+
+
+def _telling(tx: sa.Connection, words: Sequence[str], before: int) -> tuple[str, ...]:
+    """The words that few incidents say; the first of them all where each is said by many."""
+    kept = []
+    for word in words:
+        asked = {"word": f'"{word}"', "before": before, "limit": _MANY}
+        if int(tx.execute(_HOW_OFTEN, asked).scalar_one()) < _MANY:
+            kept.append(word)
+    return tuple(kept) or tuple(words[:1])
 
 
 def tokens(texts: Iterable[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -90,6 +90,7 @@ class Rank:
     host: str
     urgency: Urgency
     stage: Stage
+    incident: int = 0  #: the lower, the older
 
 
 @dataclass(eq=False)
@@ -99,13 +100,18 @@ class _Waiting:
     given: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def order(self) -> tuple[int, int, int]:
+    def order(self) -> tuple[int, int, int, int]:
         """Within a host: severity, then stage, then age."""
-        return -self.rank.urgency, self.rank.stage, self.number
+        return -self.rank.urgency, self.rank.stage, self.rank.incident, self.number
 
 
 class FairSlots:
-    """So many at once, and the others in turns."""
+    """So many at once, and the others in turns.
+
+    A turn is for an incident, not for each of its runs: what was begun comes to its end before
+    another one of the same urgency begins. In a storm the first is fixed while the last waits,
+    instead of all being probed first. How many of a host are begun at once is limited elsewhere.
+    """
 
     def __init__(self, slots: int) -> None:
         self._free = slots
@@ -132,8 +138,10 @@ class FairSlots:
             first = {
                 host: min(row, key=lambda one: one.order) for host, row in self._waiting.items()
             }
-            oldest = sorted(first, key=lambda host: first[host].number)
-            host = self._turns.next({name: first[name].rank.urgency for name in oldest})
+            ranks = [one.rank for one in first.values()]
+            ready = [one for one in first.values() if not _behind(one.rank, ranks)]
+            ready.sort(key=lambda one: (one.rank.stage, one.rank.incident, one.number))
+            host = self._turns.next({one.rank.host: one.rank.urgency for one in ready})
             self._remove(first[host])
             self._free -= 1
             first[host].given.set()
@@ -151,3 +159,8 @@ class FairSlots:
         row.remove(one)
         if not row:
             del self._waiting[one.rank.host]
+
+
+def _behind(rank: Rank, others: Iterable[Rank]) -> bool:
+    """Whether another one that is as urgent is further."""
+    return any(one.stage < rank.stage and one.urgency >= rank.urgency for one in others)

@@ -18,6 +18,7 @@ import yaml
 if __name__ == "__main__":  # isolated, so nothing but the installed packages is importable
     sys.path.append(str(Path(__file__).resolve().parents[2]))
 
+from runner.text.plain_yaml import MAX_DEPTH, Parser, depth
 from runner.vault import BY_VALUE, inline
 
 _HEADER = b"$ANSIBLE_VAULT;"
@@ -25,7 +26,7 @@ _ASSIGNED = re.compile(r"([A-Za-z_]\w*)\s*=\s*(\"[^\"]*\"|'[^']*'|\S+)")
 _PLAIN = re.compile(r"true|false|yes|no|null|none", re.IGNORECASE)
 
 
-class _AnyTag(yaml.SafeLoader):
+class _AnyTag(Parser):  # type: ignore[misc]
     """Takes `!unsafe`, `!vault` and every other tag for the plain value."""
 
 
@@ -38,6 +39,13 @@ def _untagged(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> Any:
 
 
 _AnyTag.add_multi_constructor("!", _untagged)
+
+
+def _loaded(text: str) -> Any:
+    """The content. Raises YAMLError and ValueError."""
+    if depth(text) > MAX_DEPTH:
+        raise ValueError("is nested too deeply")
+    return yaml.load(text, Loader=_AnyTag)
 
 
 class Found:
@@ -65,7 +73,7 @@ class Found:
     def document(self, text: str) -> None:
         """Every value of a decrypted file, whatever it is written in."""
         try:
-            content = yaml.load(text, Loader=_AnyTag)
+            content = _loaded(text)
         except (yaml.YAMLError, ValueError, RecursionError):
             content = None
         if isinstance(content, dict | list):
@@ -92,7 +100,7 @@ def leaves(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 def variables(path: Path, text: str) -> set[str]:
     """The variables that a decrypted file of an inventory may set."""
     try:
-        content = yaml.load(text, Loader=_AnyTag)
+        content = _loaded(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):

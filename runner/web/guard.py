@@ -10,6 +10,7 @@ import ipaddress
 import logging
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runner.config import Config
+from runner.incident import Alert
 from runner.web.auth import OPEN, Actor, Gate, Permission, needed
 from runner.web.body import Body, Places
 from runner.web.connections import address_of
@@ -51,8 +53,8 @@ class Metrics(Protocol):
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format."""
 
-    def answered(self, status: int, seconds: float) -> None:
-        """Count one answer of the webhook."""
+    def answered(self, status: int, seconds: float, alerts: Sequence[Alert]) -> None:
+        """Count one answer of the webhook, and the alerts that it acknowledged."""
 
     def login_failed(self) -> None:
         """Count one credential that was wrong."""
@@ -86,7 +88,8 @@ class Guard:
         except Exception:
             await answer.fail(scope, receive)
         if scope["path"] == WEBHOOK and scope["method"] == "POST" and answer.status:
-            self._metrics.answered(answer.status, answer.seconds)
+            alerts = scope.get("state", {}).get("alerts", ())
+            self._metrics.answered(answer.status, answer.seconds, alerts)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)

@@ -97,6 +97,7 @@ async def deliver(request: Request, level: Level = Level.AUTO) -> Response:
         found = await _in_turn(request, partial(acts.deliver, project, body, **origin))
     except BadDelivery as error:
         raise Refusal(400, cut(str(error), MAX_SENTENCE)) from None
+    request.state.alerts = found.alerts  # for the metrics
     unread = [{"alert": each.position, "reason": each.reason} for each in found.unread]
     return Json({"delivery": found.delivery, "unread": unread})
 

@@ -8,20 +8,19 @@ the machine falls on each.
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.measure import Measure, compare, seconds
 from runner.daemon import Daemon
 from runner.project import Project
 from tests import small_project as small
 
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 TASKS = """\
 - name: Write the text
   ansible.builtin.lineinfile:
@@ -70,12 +69,6 @@ class Working:
         self.project.close()
 
 
-def timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
 def bare(root: Path) -> None:
     """The same role by itself."""
     program = Path(sys.executable).with_name("ansible-playbook")
@@ -87,27 +80,20 @@ def bare(root: Path) -> None:
     )  # fmt: skip
 
 
-def main() -> None:
+def measure() -> Iterator[Measure]:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         working = Working(root)
-        bare(root)
         working.heal()
         assert working.warm.folder is not None
         while not (working.warm.folder / "socket").exists():
             time.sleep(0.1)
-        working.heal()
-        rounds = [
-            (timed(lambda: bare(root)), timed(lambda: working.heal(warm=False)),
-             timed(working.heal))
-            for _ in range(ROUNDS)
-        ]  # fmt: skip
-        base = statistics.median(each[0] for each in rounds)
-        ratios = [statistics.median(each[at] / each[0] for each in rounds) for at in (1, 2)]
-        print(f"dry run and run: bare {base * 1000:.0f} ms   cold {ratios[0]:.2f}   "
-              f"warm {ratios[1]:.2f} x bare")  # fmt: skip
+        for warm in (False, True):
+            yield compare(
+                f"dry run and run, local, {'warm' if warm else 'cold'}",
+                lambda warm=warm: seconds(lambda: working.heal(warm=warm)),
+                "bare playbook",
+                lambda: seconds(lambda: bare(root)),
+                goal="<= 1.5",
+            )
         working.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,166 @@
+"""From an alert to its verified fix through the real server, beside the bare playbook.
+
+Every host is this machine by a local connection; nothing leaves loopback.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+
+from bench.measure import Measure, compare, seconds
+from tests import small_project as small
+
+BIN = Path(sys.executable).parent
+STORM = int(os.environ.get("BENCH_STORM", "30"))
+DEADLINE = 900.0
+
+
+def measure() -> Iterator[Measure]:
+    with tempfile.TemporaryDirectory() as name, _server(Path(name)) as site:
+        full = "full incident (dry run, run, verification), local"
+        yield compare(full, site.incident, "bare playbook", site.bare, goal="<= 1.5")
+        alone = min(site.incident() for _ in range(2))
+        first, rate = site.storm()
+        yield Measure(
+            name=f"storm of {STORM}: the first fix",
+            value=first / alone,
+            control="one incident",
+            goal="<= 3",
+        )
+        yield Measure(
+            name=f"storm of {STORM}: rate",
+            value=rate * seconds(site.bare),
+            control="bare playbooks, one after the other",
+            goal=">= 1.2",
+        )
+    installed = importlib.util.find_spec("ansible_rulebook") is not None
+    note = "no comparison is written yet" if installed else "not installed"
+    yield Measure(name="ansible-rulebook", value=None, goal="", note=note)
+
+
+class Site:
+    """A server at work, and a look into its store."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self._folder = folder
+        self.url = url
+        self._numbers = itertools.count()
+
+    def bare(self) -> float:
+        """Seconds of the same playbook without us."""
+        command: list[str | Path] = [
+            BIN / "ansible-playbook",
+            "-i",
+            self._folder / "inventory",
+            "--limit",
+            "web0",
+            "-e",
+            f"mark_text=bare{next(self._numbers)}",
+            self._folder / "playbooks/mark/playbook.yml",
+        ]
+        environment = os.environ | {"ANSIBLE_ROLES_PATH": str(self._folder / "roles")}
+        return seconds(
+            lambda: subprocess.run(command, check=True, capture_output=True, env=environment)
+        )
+
+    def incident(self) -> float:
+        """Seconds from the alert to its verified fix."""
+        began = time.perf_counter()
+        after = self._send(["web0"])
+        self._wait(after, 1)
+        return time.perf_counter() - began
+
+    def storm(self) -> tuple[float, float]:
+        """(seconds to the first fix, fixes a second)."""
+        began = time.perf_counter()
+        after = self._send([f"web{n}" for n in range(STORM)])
+        self._wait(after, 1)
+        first = time.perf_counter() - began
+        self._wait(after, STORM)
+        return first, STORM / (time.perf_counter() - began)
+
+    def _send(self, hosts: list[str]) -> int:
+        """The newest incident before this message."""
+        with closing(self._store()) as store:
+            (newest,) = store.execute("select coalesce(max(id), 0) from incidents").fetchone()
+        alerts = [small.alert("Down", host, service=f"s{next(self._numbers)}") for host in hosts]
+        answer = httpx.post(
+            f"{self.url}/api/v1/alerts", content=small.body(*alerts), headers=JSON, timeout=60
+        )
+        answer.raise_for_status()
+        return int(newest)
+
+    def _wait(self, after: int, wanted: int) -> None:
+        until = time.monotonic() + DEADLINE
+        with closing(self._store()) as store:
+            while True:
+                rows = store.execute(
+                    "select state, reason from incidents where id > ?", (after,)
+                ).fetchall()
+                states = [state for state, _ in rows]
+                if states.count("fixed") >= wanted:
+                    return
+                if lost := [row for row in rows if row[0] in ("escalated", "suppressed")]:
+                    raise SystemExit(f"bench: an incident was not fixed: {lost[0]}")
+                if time.monotonic() > until:
+                    raise SystemExit(f"bench: after {DEADLINE:.0f} s only {states}")
+                time.sleep(0.02)
+
+    def _store(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._folder / "var/runner.db", timeout=30)
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[Site]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    hosts: dict[str, object] = {f"web{n}": {} for n in range(STORM)}
+    everything = small.INVENTORY["all"] | {"hosts": hosts}
+    path = small.make(
+        folder,
+        inventory={"all": everything},
+        settings={
+            "listen": {"allow_anonymous": True, "port": port},
+            "store": {"url": "sqlite:///var/runner.db"},
+        },
+    )
+    log = (folder / "log").open("wb")
+    server = subprocess.Popen([BIN / "runner", "-c", path, "serve"], stdout=log, stderr=log)
+    site = Site(folder, f"http://127.0.0.1:{port}")
+    try:
+        _await(site, server)
+        yield site
+    finally:
+        server.terminate()
+        server.wait(30)
+        log.close()
+
+
+def _await(site: Site, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        if server.poll() is not None:
+            raise SystemExit("bench: the server did not start")
+        try:
+            if httpx.get(f"{site.url}/readyz").status_code == 200:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    raise SystemExit("bench: the server is not ready after a minute")

@@ -1,0 +1,55 @@
+"""What the program costs by itself: a reading command, and a server with nothing to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from bench.measure import Measure, compare, cpu_of
+
+BIN = Path(sys.executable).parent
+SETTLED = 20.0  #: seconds until a server that has just started rests
+WATCHED = 60.0
+
+
+def measure() -> Iterator[Measure]:
+    with tempfile.TemporaryDirectory() as name:
+        project = Path(name) / "project"
+        subprocess.run([BIN / "runner", "init", project], check=True, capture_output=True)
+        config = project / "runner.yml"
+        listing = [str(BIN / "runner"), "-c", str(config), "incident", "list"]
+        yield compare(
+            "runner incident list, CPU",
+            lambda: cpu_of(listing),
+            "ansible --version",
+            lambda: cpu_of([str(BIN / "ansible"), "--version"]),
+            goal="<= 1.2",
+        )
+        yield from _idle(config)
+
+
+def _idle(config: Path) -> Iterator[Measure]:
+    server = subprocess.Popen(
+        [BIN / "runner", "-c", config, "work"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        time.sleep(SETTLED)
+        seen = psutil.Process(server.pid)
+        before = seen.cpu_times()
+        time.sleep(WATCHED)
+        after = seen.cpu_times()
+        used = after.user + after.system - before.user - before.system
+        pss = sum(one.memory_full_info().pss for one in (seen, *seen.children(recursive=True)))
+    finally:
+        server.terminate()
+        server.wait(30)
+    yield Measure(name="idle, of a core", value=100 * used / WATCHED, unit="%", goal="< 1")
+    yield Measure(name="idle, memory (PSS)", value=pss / 1e6, unit="MB", goal="<= 150")
