@@ -73,7 +73,7 @@ def test_usage_is_a_line_for_each_day_and_model(path: Path, opened: Project) -> 
 def test_without_calls_it_says_so(path: Path) -> None:
     result = call(path, "model", "usage")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "No model was called" in result.stderr
+    assert "No model calls" in result.stderr
 
 
 def test_texts_go_before_figures(opened: Project) -> None:

@@ -69,12 +69,12 @@ Nothing is changed on a host before `level` in runner.yml says approve or auto.
 
 @click.command(cls=Verb)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-@option("--force", is_flag=True, help="Replace files that exist.")
+@option("--force", is_flag=True, help="Overwrite existing files.")
 @click.pass_obj
 def init(session: Session, folder: Path, force: bool) -> None:
-    """Make a project folder with the shipped catalog.
+    """Create a project folder with the shipped catalog.
 
-    DIR may exist; files in it are kept.
+    DIR may exist; existing files are kept.
     """
     written: list[Path] = []
     kept: list[Path] = []
