@@ -333,7 +333,7 @@ def _still_firing(project: Project, incident: Incident, firing: bool) -> None:
         )
     except RemoteError as error:
         raise Stale(
-            State.ESCALATED, f"nobody can say whether it still fires, so nothing ran: {error}"
+            State.ESCALATED, f"cannot tell whether the alert still fires, so nothing ran: {error}"
         ) from None
     if alert.standing is Standing.ABSENT:
         raise Stale(State.RESOLVED, "Alertmanager no longer has the alert")

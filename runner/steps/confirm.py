@@ -198,7 +198,7 @@ def _without_checks(incident: Incident, entry: Entry) -> Verification:
     if not entry.verify.checks:
         why = f"{entry.id} has no checks (verify.checks in its entry.yml)"
     elif incident.requested_by is not None:
-        why = f"{entry.id} only checks that the alert clears, and a run by hand has no alert"
+        why = f"{entry.id} only checks that the alert clears, and a manual run has no alert"
     else:
         why = f"{entry.id} only checks that the alert clears, which does not count here"
     reason = f"Unknown: {why}; a person must check whether it helped."
