@@ -76,7 +76,7 @@ def failed(source: str, title: str, why: str, *, at: datetime) -> list[Evidence]
 def distinct(lines: Sequence[str]) -> str:
     """Each line once, with how often it stands there: the newest error first, the rest behind.
 
-    Lines are equal that differ only in their time, host and process. Latest results is shown.
+    Lines are equal that differ only in their time, host and process. The newest of them is shown.
     """
     seen: dict[str, _Said] = {}
     for line in _end_of(lines):
