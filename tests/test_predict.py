@@ -243,7 +243,7 @@ def test_reminders_go_out_until_it_is_settled(world: World) -> None:
     world.rounds(5)
     world.rounds(8)
     reminders = [reason for action, reason in world.acts() if action == "greylist_remind"]
-    assert len(reminders) == 2 and "is not settled" in reminders[0]
+    assert len(reminders) == 2 and "is not acknowledged" in reminders[0]
     predict.settle(world.project, "n2", by="user:ann", reason="disk ordered", now=world.now)
     world.rounds(20)
     actions = [action for action, _ in world.acts()]
@@ -273,7 +273,7 @@ def test_a_replaced_node_that_is_gone_leaves_confirmed(world: World) -> None:
     del world.metrics.fill["n2"]
     world.rounds(12)
     assert world.members() == []
-    assert "replaced (incident 1), and no longer measured" in world.acts()[-1][1]
+    assert "replaced (incident 1) and no longer measured" in world.acts()[-1][1]
     with world.project.database.read() as tx:
         assert nodes.counted(tx) == {"confirmed": 1}
 
