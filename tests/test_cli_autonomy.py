@@ -62,7 +62,7 @@ def test_history_tells_how_it_came_to_its_level(path: Path, opened: Project) -> 
     lab.broken(opened)
     call(path, "autonomy", "set", "mark", "Down", "approve", "--reason", "ok", "--as", "ann")
     text = call(path, "autonomy", "history", "mark", "Down").stdout
-    for part in ("stands at approve", "fixed    incident 1: it ran and was verified",
+    for part in ("is at approve", "fixed    incident 1: it ran and was verified",
                  "bad      incident 2: the run was verified as not_fixed",
                  "approve  user:ann set it: ok", "approve to dry-run: mark for Down",
                  "dry-run to approve: mark for Down in test is set: ok (user:ann)"):  # fmt: skip
@@ -85,7 +85,7 @@ def test_what_no_alert_is_called_is_refused(path: Path) -> None:
 def test_set_raises_only_with_a_reason(path: Path, opened: Project) -> None:
     words = ("autonomy", "set", "mark", "Down")
     assert call(path, *words, "auto").exit_code == 2
-    assert "stands at auto" in call(path, *words, "auto", "--reason", "tried").stdout
+    assert "is at auto" in call(path, *words, "auto", "--reason", "tried").stdout
     assert answered(path, *words, "dry-run", "--hold")["held"] is True
     assert call(path, "autonomy", "set", "nothing", "Down", "observe").exit_code == 5
     assert call(path, *words, "everything").exit_code == 2
