@@ -52,7 +52,7 @@ CONFIG = Config.model_validate(
         "environment": "production",
         "autonomy": {
             "earn": True,
-            "uplift": {"required": True, "level": "rehearse", "history": "90d"},
+            "uplift": {"required": True, "level": "dry-run", "history": "90d"},
         },
     }
 )
@@ -88,7 +88,7 @@ WORLDS = (
     ),
     World(
         entry="clean_disk", alert="DiskFull", per_day=1.5, works=0.82, clears=0.01,
-        story="It helps often, but not often enough.",
+        story="It often fixes the alert, but not often enough.",
     ),
     World(
         entry="failover_database", alert="PrimaryDown", per_day=1.2, works=0.99, clears=0.05,
@@ -254,7 +254,7 @@ def table(lives: list[Life]) -> str:
         f"{sum(life.above for life in lives)} verdicts above a ceiling.",
         "",
         "| entry | what is true of it | incidents | runs | bad | promoted | demoted "
-        "| days granted `auto` | helps | what its record says at the end |",
+        "| days at `auto` | benefit | its record at the end |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*lines, *(_row(life) for life in lives)])

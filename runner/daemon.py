@@ -278,7 +278,7 @@ def expire_approvals(project: Project) -> int:
         with project.database.write() as tx:
             incidents.lock(tx, question.incident)
             if approvals.answer(tx, question.id, answer="expired", by="runner", at=now):
-                reason = f"nobody answered approval {question.id} in time"
+                reason = f"approval {question.id} expired without an answer"
                 incidents.move(
                     tx, question.incident, State.EXPIRED, reason, expected={State.WAITING}
                 )

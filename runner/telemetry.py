@@ -93,7 +93,7 @@ class Metrics:
         self._alerts = counter("alerts_received", "Alerts in deliveries.", "status")
         self._runs = counter("runs", "Runs that ended.", "purpose", "outcome")
         self._verifications = counter("verifications", "Verifications that ended.", "result")
-        self._watch_errors = counter("watch_errors", "Looks of a watch that failed.", "watch")
+        self._watch_errors = counter("watch_errors", "Failed checks of a watch.", "watch")
         self._logins_failed = counter("logins_failed", "Credentials that were wrong.")
         self._closed = counter("connections_closed", "Connections cut off.", "reason")
         self._acknowledged = Histogram(
@@ -195,7 +195,7 @@ class Stored(Collector):
             if value is not None:
                 yield GaugeMetricFamily(f"runner_{name}", text, value)
         alive = workers.count_alive(tx, self.worker_ttl)
-        yield GaugeMetricFamily("runner_workers_alive", "Workers heard of lately.", alive)
+        yield GaugeMetricFamily("runner_workers_alive", "Workers seen recently.", alive)
 
 
 def _incident_states(tx: sa.Connection) -> Metric:
@@ -215,7 +215,7 @@ def _node_tiers(tx: sa.Connection) -> Metric:
 
 
 def _model_calls(tx: sa.Connection, now: datetime) -> Metric:
-    text = "Calls of a model in the last hour, by what came of them."
+    text = "Model calls in the last hour, by result."
     family = GaugeMetricFamily("runner_model_calls", text, labels=["result"])
     counts = model_calls.results(tx, now - timedelta(hours=1))
     for result in CALLS:
@@ -307,43 +307,43 @@ def _heartbeat(tx: sa.Connection, now: datetime) -> float | None:
 _GAUGES: tuple[tuple[str, str, Callable[[sa.Connection, datetime], float | None]], ...] = (
     (
         "incident_unchanged_seconds",
-        "Longest time that an open incident has stood still, but for waiting and held ones.",
+        "Longest time without progress of an open incident, except waiting and held ones.",
         _unchanged,
     ),
     (
         "deliveries_waiting",
-        "Deliveries that were not looked at yet.",
+        "Deliveries not processed yet.",
         lambda tx, now: deliveries.waiting(tx),
     ),
     ("deliveries_waiting_seconds", "Age of the oldest of them.", _oldest_delivery),
     (
         "last_delivery_timestamp_seconds",
-        "When the newest stored delivery came; absent without one.",
+        "Time of the newest stored delivery; absent without one.",
         _last_delivery,
     ),
     (
         "dead_letters",
-        "Bodies and alerts of the last day that could not be read, and were not replayed.",
+        "Unreadable bodies and alerts of the last day that were not replayed.",
         lambda tx, now: dead_letters.waiting(tx, now - timedelta(days=1)),
     ),
     (
         "incidents_waiting",
-        "Incidents that wait for their turn to be worked on.",
+        "Incidents waiting for their turn.",
         lambda tx, now: waiting.count(tx, now),
     ),
     (
         "incidents_waiting_seconds",
-        "How long the one that waits longest has waited for its turn.",
+        "Longest wait for a turn.",
         lambda tx, now: waiting.oldest(tx, now).total_seconds(),
     ),
-    ("approvals_open", "Questions without an answer.", _approvals_open),
-    ("runs_in_flight", "Runs without an outcome.", _runs_in_flight),
-    ("runs_overdue", "Runs without an outcome, past their deadline.", _runs_overdue),
-    ("hosts_locked", "Hosts that a run may be touching.", _hosts_locked),
+    ("approvals_open", "Pending approvals.", _approvals_open),
+    ("runs_in_flight", "Runs in progress.", _runs_in_flight),
+    ("runs_overdue", "Runs in progress past their deadline.", _runs_overdue),
+    ("hosts_locked", "Hosts locked by a run.", _hosts_locked),
     ("notifications_waiting", "Notifications not sent yet.", _notifications_waiting),
     (
         "notifications_waiting_seconds",
-        "Age of the oldest transition that a receiver was not told of.",
+        "Age of the oldest notification not sent yet.",
         _oldest_notification,
     ),
     (
@@ -358,7 +358,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[sa.Connection, datetime], float | None]
     ),
     (
         "model_money",
-        "What calls of a model cost in the last day.",
+        "Cost of model calls in the last day.",
         lambda tx, now: model_calls.money(tx, now - timedelta(days=1)),
     ),
     (
@@ -368,7 +368,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[sa.Connection, datetime], float | None]
     ),
     (
         "last_prediction_timestamp_seconds",
-        "When a round of predictions last went through; absent without one.",
+        "Time of the last completed prediction round; absent without one.",
         _last_prediction,
     ),
     (

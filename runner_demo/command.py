@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli import Verb, option
+from runner.cli import LEVEL, Verb, option
 from runner.cli.session import Session, person
 from runner.errors import UsageError
 from runner.incident import Level
@@ -25,17 +25,17 @@ _STORAGE_FAULTS = "; ".join(f"{name}: {title}" for name, title in STORAGE_FAULTS
 @click.command(cls=Verb)
 @click.argument("what", type=click.Choice(["fleet", "storage"]), default="fleet")
 @option("--fault", type=click.Choice([*_NAMES, *STORAGE_FAULTS]),
-        help=f"What breaks. In the fleet, crash unless you say otherwise; {_FAULTS}. In storage, "
+        help=f"Fault to inject. In the fleet, the default is crash; {_FAULTS}. In storage, "
         f"{_STORAGE_FAULTS}.")  # fmt: skip
-@option("--level", type=click.Choice([str(level) for level in Level]), default="auto",
+@option("--level", type=LEVEL, default="auto",
         envvar="RUNNER_DEMO_LEVEL", show_default=True,
-        help="How far it may go; approve asks you.")  # fmt: skip
+        help="Level of the demo; at approve it asks you.")  # fmt: skip
 @option("--model", type=click.Choice(["none", "scripted"]), default="none", show_default=True,
         help="scripted: a stand-in decides together with the rules.")  # fmt: skip
-@option("--keep", is_flag=True, help="Leave the fleet and the dashboard up until Ctrl-C.")
-@option("--port", type=click.IntRange(1, 65535), help="Of the dashboard; else a free one.")
+@option("--keep", is_flag=True, help="Keep fleet and dashboard running until Ctrl-C.")
+@option("--port", type=click.IntRange(1, 65535), help="Port of the dashboard; default: a free one.")
 @option("--folder", type=click.Path(path_type=Path), default=Path("var/demo"), show_default=True,
-        help="Where its files go; they stay for you to look at.")  # fmt: skip
+        help="Folder for its files, which are kept.")  # fmt: skip
 @click.pass_obj
 def demo(
     session: Session,
@@ -47,14 +47,14 @@ def demo(
     port: int | None,
     folder: Path,
 ) -> int:
-    """Break something real on this machine and watch the runner heal it.
+    """Break something real on this machine and watch the runner fix it.
 
     The fleet is three small services, of which one breaks. Storage is an etcd cluster, of which
     one node fails and is replaced by a spare while a client writes; it needs etcd in PATH, and
     for a node that degrades prometheus too.
 
-    It needs no root, no server and no key, takes a minute or two, and stops everything that it
-    started. Exit code 0 says that it ended as it should.
+    It needs no root, server or key, takes a minute or two, and stops everything that it started.
+    Exit code 0 means that it ended as expected.
     """
     from runner_demo import storage
     from runner_demo.answer import Asker
@@ -82,7 +82,7 @@ def demo(
             return storage.play(of_storage, show, asker)
         return play(wish, show, asker)
     except Ended as ended:
-        session.note("The demo was ended; nothing of it runs any more.")
+        session.note("The demo was stopped; all its processes have ended.")
         return ended.exit_code
     finally:
         show.close()

@@ -110,14 +110,14 @@ def answer(seen: Seen, entry: str, **changes: Any) -> dict[str, Any]:
     """A well-formed answer that chooses `entry`."""
     chosen = entry not in _OTHERS
     made: dict[str, Any] = {
-        "reason": f"Scripted: {entry} fits." if chosen else "Scripted: no entry fits.",
+        "reason": f"Scripted: {entry} matches." if chosen else "Scripted: no entry matches.",
         "entry": entry,
         "values": dict.fromkeys(seen.values),
         "hosts": list(range(1, seen.hosts + 1)) if chosen else [],
         "cited": list(seen.evidence[:2]),
         "confidence": 0.9,
         "alternatives": [
-            {"entry": other, "why_not": "Scripted: it fits less."}
+            {"entry": other, "why_not": "Scripted: it matches less well."}
             for other in seen.choices
             if other != entry
         ],
@@ -214,7 +214,7 @@ _NOTHING = re.compile(
     r"(?i)none_of_these|do nothing|no action|ignore (?:this|the) alert|false (?:alarm|positive)"
     r"|(?:do not|don't|never) (?:page|notify|escalate|tell|alert)|(?:is|was) (?:resolved|harmless)"
 )
-_LEVEL = re.compile(r"(?i)\blevel\b\s{0,3}[:=]?\s{0,3}(?:to )?(observe|rehearse|approve|auto)")
+_LEVEL = re.compile(r"(?i)\blevel\b\s{0,3}[:=]?\s{0,3}(?:to )?(observe|dry-run|approve|auto)")
 _FILLERS = frozenset({"the", "and", "all", "this", "that", "entry", "with", "only", "your", "now"})
 
 

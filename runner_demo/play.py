@@ -161,7 +161,7 @@ def _abandon(project: Project) -> None:
     for incident in _open(project):
         with suppress(RunnerError):
             acts.cancel(project, incident, by="user:demo", reason="the demo was ended")
-    # An incident may have ended while its rehearsal, which changes nothing, is still being ended.
+    # An incident may have ended while its dry run, which changes nothing, is still being ended.
     while (_open(project) or remediate.active) and time.monotonic() < until:
         time.sleep(POLL)
 
@@ -262,7 +262,7 @@ def follow(
                 continue
         seconds = time.monotonic() - began - waited
         if found is None and seconds > notice:
-            raise RunnerError(f"Nothing told of the fault within {notice:.0f} seconds")
+            raise RunnerError(f"No sign of the fault within {notice:.0f} seconds")
         if seconds > patience:
             raise RunnerError(f"The incident did not end within {patience / 60:.0f} minutes")
         time.sleep(POLL)
@@ -370,5 +370,5 @@ def expected(wish: Wish) -> State:
     """How the incident should end."""
     if wish.fault.entry is None:
         return State.ESCALATED
-    ends = {Level.OBSERVE: State.OBSERVED, Level.REHEARSE: State.DRY_RUN}
+    ends = {Level.OBSERVE: State.OBSERVED, Level.DRY_RUN: State.DRY_RUN}
     return ends.get(wish.level, State.FIXED)

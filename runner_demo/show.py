@@ -28,7 +28,7 @@ _TASKS = {"ok": "", "changed": "bold green"}
 _NEXT = {
     "broken": "the watches look at every node once a second",
     "located": "reading the host",
-    "verdict": "rehearsing in check mode",
+    "verdict": "dry run under way",
     "answer": "looking once more before the run",
     "run": "Ansible runs",
     "outcome": "waiting for the alert to clear",
@@ -179,7 +179,7 @@ class Words:
         alert = event.data["alert"]
         self._section(f"Alert {alert.name}", event)
         seen = alert.annotations.get("seen") or alert.annotations.get("description", "")
-        self._pair("told by", f"a {alert.source}: {seen}")
+        self._pair("source", f"a {alert.source}: {seen}")
         labels = {name: value for name, value in alert.labels.items() if name != "alertname"}
         self._pair("labels", " ".join(f"{k}={brief(v)}" for k, v in sorted(labels.items())))
 
@@ -212,18 +212,18 @@ class Words:
         text = f"{reason.rule}: {reason.text}"
         self._line(f"  {reason.level:<{_NAME}} ", text, "" if limits else "dim")
 
-    def _on_rehearsal(self, event: Event) -> None:
+    def _on_dry_run(self, event: Event) -> None:
         run = event.data["run"]
         if run is None:
-            self._section("Rehearsal: none", event)
+            self._section("Dry run: none", event)
             return
-        self._section(f"Rehearsal: {run.outcome}, in check mode", event)
+        self._section(f"Dry run: {run.outcome}", event)
         self._screen.diff(run.diff, "  ", DIFF_LINES)
         self._pair("fidelity", fidelity_words(run))
         self._pair("plan", event.data["plan"].hash)
         verdict = event.data["verdict"]
         for reason in verdict.limiting:
-            if reason.rule in ("rehearsal", "fidelity"):
+            if reason.rule in ("dry_run", "fidelity"):
                 self._reason(verdict, reason)
 
     def _on_question(self, event: Event) -> None:
@@ -340,8 +340,8 @@ def duration_of(seconds: float | None) -> str:
 
 
 _LEVELS = {
-    "observe": "it decides and records",
-    "rehearse": "and rehearses in check mode",
-    "approve": "and asks you before it runs",
-    "auto": "it runs what it rehearsed, and verifies",
+    "observe": "decides and records",
+    "dry-run": "decides, and does a dry run",
+    "approve": "dry run, then asks you before the run",
+    "auto": "dry run, run, verification",
 }

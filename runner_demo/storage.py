@@ -333,7 +333,7 @@ def _further(stage: Stage, found: Bundle) -> list[str]:
 
 def _ended_well(wish: Wish, found: Bundle) -> None:
     """Raise RunnerError, a sentence, unless it ended as the level says."""
-    ends = {Level.OBSERVE: State.OBSERVED, Level.REHEARSE: State.DRY_RUN}
+    ends = {Level.OBSERVE: State.OBSERVED, Level.DRY_RUN: State.DRY_RUN}
     incident = found.incident
     if incident.state is not ends.get(wish.level, State.FIXED):
         raise RunnerError(f"{HOST} was not helped: {incident.state}: {incident.reason}")

@@ -31,7 +31,7 @@ def event(kind: str, **data: Any) -> Event:
 #: State → the run whose tasks are seen while the incident stands there.
 _RUNS = {
     State.LOCATED: Purpose.PROBE,
-    State.JUDGED: Purpose.REHEARSAL,
+    State.JUDGED: Purpose.DRY_RUN,
     State.APPROVED: Purpose.RECHECK,
     State.RUNNING: Purpose.REMEDIATION,
     State.UNDOING: Purpose.UNDO,
@@ -103,9 +103,9 @@ def _judged(bundle: Bundle) -> Told:
     yield "verdict", {"verdict": bundle.verdict}
 
 
-def _rehearsed(bundle: Bundle) -> Told:
-    run = _newest(bundle, Purpose.REHEARSAL)
-    yield "rehearsal", {"run": run, "plan": bundle.plan, "verdict": bundle.verdict}
+def _planned(bundle: Bundle) -> Told:
+    run = _newest(bundle, Purpose.DRY_RUN)
+    yield "dry_run", {"run": run, "plan": bundle.plan, "verdict": bundle.verdict}
 
 
 def _waiting(bundle: Bundle) -> Told:
@@ -150,7 +150,7 @@ _TOLD: Mapping[State, Callable[[Bundle], Told]] = {
     State.DECIDED: _decided,
     State.HELD: lambda bundle: iter(()),
     State.JUDGED: _judged,
-    State.REHEARSED: _rehearsed,
+    State.PLANNED: _planned,
     State.WAITING: _waiting,
     State.APPROVED: _approved,
     State.RUNNING: _running,

@@ -20,7 +20,7 @@ def rules(**changes: Any) -> Autonomy:
     """Small counts, so that short records move."""
     given: dict[str, Any] = {
         "earn": True,
-        "rehearse": {"count": 2, "bound": 0.2},
+        "dry_run": {"count": 2, "bound": 0.2},
         "approve": {"count": 3, "bound": 0.3},
         "auto": {"count": 5, "bound": 0.5},
     }
@@ -105,7 +105,7 @@ any_rules = st.fixed_dictionaries(
         "start": levels,
         "window": st.sampled_from(["1d", "30d", "90d", "365d"]),
         "confidence": st.sampled_from([0.5, 0.8, 0.95, 0.999]),
-        "rehearse": rungs,
+        "dry_run": rungs,
         "approve": rungs,
         "auto": rungs,
         "uplift": st.fixed_dictionaries(

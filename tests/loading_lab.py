@@ -173,7 +173,7 @@ class Lab:
         """The plan with what its dry run loaded."""
         result = run(self._request(catalog, plan, check=True), warm=self.warm)
         ended = Run(
-            id=result.id, incident=1, purpose=Purpose.REHEARSAL, attempt=1, entry="heal",
+            id=result.id, incident=1, purpose=Purpose.DRY_RUN, attempt=1, entry="heal",
             hosts=("web1",), plan=plan.hash, started_at=NOW, deadline=NOW,
             loaded=result.loaded, included=result.included,
         )  # fmt: skip

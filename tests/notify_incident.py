@@ -63,7 +63,7 @@ def ask(tx: sa.Connection, incident: int, brief: Brief | None = None) -> int:
     """Bring the incident to `waiting`; returns the approval's id."""
     reason = Reason(rule="cooldown", level=Level.APPROVE, text="web1 was restarted 3m ago")
     records.put_verdict(tx, incident, Verdict(level=Level.APPROVE, reasons=(reason,)))
-    rehearse(tx, incident, diff="-state: stopped\n+state: started")
+    dry_run(tx, incident, diff="-state: stopped\n+state: started")
     approval = approvals.ask(
         tx,
         incident=incident,
@@ -80,9 +80,9 @@ def ask(tx: sa.Connection, incident: int, brief: Brief | None = None) -> int:
     return approval.id
 
 
-def rehearse(tx: sa.Connection, incident: int, *, diff: str) -> None:
-    """A rehearsal that ended with this diff."""
-    _run(tx, incident, Purpose.REHEARSAL, outcome=Outcome.CHANGED, diff=diff)
+def dry_run(tx: sa.Connection, incident: int, *, diff: str) -> None:
+    """A dry run that ended with this diff."""
+    _run(tx, incident, Purpose.DRY_RUN, outcome=Outcome.CHANGED, diff=diff)
 
 
 def escalate(tx: sa.Connection, incident: int, evidence: str = "exit code 137") -> None:

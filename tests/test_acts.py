@@ -19,7 +19,7 @@ from runner.store import incidents, records
 from runner.store.tables import approvals
 from tests import web_lab as lab
 
-BRIEF = Brief(title="Restart", description="Restarts.", risk="low", rehearsal="required")
+BRIEF = Brief(title="Restart", description="Restarts.", risk="low", dry_run="required")
 
 #: Tries to approve a question with a plan hash; returns the sentence that refused it.
 Try = Callable[[int, str], str]

@@ -17,14 +17,14 @@ from tests import small_project as small
 pytestmark = pytest.mark.real
 
 RUNG = {"count": 1, "bound": 0.1}
-AUTONOMY = {"earn": True, "start": "approve", "rehearse": RUNG, "approve": RUNG, "auto": RUNG}
+AUTONOMY = {"earn": True, "start": "approve", "dry_run": RUNG, "approve": RUNG, "auto": RUNG}
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
     extra = f"test ! -e {tmp_path}/broken"
     path = small.make(
-        tmp_path, settings={"autonomy": AUTONOMY}, entry={"rehearsal": "none"}, extra=extra
+        tmp_path, settings={"autonomy": AUTONOMY}, entry={"dry_run": "none"}, extra=extra
     )
     made = small.project(path)
     daemon = Daemon(made)

@@ -123,13 +123,13 @@ def test_one_node_down_holds_back_what_would_take_another(
         "waits: Group etcd would keep 1 of 3 hosts, needs 2: 1 in this run, "
         "0 in other runs, 1 unhealthy or of unknown health, 0 greylisted."
     )
-    assert late.incident.reason == f"nothing was run: gave up after 5s: {short}"
+    assert late.incident.reason == f"nothing ran: gave up after 5s: {short}"
     assert ("waits", short) in [(t.action, t.reason) for t in late.transitions]
 
     small.deliver(project, small.alert(host="etcd2"))
     refused = small.wait(project, 2)
     assert refused.incident.state is State.ESCALATED
-    assert refused.verdict is not None and refused.verdict.level is Level.REHEARSE
+    assert refused.verdict is not None and refused.verdict.level is Level.DRY_RUN
     assert [reason.rule for reason in refused.verdict.limiting] == ["capacity"]
     assert radius_words(refused.radius) == ("1 of 3 in etcd, failure domain r2, leaves 1, needs 2")
     assert not any(small.runs(tmp_path, node) for node in NODES)

@@ -35,7 +35,7 @@ def test_the_figures_count_cases_and_trials(three: list[Tried]) -> None:
 
 def test_what_may_only_be_observed_did_not_act(tmp_path: Path) -> None:
     one = tried(tmp_path)
-    low = replace(one, trials=(replace(one.trials[0], level=Level.REHEARSE),))
+    low = replace(one, trials=(replace(one.trials[0], level=Level.DRY_RUN),))
     told = figures("rules", [low])
     assert (told.acted, told.acted_precision, told.coverage) == (0, None, 0.0)
 

@@ -54,8 +54,8 @@ def test_the_readme_has_its_headings(project: Path, heading: str) -> None:
     assert _lint(project) == [f"playbooks/heal/README.md: has no heading {heading}"]
 
 
-def test_no_rehearsal_needs_a_word(project: Path) -> None:
-    _edit(project, "playbooks/heal/entry.yml", "risk:", "rehearsal: none\nrisk:")
+def test_no_dry_run_needs_a_word(project: Path) -> None:
+    _edit(project, "playbooks/heal/entry.yml", "risk:", "dry_run: none\nrisk:")
     assert "does not say why the entry has no dry run" in _lint(project)[0]
     _edit(project, "playbooks/heal/README.md", "What this", "Check mode shows nothing. What this")
     assert _lint(project) == []
@@ -180,7 +180,7 @@ def test_level_auto_needs_a_play_whose_hosts_are_known(project: Path) -> None:
     path.write_text('- name: X\n  ansible.builtin.ping:\n  delegate_to: "{{ peer }}"\n')
     (note,) = lint(load(project / "playbooks", (project / "roles",)))
     assert note.note and "blast radius not known, a person is asked" in note.text
-    _edit(project, "playbooks/heal/entry.yml", "level: rehearse", "level: auto")
+    _edit(project, "playbooks/heal/entry.yml", "level: dry-run", "level: auto")
     (problem,) = lint(load(project / "playbooks", (project / "roles",)))
     assert not problem.note and "level auto is too high" in problem.text
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from runner import __version__, config, errors
-from runner.cli import COMMANDS, EXIT_CODES, LEVELS, cli
+from runner.cli import COMMANDS, EXIT_CODES, LEVEL, cli
 from runner.incident import Level
 from tests.cli_lab import PROGRAM, call, environment
 from tests.small_project import make
@@ -84,7 +84,7 @@ def _is_error(value: object) -> bool:
 
 
 def test_the_levels_of_the_command_line_are_all_levels() -> None:
-    assert tuple(Level) == LEVELS
+    assert tuple(Level) == LEVEL.choices
 
 
 def test_every_option_says_its_environment_variable() -> None:

@@ -61,7 +61,7 @@ class TestHandled:
         assert handled.ended.returncode == 0, handled.ended.stderr
         lines = handled.ended.stdout.splitlines()
         steps = [line.split()[2] for line in lines if line.startswith("#1")]
-        assert steps == ["admitted", "located", "gathered", "decided", "judged", "rehearsed",
+        assert steps == ["admitted", "located", "gathered", "decided", "judged", "planned",
                          "approved", "running", "verifying", "fixed"]  # fmt: skip
         assert lines[-1] == "incident 1: Down on web1: fixed"
         assert small.runs(handled.root) == 1
@@ -105,14 +105,14 @@ class TestHandled:
         assert small.runs(waiting.root) == 1
 
 
-@pytest.mark.parametrize("level", ["observe", "rehearse"])
+@pytest.mark.parametrize("level", ["observe", "dry-run"])
 @pytest.mark.real
 @needs_ansible[1]
 def test_the_level_of_the_call_is_a_cap(path: Path, level: str) -> None:
     body = small.body(small.alert()).decode()
     ended = process(path, "--level", level, "alert", "handle", "-", input=body)
     assert ended.returncode == 0, ended.stderr
-    assert {"observe": "observed", "rehearse": "dry_run"}[level] in ended.stdout.splitlines()[-3]
+    assert {"observe": "observed", "dry-run": "dry_run"}[level] in ended.stdout.splitlines()[-3]
     assert small.runs(path.parent) == 0
 
 
@@ -132,7 +132,7 @@ def test_no_wait_stores_it_and_says_that_nobody_works(path: Path) -> None:
     body.write_bytes(small.body(small.alert()))
     result = call(path, "alert", "handle", body, "--no-wait")
     assert (result.exit_code, result.stdout) == (0, "delivery 1 is stored\n")
-    assert "Nobody works on incidents now" in result.stderr
+    assert "No worker is running" in result.stderr
 
 
 @pytest.mark.parametrize("body", ["", "{}", '{"version": "3", "alerts": []}', "[" * 100_000])
@@ -166,7 +166,7 @@ def test_explain_says_what_waits_when_nobody_works(path: Path) -> None:
     opened = small.project(path)
     acts.deliver(opened, small.body(small.alert()), source="webhook")
     opened.close()
-    assert "1 delivery has not been looked at" in call(path, "alert", "explain", MARK).stderr
+    assert "1 delivery has not been processed" in call(path, "alert", "explain", MARK).stderr
 
 
 def test_explain_of_two_alerts_names_both(path: Path) -> None:
@@ -210,7 +210,7 @@ def test_pull_stores_what_is_new_once(path: Path, monkeypatch: pytest.MonkeyPatc
     opened.close()
     result = call(path, "alert", "pull", "--no-wait")
     assert result.exit_code == 0
-    assert "no active alert that is new" in result.stderr
+    assert "No new active alerts" in result.stderr
 
 
 @pytest.mark.real
@@ -229,4 +229,4 @@ def test_ctrl_c_leaves_a_stored_incident(path: Path) -> None:
         running.send_signal(signal.SIGINT)
         assert running.wait(timeout=60) == 130
     (found,) = answered(path, "incident", "list")
-    assert found["state"] in ("admitted", "located", "rehearsed", "judged")
+    assert found["state"] in ("admitted", "located", "planned", "judged")

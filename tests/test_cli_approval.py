@@ -96,7 +96,7 @@ def test_a_person_at_a_terminal_is_asked(
     monkeypatch.setattr("runner.cli.session.can_ask", lambda session: True)
     monkeypatch.setattr("click.confirm", lambda text, **_: asked.append(text))
     assert call(path, "approval", "approve", question).exit_code == 0
-    assert asked == ["Shall this run?"]
+    assert asked == ["Approve this plan?"]
 
 
 def test_the_login_name_is_the_actor(

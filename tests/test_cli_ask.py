@@ -50,7 +50,7 @@ def test_without_a_model_the_facts_are_the_answer(path: Path, opened: Project) -
     number, question = lab.waiting(opened)
     result = call(path, "ask", QUESTION)
     assert result.exit_code == 0, result.output
-    assert f"[1] approval {question} of incident {number} waits" in result.stdout
+    assert f"[1] approval {question} of incident {number} is pending" in result.stdout
     assert f"[2] incident {number}, ServiceDown on web-1: waiting" in result.stdout
     assert "By host\n  web-1  [1] [2]" in result.stdout
 
@@ -200,7 +200,7 @@ def test_a_model_that_answers_something_else_leaves_the_facts(path: Path, opened
     assert result.exit_code == 0
     assert "the model's answer is not shown" in result.stderr
     assert "[1] approval" in result.stdout
-    assert QUESTION in prompt and "waits" in prompt
+    assert QUESTION in prompt and "is pending" in prompt
 
 
 def test_facts_alone_ask_nobody(path: Path, opened: Project) -> None:

@@ -38,7 +38,7 @@ def test_show_has_a_line_for_each_record(path: Path, opened: Project) -> None:
         "LEVEL", "ENTRY", "ALERT", "ENVIRONMENT", "FIXED", "BAD", "UPLIFT", "WHAT",
     ]  # fmt: skip
     assert line.split()[:7] == ["auto", "mark", "Down", "test", "2", "0", "unknown"]
-    assert "fixed 100% of 2, not known what would have cleared anyway" in line
+    assert "fixed 100% of 2, baseline unknown" in line
     assert call(path, "autonomy", "show", "other").stdout == ""
     (found,) = answered(path, "autonomy", "show", "mark")
     assert (found["standing"]["level"], found["uplift"]["helps"]) == ("auto", "unknown")
@@ -47,7 +47,7 @@ def test_show_has_a_line_for_each_record(path: Path, opened: Project) -> None:
 def test_without_a_record_it_says_so_beside_the_answer(path: Path) -> None:
     result = call(path, "autonomy", "show")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "There is no record yet" in result.stderr
+    assert "No records yet" in result.stderr
 
 
 def test_it_says_when_records_grant_nothing(tmp_path: Path) -> None:
@@ -62,10 +62,10 @@ def test_history_tells_how_it_came_to_its_level(path: Path, opened: Project) -> 
     lab.broken(opened)
     call(path, "autonomy", "set", "mark", "Down", "approve", "--reason", "ok", "--as", "ann")
     text = call(path, "autonomy", "history", "mark", "Down").stdout
-    for part in ("stands at approve", "fixed    incident 1: it ran and was verified",
+    for part in ("is at approve", "fixed    incident 1: it ran and was verified",
                  "bad      incident 2: the run was verified as not_fixed",
-                 "approve  user:ann set it: ok", "approve to rehearse: mark for Down",
-                 "rehearse to approve: mark for Down in test is set: ok (user:ann)"):  # fmt: skip
+                 "approve  user:ann set it: ok", "approve to dry-run: mark for Down",
+                 "dry-run to approve: mark for Down in test is set: ok (user:ann)"):  # fmt: skip
         assert part in text
     found = answered(path, "autonomy", "history", "mark", "Down")
     assert [each["mark"] for each in found["trials"]] == ["fixed", "bad"]
@@ -85,8 +85,8 @@ def test_what_no_alert_is_called_is_refused(path: Path) -> None:
 def test_set_raises_only_with_a_reason(path: Path, opened: Project) -> None:
     words = ("autonomy", "set", "mark", "Down")
     assert call(path, *words, "auto").exit_code == 2
-    assert "stands at auto" in call(path, *words, "auto", "--reason", "tried").stdout
-    assert answered(path, *words, "rehearse", "--hold")["held"] is True
+    assert "is at auto" in call(path, *words, "auto", "--reason", "tried").stdout
+    assert answered(path, *words, "dry-run", "--hold")["held"] is True
     assert call(path, "autonomy", "set", "nothing", "Down", "observe").exit_code == 5
     assert call(path, *words, "everything").exit_code == 2
 

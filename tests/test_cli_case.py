@@ -81,7 +81,7 @@ def test_a_path_that_is_not_there_is_5(path: Path) -> None:
 def test_no_case_at_all_is_5(tmp_path: Path) -> None:
     result = call(make(tmp_path), "case", "run")
     assert result.exit_code == 5
-    assert "there is no case" in result.stderr
+    assert "no cases found" in result.stderr
 
 
 def test_no_store_is_opened(path: Path) -> None:

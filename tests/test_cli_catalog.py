@@ -25,8 +25,8 @@ def test_show_names_what_run_takes(path: Path) -> None:
     text = call(path, "catalog", "show", "mark").stdout
     assert "mark_text  label service  str" in text
     assert "at most 1 host\n" in text
-    assert "  cooldown   0s\n" in text
-    assert "  timeout    1m\n" in text
+    assert "  cooldown  0s\n" in text
+    assert "  timeout   1m\n" in text
     assert answered(path, "catalog", "show", "mark")["schema"]["mark_text"]["type"] == "str"
 
 
@@ -35,8 +35,8 @@ def test_show_says_what_runner_yml_adds(path: Path) -> None:
     entry = path.parent / "playbooks/mark/entry.yml"
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "limits": {}}))
     text = call(path, "catalog", "show", "mark").stdout
-    assert "  cooldown   10m, as runner.yml has it\n" in text
-    assert "  timeout    10m, as runner.yml has it\n" in text
+    assert "  cooldown  10m, as runner.yml has it\n" in text
+    assert "  timeout   10m, as runner.yml has it\n" in text
 
 
 def test_show_of_an_unknown_entry_names_the_nearest(path: Path) -> None:

@@ -27,7 +27,7 @@ DRILL: dict[str, Any] = {
     "description": "Writes that it is broken.",
     "kind": "drill",
     "match": [],
-    "rehearsal": "none",
+    "dry_run": "none",
     "parameters": {
         "mark_text": {"from": "constant", "value": "broken"},
         "mark_seconds": {"from": "choice"},
@@ -155,7 +155,7 @@ def test_a_fault_has_an_end_within_bounds(path: Path, span: str, sentence: str) 
 
 
 def test_nobody_is_there_to_heal_so_nothing_is_broken(path: Path, tmp_path: Path) -> None:
-    idle = "nobody would answer the fault; start `runner serve` first"
+    idle = "no worker is running to handle the fault; start `runner serve` first"
     assert refused(path, 6, *RUN, "web1") == idle
     report = ("--report", str(tmp_path / "report"))
     assert refused(path, 6, "matrix", "--host", "web1", *report, "--yes") == idle
@@ -171,7 +171,7 @@ def test_a_refusal_for_a_program_is_json_on_the_other_stream(path: Path) -> None
 def test_without_a_yes_nobody_can_be_asked(working: Project, tmp_path: Path) -> None:
     words = ("run", "drill_mark", "--host", "web1")
     said = refused(tmp_path / "runner.yml", 2, *words)
-    assert "Break web1 on purpose with drill_mark? Standard input is no terminal" in said
+    assert "Break web1 on purpose with drill_mark? Standard input is not a terminal" in said
 
 
 def test_a_matrix_of_which_nothing_may_begin_says_why(working: Project, tmp_path: Path) -> None:

@@ -55,18 +55,20 @@ def test_both_ways_give_the_same_reasons(path: Path, opened: Project) -> None:
 
 def test_one_that_waits_says_that_nothing_ran_yet(path: Path, opened: Project) -> None:
     lab.waiting(opened)
-    assert "Nothing was run yet: a person has been asked." in explained(path, 1)
+    assert "Nothing has run yet: an approval is pending." in explained(path, 1)
 
 
 def test_one_that_ended_without_a_run_says_so(path: Path, opened: Project) -> None:
     number = lab.incident(opened)
     with opened.database.write() as tx:
-        nothing = Decision(decider="rules", entry=None, reason="None of 2 eligible entries fits.")
+        nothing = Decision(
+            decider="rules", entry=None, reason="None of 2 eligible entries matches."
+        )
         records.put_decision(tx, number, nothing)
         incidents.move(tx, number, State.ESCALATED, nothing.reason)
     text = explained(path, number)
-    assert "Nothing was run on a host to change it." in text
-    assert "chosen       no entry: None of 2 eligible entries fits." in text
+    assert "Nothing was changed on a host." in text
+    assert "chosen       no entry: None of 2 eligible entries matches." in text
 
 
 def test_it_names_earlier_incidents_of_the_same_alert(path: Path, opened: Project) -> None:
@@ -106,7 +108,7 @@ def test_an_unknown_number_is_5(path: Path) -> None:
 def test_a_reason_that_holds_it_back_is_said_once(path: Path, opened: Project) -> None:
     """With the level that it allows, and not again with each time that it held it back."""
     number = lab.incident(opened)
-    why = "restart_service ran on web-1 at 2026-01-31 09:12:03 UTC, needs 10m between runs."
+    why = "restart_service ran on web-1 at 2026-01-31 09:12:03 UTC; it needs 10m between runs."
     verdict = Verdict(
         level=Level.OBSERVE,
         reasons=(Reason(rule="cooldown", level=Level.OBSERVE, text=why),),

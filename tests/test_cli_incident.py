@@ -45,13 +45,13 @@ def test_it_lists_only_some_states(path: Path, opened: Project) -> None:
 def test_an_empty_list_says_so_beside_the_answer(path: Path) -> None:
     result = call(path, "incident", "list")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "no such incidents" in result.stderr
+    assert "No incidents found" in result.stderr
 
 
 def test_show_tells_the_whole_story(path: Path, opened: Project) -> None:
     text = call(path, "incident", "show", lab.fixed(opened)).stdout
     for part in ("Alert", "Evidence", "Decision of rules", "Verdict: approve", "Plan",
-                 "Rehearsal: changed", "Approval 1", "Remediation, attempt 1: changed",
+                 "Dry run: changed", "Approval 1", "Remediation, attempt 1: changed",
                  "Timeline"):  # fmt: skip
         assert f"\n{part}\n" in text
     for fact in ("not clean_disk", "> approve   earned", "+workers 4", "fidelity",
@@ -112,4 +112,4 @@ def test_retry_opens_another_and_says_that_nobody_works(path: Path, opened: Proj
     result = call(path, "incident", "retry", number, "--reason", "again")
     assert result.exit_code == 0
     assert f"incident {number + 1} handles it again" in result.stdout
-    assert "Nobody works on incidents now" in result.stderr
+    assert "No worker is running" in result.stderr

@@ -52,7 +52,7 @@ def test_an_incident_shows_its_calls_and_on_request_every_word(path: Path, opene
     short = call(path, "incident", "show", incident).stdout
     assert "openai m (m-2026), first: answered; 1.5s, 1200 + 40 tokens, 0.5000 spent" in short
     assert "openai m was not asked: budget: 60 calls within a hour" in short
-    assert "the answer of call 1 counted again" in short
+    assert "the answer of call 1 was used again" in short
     assert "Be brief." not in short
     long = call(path, "incident", "show", incident, "--prompt").stdout
     assert "Be brief." in long and '{"entry": "restart"}' in long and "\x1b" not in long
@@ -73,7 +73,7 @@ def test_usage_is_a_line_for_each_day_and_model(path: Path, opened: Project) -> 
 def test_without_calls_it_says_so(path: Path) -> None:
     result = call(path, "model", "usage")
     assert (result.exit_code, result.stdout) == (0, "")
-    assert "No model was called" in result.stderr
+    assert "No model calls" in result.stderr
 
 
 def test_texts_go_before_figures(opened: Project) -> None:

@@ -82,7 +82,7 @@ def test_the_greylist_for_people_programs_and_ansible(greylisted: Path) -> None:
 
 
 def test_an_empty_greylist_is_said(path: Path) -> None:
-    assert "Nobody is on the greylist." in call(path, "node", "greylist").stderr
+    assert "The greylist is empty." in call(path, "node", "greylist").stderr
 
 
 def test_a_member_is_settled_once_and_by_a_person(greylisted: Path) -> None:

@@ -19,7 +19,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small.make(tmp_path_factory.mktemp("run"))
 
 
-def test_check_only_rehearses(path: Path) -> None:
+def test_check_is_a_dry_run_only(path: Path) -> None:
     ended = process(path, "run", "mark", "--host", "web1", *VALUE, "--check")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[-3] == "incident 1: ByHand on web1: dry_run"
@@ -39,8 +39,7 @@ def test_without_a_yes_nobody_can_be_asked(path: Path) -> None:
     result = call(path, "run", "mark", "--host", "web1", *VALUE)
     assert result.exit_code == 2
     assert (
-        "up to level auto? Standard input is no terminal, so nobody can confirm; add --yes"
-        in result.stderr
+        "up to level auto? Standard input is not a terminal; add --yes to confirm" in result.stderr
     )
 
 

@@ -67,7 +67,7 @@ def serving(path: Path, *words: str) -> Iterator[Serving]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     path = small.make(tmp_path_factory.mktemp("serve"))
-    with serving(path, "--level", "rehearse", "serve", "--log-format", "json") as made:
+    with serving(path, "--level", "dry-run", "serve", "--log-format", "json") as made:
         made.about = made.said()  # type: ignore[attr-defined]
         yield made
 
@@ -78,7 +78,7 @@ def about(server: Serving) -> dict[str, str]:
 
 
 def test_it_says_where_it_answers_and_how_far_it_goes(server: Serving) -> None:
-    assert about(server)["level"] == "rehearse, at most"
+    assert about(server)["level"] == "dry-run (limit)"
     assert about(server)["entries"] == "1"
     assert httpx.get(f"{about(server)['address']}/healthz").status_code == 200
     assert "runner_build_info" in httpx.get(f"{about(server)['address']}/metrics").text

@@ -54,17 +54,17 @@ def test_an_incident_has_its_calls_and_no_more(ledger: Ledger) -> None:
     how = settings()
     for _ in range(2):
         made(ledger, how, incident=1)
-    assert refused(ledger, how) == (Failure.BUDGET, "this incident had 2 calls, 2 are allowed")
+    assert refused(ledger, how) == (Failure.BUDGET, "this incident had 2 calls; the limit is 2")
     assert refused(ledger, how, incident=2) == (None, "")
 
 
 @pytest.mark.parametrize(
     ("budget", "old", "young", "why"),
     [
-        ({"calls_per_hour": 2}, 61, 59, "2 calls within a hour, 2 are allowed"),
-        ({"calls_per_day": 2}, 1441, 1439, "2 calls within a day, 2 are allowed"),
-        ({"money_per_hour": 1.0}, 61, 59, "1 spent within a hour, 1 are allowed"),
-        ({"money_per_day": 1.0}, 1441, 1439, "1 spent within a day, 1 are allowed"),
+        ({"calls_per_hour": 2}, 61, 59, "2 calls within a hour; the limit is 2"),
+        ({"calls_per_day": 2}, 1441, 1439, "2 calls within a day; the limit is 2"),
+        ({"money_per_hour": 1.0}, 61, 59, "1 spent within a hour; the limit is 1"),
+        ({"money_per_day": 1.0}, 1441, 1439, "1 spent within a day; the limit is 1"),
     ],
 )
 def test_hours_and_days_have_bounds(

@@ -172,7 +172,7 @@ def test_where_only_the_model_decides_its_none_is_for_a_person(judged: Judged) -
     with ModelServer("none") as server:
         _, found = judged(server, decide="model")
     assert found.incident.state is State.ESCALATED
-    assert found.incident.reason == "Scripted: no entry fits."
+    assert found.incident.reason == "Scripted: no entry matches."
 
 
 def test_what_no_entry_is_eligible_for_asks_nobody(judged: Judged) -> None:

@@ -165,7 +165,7 @@ def test_a_service_that_is_down_is_not_signalled(
     [
         ("crash", Level.AUTO, State.FIXED),
         ("crash", Level.APPROVE, State.FIXED),
-        ("disk", Level.REHEARSE, State.DRY_RUN),
+        ("disk", Level.DRY_RUN, State.DRY_RUN),
         ("disk", Level.OBSERVE, State.OBSERVED),
         ("unknown", Level.AUTO, State.ESCALATED),
     ],

@@ -45,7 +45,7 @@ def test_it_ends_as_it_should_and_leaves_nothing_behind(
 
 
 def test_the_commands_it_names_work_afterwards(demo: Demo) -> None:
-    assert demo.run("--fault", "disk", "--level", "rehearse") == 0, demo.output
+    assert demo.run("--fault", "disk", "--level", "dry-run") == 0, demo.output
     for line in demo.output.splitlines():
         if line.startswith("  runner --config"):
             assert demo.call(*line.split()[1:]) == 0, demo.output
@@ -55,7 +55,7 @@ def test_for_programs_it_says_everything_as_json_lines(demo: Demo) -> None:
     assert demo.run("--fault", "disk", "--output", "json") == 0, demo.output
     events = [json.loads(line) for line in demo.output.splitlines()]
     named = [each["event"] for each in events]
-    wanted = ["alert", "evidence", "decision", "verdict", "rehearsal", "run", "verification", "end"]
+    wanted = ["alert", "evidence", "decision", "verdict", "dry_run", "run", "verification", "end"]
     assert [name for name in named if name in wanted] == wanted
     assert events[named.index("end")]["state"] == "fixed"
 
@@ -74,7 +74,7 @@ def test_a_signal_in_the_middle_leaves_nothing_behind(
 ) -> None:
     with demo.started(until=moment) as process:
         assert demo.end(process, number) == 128 + number
-    assert "nothing of it runs any more" in demo.output
+    assert "all its processes have ended" in demo.output
     assert "Traceback" not in demo.output
     assert demo.left_behind() == []
 

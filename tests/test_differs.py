@@ -77,11 +77,11 @@ def test_what_is_counted_or_changes_nothing_is_not_named(tmp_path: Path, tasks: 
 def test_a_person_is_asked_about_it(tmp_path: Path) -> None:
     """Invariant 19: whatever share the dry run showed."""
     before = Verdict(level=Level.AUTO, reasons=())
-    verdict = policy.judge_rehearsal(
+    verdict = policy.judge_dry_run(
         before, Fidelity(), Outcome.NO_CHANGE, Policy(), entry(), differs=["a task goes by it"]
     )
     assert verdict.level is Level.APPROVE
-    assert verdict.limiting[0].text.endswith("than the run does: a task goes by it.")
+    assert verdict.limiting[0].text.endswith("from its dry run: a task goes by it.")
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ def test_the_policy_page_has_every_rule() -> None:
         for rule in (row.rule for row in policy.TABLE)
     }
     assert {row[1].strip("`") for row in rows} == functions | {
-        "fidelity.judge_rehearsal",
+        "fidelity.judge_dry_run",
         "cover.judge_cover",
     }
 

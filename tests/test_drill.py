@@ -146,7 +146,7 @@ def drilling(root: Path, store: str, *, allowed: bool = True) -> Project:
     changed = {
         "kind": "drill",
         "match": [],
-        "rehearsal": "none",
+        "dry_run": "none",
         "parameters": {
             "mark_text": {"from": "constant", "value": "broken"},
             "mark_seconds": {"from": "choice"},

@@ -81,7 +81,7 @@ def test_a_change_that_only_the_second_look_finds_unshown_cancels_the_run(
     found = small.wait(project, until=small.waiting)
     dry = found.runs[0]
     assert dry.fidelity.share == 0.5
-    assert "The rehearsal showed 50% of the changes (1 skipped)" in str(found.verdict)
+    assert "The dry run showed 50% of the changes (1 skipped)" in str(found.verdict)
     assert "not shown: mark : Change unseen" in dry.reason and "as wanted" not in dry.reason
     question = found.approvals[0]
     with project.database.read() as tx:
@@ -93,7 +93,10 @@ def test_a_change_that_only_the_second_look_finds_unshown_cancels_the_run(
     acts.answer(project, question.id, answer="approved", by="user:ann")
     ended = small.wait(project)
     assert ended.incident.state is State.CANCELLED
-    assert "no longer what was approved: web1 · mark : Change unseen, too" in ended.incident.reason
+    assert (
+        "other changes than those approved: web1 · mark : Change unseen, too"
+        in ended.incident.reason
+    )
     assert small.runs(tmp_path) == 0
 
 
@@ -113,10 +116,10 @@ def test_an_entry_without_checks_goes_to_a_person_at_once_and_undoes_nothing(
     found = small.wait(project, seconds=60)  # far below the nine minutes
     assert found.incident.state is State.ESCALATED
     assert found.incident.reason == (
-        "Unknown: mark has no checks (verify.checks in its entry.yml), so a person has to see "
+        "Unknown: mark has no checks (verify.checks in its entry.yml); a person must check "
         "whether it helped."
     )
-    assert [run.purpose for run in found.runs] == [Purpose.REHEARSAL, Purpose.REMEDIATION]
+    assert [run.purpose for run in found.runs] == [Purpose.DRY_RUN, Purpose.REMEDIATION]
     assert small.runs(tmp_path) == 1
 
 
@@ -132,7 +135,7 @@ FAILS = """\
 @with_ansible
 def test_a_check_whose_dry_run_failed_does_not_exit_with_0(tmp_path: Path) -> None:
     """`runner run … -p unit=--force --check` once said 0 for a preflight that refused."""
-    path = small.make(tmp_path, settings={"level": "rehearse"})
+    path = small.make(tmp_path, settings={"level": "dry-run"})
     (tmp_path / "roles/mark/tasks/main.yml").write_text(FAILS.format())
     ended = process(path, "run", "mark", "--host", "web1", "-p", "mark_text=--force", "--check")
     assert ended.returncode == 1, ended.stdout
@@ -152,7 +155,7 @@ def test_the_exit_code_of_a_dry_run_is_that_of_its_last_run(tmp_path: Path) -> N
     found = small.look(project, number)
     project.close()
     dry = replace(found, incident=replace(found.incident, state=State.DRY_RUN))
-    run = next(run for run in found.runs if run.purpose is Purpose.REHEARSAL)
+    run = next(run for run in found.runs if run.purpose is Purpose.DRY_RUN)
     for outcome, code in [(Outcome.CHANGED, 0), (Outcome.NO_CHANGE, 0), (Outcome.FAILED, 1),
                           (Outcome.UNREACHABLE, 1), (Outcome.TIMEOUT, 1), (None, 1)]:  # fmt: skip
         assert exit_code([replace(dry, runs=(replace(run, outcome=outcome),))]) == code

@@ -99,7 +99,7 @@ def test_restart_service_shows_the_state_that_it_read_and_reaches_auto(tmp_path:
         "+shop.service: active, a new process",
     ]
     assert code == 0 and found.incident.state is State.FIXED
-    assert [run.purpose for run in found.runs] == [Purpose.REHEARSAL, Purpose.REMEDIATION]
+    assert [run.purpose for run in found.runs] == [Purpose.DRY_RUN, Purpose.REMEDIATION]
 
 
 @real
@@ -250,7 +250,7 @@ def test_dry_run_and_its_older_name_are_both_taken(
     (tmp_path / "playbooks/mark/entry.yml").write_text(json.dumps(entry))
     found = load(path.parent / "playbooks", (tmp_path / "roles",)).get("mark")
     assert found.dry_run.required is required
-    assert found.rehearsal == ("required" if required else "none")
+    assert found.dry_run.word == ("required" if required else "none")
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_without_a_summary_a_run_did_what_it_did_and_says_what_is_missing(tmp_pa
     assert result.diff == f"({UNREAD})"
 
 
-def test_without_a_summary_a_rehearsal_has_shown_nothing(tmp_path: Path) -> None:
+def test_without_a_summary_a_dry_run_has_shown_nothing(tmp_path: Path) -> None:
     """Invariant 10: what is not known is not good."""
     result = finished(left(tmp_path, check=True))
     assert result.outcome is Outcome.FAILED

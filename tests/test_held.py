@@ -45,7 +45,7 @@ def over(project: Project, incident: int) -> None:
 def test_three_alerts_of_one_delivery_make_one_run_an_hour(start: Start, tmp_path: Path) -> None:
     """Invariants 17 and 22: all are judged before the first runs; the others look again."""
     limits = {"cooldown": "30m", "max_runs": "1/1h", "timeout": "60s"}
-    project = start(settings=APART, entry={"limits": limits, "rehearsal": "none"})
+    project = start(settings=APART, entry={"limits": limits, "dry_run": "none"})
     small.deliver(project, *(small.alert(host=host) for host in ("web1", "web2", "db1")))
     rests = lambda one: held(one) or one.state.ended  # noqa: E731
     found = [small.wait(project, number, until=rests) for number in (1, 2, 3)]
@@ -54,7 +54,7 @@ def test_three_alerts_of_one_delivery_make_one_run_an_hour(start: Start, tmp_pat
     hosts = ("web1", "web2", "db1")
     assert sum(small.runs(tmp_path, host) for host in hosts) == 1
     waits = [each.incident for each in found if held(each.incident)]
-    assert all("1 are allowed" in each.reason for each in waits)
+    assert all("the limit is 1" in each.reason for each in waits)
     over(project, waits[0].id)
     assert small.wait(project, waits[0].id).incident.state is State.FIXED
     assert sum(small.runs(tmp_path, host) for host in hosts) == 2
@@ -74,14 +74,14 @@ def test_what_cools_down_goes_on_by_itself_with_a_new_dry_run(start: Start, tmp_
     assert found.incident.state is State.FIXED, found.incident.reason
     actions = [row.action for row in found.transitions]
     assert actions[actions.index("held") :] == [
-        "held", "judged", "rehearsed", "approved", "running", "verifying", "fixed",
+        "held", "judged", "planned", "approved", "running", "verifying", "fixed",
     ]  # fmt: skip
     assert small.runs(tmp_path) == 2
 
 
 def test_who_waits_for_a_host_says_for_whom_and_goes_on(start: Start, tmp_path: Path) -> None:
     """Invariant 22, case K2: whoever looks sees what it waits for, and since when."""
-    project = start(settings=APART, extra="sleep 4", entry={"rehearsal": "none"})
+    project = start(settings=APART, extra="sleep 4", entry={"dry_run": "none"})
     small.deliver(project, small.alert(n="1"))
     small.wait(project, until=lambda one: one.state is State.RUNNING)
     small.deliver(project, small.alert(n="2"))
@@ -106,7 +106,7 @@ def test_a_host_is_free_when_the_entry_of_a_killed_dry_run_is_gone(tmp_path: Pat
         "- ansible.builtin.command: sleep 120\n  check_mode: false\n  changed_when: false\n" + quick
     )
     (tmp_path / "alert.json").write_text(json.dumps(small.alert()))
-    assert work(config, "rehearsal:midway").returncode == -signal.SIGKILL
+    assert work(config, "dry_run:midway").returncode == -signal.SIGKILL
     tasks.write_text(quick)
     (tmp_path / "playbooks/mark").rename(tmp_path / "playbooks/stays")
 

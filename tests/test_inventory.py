@@ -99,7 +99,7 @@ def test_a_text_that_fits_several_hosts_locates_none(text: str) -> None:
     """Invariant 6: an ambiguous label is for a person."""
     location = locate({"instance": text}, "instance", WEB)
     assert location.hosts == ()
-    assert "Several inventory hosts are known as" in location.reason
+    assert "matches several inventory hosts" in location.reason
 
 
 def test_two_domains_are_two_hosts() -> None:
@@ -183,7 +183,7 @@ def test_a_name_that_ansible_could_take_for_more_is_not_exact(name: str) -> None
 def test_it_says_how_it_found_the_host() -> None:
     location = locate({"instance": "192.0.2.1:9100"}, "instance", WEB)
     assert location.reason == (
-        'web1 is the inventory host of instance="192.0.2.1:9100", by its ansible_host.'
+        'instance="192.0.2.1:9100" matches inventory host `web1` by ansible_host.'
     )
 
 

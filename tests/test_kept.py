@@ -14,6 +14,7 @@ from runner import acts, engine
 from runner.daemon import Daemon
 from runner.incident import Outcome, State
 from runner.project import Project
+from runner.store import audit_log
 from tests import real_postgres
 from tests import small_project as small
 from tests.test_held import over
@@ -57,6 +58,10 @@ def project(kind: str, request: pytest.FixtureRequest) -> Iterator[Project]:
 def test_what_an_earlier_release_began_is_finished(project: Project) -> None:
     states = {number: small.look(project, number).incident.state for number in (1, 2, 3, 4)}
     assert states == {1: State.FIXED, 2: State.HELD, 3: State.WAITING, 4: State.RUNNING}
+    actions = [row.action for row in small.look(project, 3).transitions]
+    assert "planned" in actions and "rehearsed" not in actions, "older words are translated"
+    with project.database.read() as tx:
+        assert audit_log.verify(tx).broken is None, "and the rows are as they were hashed"
     over(project, incident=2)
     daemon = Daemon(project)
     daemon.start()

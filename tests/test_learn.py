@@ -126,19 +126,19 @@ def test_the_bounds_are_those_of_the_books() -> None:
     [
         ("", Level.OBSERVE),
         ("f", Level.OBSERVE),
-        ("ff", Level.REHEARSE),
+        ("ff", Level.DRY_RUN),
         ("fff", Level.APPROVE),
         ("fffff", Level.AUTO),
         ("aaaaaaaa", Level.APPROVE),  # only runs earn auto
         ("aaafffff", Level.AUTO),
         ("fffffb", Level.APPROVE),
-        ("fffffbb", Level.REHEARSE),
+        ("fffffbb", Level.DRY_RUN),
         ("fffffbbb", Level.OBSERVE),
         ("fffffbffff", Level.APPROVE),
         ("fffffbfffff", Level.AUTO),
         ("ddddd", Level.OBSERVE),
         ("fffffd", Level.AUTO),  # a denial is no bad run: it only weighs
-        ("ddddddddfffff", Level.REHEARSE),
+        ("ddddddddfffff", Level.DRY_RUN),
     ],
 )
 def test_a_record_climbs_step_by_step_and_falls_at_once(marks: str, expected: Level) -> None:
@@ -153,12 +153,12 @@ def test_what_is_older_than_the_window_is_forgotten() -> None:
 
 def test_a_person_lowers_and_it_is_earned_again() -> None:
     assert level("fffff", None, setting(Level.OBSERVE)) is Level.OBSERVE
-    assert level("fffffff", None, setting(Level.REHEARSE, days_ago=3.5)) is Level.APPROVE
+    assert level("fffffff", None, setting(Level.DRY_RUN, days_ago=3.5)) is Level.APPROVE
 
 
 def test_a_person_holds_it_down_for_good() -> None:
-    held = setting(Level.REHEARSE, days_ago=300, hold=True)
-    assert level("ffffffffff", None, held) is Level.REHEARSE
+    held = setting(Level.DRY_RUN, days_ago=300, hold=True)
+    assert level("ffffffffff", None, held) is Level.DRY_RUN
     assert level("ffffffffff", None, held, setting(Level.AUTO)) is Level.AUTO
 
 
@@ -171,12 +171,12 @@ def test_what_a_person_raised_is_lost_by_one_bad_run_and_forgotten_with_time() -
 def test_the_sentence_says_what_is_missing() -> None:
     found = earned(KEY, trials("fffffbf"), (), rules(), NOW)
     assert found.text == (
-        "service_restart for ServiceDown in production stands at approve; in 90d: 6 fixed, "
+        "service_restart for ServiceDown in production is at approve; in 90d: 6 fixed, "
         "0 confirmed by people, 0 denied, 1 bad. Auto needs 5 verified runs since the last bad "
         "one (has 1) and a lower bound of 50% (has 55%)."
     )
     assert [change.level for change in found.changes] == [
-        Level.REHEARSE,
+        Level.DRY_RUN,
         Level.APPROVE,
         Level.AUTO,
         Level.APPROVE,

@@ -90,18 +90,16 @@ def test_an_entry_helps_if_the_intervals_are_apart(
 
 def test_the_record_says_it_in_a_sentence() -> None:
     found = uplift.compare(55, 60, clearing(31, 10), UpliftRules())
-    assert found.text == (
-        "fixed 92% of 60, would have cleared anyway 61% to 86% (of 41 left alone)"
-    )
+    assert found.text == ("fixed 92% of 60, baseline 61% to 86% (of 41 without a run)")
     nothing = uplift.compare(0, 0, None, UpliftRules())
-    assert nothing.text == "never run, not known what would have cleared anyway"
+    assert nothing.text == "never run, baseline unknown"
     assert nothing.helps is Helps.UNKNOWN
 
 
 def test_without_uplift_a_record_may_lose_its_level() -> None:
     useless = uplift.compare(55, 60, clearing(38, 2), UpliftRules())
-    for required, level in ((False, Level.AUTO), (True, Level.REHEARSE)):
-        wanted = rules(uplift={"required": required, "level": "rehearse"})
+    for required, level in ((False, Level.AUTO), (True, Level.DRY_RUN)):
+        wanted = rules(uplift={"required": required, "level": "dry-run"})
         found = earned(KEY, trials("fffffff"), (), wanted, NOW, useless)
         assert found.level is level
     assert "no better than waiting" in found.text

@@ -56,7 +56,7 @@ EARN = {
     "earn": True,
     "start": "approve",
     "auto": {"count": 2, "bound": 0.1},
-    "rehearse": {"count": 1, "bound": 0.1},
+    "dry_run": {"count": 1, "bound": 0.1},
     "approve": {"count": 2, "bound": 0.1},
 }
 
@@ -238,7 +238,7 @@ def _verdict(project: Project, number: int | None = None) -> Any:
 def test_below_its_start_only_bad_runs_lead_and_a_person_must_know(made: Project) -> None:
     broken(made)
     (reason,) = (each for each in _verdict(made).reasons if each.rule == "demoted")
-    assert reason.level is Level.REHEARSE
+    assert reason.level is Level.DRY_RUN
 
 
 def test_neither_a_run_by_hand_nor_an_undo_waits_for_a_record(made: Project) -> None:
@@ -342,7 +342,7 @@ def test_feedback_is_refused_where_it_says_nothing(made: Project) -> None:
         acts.feedback(made, number, right=True, by="user:ann", reason="x")
     with pytest.raises(NotFound):
         acts.feedback(made, 99, right=True, by="user:ann", reason="x")
-    with pytest.raises(UsageError, match="say why"):
+    with pytest.raises(UsageError, match="give a reason"):
         acts.feedback(made, number, right=True, by="user:ann", reason="  ")
     with pytest.raises(UsageError, match="user:NAME"):
         acts.feedback(made, number, right=True, by="ann", reason="x")
@@ -358,7 +358,7 @@ def test_shadow_agreement_leads_up_to_a_person_and_no_further(made: Project) -> 
 
 def test_a_person_raises_only_with_a_reason_and_under_the_ceilings(made: Project) -> None:
     """Invariant 7."""
-    with pytest.raises(UsageError, match="say --reason"):
+    with pytest.raises(UsageError, match="give --reason"):
         acts.set_autonomy(made, KEY, Level.AUTO, by="user:ann")
     with pytest.raises(NotFound):
         acts.set_autonomy(made, Key("nothing", "Down", "test"), Level.OBSERVE, by="user:ann")
@@ -367,8 +367,8 @@ def test_a_person_raises_only_with_a_reason_and_under_the_ceilings(made: Project
     number = opened(made)
     with made.database.write() as tx:
         row = tables.incidents.c.id == number
-        tx.execute(tables.incidents.update().where(row).values(ceiling="rehearse"))
-    assert _verdict(made, number).level is Level.REHEARSE
+        tx.execute(tables.incidents.update().where(row).values(ceiling="dry-run"))
+    assert _verdict(made, number).level is Level.DRY_RUN
     assert told(made, "promoted", "demoted") == [("promoted", "approve", "user:ann")]
 
 
@@ -399,7 +399,7 @@ def test_what_clears_by_itself_is_measured_from_what_was_only_watched(made: Proj
     # The run began on an alert two minutes old; the entry gives a run five seconds.
     assert (found.clearing.cleared, found.clearing.stayed) == (0, 3)
     assert found.clearing.source == "incidents that were only watched"
-    assert "fixed 100% of 1, would have cleared anyway 0% to 56%" in found.text
+    assert "fixed 100% of 1, baseline 0% to 56%" in found.text
 
 
 class Past:

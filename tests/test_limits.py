@@ -38,7 +38,7 @@ from tests.test_learning import opened
 WORKER = "worker"
 HOSTS = ("web1", "web2", "db1")
 HOUR = timedelta(hours=1)
-KEEPS = {"rehearsal": "none", "limits": {"cooldown": "30m", "max_runs": "1/1h", "timeout": "60s"}}
+KEEPS = {"dry_run": "none", "limits": {"cooldown": "30m", "max_runs": "1/1h", "timeout": "60s"}}
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_a_rate_is_free_again_exactly_when_it_says(minutes: list[int], count: in
     ("meanwhile", "ends", "said"),
     [
         (lambda p: earlier(p), State.HELD, "needs 30m between runs"),
-        (lambda p: earlier(p, host="db1"), State.HELD, "1 are allowed"),
+        (lambda p: earlier(p, host="db1"), State.HELD, "the limit is 1"),
         (lambda p: acts.pause(p, by="user:ann", reason="network"), State.CANCELLED, "network"),
     ],
     ids=["cooldown", "rate", "pause"],
@@ -215,7 +215,7 @@ def test_who_was_not_asked_yet_is_asked_and_a_yes_covers_what_was_shown(
     made: Callable[..., Project],
 ) -> None:
     """Invariant 17: the breaker opened after the verdict, and again after the answer."""
-    project = made(entry={"rehearsal": "none"}, settings={"policy": {
+    project = made(entry={"dry_run": "none"}, settings={"policy": {
         "min_fidelity": 0, "breaker": {"failures": 1}, "cooldown": "0s", "max_runs": "100/1h",
     }})  # fmt: skip
     incident = let_through(project, "web1")
@@ -401,7 +401,7 @@ def test_starts_ends_and_locks_are_in_the_order_in_which_the_host_was_held(
     def work(number: int) -> None:
         for attempt in range(1, 6):
             wanted = Run(
-                id=uuid.uuid4().hex, incident=number, purpose=Purpose.REHEARSAL, attempt=attempt,
+                id=uuid.uuid4().hex, incident=number, purpose=Purpose.DRY_RUN, attempt=attempt,
                 entry="mark", hosts=("web1",), plan="p",
                 # The clock of this worker is wrong, and it waits long for the host.
                 started_at=datetime.now(UTC) - timedelta(minutes=number),
@@ -439,7 +439,7 @@ def test_starts_ends_and_locks_are_in_the_order_in_which_the_host_was_held(
 @pytest.mark.store
 def test_a_question_is_closed_with_its_incident(made: Callable[..., Project]) -> None:
     """Invariant 22: whatever ends it; nothing is left to answer, in no list and no count."""
-    project = made(settings={"level": "approve"}, entry={"rehearsal": "none"})
+    project = made(settings={"level": "approve"}, entry={"dry_run": "none"})
     incident = opened(project)
     with project.database.write() as tx:
         records.put_decision(
@@ -460,7 +460,7 @@ def test_a_question_is_closed_with_its_incident(made: Callable[..., Project]) ->
 def test_a_yes_still_counts_after_a_hold(made: Callable[..., Project]) -> None:
     """Invariant 17: nothing changed meanwhile, so nobody is asked the same again."""
     limits = {"cooldown": "30m", "max_runs": "100/1h", "timeout": "60s"}
-    project = made(entry={"limits": limits, "level": "approve", "rehearsal": "none"})
+    project = made(entry={"limits": limits, "level": "approve", "dry_run": "none"})
     incident = opened(project, host="web1")
     decision = Decision(decider="rules", entry="mark", reason="it fits", confidence=1.0)
     with project.database.write() as tx:

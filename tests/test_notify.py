@@ -246,8 +246,7 @@ def test_a_receiver_that_refuses_for_hours_is_given_up_where_people_see_it(
         last = audit_log.of_incident(tx, number)[-1]
     assert (last.action, last.actor) == ("not_told", "runner")
     assert last.reason == (
-        "nobody was told of waiting by chat: receiver chat: the message was refused with HTTP "
-        "status 404"
+        "chat did not deliver waiting: receiver chat: the message was refused with HTTP status 404"
     )
     assert "given up" in caplog.text and SECRET not in caplog.text
     site.status = 200

@@ -45,7 +45,7 @@ def test_a_line_stays_one_line_and_has_no_controls(text: str) -> None:
 
 def test_a_block_puts_every_line_behind_the_margin() -> None:
     """Invariant 5: evidence cannot write lines that look like the runner's own."""
-    block = PLAIN.block("ok\nYes:  runner approval approve 99\r\n\x1b[2J")
+    block = PLAIN.block("ok\nApprove: runner approval approve 99\r\n\x1b[2J")
     assert all(line.startswith(MARGIN) for line in block.split("\n"))
     assert "\x1b" not in block and "\r" not in block
 

@@ -12,7 +12,7 @@ from runner.incident import BlastRadius, Brief, Decision, GroupReach, Record, St
 from runner.notify.inert import BREAK
 from runner.notify.message import Message, Writer
 from runner.store import audit_log, incidents, records, switches
-from tests.notify_incident import LABELS, NOW, ask, database, escalate, opened, rehearse
+from tests.notify_incident import LABELS, NOW, ask, database, dry_run, escalate, opened
 
 WRITER = Writer(mask=lambda t: t.replace("hunter2", "***"), environment="lab", public_url=None)
 
@@ -37,7 +37,7 @@ def test_a_question_names_the_diff_the_reasons_and_the_command(tx: sa.Connection
     text = last(tx, incident).text
     assert f"runner approval approve {approval}\n" in text
     assert "+state: started" in text
-    assert "cooldown grants approve: web1 was restarted 3m ago" in text
+    assert "cooldown, limit approve: web1 was restarted 3m ago" in text
     assert "2026-03-01 12:30:00 UTC; the plan is abcdef012345." in text
 
 
@@ -58,7 +58,7 @@ def test_a_question_carries_the_approval_pack(tx: sa.Connection) -> None:
         ),
     )
     brief = Brief(
-        title=evil, description="x", risk="low", rehearsal="required", undo="undo_it",
+        title=evil, description="x", risk="low", dry_run="required", undo="undo_it",
         approvers=("dora",), record=Record(fixed=3, not_fixed=1),
     )  # fmt: skip
     ask(tx, incident, brief)
@@ -83,7 +83,7 @@ def test_an_answered_question_offers_no_command(tx: sa.Connection) -> None:
     incidents.move(tx, incident, State.DENIED, "not now", actor="user:ann")
     text = WRITER.write(waiting, incident_report.load(tx, incident)).text
     assert "runner approval" not in text
-    assert "Since then it has become denied: not now" in text
+    assert "It is now denied: not now" in text
 
 
 def test_an_escalation_carries_the_bundle(tx: sa.Connection) -> None:
@@ -143,7 +143,7 @@ def test_html_from_outside_is_text(tx: sa.Connection) -> None:
     """Invariant 5: nothing from outside becomes an element, an attribute or a template."""
     labels = {**LABELS, "alertname": HOSTILE, "severity": HOSTILE}
     incident = opened(tx, labels, {"summary": HOSTILE})
-    rehearse(tx, incident, diff=HOSTILE)
+    dry_run(tx, incident, diff=HOSTILE)
     escalate(tx, incident, evidence=HOSTILE)
     html = last(tx, incident).html
     allowed = {"html", "lang", "body", "p", "strong", "br", "ul", "li", "pre"}
@@ -154,7 +154,7 @@ def test_html_from_outside_is_text(tx: sa.Connection) -> None:
 def test_secrets_are_masked_everywhere(tx: sa.Connection) -> None:
     """Invariant 13: what the mask knows reaches no receiver."""
     incident = opened(tx, {**LABELS, "alertname": "hunter2"}, {"summary": "hunter2"})
-    rehearse(tx, incident, diff="+password: hunter2")
+    dry_run(tx, incident, diff="+password: hunter2")
     escalate(tx, incident, evidence="login hunter2")
     incidents.move(tx, incident, State.ESCALATED, "hunter2", expected={State.ESCALATED})
     message = last(tx, incident)
@@ -164,7 +164,7 @@ def test_secrets_are_masked_everywhere(tx: sa.Connection) -> None:
 def test_a_message_is_bounded(tx: sa.Connection) -> None:
     """Invariant 14: a huge diff does not make a huge message."""
     incident = opened(tx, {**LABELS, "x": "y" * 100_000}, {"summary": "s" * 100_000})
-    rehearse(tx, incident, diff="+x\n" * 100_000)
+    dry_run(tx, incident, diff="+x\n" * 100_000)
     escalate(tx, incident, evidence="e" * 1_000_000)
     message = last(tx, incident)
     assert len(message.text) < 10_000

@@ -38,7 +38,7 @@ AT = datetime(2026, 3, 4, tzinfo=UTC)
 PAST = PastResult(incident=4, at=AT, hosts=("etcd2",), outcome=Outcome.CHANGED, result=Result.FIXED)
 BRIEF = Brief(
     title="Restart a service", description="Restarts one unit.", risk="low",
-    rehearsal="required", undo="rollback_release", undo_title="Roll back",
+    dry_run="required", undo="rollback_release", undo_title="Roll back",
     approvers=("dora",), record=Record(fixed=11, not_fixed=1, last=(PAST,)),
 )  # fmt: skip
 
@@ -68,8 +68,8 @@ BRIEF = Brief(
         ),
         (
             replace(RADIUS, health=False, unknown=("x",), domains=("a", "b")),
-            "1 of 3 in etcd, failure domains a, b, leaves 2, needs 2; nobody could be asked "
-            "which hosts are healthy; not known exactly, see the verdict",
+            "1 of 3 in etcd, failure domains a, b, leaves 2, needs 2; no source says which hosts "
+            "are healthy; not known exactly, see the verdict",
         ),
     ],
 )
@@ -79,10 +79,9 @@ def test_the_radius_in_words(radius: BlastRadius | None, words: str) -> None:
 
 def test_the_record_in_words() -> None:
     assert approval_request.record_words(Record()) == "never run for this alert in this environment"
-    record = Record(fixed=11, not_fixed=1, unknown=1, uplift="would have cleared anyway 60 %")
+    record = Record(fixed=11, not_fixed=1, unknown=1, uplift="baseline 60 %")
     assert approval_request.record_words(record) == (
-        "fixed 11 of 13 earlier runs for this alert (85%), 1 not fixed, 1 unknown; "
-        "would have cleared anyway 60 %"
+        "fixed 11 of 13 earlier runs for this alert (85%), 1 not fixed, 1 unknown; baseline 60 %"
     )
 
 
@@ -90,7 +89,7 @@ def test_the_fidelity_in_words(opened: Project) -> None:
     tasks = tuple(TaskFidelity(task=kind, kind=kind, hosts=1) for kind in Shown)
     _, question = lab.waiting(opened)
     with opened.database.read() as tx:
-        run = approval_request.load(tx, question).rehearsal
+        run = approval_request.load(tx, question).dry_run
     assert run is not None
     assert approval_request.fidelity_words(replace(run, fidelity=Fidelity(tasks=tasks))) == (
         "28% of 7 changes shown: 1 shown by its diff; 1 shown as a state before and after; "
@@ -101,7 +100,7 @@ def test_the_fidelity_in_words(opened: Project) -> None:
     assert (
         approval_request.fidelity_words(replace(run, fidelity=Fidelity())) == "no change reported"
     )
-    assert approval_request.fidelity_words(None).startswith("no rehearsal")
+    assert approval_request.fidelity_words(None).startswith("no dry run")
 
 
 @pytest.fixture
@@ -200,7 +199,7 @@ def test_the_page_has_all_of_it_and_the_place_to_answer(tmp_path: Path) -> None:
         file = client.get(f"/approvals/{question}/file")
         told = client.get(f"/api/v1/approvals/{question}/pack").json()
         assert client.get("/approvals/99").status_code == 404
-    assert "you are not among the entry&#39;s approvers" in page and "<form" not in page
+    assert "you are not one of the entry&#39;s approvers" in page and "<form" not in page
     assert f'action="/approvals/{plain}"' in other
     for text in (page, file.text):
         assert "leaves 2, needs 2" in text and "rollback_release" in text

@@ -51,7 +51,7 @@ def test_a_peer_is_never_the_target() -> None:
 
 
 def test_a_number_stays_with_its_host_whoever_else_is_busy() -> None:
-    """A rehearsal that a crash cut short is found again by it."""
+    """A dry run that a crash cut short is found again by it."""
     (way,) = ways("spare", busy={"s4"})
     assert (way.number, way.places["spare"]) == (1, "s5")
 

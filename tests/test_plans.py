@@ -78,9 +78,9 @@ def test_every_step_runs_in_order_where_it_belongs(start: Start, tmp_path: Path)
     assert [step.touched for step in found.plan.steps] == [("s4",), ("s1", "s4"), ("s1",)]
     assert (tmp_path / "retire-s4").read_text() == "s1 \n"
     assert [(run.purpose, run.step) for run in found.runs] == [
-        (Purpose.REHEARSAL, 1), (Purpose.REMEDIATION, 1),
-        (Purpose.REHEARSAL, 2), (Purpose.REMEDIATION, 2),
-        (Purpose.REHEARSAL, 3), (Purpose.REMEDIATION, 3),
+        (Purpose.DRY_RUN, 1), (Purpose.REMEDIATION, 1),
+        (Purpose.DRY_RUN, 2), (Purpose.REMEDIATION, 2),
+        (Purpose.DRY_RUN, 3), (Purpose.REMEDIATION, 3),
     ]  # fmt: skip
     assert [run.hosts for run in found.runs[2:4]] == [("s1", "s4")] * 2
     said = [t.reason for t in found.transitions if t.action == "step"]
@@ -95,7 +95,7 @@ def test_one_person_approves_all_steps_by_one_hash(start: Start, tmp_path: Path)
     project = start(settings={"level": "approve"})
     small.deliver(project, small.alert(host="s1"))
     waiting = small.wait(project, until=small.waiting)
-    assert "steps 2 to 3 are rehearsed only right before the run" in waiting.transitions[-2].reason
+    assert "dry run of steps 2 to 3 right before the run" in waiting.transitions[-2].reason
     acts.answer(project, waiting.approvals[0].id, answer="approved", by="user:ann")
     found = ended(project)
     assert found.incident.state is State.FIXED, found.transitions[-1].reason
@@ -145,8 +145,8 @@ def test_a_spare_that_is_not_empty_is_passed_over(start: Start, tmp_path: Path) 
     found = ended(project)
     assert found.incident.state is State.FIXED, found.transitions[-1].reason
     assert small_plan.order(tmp_path) == ["add s5", "retire s5", "clear s1"]
-    rehearsed = next(t for t in found.transitions if t.action == "rehearsed")
-    assert "s4 is passed over" in rehearsed.reason and "s4 is not empty" in rehearsed.reason
+    planned = next(t for t in found.transitions if t.action == "planned")
+    assert "s4 is passed over" in planned.reason and "s4 is not empty" in planned.reason
 
 
 def test_without_a_free_spare_nothing_runs(start: Start, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ hosts = st.lists(st.sampled_from(HOSTS), unique=True).map(tuple)
 variables = st.fixed_dictionaries(
     {},
     optional={
-        "runner_level": st.sampled_from(["observe", "rehearse", "approve", "auto", "bad"]),
+        "runner_level": st.sampled_from(["observe", "dry-run", "approve", "auto", "bad"]),
         "runner_min_available": st.sampled_from([0, 1, 2, "50%", "bad", {"web": 2}]),
         "runner_failure_domain": st.sampled_from(["a", "b"]),
     },
@@ -98,7 +98,6 @@ def test_the_harmless_case_is_auto() -> None:
     assert verdict.level is Level.AUTO
     assert [reason.rule for reason in verdict.reasons] == [
         "configuration",
-        "command_line",
         "hosts",
         "entry",
     ]

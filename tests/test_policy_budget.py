@@ -40,8 +40,8 @@ def test_a_spent_budget_of_a_service_asks_a_person() -> None:
     (reason,) = spent([BY_SERVICE], failures(2, labels=SHOP))
     assert (reason.rule, reason.level) == ("budget", Level.APPROVE)
     assert reason.text == (
-        "The error budget of service shop is spent: 2 runs in 7d failed or fixed nothing, "
-        "it is spent at 2."
+        "The error budget of service shop is spent: 2 runs in 7d failed or fixed nothing; the "
+        "limit is 2."
     )
 
 
@@ -73,7 +73,7 @@ def test_a_group_out_of_reach_is_not_concerned() -> None:
         ({"verification": Result.UNKNOWN}, True),
         ({"verification": Result.FIXED}, False),
         ({"outcome": None, "verification": None}, False),
-        ({"outcome": Outcome.FAILED, "purpose": Purpose.REHEARSAL}, False),
+        ({"outcome": Outcome.FAILED, "purpose": Purpose.DRY_RUN}, False),
         ({"outcome": Outcome.FAILED, "minutes_ago": 8 * 24 * 60}, False),
         ({"outcome": Outcome.FAILED, "minutes_ago": -5}, True),
     ],

@@ -55,12 +55,14 @@ def test_it_grants_the_level_of_the_window() -> None:
     frozen = config(freeze=[{"name": "release", "level": "observe", "timezone": "UTC"}])
     reason = only(calendar.freeze, case(config=frozen))
     assert reason.level is Level.OBSERVE
-    assert reason.text == ("Freeze window release is open, 00:00 to 24:00 UTC, and allows observe.")
+    assert reason.text == (
+        "Freeze window release is open, 00:00 to 24:00 UTC, and limits to observe."
+    )
 
 
 def test_the_least_of_two_open_windows_counts() -> None:
-    frozen = config(freeze=[{"name": "a", "level": "approve"}, {"name": "b", "level": "rehearse"}])
-    assert judge(case(config=frozen)).level is Level.REHEARSE
+    frozen = config(freeze=[{"name": "a", "level": "approve"}, {"name": "b", "level": "dry-run"}])
+    assert judge(case(config=frozen)).level is Level.DRY_RUN
 
 
 @pytest.mark.parametrize(

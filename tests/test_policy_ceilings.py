@@ -14,7 +14,8 @@ from tests.policy_case import case, entry, only
 def test_it_obeys_the_configuration(level: Level) -> None:
     verdict = judge(case(config=Config(level=level)))
     assert verdict.level is level
-    assert f"runner.yml allows {level} for everything." in [r.text for r in verdict.reasons]
+    limit = "No limit" if level is Level.AUTO else f"Limited to {level}"
+    assert f"{limit} by `level:` in runner.yml." in [r.text for r in verdict.reasons]
 
 
 @pytest.mark.parametrize("level", list(Level))
@@ -42,11 +43,11 @@ def test_it_obeys_the_level_of_a_host(level: Level) -> None:
 
 
 def test_it_takes_the_least_level_of_all_touched_hosts() -> None:
-    variables = {"web1": {"runner_level": "auto"}, "lb1": {"runner_level": "rehearse"}}
+    variables = {"web1": {"runner_level": "auto"}, "lb1": {"runner_level": "dry-run"}}
     reason = only(ceilings.hosts, case(touched=("web1", "lb1"), variables=variables))
     assert (reason.level, reason.text) == (
-        Level.REHEARSE,
-        "lb1 allows rehearse (runner_level).",
+        Level.DRY_RUN,
+        "Limited to dry-run by runner_level of lb1.",
     )
 
 
@@ -54,13 +55,13 @@ def test_it_takes_the_least_level_of_all_touched_hosts() -> None:
 def test_it_observes_when_a_host_level_is_no_level(value: object) -> None:
     reason = only(ceilings.hosts, case(variables={"web1": {"runner_level": value}}))
     assert reason.level is Level.OBSERVE
-    assert "none of observe, rehearse, approve, auto" in reason.text
+    assert "none of observe, dry-run, approve, auto" in reason.text
 
 
 def test_it_says_so_when_no_host_limits() -> None:
     reason = only(ceilings.hosts, case())
     assert reason.level is Level.AUTO
-    assert "No host" in reason.text
+    assert "no host" in reason.text
 
 
 def test_it_asks_when_a_touched_host_is_not_in_the_inventory() -> None:

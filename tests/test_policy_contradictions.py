@@ -12,7 +12,7 @@ from tests.policy_case import alert, case, only
 
 def test_a_message_that_contradicts_itself_needs_a_person() -> None:
     """Invariant 8: what a sender writes can only make the runner do less by itself."""
-    told = replace(alert(), contradictions=("It is said to fire, and to have ended",))
+    told = replace(alert(), contradictions=("Its status is firing, but it ended",))
     given = case(alert=told)
     reason = only(contradictions, given)
     assert (reason.level, reason.rule) == (Level.APPROVE, "contradiction")

@@ -93,7 +93,7 @@ def test_it_asks_when_the_alert_is_old_or_from_the_future(age: timedelta, asks: 
 
 def test_it_names_the_age() -> None:
     text = only(rules.alert_age, case(alert=alert(timedelta(hours=7, minutes=3)))).text
-    assert text == "The alert began 7h3m ago, policy.max_alert_age is 6h."
+    assert text == "The alert began 7h3m ago; policy.max_alert_age is 6h."
 
 
 def test_a_suspected_injection_needs_a_person() -> None:

@@ -16,7 +16,7 @@ def test_it_denies_during_cooldown() -> None:
     reason = only(frequency.cooldown, case(entry=limited, history=(run(12),)))
     assert reason.level is Level.OBSERVE
     at = "2026-03-04 11:48:00 UTC"  # a time, as it is read much later, too
-    assert reason.text == f"service_restart ran on web1 at {at}, needs 30m between runs."
+    assert reason.text == f"service_restart ran on web1 at {at}; it needs 30m between runs."
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_it_denies_during_cooldown() -> None:
         (run(5, entry="disk_cleanup"), False),
         (run(5, hosts=("web2",)), False),
         (run(5, hosts=("web2", "web1")), True),
-        (run(5, purpose=Purpose.REHEARSAL), False),
+        (run(5, purpose=Purpose.DRY_RUN), False),
         (run(5, purpose=Purpose.PROBE), False),
         (run(5, purpose=Purpose.UNDO), True),
         (run(5, outcome=None, verification=None), True),
@@ -58,7 +58,7 @@ def test_it_asks_when_the_entry_ran_often_enough() -> None:
     history = (run(20), run(40, hosts=("web2",)))
     reason = only(frequency.entry_rate, case(entry=limited, history=history))
     assert reason.level is Level.APPROVE
-    assert reason.text == "Entry service_restart started 2 runs in 1h, 2 are allowed."
+    assert reason.text == "Entry service_restart started 2 runs in 1h; the limit is 2."
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_the_breaker_opens_for_the_entry_on_any_host() -> None:
     reason = only(frequency.breaker, case(history=history))
     assert reason.level is Level.APPROVE
     assert reason.text == (
-        "The breaker is open for entry service_restart: 3 runs in 1h failed or fixed nothing, "
-        "it opens at 3."
+        "The breaker is open for entry service_restart: 3 runs in 1h failed or fixed nothing; "
+        "the limit is 3."
     )
 
 

@@ -25,18 +25,18 @@ def group(minimum: object, *, size: int = 3, **changes: Any) -> Case:
     return case(**(given | changes))
 
 
-def test_it_rehearses_a_plan_with_more_hosts_than_the_entry_allows() -> None:
+def test_it_does_a_dry_run_of_a_plan_with_more_hosts_than_the_entry_allows() -> None:
     reason = only(radius.max_hosts, case(hosts=("web1", "web2"), touched=("web1", "web2")))
-    assert reason.level is Level.REHEARSE
-    assert reason.text == "The plan has 2 hosts, entry service_restart allows 1."
+    assert reason.level is Level.DRY_RUN
+    assert reason.text == "The plan has 2 hosts; entry service_restart allows 1."
 
 
-def test_it_rehearses_when_delegates_exceed_the_policy() -> None:
+def test_it_does_a_dry_run_of_when_delegates_exceed_the_policy() -> None:
     reason = only(
         radius.max_hosts, case(config=config(max_hosts=2), touched=("web1", "web2", "web3"))
     )
-    assert reason.level is Level.REHEARSE
-    assert "3 hosts, policy.max_hosts is 2" in reason.text
+    assert reason.level is Level.DRY_RUN
+    assert "3 hosts; policy.max_hosts is 2" in reason.text
 
 
 def test_it_counts_a_host_once() -> None:
@@ -49,11 +49,11 @@ def test_it_never_acts_on_no_hosts() -> None:
     assert judge(case(hosts=(), touched=())).level is Level.OBSERVE
 
 
-def test_it_rehearses_two_failure_domains_at_once() -> None:
+def test_it_does_a_dry_run_of_two_failure_domains_at_once() -> None:
     """Invariant 11: two failure domains do not start, delegation included."""
     variables = {"web1": {"runner_failure_domain": "a"}, "lb1": {"runner_failure_domain": "b"}}
     reason = only(radius.failure_domains, case(touched=("web1", "lb1"), variables=variables))
-    assert reason.level is Level.REHEARSE
+    assert reason.level is Level.DRY_RUN
     assert reason.text == "The run would touch 2 failure domains at once: a, b."
 
 
@@ -135,14 +135,14 @@ def test_it_keeps_enough_healthy_hosts(
     Invariant 10: health that a configured source does not know counts as gone.
     """
     reasons = list(capacity(group(minimum, **changes)))
-    assert [reason.level for reason in reasons] == ([] if starts else [Level.REHEARSE])
+    assert [reason.level for reason in reasons] == ([] if starts else [Level.DRY_RUN])
 
 
 def test_it_counts_greylisted_hosts_as_gone() -> None:
     """Invariant 11: nodes with early signs do not count as capacity."""
     groups = {"web": WEB, "greylisted": ("web3",)}
     (reason,) = capacity(group(2, healthy=HEALTHY, groups=groups))
-    assert reason.level is Level.REHEARSE
+    assert reason.level is Level.DRY_RUN
     assert reason.text == (
         "Group web would keep 1 of 3 hosts, needs 2: 1 in this run, 0 in other runs, "
         "0 unhealthy or of unknown health, 1 greylisted."
@@ -159,13 +159,13 @@ def test_it_says_when_there_is_no_health_source() -> None:
 def test_a_mixed_plan_still_reduces_the_group() -> None:
     """Invariant 11: one broken host in the plan does not excuse a healthy one."""
     given = group(2, healthy=HEALTHY | {"web1": False}, hosts=("web1", "web2"))
-    assert [reason.level for reason in capacity(given)] == [Level.REHEARSE]
+    assert [reason.level for reason in capacity(given)] == [Level.DRY_RUN]
 
 
 def test_the_greatest_of_differing_values_counts() -> None:
     variables = {host: {"runner_min_available": n} for n, host in enumerate(WEB, start=1)}
     assert [r.level for r in capacity(group(1, healthy=HEALTHY, variables=variables))] == [
-        Level.REHEARSE
+        Level.DRY_RUN
     ]
 
 
@@ -179,7 +179,7 @@ def test_a_mapping_names_its_group() -> None:
 
 def test_it_does_not_start_when_the_value_cannot_be_read() -> None:
     reason = only(capacity, group("most", healthy=HEALTHY))
-    assert reason.level is Level.REHEARSE
+    assert reason.level is Level.DRY_RUN
     assert "'most'" in reason.text
 
 
@@ -274,7 +274,7 @@ def test_no_plan_that_leaves_too_few_is_let_through(fleet: Case) -> None:
         if counts and takes and len(left) < max(counts):
             assert not through, (name, left, counts)
     assert radius.measure(fleet).crowded(()) is any(
-        reason.rule == "capacity" and reason.level is Level.REHEARSE for reason in capacity(fleet)
+        reason.rule == "capacity" and reason.level is Level.DRY_RUN for reason in capacity(fleet)
     )
 
 

@@ -52,13 +52,13 @@ def test_a_spare_counts_only_after_its_own_step() -> None:
 def test_who_acts_for_another_stays_in_service() -> None:
     variables = {"s1": {"runner_failure_domain": "a"}, "s4": {"runner_failure_domain": "b"}}
     alone = step("s1", "s4", variables=variables)
-    assert only(failure_domains, alone).level is Level.REHEARSE
+    assert only(failure_domains, alone).level is Level.DRY_RUN
     assert list(failure_domains(step("s1", "s4", serving=("s4",), variables=variables))) == []
 
 
 def test_a_second_plan_in_the_group_does_not_start() -> None:
     reason = only(one_at_a_time, step("s2", acting={7: ("s1", "s4")}))
-    assert (reason.level, reason.rule) == (Level.REHEARSE, "one_change")
+    assert (reason.level, reason.rule) == (Level.DRY_RUN, "one_change")
     assert "Incident 7 is changing group storage now" in reason.text
     assert list(one_at_a_time(step("w1", acting={7: ("s1", "s4")}))) == []
 

@@ -243,13 +243,13 @@ def test_reminders_go_out_until_it_is_settled(world: World) -> None:
     world.rounds(5)
     world.rounds(8)
     reminders = [reason for action, reason in world.acts() if action == "greylist_remind"]
-    assert len(reminders) == 2 and "is not settled" in reminders[0]
+    assert len(reminders) == 2 and "is not acknowledged" in reminders[0]
     predict.settle(world.project, "n2", by="user:ann", reason="disk ordered", now=world.now)
     world.rounds(20)
     actions = [action for action, _ in world.acts()]
     assert actions.count("greylist_remind") == 2 and actions[-1] == "greylist_settle"
     assert world.members() == ["n2 warning"], "it stays until it is healthy or gone"
-    with pytest.raises(Refused, match="settled already, by user:ann"):
+    with pytest.raises(Refused, match="already acknowledged by user:ann"):
         predict.settle(world.project, "n2", by="user:bob", reason="too", now=world.now)
     with pytest.raises(NotFound):
         predict.settle(world.project, "n1", by="user:ann", reason="x", now=world.now)
@@ -263,7 +263,7 @@ def test_an_incident_that_ended_fixed_settles_its_node(world: World) -> None:
     (incident,) = world.admit()
     world.end(incident.id, State.FIXED)
     world.rounds(1)
-    assert ("greylist_settle", "n2 is settled: fixed") in world.acts()
+    assert ("greylist_settle", "n2 is acknowledged: fixed") in world.acts()
 
 
 def test_a_replaced_node_that_is_gone_leaves_confirmed(world: World) -> None:
@@ -273,7 +273,7 @@ def test_a_replaced_node_that_is_gone_leaves_confirmed(world: World) -> None:
     del world.metrics.fill["n2"]
     world.rounds(12)
     assert world.members() == []
-    assert "replaced (incident 1), and no longer measured" in world.acts()[-1][1]
+    assert "replaced (incident 1) and no longer measured" in world.acts()[-1][1]
     with world.project.database.read() as tx:
         assert nodes.counted(tx) == {"confirmed": 1}
 
@@ -408,7 +408,7 @@ def test_the_daemon_does_the_rounds(world: World) -> None:
 def test_a_prediction_goes_the_way_of_every_alert_to_a_playbook(
     tmp_path: Path, store_url: str
 ) -> None:
-    """From a filling disk to the greylist, an entry, a rehearsed run, and settled."""
+    """From a filling disk to the greylist, an entry, a dry run, a run, and acknowledged."""
     at_once = {"join_after": "0s", "critical_after": "0s", "leave_after": "1s"}
     settings = {"nodes": NODES | {"every": "1s", "greylist": at_once}}
     entry = {
@@ -425,7 +425,7 @@ def test_a_prediction_goes_the_way_of_every_alert_to_a_playbook(
         assert (found.incident.state, found.incident.entry) == (State.FIXED, "mark"), found
         assert found.incident.hosts == ("n2",) and small.runs(tmp_path, "n2") == 1
         assert (tmp_path / "marked-n2").read_text() == "critical \n"
-        until(lambda: ("greylist_settle", "n2 is settled: fixed") in world.acts())
+        until(lambda: ("greylist_settle", "n2 is acknowledged: fixed") in world.acts())
         world.metrics.fill["n2"] = 0.4
         until(lambda: world.members() == [])
         assert len(world.admit()) == 1, "it resolved, and started nothing new"

@@ -1,4 +1,4 @@
-"""A rehearsal says what its run then does: each entry on a host of the demo inventory, for real."""
+"""A dry run says what its run then does: each entry on a host of the demo inventory, for real."""
 
 from __future__ import annotations
 
@@ -159,16 +159,16 @@ def changes(result: subprocess.CompletedProcess[str]) -> list[str]:
         ("rotate_logs", {"log_rotation_log": "app"}),
     ],
 )
-def test_rehearsal_changes_nothing_and_foretells_the_run(
+def test_dry_run_changes_nothing_and_foretells_the_run(
     host: Host, entry: str, variables: dict[str, object]
 ) -> None:
     before, process = host.files(), host.control("pid", "app")
 
-    rehearsal = changes(host.play(entry, "--check", **variables))
+    shown = changes(host.play(entry, "--check", **variables))
     assert (host.files(), host.control("pid", "app")) == (before, process)
     run = changes(host.play(entry, **variables))
 
-    assert rehearsal == run != []
+    assert shown == run != []
     assert changes(host.play(entry, **variables)) == []
     assert (host.path / "data/page.tmp").exists()
 
@@ -177,11 +177,11 @@ def test_hung_service_is_restarted(host: Host) -> None:
     hung = int(host.control("pid", "app"))
     os.kill(hung, signal.SIGSTOP)
 
-    rehearsal = changes(host.play("restart_service", "--check", service_restart_unit="app"))
+    shown = changes(host.play("restart_service", "--check", service_restart_unit="app"))
     assert int(host.control("pid", "app")) == hung
     run = host.play("restart_service", service_restart_unit="app")
 
-    assert rehearsal == changes(run) != []
+    assert shown == changes(run) != []
     assert int(host.control("pid", "app")) != hung
     assert "healthy: true" in run.stdout
 

@@ -56,10 +56,10 @@ def test_an_alert_becomes_a_verified_fix(start: Start, tmp_path: Path) -> None:
     small.deliver(project, small.alert())
     found = small.wait(project)
     assert states(project) == [
-        "admitted", "located", "gathered", "decided", "judged", "rehearsed",
+        "admitted", "located", "gathered", "decided", "judged", "planned",
         "approved", "running", "verifying", "fixed",
     ]  # fmt: skip
-    assert [run.purpose for run in found.runs] == [Purpose.REHEARSAL, Purpose.REMEDIATION]
+    assert [run.purpose for run in found.runs] == [Purpose.DRY_RUN, Purpose.REMEDIATION]
     assert found.incident.hosts == ("web1",)
     assert found.plan is not None and found.plan.hosts == ("web1",)
     assert "shop" in found.runs[0].diff
@@ -80,7 +80,7 @@ def test_a_template_in_a_label_is_text_in_every_step(start: Start, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("level", "state", "purposes"),
-    [("observe", State.OBSERVED, []), ("rehearse", State.DRY_RUN, [Purpose.REHEARSAL])],
+    [("observe", State.OBSERVED, []), ("dry-run", State.DRY_RUN, [Purpose.DRY_RUN])],
 )
 def test_a_level_ends_the_path_where_it_says(
     start: Start, tmp_path: Path, level: str, state: State, purposes: list[Purpose]
@@ -100,7 +100,7 @@ def test_the_delivery_can_only_lower_the_level(start: Start, tmp_path: Path) -> 
 
 
 @pytest.mark.store("nightly")
-def test_a_person_approves_the_plan_that_was_rehearsed(start: Start, tmp_path: Path) -> None:
+def test_a_person_approves_the_plan_of_the_dry_run(start: Start, tmp_path: Path) -> None:
     project = start(settings={"level": "approve"})
     small.deliver(project, small.alert())
     question = small.wait(project, until=small.waiting).approvals[0]
@@ -126,7 +126,7 @@ def test_a_changed_host_cancels_what_was_approved(start: Start, tmp_path: Path) 
     acts.answer(project, question.id, answer="approved", by="user:ann")
     found = small.wait(project)
     assert found.incident.state is State.CANCELLED
-    assert "no longer what was approved: web1 · " in found.incident.reason
+    assert "other changes than those approved: web1 · " in found.incident.reason
     assert str(tmp_path / "marked-web1") in found.incident.reason
     assert small.runs(tmp_path) == 0
 
@@ -175,7 +175,7 @@ def test_what_no_hash_can_cover_stops_at_the_dry_run(start: Start, tmp_path: Pat
     found = small.wait(project)
     assert found.incident.state is State.ESCALATED
     assert "includes '{{ said.stdout | trim }}', which depends on said" in found.incident.reason
-    assert [run.purpose for run in found.runs] == [Purpose.REHEARSAL]
+    assert [run.purpose for run in found.runs] == [Purpose.DRY_RUN]
     assert small.runs(tmp_path) == 0
 
 
@@ -232,8 +232,8 @@ def test_a_question_and_its_answer_survive_restarts(tmp_path: Path, store_url: s
     assert small.runs(tmp_path) == 1
 
 
-def test_a_rehearsal_that_touches_a_stranger_is_refused(start: Start, tmp_path: Path) -> None:
-    """Invariant 6: what the files did not tell is seen in the rehearsal's events."""
+def test_a_dry_run_that_touches_a_stranger_is_refused(start: Start, tmp_path: Path) -> None:
+    """Invariant 6: what the files did not tell is seen in the dry run's events."""
     inventory = json.loads(json.dumps(small.INVENTORY))
     inventory["all"]["hosts"]["web1"]["peer"] = "db1"
     tasks = tmp_path / "roles/mark/tasks/main.yml"
@@ -246,7 +246,7 @@ def test_a_rehearsal_that_touches_a_stranger_is_refused(start: Start, tmp_path: 
     assert found.incident.state is State.ESCALATED
     assert found.verdict is not None and found.runs[0].seen == ("db1", "web1")
     assert "radius" in [reason.rule for reason in found.verdict.limiting]
-    assert "The rehearsal touched db1, which the plan does not name." in found.incident.reason
+    assert "The dry run touched db1, which the plan does not name." in found.incident.reason
     assert small.runs(tmp_path) == 0
 
 
@@ -448,7 +448,7 @@ def test_an_old_activation_needs_a_person(start: Start) -> None:
 
 @pytest.mark.store("nightly")
 def test_an_ended_incident_can_be_handled_again(start: Start, tmp_path: Path) -> None:
-    project = start(settings={"level": "rehearse"})
+    project = start(settings={"level": "dry-run"})
     small.deliver(project, small.alert())
     assert small.wait(project).incident.state is State.DRY_RUN
     again = acts.retry(project, 1, by="user:ann", reason="once more")
@@ -464,7 +464,7 @@ def test_without_a_dry_run_a_file_elsewhere_does_not_stop_the_run_halfway(
     beside = tmp_path / "elsewhere.txt"
     beside.write_text("x")
     extra = "echo {{ lookup('file', '" + str(beside) + "') | length }}"
-    project = start(entry={"rehearsal": "none"}, extra=extra)
+    project = start(entry={"dry_run": "none"}, extra=extra)
     small.deliver(project, small.alert())
     found = small.wait(project)
     assert found.plan is not None and found.plan.uncovered == ()

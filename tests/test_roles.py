@@ -165,9 +165,11 @@ def test_playbook_readme_has_the_five_headings(entry: Path) -> None:
 
 
 @each_entry
-def test_entry_without_rehearsal_says_why(entry: Path) -> None:
-    if read(entry / "entry.yml").get("rehearsal") == "none":
-        assert "no rehearsal" in (entry / "README.md").read_text()
+def test_entry_without_dry_run_says_why(entry: Path) -> None:
+    own = read(entry / "entry.yml")
+    if own.get("dry_run", own.get("rehearsal")) == "none":
+        readme = (entry / "README.md").read_text()
+        assert "no dry run" in readme or "no rehearsal" in readme
 
 
 @pytest.mark.real
@@ -194,7 +196,7 @@ def test_inventory_is_readable_and_plain_where_the_runner_reads_it(name: str) ->
     hosts = yaml.safe_load(result.stdout)["_meta"]["hostvars"]
     for host, variables in hosts.items():
         own = {key: value for key, value in variables.items() if key.startswith("runner_")}
-        assert own.get("runner_level") in {"observe", "rehearse", "approve", "auto"}, host
+        assert own.get("runner_level") in {"observe", "dry-run", "approve", "auto"}, host
         assert "{{" not in str(own), host
 
 

@@ -29,7 +29,7 @@ def _decide(*entries: Entry, truth: bool | None = True, hosts: tuple[str, ...] =
 def test_the_only_entry_is_chosen_with_its_reason() -> None:
     decision = _decide(_entry("a", 'alertname="Down"'))
     assert (decision.decider, decision.entry) == ("rules", "a")
-    assert decision.reason == 'a fits by alertname="Down".'
+    assert decision.reason == 'a matches by alertname="Down".'
     assert decision.alternatives == ()
 
 
@@ -55,7 +55,7 @@ def test_a_tie_is_for_a_person() -> None:
     decision = _decide(_entry("b", 'x="1"'), _entry("a", 'y="1"'), _entry("c", 'z!="1"'))
     assert decision.entry is None
     assert decision.confidence == 0
-    assert "There is a tie between a and b" in decision.reason
+    assert "a and b match equally well" in decision.reason
     assert dict(decision.alternatives)["c"] == "it is less specific than a and b"
 
 
@@ -69,13 +69,13 @@ def test_an_entry_whose_condition_is_not_known_does_not_fit() -> None:
     """Invariant 10: missing data is unknown, not good."""
     decision = _decide(_entry("a", 'x="1"', when=("up == 0",)), truth=None)
     assert decision.entry is None
-    assert decision.alternatives == (("a", "it is not known whether up == 0 holds"),)
+    assert decision.alternatives == (("a", "cannot tell whether up == 0 holds"),)
 
 
 def test_that_nothing_fits_is_a_result_of_its_own() -> None:
     assert _decide().reason == "No entry of the catalog matches these labels."
     decision = _decide(_entry("a", 'x="1"', when=("up",)), truth=False)
-    assert (decision.entry, decision.reason) == (None, "None of 1 eligible entries fits.")
+    assert (decision.entry, decision.reason) == (None, "None of 1 eligible entries matches.")
 
 
 def _asked(query: str, hosts: tuple[str, ...], labels: dict[str, str]) -> list[str]:
@@ -114,7 +114,7 @@ def test_a_condition_on_a_missing_label_or_host_is_not_known() -> None:
     for query in ('up{a="$nothing"}', 'up{a="$host"}'):
         assert _asked(query, (), {"host": "from-outside"}) == []
         decision = _decide(_entry("a", 'x="1"', when=(query,)))
-        assert "its condition is not known" in decision.alternatives[0][1]
+        assert "its condition is unknown" in decision.alternatives[0][1]
 
 
 MATCHERS = ['a="1"', 'b="1"', 'a=~"1|2"', 'b!="2"', 'c=~".*"']

@@ -87,7 +87,7 @@ def test_an_undo_that_no_hash_covers_is_not_run(made: Made, tmp_path: Path) -> N
         "- ansible.builtin.debug: {msg: \"{{ lookup('pipe', 'id') }}\"}\n"
     )
     checks = {"within": "1s", "hold": "0s", "checks": [{"result": {"marked": False}}]}
-    entry = {"rehearsal": "none", "undo": "unmark", "verify": checks}
+    entry = {"dry_run": "none", "undo": "unmark", "verify": checks}
     project = made(entry=entry, settings={"retry": {"attempts": 1}})
     incident = rehearsed(project)
     assert ask(project, incident)
@@ -117,5 +117,5 @@ def test_a_dry_run_that_failed_says_which_task_and_why(made: Made, tmp_path: Pat
     said = "a task failed on web1: mark : Look for the unit: no such unit, password=[masked]"
     assert (
         found.reason
-        == f"level rehearse: The rehearsal ended failed, so the run does not start: {said}."
+        == f"level dry-run: The dry run ended failed, so the run does not start: {said}."
     )

@@ -31,7 +31,7 @@ def made(tmp_path: Path, store_url: str) -> Iterator[Made]:
     projects: list[Project] = []
 
     def make(level: str) -> Project:
-        path = small.make(tmp_path, settings={"level": level}, entry={"rehearsal": "none"})
+        path = small.make(tmp_path, settings={"level": level}, entry={"dry_run": "none"})
         project = small.project(path, store_url)
         projects.append(project)
         with project.database.write() as tx:
@@ -61,7 +61,7 @@ class Interrupted:
     def __call__(self) -> AbstractContextManager[Any]:
         self.left -= 1
         if self.left == 0:
-            raise StoreError("the store cannot be used now")
+            raise StoreError("the store is unavailable")
         return self.write()
 
 
@@ -81,7 +81,7 @@ def gone_through(project: Project, incident: int, *steps: Callable[[Project, int
 
 @pytest.mark.parametrize("number", range(1, 8))
 @pytest.mark.parametrize(
-    ("level", "state"), [("observe", State.OBSERVED), ("rehearse", State.DRY_RUN)]
+    ("level", "state"), [("observe", State.OBSERVED), ("dry-run", State.DRY_RUN)]
 )
 def test_an_interrupted_step_lets_nothing_go_further(
     made: Made, monkeypatch: pytest.MonkeyPatch, level: str, state: State, number: int
@@ -95,11 +95,11 @@ def test_an_interrupted_step_lets_nothing_go_further(
     found = small.look(project, incident)
     assert found.incident.state is state, found.transitions
     assert found.approvals == ()
-    rehearsed = State.REHEARSED in [transition.action for transition in found.transitions]
-    assert rehearsed is (level == "rehearse")
+    rehearsed = State.PLANNED in [transition.action for transition in found.transitions]
+    assert rehearsed is (level == "dry-run")
 
 
-@pytest.mark.parametrize("level", [None, Level.OBSERVE, Level.REHEARSE])
+@pytest.mark.parametrize("level", [None, Level.OBSERVE, Level.DRY_RUN])
 def test_below_approve_nothing_runs_whatever_the_state_says(
     made: Made, tmp_path: Path, level: Level | None
 ) -> None:
@@ -112,5 +112,5 @@ def test_below_approve_nothing_runs_whatever_the_state_says(
     assert not carry_out(project, incident, 1)
     found = small.look(project, incident)
     assert found.incident.state is State.ESCALATED
-    assert "lets nothing run" in found.incident.reason
+    assert "allows no run" in found.incident.reason
     assert small.runs(tmp_path) == 0 and found.runs == ()

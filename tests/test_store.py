@@ -196,7 +196,7 @@ def test_a_url_of_something_else_is_refused_with_a_sentence(url: str) -> None:
 
 def test_a_store_that_cannot_be_opened_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("this is no database, whatever its name may say " * 100)
-    with pytest.raises(StoreError, match="the store cannot be used now"):
+    with pytest.raises(StoreError, match="the store is unavailable"):
         Database(f"sqlite:///{tmp_path / 'file'}").migrate()
 
 
@@ -246,7 +246,7 @@ def test_a_run_waits_while_others_leave_no_room_for_it(working: Database) -> Non
 
 
 def test_check_mode_takes_nothing_out_of_service(working: Database) -> None:
-    intend(working, replace(run(hosts=("web2",)), purpose=Purpose.REHEARSAL))
+    intend(working, replace(run(hosts=("web2",)), purpose=Purpose.DRY_RUN))
     with working.read() as tx:
         assert (runs.busy_hosts(tx), runs.acting_hosts(tx)) == ({"web2"}, frozenset())
     assert into(working, run(incident=2), group())

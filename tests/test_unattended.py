@@ -64,7 +64,7 @@ def test_run_lint_and_check_all_name_it_and_nothing_is_started(
     assert asked.exit_code == 6, asked.output
     assert "mark can never be run" in asked.stderr and said in asked.stderr
     assert len(asked.stderr.splitlines()) == 1
-    assert "no such incidents" in call(path, "incident", "list").output
+    assert "No incidents found" in call(path, "incident", "list").output
     linted = call(path, "catalog", "lint")
     assert linted.exit_code == 3 and said in " ".join(linted.output.split())
     checked = call(path, "check")

@@ -148,8 +148,8 @@ def test_a_run_needs_an_entry_and_exact_hosts(
     assert answer.status_code == status, answer.text
 
 
-def test_a_run_goes_no_further_than_a_rehearsal_unless_told(client: httpx.Client) -> None:
-    assert api.Wanted(entry="a", hosts=["b"]).level == "rehearse"
+def test_a_run_goes_no_further_than_a_dry_run_unless_told(client: httpx.Client) -> None:
+    assert api.Wanted(entry="a", hosts=["b"]).level == "dry-run"
 
 
 def test_the_catalog_shows_what_may_run(opened: Project, client: httpx.Client) -> None:

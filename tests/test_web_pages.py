@@ -92,7 +92,7 @@ def test_an_incidents_page_shows_what_a_model_said(opened: Project, client: http
         model_calls.put(tx, call)
     shown = client.get(f"/incidents/{made}").text
     assert "openai m, first: answered" in shown and "Be &lt;brief&gt;." in shown
-    assert "<script>" not in shown.partition("Calls of the model")[2].partition("</section>")[0]
+    assert "<script>" not in shown.partition("Model calls")[2].partition("</section>")[0]
 
 
 def test_a_person_answers_on_the_page(opened: Project, client: httpx.Client) -> None:
@@ -113,13 +113,13 @@ def test_an_answer_without_the_plan_that_was_shown_does_not_count(
     form = {"answer": "approved", "plan": plan}
     answer = client.post(f"/approvals/{question}", data=form, headers=lab.ANNA)
     assert answer.status_code == 409
-    assert "That was refused" in answer.text
+    assert "Refused" in answer.text
 
 
 def test_a_viewer_is_shown_no_buttons(opened: Project, client: httpx.Client) -> None:
     made, _ = lab.waiting(opened)
     shown = client.get(f"/incidents/{made}", headers=lab.VERA).text
-    assert "<button" not in shown and "may not answer" in shown
+    assert "<button" not in shown and "cannot answer" in shown
 
 
 def test_an_incident_is_cancelled_and_handled_again(opened: Project, client: httpx.Client) -> None:
@@ -137,7 +137,7 @@ def test_open_questions_and_a_pause_are_seen_everywhere(
     for path in ("/", "/approvals", "/catalog", f"/incidents/{made}"):
         shown = client.get(path).text
         assert 'class="count">1<' in shown and "migration" in shown
-    assert 'href="/approvals/1">Look and answer' in client.get("/approvals").text
+    assert 'href="/approvals/1">Review' in client.get("/approvals").text
 
 
 def test_the_catalog_pages_show_every_entry(opened: Project, client: httpx.Client) -> None:
@@ -151,7 +151,7 @@ def test_the_catalog_pages_show_every_entry(opened: Project, client: httpx.Clien
 def test_a_person_is_told_by_a_page(client: httpx.Client, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code in (404, 422)
-    assert "That was refused" in answer.text
+    assert "Refused" in answer.text
 
 
 def test_hostile_text_is_only_text(opened: Project, client: httpx.Client) -> None:
@@ -230,7 +230,7 @@ def test_a_real_browser_shows_what_happens_meanwhile(
     monkeypatch.setattr("runner.web.events.POLL_SECONDS", 0.05)
     opened = lab.project(tmp_path)
     with lab.site(opened) as client, browser(f"{client.base_url}/") as page:
-        assert page.sees("Nothing is open")
+        assert page.sees("No open incidents")
         lab.incident(opened, lab.alert(labels={"alertname": "CameLater"}))
         assert page.sees("CameLater")
 
@@ -243,7 +243,7 @@ def test_a_comment_that_is_being_typed_stays(
     opened = lab.project(tmp_path)
     made, _ = lab.waiting(opened)
     with lab.site(opened) as client, browser(f"{client.base_url}/incidents/{made}") as page:
-        assert page.sees("May this run?")
+        assert page.sees("Approve this run?")
         page.value("document.querySelector('[name=comment]').value = 'half a'")
         client.post(f"/api/v1/incidents/{made}/cancel", json={"reason": "too late"})
         assert page.sees("too late")
@@ -255,7 +255,7 @@ def test_a_real_browser_sends_the_answer(tmp_path: Path) -> None:
     opened = lab.project(tmp_path)
     made, _ = lab.waiting(opened)
     with lab.site(opened) as client, browser(f"{client.base_url}/incidents/{made}") as page:
-        assert page.sees("May this run?")
+        assert page.sees("Approve this run?")
         page.value("document.querySelector('button.no').click()")
         assert page.sees("denied by user:anonymous")
 

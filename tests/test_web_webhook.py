@@ -282,7 +282,7 @@ def client_app(client: httpx.Client) -> Any:
 
 def test_who_delivers_an_alert_cannot_approve_what_comes_of_it(tmp_path: Path) -> None:
     """An admin's token can invent an alert; then another person must approve (four eyes)."""
-    path = small.make(tmp_path, settings={"level": "approve"}, entry={"rehearsal": "none"})
+    path = small.make(tmp_path, settings={"level": "approve"}, entry={"dry_run": "none"})
     opened = Project(config.load(path, listen={"port": 0, **lab.GUARDED}))
     with lab.site(opened) as client:
         content = small.body(small.alert())

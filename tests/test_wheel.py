@@ -105,7 +105,7 @@ class Reader:
         if line == "runner serve":
             return self._serve(line, "#2 dry_run")
         if line.startswith("runner approval approve"):
-            code, said = self._terminal.run(line, answers={r"Shall this run\? \[y/N\]: ": "y"})
+            code, said = self._terminal.run(line, answers={r"Approve this plan\? \[y/N\]: ": "y"})
             assert code == 0, said
             return said
         if (holds := _WAITED_FOR.get(line)) is None:

@@ -167,8 +167,8 @@ def waiting(
     now = datetime.now(UTC)
     with opened.database.write() as tx:
         _decided(tx, made, text)
-        _run(tx, made, Purpose.REHEARSAL, now, Outcome.CHANGED)
-        incidents.move(tx, made, State.REHEARSED, "one task would change web-1")
+        _run(tx, made, Purpose.DRY_RUN, now, Outcome.CHANGED)
+        incidents.move(tx, made, State.PLANNED, "one task would change web-1")
         question = approvals.ask(
             tx,
             incident=made,
@@ -185,7 +185,7 @@ def asked(opened: Project, made: int) -> int:
     """The question about an incident that was just admitted, asked by the step itself."""
     with opened.database.write() as tx:
         _decided(tx, made, "restarted 3 times")
-        incidents.move(tx, made, State.REHEARSED, "one task would change web-1")
+        incidents.move(tx, made, State.PLANNED, "one task would change web-1")
     assert not ask(opened, made)
     with opened.database.read() as tx:
         (question,) = approvals.of_incident(tx, made)

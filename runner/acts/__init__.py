@@ -232,7 +232,7 @@ def check_drill(project: Project, *, entry: str, host: str, span: timedelta) -> 
         if reason := switches.paused(tx):
             raise Refused(f"no drill now: {reason}")
         if at_work := incidents.open_on(tx, [host], drill.NEWEST):
-            raise Refused(f"incident {at_work[0].id} is open on {host}; let it end first")
+            raise Refused(f"incident {at_work[0].id} is open on {host}; wait until it has ended")
     return values
 
 
@@ -460,7 +460,7 @@ def feedback(project: Project, incident: int, *, right: bool, by: str, reason: s
     check_actor(by)
     text = reason.strip()[:MAX_TEXT]
     if not text:
-        raise UsageError("say why: the record and the memory keep the reason")
+        raise UsageError("give a reason; it is kept with the record")
     now = datetime.now(UTC)
     with project.database.write() as tx:
         found = incidents.get(tx, incident)
@@ -483,7 +483,7 @@ def set_autonomy(
     """
     check_actor(by)
     if not project.config.autonomy.earn:
-        raise Refused("autonomy.earn is false in runner.yml, so a record grants and takes nothing")
+        raise Refused("autonomy.earn is false in runner.yml, so records change no level")
     project.catalog.get(key.entry)
     if not all(0 < len(part) <= MAX_TEXT for part in (key.alertname, key.environment)):
         raise UsageError(f"alert and environment are names of 1 to {MAX_TEXT} characters")
@@ -494,7 +494,7 @@ def set_autonomy(
     with project.database.write() as tx:
         before = learn.standing(project, tx, key, now)
         if level.rank > before.level.rank and not text:
-            raise UsageError(f"{level} is above {before.level}, which was earned: say --reason")
+            raise UsageError(f"{level} is above {before.level}, which was earned: give --reason")
         text = text or "no reason given"
         learning.give(tx, key, Setting(level=level, hold=hold, by=by, reason=text, at=now))
         why = f"{key} is {'held' if hold else 'set'}: {text}"
@@ -510,11 +510,11 @@ def pause(project: Project, *, by: str, reason: str) -> None:
 
 
 def resume(project: Project, *, by: str, reason: str = "") -> None:
-    """End the pause. Raises Refused when nothing is paused."""
+    """End the pause. Raises Refused when the runner is not paused."""
     check_actor(by)
     with project.database.write() as tx:
         if not switches.resume(tx, actor=by, reason=reason[:MAX_TEXT] or "no reason given"):
-            raise Refused("nothing is paused")
+            raise Refused("the runner is not paused")
 
 
 def check_actor(by: str) -> None:

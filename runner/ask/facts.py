@@ -110,7 +110,7 @@ def _recorded(project: Project, now: datetime) -> Iterator[_Piece]:
     for approval in waiting[:MOST]:
         hosts = _hosts(about[approval.incident])
         left = write(timedelta(seconds=max(0, int((approval.expires_at - now).total_seconds()))))
-        text = f"approval {approval.id} of incident {approval.incident} waits, {left} are left"
+        text = f"approval {approval.id} of incident {approval.incident} is pending, {left} left"
         yield _Piece("approval", "store", text, hosts)
     recent = (*bad, *good)[:MOST]
     yield from (_incident(each, now) for each in (*open_ones, *recent))

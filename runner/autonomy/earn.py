@@ -75,8 +75,8 @@ class _Replay:
     def _why(self, rung: Rung) -> str:
         good = self._good(self.since)
         return (
-            f"{good} went well since the last bad one, {rung.count} are needed; "
-            f"lower bound {self._bound():.0%}, {rung.bound:.0%} is needed"
+            f"{good} good since the last bad one (needs {rung.count}), lower bound "
+            f"{self._bound():.0%} (needs {rung.bound:.0%})"
         )
 
     def _move(self, to: Level, trial: Trial, why: str) -> None:
@@ -92,7 +92,7 @@ class _Replay:
         rung = self._next()
         if rung is None:
             held = self.cap is not Level.AUTO
-            return f"a person holds it at {self.cap}" if held else "there is no higher level"
+            return f"held at {self.cap} by a person" if held else "this is the highest level"
         kind = "verified runs" if above(self.level) is Level.AUTO else "verified or confirmed"
         return (
             f"{above(self.level)} needs {rung.count} {kind} since the last bad one "
@@ -146,13 +146,13 @@ def _in_order(trials: Sequence[Trial], settings: Sequence[Setting]) -> list[Tria
 def _standing(key: Key, replay: _Replay, rules: Autonomy, uplift: Uplift | None) -> Standing:
     level, seen = replay.level, replay.seen
     text = (
-        f"{key} stands at {level}; in {write(rules.window)}: {_counted(seen)}. "
+        f"{key} is at {level}; in {write(rules.window)}: {_counted(seen)}. "
         f"{_sentence(replay.missing())}."
     )
     useless = uplift is not None and uplift.helps is Helps.NO and rules.uplift.required
     if uplift is not None and useless and rules.uplift.level.rank < level.rank:
         level = rules.uplift.level
-        text = f"{key} is no better than waiting, so it is kept at {level}: {uplift.text}."
+        text = f"{key} is no better than waiting, so it stays at {level}: {uplift.text}."
     return Standing(
         key=key,
         level=level,

@@ -66,7 +66,7 @@ class Mark(StrEnum):
 
     FIXED = "fixed"  #: it ran, and the effect was verified
     AGREED = "agreed"  #: nothing ran, and a person said that the decision was right
-    DISAGREED = "disagreed"  #: a person did not let it run
+    DISAGREED = "disagreed"  #: a person denied it
     BAD = "bad"  #: it ran without a proven effect, or a person said that it was wrong
 
 

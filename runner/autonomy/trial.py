@@ -18,18 +18,18 @@ def of(facts: Facts, content: str | None = None) -> Trial | None:
     said = facts.feedback
     if said is not None and not said.right:
         at = max([said.at, *(deed.at for deed in deeds)])
-        return _trial(facts, at, Mark.BAD, f"{said.by} said wrong: {said.reason}")
+        return _trial(facts, at, Mark.BAD, f"{said.by} marked it wrong: {said.reason}")
     for deed in deeds:
         if why := bad(deed):
             return _trial(facts, deed.at, Mark.BAD, why)
     if deeds:
         return _of_runs(facts, deeds) if content in (None, facts.content) else None
     if facts.answer == "denied" and facts.answered_at is not None:
-        return _trial(facts, facts.answered_at, Mark.DISAGREED, "a person did not let it run")
+        return _trial(facts, facts.answered_at, Mark.DISAGREED, "a person denied it")
     if said is not None:
-        return _trial(facts, said.at, Mark.AGREED, f"{said.by} said right: {said.reason}")
+        return _trial(facts, said.at, Mark.AGREED, f"{said.by} marked it right: {said.reason}")
     if facts.answer == "approved" and facts.answered_at is not None:
-        return _trial(facts, facts.answered_at, Mark.AGREED, "a person let it run")
+        return _trial(facts, facts.answered_at, Mark.AGREED, "a person approved it")
     return None
 
 

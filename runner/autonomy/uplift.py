@@ -102,5 +102,5 @@ def _fixed(fixed: int, runs: int) -> str:
 
 def _cleared(waited: tuple[float, float], left: int) -> str:
     if not left:
-        return "not known what would have cleared anyway"
-    return f"would have cleared anyway {waited[0]:.0%} to {waited[1]:.0%} (of {left} left alone)"
+        return "baseline unknown"
+    return f"baseline {waited[0]:.0%} to {waited[1]:.0%} (of {left} without a run)"

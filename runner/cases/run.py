@@ -87,7 +87,7 @@ class Tried:
         if self.wrong:
             return self.harm
         if self.decider == "rules":  # a model may be right by chance, rules may not
-            return ("this is right now; remove it from misses",)
+            return ("this passes now; remove it from misses",)
         return ()
 
     @property
@@ -168,7 +168,7 @@ def _verdict(told: Situation, setting: Setting, answer: Answer) -> Verdict | Non
 def _refused(
     told: Situation, catalog: Catalog, entry: Entry, decision: Decision
 ) -> Iterator[Reason]:
-    """A plan whose values cannot be had is never rehearsed."""
+    """A plan whose values cannot be had never gets a dry run."""
     hostvars = (told.inventory.hosts[host].variables for host in told.hosts)
     try:
         parameters.resolve(

@@ -129,6 +129,11 @@ class DryRun(Section):
     #: names of tasks that only read: check mode really runs them, or a condition leaves them out
     reads: tuple[Text, ...] = ()
 
+    @property
+    def word(self) -> Literal["required", "none"]:
+        """Whether check mode runs before the playbook does."""
+        return "required" if self.required else "none"
+
 
 class Entry(Section):
     """One playbook with what the runner knows of it. `id` is its folder's name."""
@@ -158,7 +163,7 @@ class Entry(Section):
     @model_validator(mode="before")
     @classmethod
     def _older_key(cls, values: Any) -> Any:
-        """`rehearsal` is what `dry_run` was called before."""
+        """`rehearsal` is the older name of `dry_run`, accepted until v0.3."""
         if not isinstance(values, dict) or "rehearsal" not in values:
             return values
         if "dry_run" in values:
@@ -214,11 +219,6 @@ class Entry(Section):
     def placed(self) -> bool:
         """Whether it acts elsewhere than on the hosts that the alert names, or in steps."""
         return bool(self.steps) or self.target.host != "target"
-
-    @property
-    def rehearsal(self) -> Literal["required", "none"]:
-        """Whether check mode runs before."""
-        return "required" if self.dry_run.required else "none"
 
     @property
     def playbook(self) -> Path:

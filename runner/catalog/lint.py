@@ -81,7 +81,7 @@ def _readme(entry: Entry) -> Iterator[Problem]:
     for heading in HEADINGS:
         if not re.search(rf"^#+\s+{heading}\s*$", text, re.MULTILINE):
             yield Problem(entry.readme, f"has no heading {heading}")
-    if entry.rehearsal == "none" and not re.search(
+    if not entry.dry_run.required and not re.search(
         r"rehears|dry run|check mode", text, re.IGNORECASE
     ):
         yield Problem(entry.readme, "does not say why the entry has no dry run")

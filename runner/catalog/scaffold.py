@@ -67,7 +67,7 @@ match: ['alertname="@title@"']
 role: @id@
 parameters:
   @id@_name: {from: label service}
-level: rehearse
+level: dry-run
 risk: medium
 verify:
   checks:
@@ -80,7 +80,7 @@ alert:
   labels: {alertname: "@title@", instance: host1.example.com, service: example, severity: warning}
 inventory:
   host1.example.com: {groups: [example], runner_level: auto}
-expect: {entry: @id@, hosts: [host1.example.com], level: rehearse}
+expect: {entry: @id@, hosts: [host1.example.com], level: dry-run}
 """,
     "README.md": """\
 # @title@

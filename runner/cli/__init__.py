@@ -15,53 +15,77 @@ from runner import __version__
 
 #: Name → (module that has a command of this name, its help in a line). The order is that of help.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("runner.cli.init", "Make a project folder that uses the shipped catalog."),
-    "check": ("runner.cli.check", "Say what is wrong with the project; change nothing."),
-    "serve": ("runner.cli.serve", "Receive alerts, work on them, and show the dashboard."),
-    "work": ("runner.cli.serve", "Work on incidents without a web server."),
-    "alert": ("runner.cli.alert", "Hand in alerts, or ask why one did or did not run."),
-    "delivery": ("runner.cli.delivery", "See what could not be read, and hand it in again."),
-    "incident": ("runner.cli.incident", "Look at incidents, cancel them, try them again."),
+    "init": ("runner.cli.init", "Create a project folder that uses the shipped catalog."),
+    "check": ("runner.cli.check", "Validate configuration, catalog and inventory (read-only)."),
+    "serve": ("runner.cli.serve", "Receive and process alerts; serve the dashboard."),
+    "work": ("runner.cli.serve", "Process incidents without a web server."),
+    "alert": ("runner.cli.alert", "Submit alerts, or explain why one did or did not run."),
+    "delivery": ("runner.cli.delivery", "List what could not be read, and replay it."),
+    "incident": ("runner.cli.incident", "List, show, cancel and retry incidents."),
     "ask": (
         "runner.cli.ask",
-        "Answer a question from the store, Alertmanager and Prometheus; change nothing.",
+        "Answer a question from the store, Alertmanager and Prometheus (read-only).",
     ),
-    "autonomy": ("runner.cli.autonomy", "See what entries have earned, and set it."),
-    "approval": ("runner.cli.approval", "Answer what the runner asks."),
-    "run": ("runner.cli.run", "Run an entry by hand, under the same rails."),
-    "catalog": ("runner.cli.catalog", "Look at the entries, check them, make a new one."),
-    "model": ("runner.cli.model", "See what the model was used for and what it cost."),
+    "autonomy": ("runner.cli.autonomy", "Show the level that entries have earned, and set it."),
+    "approval": ("runner.cli.approval", "List, approve or deny pending approvals."),
+    "run": (
+        "runner.cli.run",
+        "Run an entry manually; the usual policy, dry run and approval apply.",
+    ),
+    "catalog": ("runner.cli.catalog", "List, validate and create entries."),
+    "model": ("runner.cli.model", "Show what the model was used for, and what it cost."),
     "case": (
         "runner.cli.case",
-        "Decide recorded incidents again, and compare with what is expected.",
+        "Decide recorded incidents again, and compare with the expected decisions.",
     ),
-    "drill": ("runner.cli.drill", "Break hosts on purpose, and see what the runner makes of it."),
+    "drill": (
+        "runner.cli.drill",
+        "Inject faults on purpose, and measure how the runner handles them.",
+    ),
     "node": (
         "runner.cli.node",
-        "Look at nodes, at what is predicted of them, and at the greylist.",
+        "Show nodes, predictions and the greylist.",
     ),
-    "predict": ("runner.cli.predict", "Say which nodes are about to fail; change nothing."),
-    "pause": ("runner.cli.pause", "Let nothing run anywhere until `resume`."),
+    "predict": ("runner.cli.predict", "Predict which nodes are about to fail (read-only)."),
+    "pause": ("runner.cli.pause", "Stop all playbook runs until `runner resume`."),
     "resume": ("runner.cli.pause", "End the pause."),
-    "simulate": ("runner.cli.simulate", "Try a receiver with what Alertmanager may send."),
-    "audit": ("runner.cli.audit", "Prove or export the audit trail."),
-    "demo": ("runner_demo.command", "Watch it heal a broken service on this machine."),
+    "simulate": (
+        "runner.cli.simulate",
+        "Test a receiver with messages that Alertmanager may send.",
+    ),
+    "audit": ("runner.cli.audit", "Verify or export the audit log."),
+    "demo": ("runner_demo.command", "Break a service on this machine and watch the runner fix it."),
 }
 
 #: Exit codes as `runner --help` and docs/cli.md say them; a test compares them with errors.py.
 EXIT_CODES: dict[int, str] = {
-    0: "done; every incident ended well or waits for a person",
+    0: "success; every incident ended well or is waiting for a person",
     1: "failed; an incident was escalated, denied, cancelled or expired, or its dry run failed",
-    2: "the command was not understood, or the body is no delivery",
-    3: "runner.yml, the catalog or the inventory is wrong",
-    4: "the store cannot be used now",
-    5: "there is no such incident, approval or entry",
-    6: "refused: policy, a lock or another process says no",
-    7: "Prometheus or Alertmanager did not answer as it should",
+    2: "invalid command line, or the body is not a delivery",
+    3: "runner.yml, the catalog or the inventory is invalid",
+    4: "the store is unavailable",
+    5: "no such incident, approval or entry",
+    6: "refused by policy, by a lock or by another process",
+    7: "Prometheus or Alertmanager gave no usable answer",
     130: "interrupted by Ctrl-C",
 }
 
-LEVELS = ("observe", "rehearse", "approve", "auto")
+
+class LevelName(click.Choice[str]):
+    """The name of a level. The older `dry-run` is accepted until v0.3, with a note."""
+
+    def __init__(self) -> None:
+        super().__init__(("observe", "dry-run", "approve", "auto"))
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == "rehearse":
+            note = "level `rehearse` is now `dry-run`; the old name works until v0.3"
+            click.echo(f"runner: {note}", err=True)
+            value = "dry-run"
+        return super().convert(value, param, ctx)
+
+
+LEVEL = LevelName()
 
 #: An option that says its environment variable in `--help`.
 option = partial(click.option, show_envvar=True)
@@ -73,7 +97,7 @@ output_option = partial(
     type=click.Choice(["table", "json"]),
     envvar="RUNNER_OUTPUT",
     show_envvar=True,
-    help="For people or for programs.",
+    help="Output format: table for people, json for programs.",
 )
 
 
@@ -210,18 +234,22 @@ def _outputs(argv: list[str]) -> set[str]:
     context_settings={"auto_envvar_prefix": "RUNNER", "help_option_names": ["-h", "--help"]},
 )
 @option("--config", "-c", type=click.Path(), default="runner.yml", show_default=True,
-        help="The project's configuration.")  # fmt: skip
-@option("--level", type=click.Choice(LEVELS), help="How far to go at most; it raises nothing.")
+        help="Configuration file of the project.")  # fmt: skip
+@option(
+    "--level",
+    type=LEVEL,
+    help="Upper limit for this command; it can only lower the configured level.",
+)
 @output_option(default="table", show_default=True)
-@option("--no-color", is_flag=True, help="No colours. NO_COLOR does the same.")
-@option("--verbose", "-v", is_flag=True, help="Log more, and show where errors happened.")
+@option("--no-color", is_flag=True, help="Disable colours, as NO_COLOR does.")
+@option("--verbose", "-v", is_flag=True, help="Log more, and show tracebacks.")
 @click.version_option(__version__, prog_name="runner", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, config: str, level: str | None, output: str, no_color: bool,
         verbose: bool) -> None:  # fmt: skip
-    """From an alert to a rehearsed, approved and verified Ansible playbook.
+    """From an alert to an Ansible playbook: dry run, approval, run, verification.
 
-    Every option may be given as the environment variable that its help names.
+    Every option has an environment variable, named in its help.
     """
     from runner.cli.session import Session
 

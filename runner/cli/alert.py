@@ -10,7 +10,7 @@ from typing import IO
 import click
 
 from runner import acts
-from runner.cli import LEVELS, Noun, option
+from runner.cli import LEVEL, Noun, option
 from runner.cli.explain import explain_alert
 from runner.cli.follow import conclude, follow
 from runner.cli.report import counted
@@ -27,14 +27,14 @@ from runner.text import brief
 UNREAD = 2
 
 level_option = option(
-    "--level", type=click.Choice(LEVELS), help="How far these may go at most, as before the verb."
+    "--level", type=LEVEL, help="Upper limit for these alerts, as before the verb."
 )
-no_wait_option = option("--no-wait", is_flag=True, help="Store them and return at once.")
+no_wait_option = option("--no-wait", is_flag=True, help="Store the alerts and return immediately.")
 
 
 @click.group(cls=Noun)
 def alert() -> None:
-    """Hand in alerts, or ask why one did or did not run."""
+    """Submit alerts, or explain why one did or did not run."""
 
 
 @alert.command()
@@ -43,13 +43,13 @@ def alert() -> None:
 @level_option
 @click.pass_obj
 def handle(session: Session, file: IO[bytes], no_wait: bool, level: str | None) -> int:
-    """Handle the alerts of FILE, or of standard input for `-`.
+    """Handle the alerts in FILE, or from standard input for `-`.
 
     It holds what Alertmanager or Grafana posts to a webhook, or a list of alerts as
     `amtool alert query -o json` prints it. The exit code is 0 when every incident ended fixed,
     resolved, suppressed, observed or dry_run, is held back for a time, or waits for a person. It
-    is 1 when a dry run failed, and 2 when an alert could not be read; the others are handled all
-    the same.
+    is 1 when a dry run failed, and 2 when an alert could not be read; all others are still
+    handled.
     """
     body = file.read(session.project.config.listen.max_body + 1)
     if len(body) > session.project.config.listen.max_body:
@@ -59,12 +59,12 @@ def handle(session: Session, file: IO[bytes], no_wait: bool, level: str | None) 
 
 @alert.command()
 @option("--follow", "keep_on", is_flag=True, envvar="RUNNER_ALERT_PULL_FOLLOW",
-        help="Ask again every `intake.poll`, until it is stopped.")  # fmt: skip
+        help="Keep asking every `intake.poll` until stopped.")  # fmt: skip
 @no_wait_option
 @level_option
 @click.pass_obj
 def pull(session: Session, keep_on: bool, no_wait: bool, level: str | None) -> int:
-    """Ask Alertmanager for what fires now, and handle what is new."""
+    """Fetch firing alerts from Alertmanager, and handle the new ones."""
     if session.project.alertmanagers is None:
         raise ConfigError(
             f"{session.config_path}: no Alertmanager is configured; set alertmanagers"
@@ -75,7 +75,7 @@ def pull(session: Session, keep_on: bool, no_wait: bool, level: str | None) -> i
     if found is None:
         if session.json:
             session.answer({"delivery": None, "incidents": []})
-        session.note("Alertmanager has no active alert that is new.")
+        session.note("No new active alerts in Alertmanager.")
         return 0
     return _hand_in(session, found.raw, found.source, level, wait=not no_wait)
 
@@ -166,7 +166,7 @@ def _nothing_new(session: Session, found: Sequence[Alert]) -> None:
     with session.project.database.read() as tx:
         for each in found[:20]:
             known = incidents.latest_of(tx, each.fingerprint)
-            what = f"incident {known.id}, {known.state}" if known else "no incident of ours"
+            what = f"incident {known.id}, {known.state}" if known else "no incident"
             name = brief(each.name)
             session.screen.line(f"  {each.fingerprint} {name} is {each.status}: {what}")
 
@@ -175,8 +175,8 @@ def _nothing_new(session: Session, found: Sequence[Alert]) -> None:
 @click.argument("fingerprint")
 @click.pass_obj
 def explain(session: Session, fingerprint: str) -> None:
-    """Why an alert did or did not run, from what was recorded.
+    """Explain from the records why an alert did or did not run.
 
-    FINGERPRINT may be only its beginning. Alertmanager shows it, and `runner incident show`.
+    FINGERPRINT may be a prefix; Alertmanager and `runner incident show` show it.
     """
     explain_alert(session, fingerprint)

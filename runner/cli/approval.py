@@ -16,18 +16,18 @@ from runner.incident_report import approval_request
 from runner.incident_report.approval_request import Pack
 from runner.store import approvals, incidents, records
 
-comment_option = option("--comment", default="", help="What the trail shall keep of it.")
+comment_option = option("--comment", default="", help="Comment for the audit log.")
 
 
 @click.group(cls=Noun)
 def approval() -> None:
-    """Answer what the runner asks."""
+    """List, approve or deny pending approvals."""
 
 
 @approval.command("list")
 @click.pass_obj
 def list_(session: Session) -> None:
-    """Questions that wait for an answer."""
+    """List pending approvals."""
     with session.project.database.read() as tx:
         found = approvals.open_approvals(tx)
         about = {each.id: incidents.get(tx, each.incident) for each in found}
@@ -35,7 +35,7 @@ def list_(session: Session) -> None:
     if session.json:
         session.answer(found)
     elif not found:
-        session.note("Nothing waits for an approval.")
+        session.note("No approvals are pending.")
     else:
         columns = ("id", "asked", "expires", "incident", "entry", "what", "touches")
         rows = [
@@ -48,12 +48,12 @@ def list_(session: Session) -> None:
 
 @approval.command()
 @click.argument("number", type=NUMBER)
-@option("--diff", is_flag=True, help="The whole diff of the rehearsal, and what evidence says.")
+@option("--diff", is_flag=True, help="Show the whole diff of the dry run, and the evidence.")
 @option("--html", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE",
-        help="Write all of it into one HTML file.")  # fmt: skip
+        help="Write the whole request to one HTML file.")  # fmt: skip
 @click.pass_obj
 def show(session: Session, number: int, diff: bool, html: Path | None) -> None:
-    """All that is needed to answer: what fires, what would run, what it touches and changes."""
+    """Show an approval request: alert, playbook, hosts and changes."""
     asked = _load(session, number)
     if html is not None:
         _write(session, asked, html)
@@ -70,19 +70,21 @@ def show(session: Session, number: int, diff: bool, html: Path | None) -> None:
 @comment_option
 @as_option
 @yes_option
-@option("--work", is_flag=True, help="See it through; work on it here if nobody else does.")
+@option(
+    "--work", is_flag=True, help="Wait for the end; process the incident here if no worker runs."
+)
 @click.pass_obj
 def approve(
     session: Session, number: int, comment: str, name: str | None, yes: bool, work: bool
 ) -> int:
-    """Let the plan run that is shown."""
+    """Approve the plan that is shown."""
     from runner import acts
 
     asked = _load(session, number)
     if asked.question.answer is None:  # what is answered is refused below, with the reason
         if not session.json:
             _show(session, asked, whole=True, texts=False)
-        confirm(session, "Shall this run?", yes=yes)
+        confirm(session, "Approve this plan?", yes=yes)
     # The hash of what was shown: a plan that changed since then is not approved.
     plan = asked.bundle.plan.hash if asked.bundle.plan else ""
     answered = acts.answer(
@@ -99,7 +101,7 @@ def approve(
 @as_option
 @click.pass_obj
 def deny(session: Session, number: int, comment: str, name: str | None) -> None:
-    """Do not let the plan run."""
+    """Deny the plan."""
     from runner import acts
 
     answered = acts.answer(
@@ -151,7 +153,7 @@ def _said(session: Session, answered: Approval) -> None:
 def _left_to_others(session: Session, answered: Approval) -> int:
     _said(session, answered)
     if not session.is_worked_on():
-        session.note(f"{IDLE} With --work it would have been carried out here.")
+        session.note(f"{IDLE} Add --work to carry it out here.")
     return 0
 
 

@@ -25,17 +25,17 @@ MAX_QUESTION = 500
 
 @click.command(cls=Verb)
 @click.argument("question")
-@option("--incident", type=NUMBER, metavar="N", help="Ask about this incident alone.")
+@option("--incident", type=NUMBER, metavar="N", help="Limit the question to this incident.")
 @option(
     "--facts",
     "only_facts",
     is_flag=True,
     envvar="RUNNER_ASK_FACTS",
-    help="Ask no model; show the facts.",
+    help="Do not ask the model; show the facts.",
 )
 @click.pass_obj
 def ask(session: Session, question: str, incident: int | None, only_facts: bool) -> None:
-    """Answer a question from the store, Alertmanager and Prometheus; change nothing.
+    """Answer a question from the store, Alertmanager and Prometheus (read-only).
 
     The facts are numbered. With a model configured its answer cites them, and is only shown
     when every fact that it cites exists. Without one the facts are the answer.
@@ -87,7 +87,7 @@ def _show(session: Session, found: Sequence[Fact], said: Said | None) -> None:
     for fact in found:
         screen.line(f"  [{fact.number}] {fact.text}")
     if not found:
-        screen.line("There is nothing: no open incident, no alert, no target that is down.")
+        screen.line("No open incidents, no firing alerts, no targets down.")
     if hosts := ask_facts.by_host(found):
         screen.heading("By host")
         screen.pairs((host, " ".join(f"[{n}]" for n in numbers)) for host, numbers in hosts)

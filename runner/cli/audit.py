@@ -18,18 +18,18 @@ from runner.store import audit_log
 
 @click.group(cls=Noun)
 def audit() -> None:
-    """Prove or export the audit trail."""
+    """Verify or export the audit log."""
 
 
 @audit.command()
 @click.argument("file", type=click.File("r", encoding="utf-8"), required=False)
-@option("--head", metavar="HASH", help="The head that was written down elsewhere.")
+@option("--head", metavar="HASH", help="Head hash that you keep elsewhere.")
 @click.pass_obj
 def verify(session: Session, file: TextIO | None, head: str | None) -> int:
-    """Prove the trail in the store, or an export of it in FILE; the exit code is 1 if it broke.
+    """Verify the audit log in the store, or an export in FILE; the exit code is 1 if it is broken.
 
-    A store can be rewritten as a whole. Only a head that was kept elsewhere shows that: it is
-    still in the chain, or it is not.
+    Somebody who can write to the store could rewrite the whole log. To detect that, keep a head
+    hash elsewhere and pass it here.
     """
     if file is not None:
         found = trail_file.verify_export(file, head=head)
@@ -38,7 +38,8 @@ def verify(session: Session, file: TextIO | None, head: str | None) -> int:
             found = audit_log.verify(tx)
             kept = head in (None, found.head) or any(row.hash == head for row in audit_log.walk(tx))
         if head is not None and not kept and found.broken is None:
-            broken = f"{head[:12]}, which was kept, is not in the chain, unless retention cut it"
+            broken = f"{head[:12]}, the head that you keep, is not in the chain (retention may "
+            "have cut it)"
             found = replace(found, broken=broken)
     if session.json:
         session.answer(found)
@@ -49,11 +50,11 @@ def verify(session: Session, file: TextIO | None, head: str | None) -> int:
 
 @audit.command()
 @click.argument("file", type=OUTPUT, default="-")
-@option("--incident", type=click.IntRange(min=1), help="Only what concerns this incident.")
-@option("--since", type=click.DateTime(), help="Only what happened from this time (UTC) on.")
+@option("--incident", type=click.IntRange(min=1), help="Only rows of this incident.")
+@option("--since", type=click.DateTime(), help="Only rows from this time (UTC) on.")
 @click.pass_obj
 def export(session: Session, file: Path, incident: int | None, since: datetime | None) -> None:
-    """Write the trail to FILE, or to standard output, one JSON object a line."""
+    """Export the audit log to FILE, or to standard output, one JSON object per line."""
     start = since.replace(tzinfo=UTC) if since else None
     with session.project.database.read() as tx, written(file) as out:
         rows = trail_file.export(tx, out, since=start, incident=incident)

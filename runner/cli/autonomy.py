@@ -12,23 +12,23 @@ from runner import acts
 from runner.acts import autonomy as records
 from runner.acts.autonomy import Record
 from runner.autonomy.record import Helps, Key, Setting, Trial
-from runner.cli import LEVELS, Noun, option
+from runner.cli import LEVEL, Noun, option
 from runner.cli.report import age, counted, moment
 from runner.cli.session import OUTPUT, Session, as_option, person, written
 from runner.incident import Level
 from runner.text import visible
 
 environment_option = option(
-    "--environment", metavar="NAME", help="Another environment than runner.yml names."
+    "--environment", metavar="NAME", help="Environment, if not the one in runner.yml."
 )
 
 
 @click.group(cls=Noun)
 def autonomy() -> None:
-    """See what entries have earned, and set it.
+    """Show the level that entries have earned, and set it.
 
-    A record belongs to an entry, an alert name and an environment. What it has earned is one of
-    the grants that the level of an incident is the least of: it raises nothing above them.
+    A record belongs to an entry, an alert name and an environment. The level that it has earned is
+    one of the limits of an incident; the lowest limit applies.
     """
 
 
@@ -36,12 +36,12 @@ def autonomy() -> None:
 @click.argument("entry", required=False)
 @click.pass_obj
 def show(session: Session, entry: str | None) -> None:
-    """What each record has earned now, and whether it helps."""
+    """List records with the level earned and the benefit measured."""
     found = _records(session, entry)
     if session.json:
         session.answer(found)
     elif not found:
-        session.note("There is no record yet: no alert has led to an entry.")
+        session.note("No records yet: no alert has led to an entry.")
     else:
         columns = ("level", "entry", "alert", "environment", "fixed", "bad", "uplift", "what")
         session.screen.table(columns, [_row(each) for each in found])
@@ -69,7 +69,7 @@ def _records(session: Session, entry: str | None) -> list[Record]:
 
 def _note_if_off(session: Session) -> None:
     if not session.project.config.autonomy.earn:
-        session.note("autonomy.earn is false in runner.yml: records grant and take nothing.")
+        session.note("autonomy.earn is false in runner.yml: records change no level.")
 
 
 @autonomy.command()
@@ -78,7 +78,7 @@ def _note_if_off(session: Session) -> None:
 @environment_option
 @click.pass_obj
 def history(session: Session, entry: str, alert: str, environment: str | None) -> None:
-    """How a record came to its level: what counted, and every change."""
+    """Show how a record got its level: what counted, and every change."""
     found = records.history(session.project, _key(session, entry, alert, environment))
     if session.json:
         session.answer(found)
@@ -87,7 +87,7 @@ def history(session: Session, entry: str, alert: str, environment: str | None) -
     if not found.trials and not found.settings:
         session.note(f"Nothing counted yet for {found.standing.key}.")
     _events(session, [*found.trials, *found.settings])
-    session.screen.heading("Changes, as the trail was told")
+    session.screen.heading("Changes, from the audit log")
     for row in found.trail:
         session.screen.line(f"  {moment(row.at)}  {row.reason} ({row.actor})")
     _note_if_off(session)
@@ -111,9 +111,9 @@ def _key(session: Session, entry: str, alert: str, environment: str | None) -> K
 @autonomy.command("set")
 @click.argument("entry")
 @click.argument("alert")
-@click.argument("level", type=click.Choice(LEVELS))
-@option("--reason", default="", help="Why; needed to raise it. The trail keeps it.")
-@option("--hold", is_flag=True, help="Promote it no further until it is set again.")
+@click.argument("level", type=LEVEL)
+@option("--reason", default="", help="Reason for the audit log; required to raise a level.")
+@option("--hold", is_flag=True, help="Do not promote it until it is set again.")
 @environment_option
 @as_option
 @click.pass_obj
@@ -121,9 +121,9 @@ def set_(
     session: Session, entry: str, alert: str, level: str, reason: str, hold: bool,
     environment: str | None, name: str | None,
 ) -> None:  # fmt: skip
-    """Give a record a level, from which it is earned and lost as before.
+    """Set the level of a record; it is earned and lost from there as before.
 
-    Lowering needs no reason. Every ceiling still holds: configuration, command line, hosts,
+    Lowering needs no reason. All other limits still apply: configuration, command line, hosts,
     entry and pause.
     """
     key = _key(session, entry, alert, environment)
@@ -140,7 +140,7 @@ def set_(
 @click.argument("file", type=OUTPUT, default="-")
 @click.pass_obj
 def export(session: Session, file: Path) -> None:
-    """Write every record to FILE, or to standard output, as YAML to keep in git."""
+    """Export all records to FILE, or to standard output, as YAML to keep in git."""
     import yaml
 
     found = _records(session, None)
@@ -175,12 +175,12 @@ def _exported(record: Record) -> dict[str, Any]:
 
 
 @autonomy.command()
-@option("--measure", is_flag=True, help="Ask Prometheus now what clears by itself.")
+@option("--measure", is_flag=True, help="Measure the baseline in Prometheus now.")
 @click.pass_obj
 def report(session: Session, measure: bool) -> None:
-    """Which entries help, which do not, and of which too little is known."""
+    """Compare entries with the baseline: alerts that clear without a run."""
     if measure:
-        with session.busy("Measuring what clears by itself …"):
+        with session.busy("Measuring the baseline …"):
             records.measure(session.project)
     found = _records(session, None)
     if session.json:

@@ -26,7 +26,7 @@ MAX_REPEAT = 100
 
 @click.group(cls=Noun)
 def case() -> None:
-    """Decide recorded incidents again, and compare with what is expected."""
+    """Decide recorded incidents again, and compare with the expected decisions."""
 
 
 def _set_output(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
@@ -39,25 +39,25 @@ def _set_output(ctx: click.Context, _: click.Parameter, value: str | None) -> No
 @option("--decider", type=click.Choice(files.DECIDERS), default="rules", show_default=True,
         help="Who decides.")  # fmt: skip
 @option("--repeat", type=click.IntRange(1, MAX_REPEAT), default=1, show_default=True,
-        help="Decide each case so often, and tell how often the answers agree.")  # fmt: skip
+        help="Decide each case N times, and report how often the answers agree.")  # fmt: skip
 @option("--record", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-        help="Keep what the model answers there.")  # fmt: skip
+        help="Record the model's answers in this folder.")  # fmt: skip
 @option("--replay", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-        help="Ask nobody; take the answers kept there. No key is needed.")  # fmt: skip
+        help="Replay the answers recorded in this folder; no key is needed.")  # fmt: skip
 @option("--junit", "report", envvar="RUNNER_CASE_RUN_JUNIT",
         type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
-        help="Write JUnit's XML there, too.")  # fmt: skip
+        help="Also write JUnit XML to this file.")  # fmt: skip
 @click.option("--output", "-o", type=click.Choice(["table", "json", "junit"]),
               envvar="RUNNER_OUTPUT", show_envvar=True, expose_value=False, is_eager=True,
-              callback=_set_output, help="For people, for programs or for CI servers.")  # fmt: skip
+              callback=_set_output,
+              help="Output format for people, programs or CI servers.")  # fmt: skip
 @click.pass_obj
 def run(session: Session, paths: tuple[Path, ...], decider: str, repeat: int,
         record: Path | None, replay: Path | None, report: Path | None) -> int:  # fmt: skip
-    """Decide cases offline; the exit code is 1 when one of them fails.
+    """Decide cases offline; the exit code is 1 if one fails.
 
-    PATH is a case file or a folder. Without any, all cases of the project are run. Neither the
-    store nor Prometheus or Alertmanager is asked, and a model only with `--decider model` or
-    `both`.
+    PATH is a case file or a folder; the default is all cases of the project. Store, Prometheus and
+    Alertmanager are not used, and a model only with `--decider model` or `both`.
     """
     setting = _setting(session)
     decide = _decide(setting, decider, record, replay)
@@ -92,7 +92,7 @@ def _read(session: Session, paths: Sequence[Path]) -> tuple[list[CaseFile], list
         except CatalogError as error:
             broken += str(error).splitlines()
     if not cases and not broken:
-        raise NotFound("there is no case; write one below playbooks/ENTRY/cases or tests/cases")
+        raise NotFound("no cases found; write one below playbooks/ENTRY/cases or tests/cases")
     return cases, broken
 
 
@@ -213,7 +213,7 @@ def _plain(each: Tried) -> dict[str, Any]:
 @click.argument("paths", nargs=-1, type=PATHS, metavar="[PATH]...")
 @click.pass_obj
 def list_(session: Session, paths: tuple[Path, ...]) -> int:
-    """The cases, and what each expects."""
+    """List the cases and what each expects."""
     cases, broken = _read(session, paths)
     if session.json:
         session.answer([{"name": c.name, **c.model_dump(mode="json")} for c in cases])
@@ -228,13 +228,12 @@ def list_(session: Session, paths: tuple[Path, ...]) -> int:
 @case.command()
 @click.argument("incident", type=NUMBER)
 @option("--to", type=click.Path(path_type=Path), metavar="PATH",
-        help="The file to write, or a folder; where it belongs if not said.")  # fmt: skip
+        help="File or folder to write; by default where the case belongs.")  # fmt: skip
 @click.pass_obj
 def add(session: Session, incident: int, to: Path | None) -> None:
-    """Make a case of what happened in an incident.
+    """Create a case from an incident.
 
-    Nothing that exists is replaced. Its evidence is masked, but look at the file before you
-    share it.
+    Existing files are kept. Evidence is masked; still, check the file before you share it.
     """
     from runner import incident_report
     from runner.cases.harvest import harvest

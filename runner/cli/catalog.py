@@ -30,14 +30,14 @@ KINDS = ("remediation", "probe", "drill")
 
 @click.group(cls=Noun)
 def catalog() -> None:
-    """Look at the entries, check them, make a new one."""
+    """List, validate and create entries."""
 
 
 @catalog.command("list")
 @option("--kind", type=click.Choice(KINDS), help="Only these.")
 @click.pass_obj
 def list_(session: Session, kind: str | None) -> None:
-    """All entries, by their ids."""
+    """List all entries by id."""
     found = session.project.catalog
     entries = found.by_kind(kind) if kind else tuple(e for _, e in sorted(found.entries.items()))
     if session.json:
@@ -55,7 +55,7 @@ def _matching(entry: Entry) -> str:
 @click.argument("entry_id", metavar="ENTRY")
 @click.pass_obj
 def show(session: Session, entry_id: str) -> None:
-    """One entry, with what `runner run -p` takes."""
+    """Show an entry, with the parameters of `runner run -p`."""
     found = session.project.catalog
     entry = found.get(entry_id)
     if session.json:
@@ -89,7 +89,7 @@ def _facts(entry: Entry, config: Config) -> list[tuple[str, str]]:
         ("max runs", str(entry.limits.max_runs or "")),
         ("cooldown", _span(entry.limits.cooldown, config.policy.cooldown)),
         ("timeout", _span(entry.limits.timeout, config.execution.timeout)),
-        ("rehearsal", entry.rehearsal),
+        ("dry run", entry.dry_run.word),
         ("probe", entry.probe or ""),
         ("undo", entry.undo or ""),
         ("files", str(entry.folder)),
@@ -127,9 +127,9 @@ def _plain(entry: Entry, found: Catalog) -> dict[str, object]:
 @catalog.command()
 @click.pass_obj
 def lint(session: Session) -> int:
-    """What is wrong with entries, roles and cases; the exit code is 3 when something is.
+    """Validate entries, roles and cases; the exit code is 3 if one is invalid.
 
-    A play whose blast radius cannot be known is named too; that alone is no error.
+    A play whose blast radius cannot be determined is a warning, not an error.
     """
     project = session.project
     found = linting.lint(project.catalog)
@@ -140,22 +140,21 @@ def lint(session: Session) -> int:
         session.screen.line(f"note: {each}" if each.note else str(each))
     wrong = [each for each in found if not each.note]
     if not wrong:
-        session.note("Every entry, role and case is as it should be.")
+        session.note("All entries, roles and cases are valid.")
     return 3 if wrong else 0
 
 
 @catalog.command()
 @option("--rules", "files", multiple=True, envvar="RUNNER_CATALOG_COVERAGE_RULES", metavar="FILE",
         type=click.Path(path_type=Path),
-        help="A rule file; may be given several times. Else Prometheus is asked.")  # fmt: skip
+        help="Rule file, repeatable; by default the rules loaded in Prometheus.")  # fmt: skip
 @option("--fail-under", type=click.FloatRange(0, 100), metavar="PERCENT",
-        help="Exit with 1 when fewer alerts have an entry.")  # fmt: skip
+        help="Exit with 1 if fewer alerts have an entry.")  # fmt: skip
 @click.pass_obj
 def coverage(session: Session, files: tuple[Path, ...], fail_under: float | None) -> int:
-    """Which alerts have an entry, how far it may go now, and which have none.
+    """List alerts with an entry and its level now, and alerts without one.
 
-    An entry that depends on a label is eligible only when the alert turns out to have the
-    right value there: the rule does not set it.
+    If an entry depends on a label that the rule does not set, the alert must have the right value.
     """
     from runner.acts import coverage as covering
 
@@ -222,10 +221,10 @@ def _coverage_json(found: Coverage) -> dict[str, object]:
 @click.argument("entry_id", metavar="ID")
 @click.pass_obj
 def new(session: Session, entry_id: str) -> None:
-    """Make a playbook, its entry and its role, to be filled in.
+    """Create a playbook with its entry and role, to be filled in.
 
-    For the ID of an entry that comes with the runner it is a copy of that one, without a role: it
-    is used instead from then on, and no update of the runner reaches it.
+    For the ID of a shipped entry it is a copy of that entry, without a role: the copy is used
+    instead from then on, and updates of the runner do not change it.
     """
     settings = session.project.config.project
     if entry_id in shipped.entry_ids():

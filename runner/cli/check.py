@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from runner.config import Client, secret_files
 from runner.config.client import proxy_of_environment
 from runner.errors import RunnerError
 from runner.incident_report.screen import STYLES
+from runner.policy.ceilings import VARIABLE
 from runner.project import Project
 from runner.store.database import Database
 
@@ -37,13 +39,13 @@ Check = Callable[[Project], Iterator[Finding]]
 
 
 @click.command(cls=Verb)
-@option("--online", is_flag=True, help="Also ask Prometheus and Alertmanager.")
+@option("--online", is_flag=True, help="Also check Prometheus and Alertmanager.")
 @click.pass_obj
 def check(session: Session, online: bool) -> int:
-    """Say what is wrong with the project; change nothing.
+    """Validate configuration, catalog and inventory (read-only).
 
     Looks at runner.yml, the files it names and who may read them, certificates, vault, catalog,
-    cases, inventory, prompts, model and receivers. The exit code is 3 when something is an error.
+    cases, inventory, prompts, model and receivers. The exit code is 3 if there is an error.
     """
     found: list[Finding] = []
     for topic, look in [*OFFLINE.items(), *(ONLINE.items() if online else ())]:
@@ -145,8 +147,19 @@ def _catalog(project: Project) -> Iterator[Finding]:
     for problem in lint(found):
         yield (_error if problem.refused else _warn)("catalog", str(problem))
     yield from _approvers(project)
+    older = [
+        entry.id
+        for entry in found.entries.values()
+        if _OLDER.search((entry.folder / "entry.yml").read_text())
+    ]
+    if older:
+        text = "`rehearsal:` is now `dry_run:`, level `rehearse` is `dry-run`"
+        yield _warn("catalog", f"{text}; the old names work until v0.3: {', '.join(sorted(older))}")
     names = ", ".join(sorted(found.entries))
     yield _ok("catalog", f"{counted(len(found.entries), 'entry', 'entries')}: {names}")
+
+
+_OLDER = re.compile(r"\brehears(?:al|e)\b[\"']?\s*(?=[:,}]|$)", re.MULTILINE)
 
 
 def _cases(project: Project) -> Iterator[Finding]:
@@ -216,7 +229,10 @@ def _inventory(project: Project) -> Iterator[Finding]:
     if examples := sum(address.endswith(".invalid") for address in addresses):
         text = f"{counted(examples, 'host')} with an address below .invalid, which leads nowhere"
         yield _warn("inventory", f"{text}: describe your own hosts in project.inventory")
-    text = "at every level, observe too, an alert about one starts read-only probes on it"
+    if older := [n for n, h in inventory.hosts.items() if h.variables.get(VARIABLE) == "rehearse"]:
+        text = "runner_level rehearse is now dry-run; the old name works until v0.3"
+        yield _warn("inventory", f"{text}: {', '.join(sorted(older)[:5])}")
+    text = "at every level, including observe, an alert starts read-only probes on its host"
     yield _ok("inventory", f"{counted(len(inventory.hosts), 'host')}; {text}")
 
 
@@ -231,7 +247,7 @@ def _prompts(project: Project) -> Iterator[Finding]:
     for text in problems:
         yield _error("prompts", text)
     if not problems:
-        whose = str(folder) if folder.is_dir() else "those that are shipped"
+        whose = str(folder) if folder.is_dir() else "the shipped ones"
         yield _ok("prompts", whose)
 
 
@@ -244,7 +260,7 @@ def _model(project: Project) -> Iterator[Finding]:
 
     settings = project.config.model
     if settings is None:
-        yield _ok("model", "none is configured: rules choose")
+        yield _ok("model", "not configured: rules decide")
         return
     Detectors(settings.injection)
     Mask(settings.mask.patterns)
@@ -274,7 +290,7 @@ def _receivers(project: Project) -> Iterator[Finding]:
     )  # refuses names given twice
     for receiver in config.notify.receivers:
         if _apprise().add(receiver.resolved()):
-            yield _ok("receivers", f"{receiver.name}: told of {', '.join(receiver.on)}")
+            yield _ok("receivers", f"{receiver.name}: receives {', '.join(receiver.on)}")
         else:
             text = f"{receiver.name}: its url is not one that apprise can use"
             yield _error("receivers", text)
@@ -290,7 +306,7 @@ def _apprise() -> Any:
 
 def _prometheus(project: Project) -> Iterator[Finding]:
     if project.prometheus is None:
-        yield _warn("prometheus", "none is configured: evidence and verification are poorer")
+        yield _warn("prometheus", "not configured: less evidence, weaker verification")
         return
     rules = project.prometheus.rules()
     yield _ok("prometheus", f"answers; {counted(len(rules), 'alerting rule')}")
@@ -300,7 +316,7 @@ def _alertmanager(project: Project) -> Iterator[Finding]:
     from runner.intake.advice import advise
 
     if project.alertmanagers is None:
-        yield _warn("alertmanager", "none is configured: silences cannot be seen before a run")
+        yield _warn("alertmanager", "not configured: silences are not checked before a run")
         return
     receiver = project.config.intake.receiver
     for peer in project.alertmanagers.status():

@@ -16,13 +16,13 @@ from runner.text import brief, visible
 
 @click.group(cls=Noun)
 def delivery() -> None:
-    """See what could not be read, and hand it in again."""
+    """List what could not be read, and replay it."""
 
 
 @delivery.command("list")
-@option("--replayed", is_flag=True, help="Also those that were replayed.")
+@option("--replayed", is_flag=True, help="Include replayed ones.")
 @option("--limit", type=click.IntRange(1, 500), default=50, show_default=True,
-        help="How many, newest first.")  # fmt: skip
+        help="Maximum number, newest first.")  # fmt: skip
 @click.pass_obj
 def list_(session: Session, replayed: bool, limit: int) -> None:
     """List dead letters: refused bodies, and single alerts that could not be read."""
@@ -31,7 +31,7 @@ def list_(session: Session, replayed: bool, limit: int) -> None:
     if session.json:
         session.answer([described(each) for each in found])
     elif not found:
-        session.note("No dead letters: everything that arrived could be read.")
+        session.note("No dead letters.")
     else:
         columns = ("id", "last", "times", "received from", "what", "bytes", "reason")
         rows = [
@@ -46,7 +46,7 @@ def list_(session: Session, replayed: bool, limit: int) -> None:
 @click.argument("number", type=NUMBER)
 @click.pass_obj
 def show(session: Session, number: int) -> None:
-    """Show one dead letter and the beginning of what came; secrets are masked."""
+    """Show a dead letter and the beginning of its body; secrets are masked."""
     with session.project.database.read() as tx:
         found = dead_letters.get(tx, number)
     text = session.project.mask(found.text)
@@ -73,10 +73,10 @@ def show(session: Session, number: int) -> None:
 @as_option
 @click.pass_obj
 def replay(session: Session, number: int, name: str | None) -> None:
-    """Hand a dead letter in again, for a release or configuration that can read it.
+    """Replay a dead letter, once a release or configuration can read it.
 
-    It counts as sent by whoever sent it. A body that needs a correction is handed in by
-    `runner alert handle FILE` instead.
+    It counts as sent by the original sender. To correct a body, use `runner alert handle FILE`
+    instead.
     """
     received = acts.replay(session.project, number, by=person(name))
     if session.json:

@@ -38,22 +38,22 @@ _for_option = option(
     default="60s",
     show_default=True,
     metavar="DURATION",
-    help="When the fault ends by itself, 5s to 1h.",
+    help="How long the fault lasts, 5s to 1h.",
 )
 _approve_option = option(
-    "--approve", is_flag=True, help="Answer yes, as you, when the runner asks a person."
+    "--approve", is_flag=True, help="Approve the plan in your name when the runner asks."
 )
 
 
 @click.group(cls=Noun)
 def drill() -> None:
-    """Break hosts on purpose, and see what the runner makes of it."""
+    """Inject faults on purpose, and measure how the runner handles them."""
 
 
 @drill.command("list")
 @click.pass_obj
 def list_drills(session: Session) -> int:
-    """List the drills, and the hosts that allow them."""
+    """List drills, and the hosts that allow them."""
     drills = session.project.catalog.by_kind("drill")
     hosts = _allowing(session)
     if session.json:
@@ -77,7 +77,7 @@ def list_drills(session: Session) -> int:
 def run_drill(
     session: Session, entry: str, host: str, span: str, approve: bool, name: str | None, yes: bool
 ) -> int:
-    """Inject one fault, wait for the end of its incident, and report the times.
+    """Inject a fault, wait until its incident ends, and report the times.
 
     DRILL is one of `runner drill list`. The exit code is 0 when the runner fixed the fault or
     handed it to a person, and 1 when it did neither.
@@ -93,9 +93,9 @@ def run_drill(
 
 @drill.command("matrix")
 @option("--drill", "drills", multiple=True, envvar="RUNNER_DRILL_MATRIX_DRILL", metavar="DRILL",
-        help="A drill; may be given several times. All of them if not said.")  # fmt: skip
+        help="Drill, repeatable; the default is all.")  # fmt: skip
 @option("--host", "hosts", multiple=True, envvar="RUNNER_DRILL_MATRIX_HOST", required=True,
-        help="A host; may be given several times.")  # fmt: skip
+        help="Host, repeatable.")  # fmt: skip
 @option("--report", type=click.Path(file_okay=False, path_type=Path), required=True,
         help="Folder for report.json, report.md and report.svg.")  # fmt: skip
 @_for_option
@@ -115,8 +115,8 @@ def run_matrix(
 ) -> int:
     """Inject each fault on each host, one after another, and write one report.
 
-    A fault that a host cannot have is left out and named. The report is written anew after each
-    fault, so that Ctrl-C loses none.
+    Faults that a host cannot have are skipped and named. The report is rewritten after each fault,
+    so Ctrl-C loses none.
     """
     lasting = span_of(span)
     chosen = drills or tuple(e.id for e in session.project.catalog.by_kind("drill"))
@@ -207,7 +207,7 @@ class GameDay:
     def __init__(self, session: Session, *, by: str, span: timedelta, approve: bool) -> None:
         """Raises Refused when nobody works on what alerts will tell."""
         if not session.is_worked_on():
-            raise Refused("nobody would answer the fault; start `runner serve` first")
+            raise Refused("no worker is running to handle the fault; start `runner serve` first")
         self._session = session
         self._project = session.project
         self._by = by

@@ -61,7 +61,7 @@ def _unknown(fingerprint: str, waiting: int) -> str:
     text = f"no incident was opened for an alert whose fingerprint begins with {brief(fingerprint)}"
     if waiting:
         some = "1 delivery has" if waiting == 1 else f"{waiting} deliveries have"
-        return f"{text}; {some} not been looked at: does `runner serve` run?"
+        return f"{text}; {some} not been processed: is `runner serve` running?"
     return f"{text}; either Alertmanager did not send it, or the incident was too old to keep"
 
 
@@ -91,12 +91,12 @@ def _ran(found: Bundle) -> str:
         runs = ", ".join(f"{run.entry} on {', '.join(run.hosts)}" for run in acted)
         return f"It ran: {runs}."
     if found.incident.state is State.WAITING:
-        return "Nothing was run yet: a person has been asked."
+        return "Nothing has run yet: an approval is pending."
     if (until := found.incident.held_until) is not None:
-        return f"Nothing was run yet: it is held back until {moment(until)}, then judged again."
+        return f"Nothing has run yet: it is held back until {moment(until)}, then judged again."
     if not found.incident.state.ended:
-        return "Nothing was run yet."
-    return "Nothing was run on a host to change it."
+        return "Nothing has run yet."
+    return "Nothing was changed on a host."
 
 
 def reasons(found: Bundle) -> list[tuple[str, str]]:
@@ -125,7 +125,7 @@ def _held(found: Bundle) -> Iterator[tuple[str, str]]:
     if found.verdict is None:
         return
     if found.verdict.level is Level.AUTO:
-        yield "level", "auto: nothing holds it back"
+        yield "level", "auto: no limit applies"
         return
     for reason in found.verdict.limiting:
         yield "level", f"{reason.level}, by {reason.rule}: {reason.text}"

@@ -103,7 +103,7 @@ def _is_good(found: Bundle) -> bool:
     """A dry run that failed is no good end, also where nothing more was asked for."""
     if found.incident.state is not State.DRY_RUN:
         return found.incident.state in GOOD
-    dry = [run for run in found.runs if run.purpose is Purpose.REHEARSAL]
+    dry = [run for run in found.runs if run.purpose is Purpose.DRY_RUN]
     return not dry or (dry[-1].outcome is not None and dry[-1].outcome.completed)
 
 

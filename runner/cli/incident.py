@@ -18,19 +18,19 @@ STATES = [str(state) for state in State]
 
 @click.group(cls=Noun)
 def incident() -> None:
-    """Look at incidents, cancel them, try them again."""
+    """List, show, cancel and retry incidents."""
 
 
 @incident.command("list")
 @option("--state", multiple=True, metavar="STATE", type=click.Choice(STATES),
-        help="Only those in this state; may be given several times.")  # fmt: skip
+        help="Only incidents in this state, repeatable.")  # fmt: skip
 @option("--open", "is_open", is_flag=True, envvar="RUNNER_INCIDENT_LIST_OPEN",
-        help="Only those that have not ended.")  # fmt: skip
+        help="Only open incidents.")  # fmt: skip
 @option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True,
-        help="How many, the newest first.")  # fmt: skip
+        help="Maximum number, newest first.")  # fmt: skip
 @click.pass_obj
 def list_(session: Session, state: tuple[str, ...], is_open: bool, limit: int) -> None:
-    """Incidents, the newest first."""
+    """List incidents, newest first."""
     with session.project.database.read() as tx:
         found = incidents.find(
             tx,
@@ -41,7 +41,7 @@ def list_(session: Session, state: tuple[str, ...], is_open: bool, limit: int) -
     if session.json:
         session.answer(found)
     elif not found:
-        session.note("There are no such incidents.")
+        session.note("No incidents found.")
     else:
         columns = ("id", "changed", "state", "alert", "host", "entry", "reason")
         session.screen.table(columns, [_row(each) for each in found])
@@ -61,16 +61,16 @@ def _row(found: Incident) -> tuple[object, ...]:
 
 @incident.command()
 @click.argument("number", type=NUMBER)
-@option("--evidence", is_flag=True, help="The text of the evidence, too.")
-@option("--diff", is_flag=True, help="The whole diff of the rehearsal.")
-@option("--prompt", is_flag=True, help="What a model was asked and answered, word for word.")
+@option("--evidence", is_flag=True, help="Show the text of the evidence.")
+@option("--diff", is_flag=True, help="Show the whole diff of the dry run.")
+@option("--prompt", is_flag=True, help="Show the prompts and answers of the model.")
 @option("--all", "everything", is_flag=True, envvar="RUNNER_INCIDENT_SHOW_ALL",
-        help="All of these.")  # fmt: skip
+        help="Show all of these.")  # fmt: skip
 @click.pass_obj
 def show(
     session: Session, number: int, evidence: bool, diff: bool, prompt: bool, everything: bool
 ) -> None:
-    """Everything that is known of one incident."""
+    """Show everything known about an incident."""
     with session.project.database.read() as tx:
         found = incident_report.load(tx, number)
     if session.json:
@@ -89,17 +89,17 @@ def show(
 @click.argument("number", type=NUMBER)
 @click.pass_obj
 def explain(session: Session, number: int) -> None:
-    """Why it did or did not run, from what was recorded, on one screen."""
+    """Explain from the records why it did or did not run."""
     explain_incident(session, number)
 
 
 @incident.command()
 @click.argument("number", type=NUMBER)
-@option("--reason", required=True, help="Why; the trail keeps it.")
+@option("--reason", required=True, help="Reason for the audit log.")
 @as_option
 @click.pass_obj
 def cancel(session: Session, number: int, reason: str, name: str | None) -> None:
-    """Stop an incident; a run under way is ended."""
+    """Cancel an incident, and stop its run."""
     from runner import acts
 
     acts.cancel(session.project, number, by=person(name), reason=reason)
@@ -110,28 +110,28 @@ def cancel(session: Session, number: int, reason: str, name: str | None) -> None
     elif found.state.ended:
         session.screen.line(f"incident {number} is cancelled")
     else:
-        session.screen.line(f"incident {number} is told to stop; it is {found.state} now")
+        session.screen.line(f"incident {number} is being cancelled; its state is {found.state}")
 
 
 @incident.command()
 @click.argument("number", type=NUMBER)
 @option("--right/--wrong", "right", default=None, envvar="RUNNER_INCIDENT_FEEDBACK_RIGHT",
-        help="Whether what was decided or done was right.  [required]")  # fmt: skip
-@option("--reason", required=True, help="Why; the trail and the memory keep it.")
+        help="Whether the decision or the run was right. [required]")  # fmt: skip
+@option("--reason", required=True, help="Reason for the audit log and similar incidents.")
 @as_option
 @click.pass_obj
 def feedback(
     session: Session, number: int, right: bool | None, reason: str, name: str | None
 ) -> None:
-    """Say whether an incident was handled rightly; it counts in the entry's record.
+    """Mark an incident as handled right or wrong; this counts in the entry's record.
 
-    The newest word on an incident counts. `--wrong` costs the entry one level at once, where
-    autonomy is earned; `--right` makes a bad run no better.
+    The newest mark counts. If autonomy is earned, `--wrong` lowers the entry by one level at once;
+    `--right` does not excuse a bad run.
     """
     from runner import acts
 
     if right is None:
-        raise click.UsageError("Say --right or --wrong.")
+        raise click.UsageError("Give --right or --wrong.")
     word = acts.feedback(session.project, number, right=right, by=person(name), reason=reason)
     if session.json:
         session.answer(word)
@@ -141,11 +141,11 @@ def feedback(
 
 @incident.command()
 @click.argument("number", type=NUMBER)
-@option("--reason", required=True, help="Why; the trail keeps it.")
+@option("--reason", required=True, help="Reason for the audit log.")
 @as_option
 @click.pass_obj
 def retry(session: Session, number: int, reason: str, name: str | None) -> None:
-    """Handle an ended incident again, as a new one."""
+    """Handle an ended incident again, as a new incident."""
     from runner import acts
 
     opened = acts.retry(session.project, number, by=person(name), reason=reason)

@@ -79,15 +79,15 @@ Nothing is changed on a host before `level` in runner.yml says approve or auto.
 
 @click.command(cls=Verb)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
-@option("--force", is_flag=True, help="Replace files that exist.")
-@option("--upgrade", is_flag=True, help="Remove copies of what comes with the runner instead.")
+@option("--force", is_flag=True, help="Overwrite existing files.")
+@option("--upgrade", is_flag=True, help="Remove unchanged copies of shipped files instead.")
 @click.pass_obj
 def init(session: Session, folder: Path, force: bool, upgrade: bool) -> None:
-    """Make a project folder that uses the shipped catalog.
+    """Create a project folder that uses the shipped catalog.
 
-    DIR may exist; files in it are kept. With --upgrade, copies of shipped entries, roles and
-    prompts that nobody changed are removed, so that the shipped ones are used; what was changed
-    stays, and is shown as a diff.
+    DIR may exist; existing files are kept. With --upgrade, unchanged copies of shipped entries,
+    roles and prompts are removed, so that the shipped ones are used; changed copies stay, and are
+    shown as a diff.
     """
     if upgrade and force:
         raise UsageError("--upgrade replaces nothing; leave out --force")

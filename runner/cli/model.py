@@ -13,22 +13,22 @@ from runner.store import model_calls
 
 @click.group(cls=Noun)
 def model() -> None:
-    """See what the model was used for and what it cost."""
+    """Show what the model was used for, and what it cost."""
 
 
 @model.command()
 @option("--days", type=click.IntRange(1, 400), default=14, show_default=True,
-        help="How many days, today included.")  # fmt: skip
+        help="Number of days, including today.")  # fmt: skip
 @click.pass_obj
 def usage(session: Session, days: int) -> None:
-    """Calls, tokens and money by day, in UTC, the newest first."""
+    """Show calls, tokens and cost per day (UTC), newest first."""
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     with session.project.database.read() as tx:
         found = model_calls.usage(tx, today - timedelta(days=days - 1))
     if session.json:
         session.answer([vars(day) for day in found])
     elif not found:
-        session.note("No model was called in this time.")
+        session.note("No model calls in this period.")
     else:
         columns = ("day", "model", "calls", "failed", "reused", "tokens in", "out", "money", "mean")
         session.screen.table(columns, [_row(day) for day in found])

@@ -12,7 +12,7 @@ def show_calls(screen: Screen, calls: Sequence[ModelCall], *, whole: bool) -> No
     """The calls of an incident; nothing where there was none."""
     if not calls:
         return
-    screen.heading("Calls of the model")
+    screen.heading("Model calls")
     for call in calls:
         screen.line(f"  {_line(call)}")
         if whole:
@@ -24,7 +24,7 @@ def show_calls(screen: Screen, calls: Sequence[ModelCall], *, whole: bool) -> No
 def _line(call: ModelCall) -> str:
     who = f"{call.provider} {call.model}"
     if call.round is Round.REUSED:
-        return f"{who}: the answer of call {call.reused} counted again, nobody was asked"
+        return f"{who}: the answer of call {call.reused} was used again"
     if not call.requests:
         return f"{who} was not asked: {call.failure}: {call.detail}"
     version = f" ({call.version})" if call.version and call.version != call.model else ""

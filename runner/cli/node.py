@@ -26,16 +26,16 @@ TIER_ORDER = ("critical", "warning", "unknown", "none")
 
 @click.group(cls=Noun)
 def node() -> None:
-    """Look at nodes, at what is predicted of them, and at the greylist."""
+    """Show nodes, predictions and the greylist."""
 
 
 @node.command("list")
-@option("--signal", metavar="NAME", help="Show this signal of every node, not its worst one.")
+@option("--signal", metavar="NAME", help="Show this signal instead of the worst one.")
 @click.pass_obj
 def list_(session: Session, signal: str | None) -> None:
-    """Every node with its tier and its most telling signal, the worst first.
+    """List nodes with tier and most significant signal, worst first.
 
-    The tier is what its signals say now; the greylist follows once that has lasted.
+    The tier follows the signals at once; the greylist follows when the tier lasts.
     """
     outlook, grey = _look(session)
     names = {each.name for each in outlook.signals}
@@ -55,7 +55,7 @@ def list_(session: Session, signal: str | None) -> None:
 @click.argument("host")
 @click.pass_obj
 def show(session: Session, host: str) -> None:
-    """All signals of HOST, why it is in its tier, and what was predicted before."""
+    """Show all signals of HOST, the reasons for its tier, and earlier predictions."""
     outlook, grey = _look(session)
     one, member = predict.one_of(outlook.predictions, host), grey.get(host)
     with session.project.database.read() as tx:
@@ -74,10 +74,10 @@ def show(session: Session, host: str) -> None:
 
 
 @node.command("greylist")
-@option("--ansible", is_flag=True, help="As an Ansible inventory.")
+@option("--ansible", is_flag=True, help="Print an Ansible inventory.")
 @click.pass_obj
 def greylist_(session: Session, ansible: bool) -> None:
-    """Nodes with early signs: since when, why, and whether somebody took care of them."""
+    """List nodes with early signs: since when, why, and whether acknowledged."""
     with session.project.database.read() as tx:
         members, outcomes = nodes.members(tx), nodes.counted(tx)
     if ansible:
@@ -93,23 +93,25 @@ def greylist_(session: Session, ansible: bool) -> None:
 
 @node.command()
 @click.argument("host")
-@option("--reason", required=True, help="What was done about it; the trail keeps it.")
+@option("--reason", required=True, help="Reason for the audit log.")
 @as_option
 @click.pass_obj
 def settle(session: Session, host: str, reason: str, name: str | None) -> None:
-    """End the reminders about HOST. It stays on the greylist until it is healthy or gone."""
+    """Acknowledge HOST and stop its reminders.
+
+    It stays on the greylist until it is healthy or gone."""
     now = datetime.now(UTC)
     predict.settle(session.project, host, by=person(name), reason=reason, now=now)
     if session.json:
         session.answer({"node": host, "settled": True})
     else:
-        session.screen.line(f"{host} is settled: no more reminders")
+        session.screen.line(f"{host} is acknowledged: no more reminders")
 
 
 @node.command("signals")
 @click.pass_obj
 def signals_(session: Session) -> None:
-    """The signals that nodes are judged by, with their bounds and queries."""
+    """List the signals with their bounds and queries."""
     from runner.nodes import signals
 
     found = signals.in_force(session.project.config.nodes)
@@ -192,7 +194,7 @@ def _show_member(session: Session, member: Member | None) -> None:
     settled = f"by {member.settled_by}, {age(member.settled_at)}" if member.settled_at else "no"
     session.screen.heading(f"Greylist: {member.tier}")
     session.screen.pairs(
-        [("since", moment(member.joined_at)), ("because", member.why), ("settled", settled)]
+        [("since", moment(member.joined_at)), ("because", member.why), ("acknowledged", settled)]
     )
 
 
@@ -200,7 +202,7 @@ def _show_history(session: Session, said: Sequence[Said]) -> None:
     if said:
         session.screen.heading("Predicted before")
         session.screen.table(
-            ("at", "by", "tier", "fails in", "came to", "because"),
+            ("at", "by", "tier", "fails in", "result", "because"),
             [
                 (moment(each.at), each.by, each.tier, fails_in(each.expected),
                  (each.outcome or "").replace("_", " "), " ".join(each.reasons))
@@ -211,10 +213,10 @@ def _show_history(session: Session, said: Sequence[Said]) -> None:
 
 def _show_members(session: Session, members: Sequence[Member]) -> None:
     if not members:
-        session.note("Nobody is on the greylist.")
+        session.note("The greylist is empty.")
         return
     session.screen.table(
-        ("node", "tier", "since", "settled", "because"),
+        ("node", "tier", "since", "acknowledged", "because"),
         [
             (one.node, one.tier, age(one.joined_at) if one.joined_at else "",
              one.settled_by or "no", one.why)

@@ -9,14 +9,14 @@ from runner.cli.session import Session, as_option, person
 
 
 @click.command(cls=Verb)
-@option("--reason", required=True, help="Why; the trail and the dashboard show it.")
+@option("--reason", required=True, help="Reason, shown in the audit log and the dashboard.")
 @as_option
 @click.pass_obj
 def pause(session: Session, reason: str, name: str | None) -> None:
-    """Let nothing run anywhere until `resume`.
+    """Stop all playbook runs until `runner resume`.
 
-    Alerts are still received, decided on and recorded, as at level observe. A run that has
-    been started is not stopped; `runner incident cancel` does that.
+    Alerts are still received, decided and recorded, as at level observe. Runs in progress
+    continue; stop one with `runner incident cancel`.
     """
     from runner import acts
 
@@ -44,4 +44,4 @@ def _said(session: Session) -> None:
     if session.json:
         session.answer({"paused": why})
     else:
-        session.screen.line(why or "not paused: incidents go as far as their level lets them")
+        session.screen.line(why or "not paused: the level of each incident applies")

@@ -31,27 +31,25 @@ SHARES = (
 
 @click.command(cls=Verb)
 @option("--node", metavar="HOST", help="Only this node.")
-@option("--backtest", is_flag=True, help="Say how good predictions would have been.")
+@option("--backtest", is_flag=True, help="Show how good the predictions would have been.")
 @option("--csv", type=click.File(encoding="utf-8"), metavar="FILE",
         help="Backtest over a table of time, node, signal and value.")  # fmt: skip
 @option("--from", "start", metavar="TIME", envvar="RUNNER_PREDICT_FROM",
-        help="Backtest over Prometheus from here, ISO 8601.")  # fmt: skip
-@option("--to", metavar="TIME", help="And to here; now if not said.")
+        help="Backtest over Prometheus from this time, ISO 8601.")  # fmt: skip
+@option("--to", metavar="TIME", help="End of the backtest; default now.")
 @option("--failed", multiple=True, metavar="HOST=TIME",
-        help="A node that failed then; may be given several times.")  # fmt: skip
+        help="Node that failed at this time, repeatable.")  # fmt: skip
 @option("--simulate", type=click.IntRange(0, 2**32 - 1), metavar="SEED",
         help="Backtest over simulated nodes, the same for the same SEED.")  # fmt: skip
 @click.pass_obj
 def predict(session: Session, node: str | None, backtest: bool, csv: IO[str] | None,
             start: str | None, to: str | None, failed: tuple[str, ...],
             simulate: int | None) -> int:  # fmt: skip
-    """Say which nodes are about to fail; change nothing.
+    """Predict which nodes are about to fail (read-only).
 
-    Where a model is configured it is asked about the nodes that the rules worry about, within
-    its budget, and both answers are shown.
-
-    The exit code is 1 when one is in the warning or critical tier. With --backtest the same
-    rules and the same greylist run over a history instead, and their figures are printed.
+    A configured model is asked about the nodes in question, within its budget; both answers are
+    shown. The exit code is 1 if a node is in the warning or critical tier. With --backtest the
+    same rules and greylist run over a history, and the figures are printed.
     """
     sources = [each for each in (csv, start, simulate) if each is not None]
     if not backtest:

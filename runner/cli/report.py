@@ -10,10 +10,10 @@ from runner.incident import Approval, Incident, Plan, Purpose, Run, State, Trans
 from runner.incident_report import Bundle
 from runner.incident_report.approval_request import (
     Pack,
+    dry_run_of,
     fidelity_words,
     kind_words,
     radius_words,
-    rehearsal_of,
 )
 from runner.incident_report.screen import STYLES, Screen
 from runner.text import brief, duration
@@ -170,22 +170,22 @@ def show_plan(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
                 ("hash", plan.hash),
             ]
         )
-    if (run := rehearsal_of(bundle)) is not None:
-        _rehearsal(screen, run, whole=whole)
+    if (run := dry_run_of(bundle)) is not None:
+        _dry_run(screen, run, whole=whole)
 
 
 def _steps(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Where the steps of a plan act and what they are; only the first is rehearsed before."""
+    """Where the steps of a plan act and what they are; only the first has its dry run before."""
     for number, step in enumerate(plan.steps, start=1):
         variables = " ".join(f"{name}={value}" for name, value in step.variables.items())
         also = f", for {', '.join(step.delegates)}" if step.delegates else ""
-        later = "" if number == 1 else "; rehearsed right before it runs"
+        later = "" if number == 1 else "; its dry run comes right before it runs"
         text = f"{step.entry} on {', '.join(step.hosts)}{also}: {variables}{later}"
         yield f"step {number}", text
 
 
-def _rehearsal(screen: Screen, run: Run, *, whole: bool) -> None:
-    screen.heading(f"Rehearsal: {run.outcome or 'under way'}")
+def _dry_run(screen: Screen, run: Run, *, whole: bool) -> None:
+    screen.heading(f"Dry run: {run.outcome or 'under way'}")
     if run.outcome is None:
         return
     screen.pairs([("showed", run.reason), ("fidelity", fidelity_words(run))])
@@ -257,7 +257,7 @@ def _runs(screen: Screen, bundle: Bundle) -> None:
         took = short(run.ended_at - run.started_at) if run.ended_at else ""
         results = " ".join(f"{name}={brief(str(value))}" for name, value in run.results.items())
         screen.pairs(
-            [("came to", run.reason), ("took", took), ("reported", results),
+            [("result", run.reason), ("took", took), ("reported", results),
              ("kept in", run.artifacts)]
         )  # fmt: skip
         if (found := bundle.verifications.get(run.id)) is not None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from runner import acts
-from runner.cli import LEVELS, Verb, option
+from runner.cli import LEVEL, Verb, option
 from runner.cli.follow import follow
 from runner.cli.session import Session, as_option, confirm, person, yes_option
 from runner.cli.stand_in import StandIn
@@ -19,11 +19,11 @@ from runner.text import brief
 @click.command(cls=Verb)
 @click.argument("entry")
 @option("--host", multiple=True, required=True,
-        help="An exact inventory name; may be given several times.")  # fmt: skip
+        help="Exact inventory name, repeatable.")  # fmt: skip
 @option("--parameter", "-p", multiple=True, metavar="NAME=VALUE",
-        help="A value of the entry; `runner catalog show ENTRY` names them.")  # fmt: skip
-@option("--check", is_flag=True, help="Only rehearse, as --level rehearse does.")
-@option("--level", type=click.Choice(LEVELS), help="How far to go at most, as before the verb.")
+        help="Parameter of the entry; `runner catalog show ENTRY` lists them.")  # fmt: skip
+@option("--check", is_flag=True, help="Dry run only; the same as --level dry-run.")
+@option("--level", type=LEVEL, help="Upper limit for this run, as before the verb.")
 @as_option
 @yes_option
 @click.pass_obj
@@ -37,13 +37,13 @@ def run(
     name: str | None,
     yes: bool,
 ) -> int:
-    """Run an entry by hand, under the same rails.
+    """Run an entry manually; the usual policy, dry run and approval apply.
 
-    ENTRY runs on the hosts that you name. Level, policy, rehearsal and approval apply to it as to
-    any incident, and the exit code says how it ended. With --check it is 1 when the dry run failed.
+    Runs ENTRY on the hosts given with --host. The exit code says how the run ended; with --check
+    it is 1 if the dry run failed.
     """
-    ceiling = session.lower(Level.REHEARSE if check else Level(level) if level else None)
-    if ceiling.rank > Level.REHEARSE.rank:
+    ceiling = session.lower(Level.DRY_RUN if check else Level(level) if level else None)
+    if ceiling.rank > Level.DRY_RUN.rank:
         hosts = brief(", ".join(host), 200)
         confirm(session, f"Ask for {brief(entry)} on {hosts}, up to level {ceiling}?", yes=yes)
     number = acts.request_run(

@@ -29,7 +29,7 @@ log_format_option = option(
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="Lines for people, or one JSON object a line.",
+    help="Plain text, or one JSON object per line.",
 )
 
 
@@ -37,10 +37,10 @@ log_format_option = option(
 @log_format_option
 @click.pass_obj
 def serve(session: Session, log_format: str) -> int:
-    """Receive alerts, work on them, and show the dashboard.
+    """Receive and process alerts; serve the dashboard.
 
-    On SQLite it is the one process that works. It stops on SIGTERM and Ctrl-C; what is under
-    way then goes on at the next start.
+    On SQLite this is the only worker process. It stops on SIGTERM and Ctrl-C; open incidents
+    continue at the next start.
     """
     from runner.cli.metrics import WebMetrics
     from runner.web.app import create_app
@@ -69,10 +69,10 @@ def serve(session: Session, log_format: str) -> int:
 @log_format_option
 @click.pass_obj
 def work(session: Session, log_format: str) -> int:
-    """Work on incidents without a web server.
+    """Process incidents without a web server.
 
-    With PostgreSQL any number of these share the work. Alerts come in by `runner serve`,
-    `runner alert handle`, or what `watches` and `alertmanagers` of this process find.
+    With PostgreSQL any number of workers share the work. Alerts come from `runner serve`, `runner
+    alert handle`, or the `watches` and `alertmanagers` of this process.
     """
     _prepare(session, log_format)
     with _working(session, log_format) as stop:
@@ -141,7 +141,7 @@ def _say(session: Session, url: str | None) -> None:
     project, config = session.project, session.project.config
     about = {
         "address": url or "none: no web server",
-        "level": f"{config.level}, at most",
+        "level": f"{config.level} (limit)",
         "store": project.database.engine.url.render_as_string(hide_password=True),
         "entries": str(len(project.catalog.entries)),
         "hosts": str(len(project.inventory().hosts)),
@@ -150,7 +150,7 @@ def _say(session: Session, url: str | None) -> None:
     if session.json:
         session.answer(about | {"warnings": warnings})
         return
-    session.screen.line("runner works on incidents; Ctrl-C stops it", "bold")
+    session.screen.line("runner processes incidents; stop it with Ctrl-C", "bold")
     session.screen.pairs(about.items())
     for warning in warnings:
         session.note(f"warning: {warning}")

@@ -26,9 +26,9 @@ as_option = option(
     "name",
     metavar="NAME",
     envvar="RUNNER_AS",
-    help="Who does it; your login name if not said.",
+    help="Your name for the audit log; default: your login name.",
 )
-yes_option = option("--yes", "-y", is_flag=True, help="Do not ask whether to go on.")
+yes_option = option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 
 
 #: Where an answer is written to: a file of its own, or `-` for standard output.
@@ -36,7 +36,7 @@ OUTPUT = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 
 
 #: What is said when something was asked for that nobody will do yet.
-IDLE = "Nobody works on incidents now: start `runner serve` or `runner work`."
+IDLE = "No worker is running: start `runner serve` or `runner work`."
 
 
 class Session:
@@ -155,7 +155,5 @@ def confirm(session: Session, question: str, *, yes: bool) -> None:
     if yes:
         return
     if not can_ask(session):
-        raise click.UsageError(
-            f"{question} Standard input is no terminal, so nobody can confirm; add --yes"
-        )
+        raise click.UsageError(f"{question} Standard input is not a terminal; add --yes to confirm")
     click.confirm(question, abort=True, err=True)

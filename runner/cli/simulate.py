@@ -19,19 +19,19 @@ _MAX_TOKEN = 4096
 
 
 @click.command(cls=Verb)
-@option("--against", metavar="URL", help="The receiver, as in webhook_configs.")
+@option("--against", metavar="URL", help="URL of the receiver, as in webhook_configs.")
 @option("--token-file", type=click.Path(path_type=Path, dir_okay=False),
-        help="Holds the bearer token that the receiver wants.")  # fmt: skip
-@option("--only", metavar="NAME", multiple=True, help="Only this row; may be given again.")
+        help="File with the receiver's bearer token.")  # fmt: skip
+@option("--only", metavar="NAME", multiple=True, help="Only this row, repeatable.")
 @option(
     "--list",
     "list_rows",
     envvar="RUNNER_SIMULATE_LIST",
     is_flag=True,
-    help="List the rows and send nothing.",
+    help="List the rows; send nothing.",
 )
 @option("--route", "show_route", envvar="RUNNER_SIMULATE_ROUTE", is_flag=True,
-        help="Print the part of alertmanager.yml to try it with, and send nothing.")  # fmt: skip
+        help="Print a matching part of alertmanager.yml; send nothing.")  # fmt: skip
 @click.pass_obj
 def simulate(
     session: Session,
@@ -41,11 +41,11 @@ def simulate(
     list_rows: bool,
     show_route: bool,
 ) -> int:
-    """Try a receiver with what Alertmanager may send.
+    """Test a receiver with messages that Alertmanager may send.
 
-    Sends a fixed number of messages, each with made-up alerts whose names begin with
-    RunnerSimulate, tells row by row what was expected and what was answered, and resolves
-    what it left firing. The exit code is 1 when a row failed.
+    Sends a fixed number of messages with made-up alerts named RunnerSimulate…, reports row by row
+    the expected and the actual answer, and resolves what it left firing. The exit code is 1 if a
+    row failed.
     """
     from runner.intake.simulate.play import checked, play, requests_of
     from runner.intake.simulate.route import route

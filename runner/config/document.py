@@ -23,7 +23,7 @@ class Config(Section):
     """All of runner.yml. `root` is the folder that it lies in."""
 
     root: Path = Path()
-    level: Level = Level.REHEARSE
+    level: Level = Level.DRY_RUN
     environment: str = "default"
     project: Project = Project()
     store: Store = Store()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from runner.config.access import secret
 from runner.config.section import Section
+from runner.incident import todays_word
 from runner.text.duration import Duration, parse
 
 
@@ -23,6 +24,11 @@ class Receiver(Section):
         *("greylist_join", "greylist_remind", "spares_empty"),
     )
     format: Literal["text", "html"] = "text"
+
+    @field_validator("on")
+    @classmethod
+    def _todays_words(cls, on: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(todays_word, on))
 
     @model_validator(mode="after")
     def _one_url(self) -> Receiver:

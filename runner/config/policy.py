@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -97,10 +97,21 @@ class Autonomy(Section):
     window: Duration = parse("90d")  #: what is older does not count
     confidence: Annotated[float, Field(ge=0.5, le=0.999)] = 0.95  #: of the lower bounds
     forget_changed: bool = True  #: fixes by other files than those of now do not count
-    rehearse: Rung = Rung(count=3, bound=0.4)
+    dry_run: Rung = Rung(count=3, bound=0.4)
     approve: Rung = Rung(count=5, bound=0.5)
     auto: Rung = Rung(count=20, bound=0.8)
     uplift: UpliftRules = UpliftRules()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_key(cls, content: Any) -> Any:
+        """`dry-run` is the older name of `dry_run`, accepted until v0.3."""
+        if not isinstance(content, dict) or "rehearse" not in content:
+            return content
+        if "dry_run" in content:
+            raise ValueError("rehearse is the older name of dry_run; keep only dry_run")
+        rest = {key: value for key, value in content.items() if key != "rehearse"}
+        return rest | {"dry_run": content["rehearse"]}
 
     @model_validator(mode="after")
     def _has_a_window(self) -> Autonomy:
@@ -110,4 +121,4 @@ class Autonomy(Section):
 
     def rung(self, level: Level) -> Rung | None:
         """What `level` must be earned with; None for `observe`, which everything has."""
-        return {"rehearse": self.rehearse, "approve": self.approve, "auto": self.auto}.get(level)
+        return {"dry-run": self.dry_run, "approve": self.approve, "auto": self.auto}.get(level)

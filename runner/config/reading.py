@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from runner.config.problems import annotation_of, explain, section_in
 from runner.config.section import Section
 from runner.errors import ConfigError
 from runner.text.plain_yaml import read_yaml
+
+logger = logging.getLogger(__name__)
 
 ENVIRONMENT_PREFIX = "RUNNER_"
 
@@ -46,7 +49,29 @@ def load(path: Path, **overrides: Any) -> Config:
         raise ConfigError(f"{path}: must be a mapping of keys, as in runner.example.yml")
     if inline := list(_inline_secrets(content, Config)):
         raise ConfigError("\n".join(f"{path}: {sentence}" for sentence in inline))
+    _note_older_words(content, str(path))
     return build(content | overrides, root=path.resolve().parent, where=str(path))
+
+
+def _note_older_words(content: dict[str, Any], where: str) -> None:
+    """Log once what this release still accepts and v0.3 will not."""
+    autonomy = content.get("autonomy")
+    if isinstance(autonomy, dict) and "rehearse" in autonomy:
+        logger.warning("%s: autonomy.rehearse is now autonomy.dry_run; %s", where, _UNTIL)
+    if "rehearse" in set(_texts(content)) | {os.environ.get("RUNNER_LEVEL")}:
+        logger.warning("%s: level rehearse is now dry-run; %s", where, _UNTIL)
+
+
+_UNTIL = "the old name works until v0.3"
+
+
+def _texts(content: Any) -> Iterator[str]:
+    """Every value in parsed YAML that is a text."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict | list):
+        for below in content.values() if isinstance(content, dict) else content:
+            yield from _texts(below)
 
 
 _SECRETS = ("bearer_token", "password", "api_key")
@@ -62,17 +87,17 @@ def _inline_secrets(content: Any, model: type[Section], place: str = "") -> Iter
     for key, value in content.items():
         where = f"{place}{key}"
         if key in _SECRETS and issubclass(model, Credentials | Endpoint) and value:
-            yield f"{where} does not belong here; put it into a file and give {where}_file"
+            yield f"{where} is rejected here; put it into a file and use {where}_file"
         elif key == "headers" and issubclass(model, Client) and isinstance(value, dict):
             for name in filter(SECRET_HEADER.search, map(str, value)):
-                way = "put it into a file and give header_files"
-                yield f"{where}.{name} does not belong here; {way}"
+                way = "put it into a file and use header_files"
+                yield f"{where}.{name} is rejected here; {way}"
         elif key == "proxy" and _PASSWORD_IN_URL.search(str(value)):
-            yield f"{where} holds a password, which does not belong here and cannot be used"
+            yield f"{where} holds a password, which is rejected here and cannot be used"
         elif key == "url" and _PASSWORD_IN_URL.search(str(value)):
             file = "url_file" in model.model_fields
-            way = "put it into a file and give url_file" if file else "give auth.password_file"
-            yield f"{where} holds a password, which does not belong here; {way}"
+            way = "put it into a file and use url_file" if file else "give auth.password_file"
+            yield f"{where} holds a password, which is rejected here; {way}"
         elif (below := section_in(annotation_of(model.model_fields, key))) is not None:
             many = enumerate(value) if isinstance(value, list) else [(None, value)]
             for number, item in many:

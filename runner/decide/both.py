@@ -56,7 +56,7 @@ def _unanswered(rules: Decision, opinion: Opinion, deciders: str, on_failure: st
 def _first(rules: Decision, model: Decision) -> Decision:
     sure = f"{model.confidence:.0%} sure"
     if rules.entry is None and model.entry is None:
-        return replace(rules, reason=f"{rules.reason} The model chose none, too: {model.reason}")
+        return replace(rules, reason=f"{rules.reason} The model also chose none: {model.reason}")
     if rules.entry is None:
         reason = (
             f"The model chose {model.entry}, {sure}: {model.reason} But by rules: {rules.reason}"

@@ -33,7 +33,8 @@ _CHOOSE = _any(
 )  # fmt: skip
 _PEOPLE = _any(
     "page", "paging", r"escalat\w+", r"notif\w+", r"alert(?:ing)? (?:anyone|people|the)", "tell",
-    r"ask(?:ing)?", "human", r"approv\w+", r"rehears\w+", "check mode", r"confirm\w*", r"verif\w+",
+    r"ask(?:ing)?", "human", r"approv\w+", r"dry.?runs?", r"rehears\w+",
+    "check mode", r"confirm\w*", r"verif\w+",
 )  # fmt: skip
 _WORDS: dict[str, str] = {
     "tells to ignore instructions": (

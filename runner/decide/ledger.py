@@ -61,7 +61,7 @@ def obstacle(
     mine = sum(one.incident == call.incident for one in made if call.incident is not None)
     most = settings.budget.calls_per_incident
     if mine >= most:
-        return Failure.BUDGET, f"this incident had {mine} calls, {most} are allowed"
+        return Failure.BUDGET, f"this incident had {mine} calls; the limit is {most}"
     return _over(call, made, settings) or _broken(call, made, settings)
 
 
@@ -76,9 +76,9 @@ def _over(
     for name, span, calls, money in bounds:
         spent = spent_since(made, call.at - span)
         if calls is not None and spent.calls >= calls:
-            return Failure.BUDGET, f"{spent.calls} calls within a {name}, {calls} are allowed"
+            return Failure.BUDGET, f"{spent.calls} calls within a {name}; the limit is {calls}"
         if money is not None and spent.money >= money:
-            text = f"{spent.money:.4g} spent within a {name}, {money:.4g} are allowed"
+            text = f"{spent.money:.4g} spent within a {name}; the limit is {money:.4g}"
             return Failure.BUDGET, text
     return None
 

@@ -57,7 +57,7 @@ def decide(
     candidates = [_judge(entry, named, ask, hosts) for entry in entries]
     fitting = [candidate.entry for candidate in candidates if candidate.fits]
     if not fitting:
-        return _nothing(f"None of {len(entries)} eligible entries fits.", candidates)
+        return _nothing(f"None of {len(entries)} eligible entries matches.", candidates)
     best = max(map(_rank, fitting))
     winners = [entry for entry in fitting if _rank(entry) == best]
     if len(winners) > 1:
@@ -79,11 +79,11 @@ def _judge(entry: Entry, labels: Labels, ask: Ask, hosts: Sequence[str]) -> _Can
             places = [promql.values(labels, host) for host in hosts or (None,)]
             queries = dict.fromkeys(promql.fill(condition.promql, place) for place in places)
         except Refused as error:
-            return _Candidate(entry, False, f"its condition is not known: {error}")
+            return _Candidate(entry, False, f"its condition is unknown: {error}")
         for query in queries:
             truth = ask(query)
             if truth is None:
-                return _Candidate(entry, False, f"it is not known whether {query} holds")
+                return _Candidate(entry, False, f"cannot tell whether {query} holds")
             if not truth:
                 return _Candidate(entry, False, f"{query} does not hold")
     return _Candidate(entry, True, "")
@@ -96,7 +96,7 @@ def _chosen(winner: Entry, labels: Labels, candidates: list[_Candidate]) -> Deci
     return Decision(
         decider=DECIDER,
         entry=winner.id,
-        reason=f"{winner.id} fits by {matched}{conditions}.",
+        reason=f"{winner.id} matches by {matched}{conditions}.",
         alternatives=tuple(
             (c.entry.id, c.why or f"it is less specific than {winner.id}")
             for c in candidates
@@ -111,7 +111,7 @@ def _tie(winners: list[Entry], candidates: list[_Candidate]) -> Decision:
     return Decision(
         decider=DECIDER,
         entry=None,
-        reason=f"There is a tie between {tied}; a person must choose, or their match must differ.",
+        reason=f"{tied} match equally well; a person must choose, or their `match` must differ.",
         confidence=0.0,
         alternatives=tuple(
             (c.entry.id, c.why or _beaten(c.entry.id in ids, tied)) for c in candidates

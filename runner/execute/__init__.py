@@ -1,1 +1,1 @@
-"""Running Ansible: one run at a time per call, rehearsed, bounded, and findable afterwards."""
+"""Running Ansible: one run at a time per call, dry run first, bounded, and findable afterwards."""

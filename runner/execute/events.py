@@ -177,7 +177,7 @@ def _stats(data: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 
 
 def _results(artifact: Any) -> dict[str, Any]:
-    """What the play reported with `set_stats` under `remediation:`, within MAX_RESULTS.
+    """Reported by the play with `set_stats` under `remediation:`, within MAX_RESULTS.
 
     A log that is too long loses its beginning; anything else that does not fit is left out, and
     that is said in its place.

@@ -62,7 +62,7 @@ class RunRequest:
     roles_path: tuple[Path, ...] = ()
     allowed: frozenset[str] = frozenset()  #: hosts and delegates; `hosts` always are
     variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    check: bool = False  #: a rehearsal: `--check`
+    check: bool = False  #: a dry run: `--check`
     effects: tuple[Effect, ...] = ()  #: what a dry run may show by its entry's word
     reads: tuple[str, ...] = ()  #: tasks that only read, by the same word
     forks: int = 5
@@ -162,7 +162,7 @@ class RunResult:
     results: Mapping[str, Any] = field(default_factory=dict)  #: `set_stats: remediation`
     diff: str = ""  #: at most 256 kB
     diff_hash: str = ""  #: of the whole normalised diff; empty without any change
-    fidelity: Fidelity = field(default_factory=Fidelity)  #: of a rehearsal
+    fidelity: Fidelity = field(default_factory=Fidelity)  #: of a dry run
     hosts_seen: frozenset[str] = frozenset()
     #: file → SHA-256 of what a dry run loaded below the watched folders, and by Ansible's reader
     loaded: Mapping[str, str] = field(default_factory=dict)

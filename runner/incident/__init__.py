@@ -7,21 +7,34 @@ by the store, except run ids, which are hexadecimal and made before the row.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 Labels = Mapping[str, str]
 
+#: Words of releases before 0.2 → today's. They are accepted until v0.3 in files, options, the
+#: environment and requests. Rows of an older release keep them, and are translated when read.
+OLDER_WORDS = {"rehearse": "dry-run", "rehearsal": "dry_run", "rehearsed": "planned"}
+
+
+def todays_word(word: str) -> str:
+    """`word` as this release says it."""
+    return OLDER_WORDS.get(word, word)
+
 
 class Level(StrEnum):
     """How far the runner may go. Compare with `rank`, combine with `lowest`."""
 
     OBSERVE = "observe"  #: gather, decide, record, notify
-    REHEARSE = "rehearse"  #: and run the playbook in check mode
+    DRY_RUN = "dry-run"  #: and run the playbook in check mode
     APPROVE = "approve"  #: and ask a person
     AUTO = "auto"  #: and run it, verify, undo or escalate
+
+    @classmethod
+    def _missing_(cls, value: object) -> Level | None:
+        return cls.DRY_RUN if value == "rehearse" else None
 
     @property
     def rank(self) -> int:
@@ -42,7 +55,7 @@ class State(StrEnum):
     DECIDED = "decided"  #: an entry was chosen
     HELD = "held"  #: held back for a time; it is judged again when the time is over
     JUDGED = "judged"  #: policy gave a level and its reasons
-    REHEARSED = "rehearsed"  #: check mode ran, the plan is hashed
+    PLANNED = "planned"  #: the dry run ended, the plan is hashed
     WAITING = "waiting"  #: a person has been asked
     APPROVED = "approved"  #: a person or the level lets the plan through
     RUNNING = "running"  #: the pre-flight passed, Ansible has been started
@@ -51,7 +64,7 @@ class State(StrEnum):
 
     SUPPRESSED = "suppressed"  #: not ours to handle, with the reason
     OBSERVED = "observed"  #: the level let us only record the decision
-    DRY_RUN = "dry_run"  #: the level let us only rehearse
+    DRY_RUN = "dry_run"  #: the level let us do a dry run only
     DENIED = "denied"  #: a person said no
     EXPIRED = "expired"  #: nobody answered in time
     CANCELLED = "cancelled"  #: the pre-flight or a person stopped it
@@ -59,6 +72,10 @@ class State(StrEnum):
     RESOLVED = "resolved"  #: the alert cleared before anything ran
     FIXED = "fixed"  #: ran, and verified
     ESCALATED = "escalated"  #: handed to a person with the bundle
+
+    @classmethod
+    def _missing_(cls, value: object) -> State | None:
+        return cls.PLANNED if value == "rehearsed" else None
 
     @property
     def ended(self) -> bool:
@@ -112,7 +129,7 @@ class Outcome(StrEnum):
     UNREACHABLE = "unreachable"  #: a host could not be reached
     TIMEOUT = "timeout"  #: ended at its deadline; the effect is not known
     CANCELLED = "cancelled"  #: a person ended it
-    UNKNOWN = "unknown"  #: the runner went away and nothing proves what happened
+    UNKNOWN = "unknown"  #: the runner stopped and nothing proves what happened
 
     @property
     def completed(self) -> bool:
@@ -123,16 +140,20 @@ class Outcome(StrEnum):
 class Purpose(StrEnum):
     """Why a playbook is run."""
 
-    REHEARSAL = "rehearsal"  #: `--check --diff`
-    RECHECK = "recheck"  #: the rehearsal once more, because an approval took time
+    DRY_RUN = "dry_run"  #: `--check --diff`
+    RECHECK = "recheck"  #: the dry run once more, because an approval took time
     REMEDIATION = "remediation"  #: the real thing
     UNDO = "undo"  #: the entry's declared undo
     PROBE = "probe"  #: a read-only entry that gathers evidence
     DRILL = "drill"  #: a fault is injected on purpose
 
+    @classmethod
+    def _missing_(cls, value: object) -> Purpose | None:
+        return cls.DRY_RUN if value == "rehearsal" else None
+
     @property
     def check(self) -> bool:
-        return self in (Purpose.REHEARSAL, Purpose.RECHECK)
+        return self in (Purpose.DRY_RUN, Purpose.RECHECK)
 
     @property
     def acts(self) -> bool:
@@ -229,6 +250,11 @@ class Transition:
     reason: str
     detail: Mapping[str, Any] = field(default_factory=dict)
     hash: str = ""
+
+    def in_todays_words(self) -> Transition:
+        """The same for people to read; its hash is of the words that are stored."""
+        previous = todays_word(self.previous) if self.previous else self.previous
+        return replace(self, action=todays_word(self.action), previous=previous)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,7 +363,7 @@ class Plan:
     delegates: tuple[str, ...]  #: further hosts that the play was seen to touch
     variables: Mapping[str, Any]
     content: str  #: hash of playbook, role and entry files
-    diff: str  #: hash of the diff of the first step's rehearsal; empty without one
+    diff: str  #: hash of the diff of the first step's dry run; empty without one
     hash: str
     files: Mapping[str, str] = field(default_factory=dict)  #: name → digest, behind `content`
     #: host → variable → digest: what the play may read of the inventory
@@ -520,7 +546,7 @@ class Brief:
     title: str
     description: str
     risk: str
-    rehearsal: str  #: required or none
+    dry_run: str  #: required or none
     undo: str | None = None  #: id of the entry that takes it back
     undo_title: str = ""
     approvers: tuple[str, ...] = ()  #: names in the entry; empty: it narrows nothing

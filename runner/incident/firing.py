@@ -117,7 +117,7 @@ def hear(
         return _opened(record, alert, now, why, late=late)
     if now - handled.ended_at >= _patience(record, look_again):
         again = replace(_told(record, alert, now), looks=record.looks + 1)
-        why = f"incident {handled.incident.id} ended {handled.incident.state}, and it fires on"
+        why = f"incident {handled.incident.id} ended {handled.incident.state}, and it still fires"
         return Heard(record=again, step=Step.AGAIN, reason=why)
     return Heard(record=_told(record, alert, now), step=Step.KNOWN)
 
@@ -137,13 +137,13 @@ def _over(record: Firing, alert: Alert, now: datetime, handled: Handled) -> str:
     number = handled.incident.id
     if handled.incident.state is State.RESOLVED:
         # No message said so: Alertmanager did not have it. Who tells of it again knows better.
-        return f"incident {number} took the alert for resolved, and it is told again"
+        return f"incident {number} took the alert as resolved, and it arrived again"
     if mark(alert) not in record.told:
-        return f"since incident {number} ended its startsAt is another one"
+        return f"its startsAt changed after incident {number} ended"
     if record.gone:
-        return f"since incident {number} ended Alertmanager did not list it any more"
+        return f"Alertmanager stopped listing it after incident {number} ended"
     if record.heard_at and record.pause and now - record.heard_at > 2 * _pause(record.pause):
-        return f"since incident {number} ended nothing was heard of it for unusually long"
+        return f"no delivery for unusually long after incident {number} ended"
     return ""
 
 

@@ -65,9 +65,9 @@ class Pack:
         return self.question.brief
 
     @property
-    def rehearsal(self) -> Run | None:
+    def dry_run(self) -> Run | None:
         """What check mode showed, as the person saw it when asked."""
-        return rehearsal_of(self.bundle)
+        return dry_run_of(self.bundle)
 
     @property
     def not_chosen(self) -> tuple[tuple[str, str], ...]:
@@ -80,7 +80,7 @@ class Pack:
 
     @property
     def fidelity(self) -> str:
-        return fidelity_words(self.rehearsal)
+        return fidelity_words(self.dry_run)
 
     @property
     def record(self) -> str:
@@ -104,7 +104,7 @@ def brief_of(tx: sa.Connection, incident: Incident, entry: Entry, catalog: Catal
         title=entry.title,
         description=entry.description,
         risk=entry.risk,
-        rehearsal=entry.rehearsal,
+        dry_run=entry.dry_run.word,
         undo=entry.undo,
         undo_title=undo.title if undo else "",
         approvers=entry.approvers,
@@ -114,9 +114,9 @@ def brief_of(tx: sa.Connection, incident: Incident, entry: Entry, catalog: Catal
     )
 
 
-def rehearsal_of(known: Bundle) -> Run | None:
-    """The newest rehearsal of an incident, not what was checked once more after the answer."""
-    return next((run for run in reversed(known.runs) if run.purpose is Purpose.REHEARSAL), None)
+def dry_run_of(known: Bundle) -> Run | None:
+    """The newest dry run of an incident, not what was checked once more after the answer."""
+    return next((run for run in reversed(known.runs) if run.purpose is Purpose.DRY_RUN), None)
 
 
 def radius_words(radius: BlastRadius | None) -> str:
@@ -160,7 +160,7 @@ def _some(names: tuple[str, ...]) -> str:
 
 def _caveats(radius: BlastRadius, minimum: bool) -> str:
     also = f"; also acts on {_some(radius.delegates)}" if radius.delegates else ""
-    health = "; nobody could be asked which hosts are healthy"
+    health = "; no source says which hosts are healthy"
     unknown = "; not known exactly, see the verdict" if radius.unknown else ""
     return also + (health if minimum and not radius.health else "") + unknown
 
@@ -168,7 +168,7 @@ def _caveats(radius: BlastRadius, minimum: bool) -> str:
 def fidelity_words(run: Run | None) -> str:
     """How much check mode showed, in total and by kind of task."""
     if run is None:
-        return "no rehearsal; the entry's README says why"
+        return "no dry run; the entry's README says why"
     return share_words(run.fidelity, whole=True)
 
 
@@ -205,5 +205,5 @@ def record_words(record: Record) -> str:
 def undo_words(brief: Brief | None) -> str:
     """Whether and how it can be taken back."""
     if brief is None or brief.undo is None:
-        return "none declared: a person would have to take it back"
+        return "none declared; a person would have to undo it"
     return f"{brief.undo}{f' ({brief.undo_title})' if brief.undo_title else ''}"

@@ -40,14 +40,14 @@ BEFORE_RUN = frozenset(
         State.DECIDED,
         State.HELD,
         State.JUDGED,
-        State.REHEARSED,
+        State.PLANNED,
         State.WAITING,
         State.APPROVED,
     }
 )
 
 #: What is said of an incident whose alert was told as resolved before it was told as firing.
-LATE = "a message said before that this firing is over"
+LATE = "an earlier message said that this alert had resolved"
 
 Parse = Callable[[bytes, str, datetime], Delivery]  #: body, source, when it arrived
 Start = Callable[[sa.Connection, int], None]
@@ -280,7 +280,7 @@ def look_again(database: Database, start: Start, now: datetime) -> int:
             if not record.again_at or not record.fires or latest is None:
                 continue
             if latest.state.ended and latest.joined is None:
-                reason = f"it fires on since incident {latest.id} ended, and had to wait"
+                reason = f"it still fires after incident {latest.id} ended, and had to wait"
                 start(tx, incidents.reopen(tx, latest, reason=reason))
                 opened += 1
     return opened

@@ -135,7 +135,9 @@ class Alertmanagers:
         lately: it may not have been told again of what fires."""
         answers = self._ask(lambda peer: peer.alerts(list(_ANY.items())))
         if self._forgot(datetime.min.replace(tzinfo=UTC)):
-            raise RemoteError("Alertmanager was restarted lately, and may not list all that fires.")
+            raise RemoteError(
+                "Alertmanager was restarted recently, and may not list all firing alerts."
+            )
         return frozenset(fingerprint(each["labels"]) for answer in answers for each in answer)
 
     def complete(self, group_labels: Labels, receiver: str) -> tuple[Alert, ...]:
@@ -168,8 +170,8 @@ class Alertmanagers:
         if not found:
             if since is not None and self._forgot(since):
                 raise RemoteError(
-                    "Alertmanager was restarted a moment ago, and may not have been told again "
-                    "of what fires."
+                    "Alertmanager was restarted a moment ago, and may not have received all "
+                    "firing alerts again."
                 )
             return AlertState(standing=Standing.ABSENT, reason="Alertmanager does not have it.")
         return min(found, key=_caution)
@@ -187,7 +189,8 @@ class Alertmanagers:
     def _ask(self, question: Callable[[Peer], _T]) -> list[_T]:
         """The answers of those peers that gave one, asked side by side."""
         if not self._peers:
-            raise RemoteError("There is nobody to ask: `alertmanagers` is empty.", permanent=True)
+            text = "No Alertmanager is configured: `alertmanagers` is empty."
+            raise RemoteError(text, permanent=True)
         with ThreadPoolExecutor(len(self._peers), "alertmanager") as pool:
             futures = [pool.submit(question, peer) for peer in self._peers]
         answers, errors = [], []

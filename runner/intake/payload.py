@@ -384,7 +384,7 @@ def _contradictions(alert: Alert, ends_at: datetime | None, message: _Message) -
                 yield text
                 break
     if ends_at is not None and ends_at < message.at:
-        yield f"It is said to fire, and to have ended at {ends_at:%Y-%m-%d %H:%M:%S} UTC"
+        yield f"Its status is firing, but it ended at {ends_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _notes(alert: Alert, given: Any, at: datetime) -> Iterator[str]:

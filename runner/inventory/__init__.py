@@ -124,7 +124,7 @@ def locate(
         reasons.append(reason)
         if hosts:
             break
-    return Location(hosts=(), reason=" ".join(reasons) or "No label is named to find the host by.")
+    return Location(hosts=(), reason=" ".join(reasons) or "No label names the host.")
 
 
 def _located(label: str, text: str, inventory: Inventory) -> tuple[tuple[str, ...], str]:
@@ -136,13 +136,13 @@ def _located(label: str, text: str, inventory: Inventory) -> tuple[tuple[str, ..
     shown = f"{label}={json.dumps(text[:120])}"
     hosts, way = inventory.names.find(text, host_of(text))
     if not hosts:
-        return (), f"No inventory host is known as {shown}{inventory.names.why_not(text)}."
+        return (), f"{shown} matches no inventory host{inventory.names.why_not(text)}."
     if len(hosts) > 1:
         some = ", ".join(hosts[:5])
-        return hosts, f"Several inventory hosts are known as {shown} by {way}: {some}."
+        return hosts, f"{shown} matches several inventory hosts by {way}: {some}."
     if not inventory.exact(hosts[0]):
         return (), f"The host {hosts[0]} has a name that Ansible may take for a group or a pattern."
-    return hosts, f"{hosts[0]} is the inventory host of {shown}, by {way}."
+    return hosts, f"{shown} matches inventory host `{hosts[0]}` by {way}."
 
 
 def read_from(paths: Sequence[Path]) -> list[Path]:

@@ -73,33 +73,30 @@ class Names:
         host = host_of(text)
         if is_loopback(host):
             return (
-                ": that is whichever machine says it; if it is a host of yours, name it in that "
-                "host's runner_aliases"
+                ": a loopback name may be any machine; if it is a host of yours, add it to "
+                "runner_aliases of that host"
             )
         name, _, domain = _folded(host).partition(".")
         if domain and address_of(host) is None and name in self.short:
-            return (
-                f", and {domain[:120]} is no domain of yours; if it is one, name it in "
-                "project.domains"
-            )
+            return f"; if {domain[:120]} is a domain of yours, add it to project.domains"
         return ""
 
     def _ways(self, text: str, host: str) -> Iterator[tuple[str, Table, Any]]:
         if is_loopback(host):  # everybody calls himself so
             for part in (text, host):
-                yield "an alias of it", self.aliases, _folded(part)
+                yield "alias", self.aliases, _folded(part)
             return
         for part in (text, host):
-            yield "its name", self.exact, part
-            yield "its name", self.folded, _folded(part)
-            yield "an alias of it", self.aliases, _folded(part)
-        yield "its ansible_host", self.connection, _folded(host)
+            yield "name", self.exact, part
+            yield "name", self.folded, _folded(part)
+            yield "alias", self.aliases, _folded(part)
+        yield "ansible_host", self.connection, _folded(host)
         if (address := address_of(host)) is not None:
-            yield "its address", self.addresses, address
+            yield "address", self.addresses, address
             return
         # A domain that only one of the two has. Two different domains are two different hosts.
         name, _, domain = _folded(host).partition(".")
-        way = "its name without the domain"
+        way = "name without domain"
         if not domain:
             yield way, self.short, name
         elif domain in self.domains:

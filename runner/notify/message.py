@@ -76,7 +76,7 @@ class Writer:
             "diff": _diff(bundle),
             "approval": question,
             "pack": Pack(question=question, bundle=bundle) if question else None,
-            "runs": [run for run in bundle.runs if run.purpose is not Purpose.REHEARSAL],
+            "runs": [run for run in bundle.runs if run.purpose is not Purpose.DRY_RUN],
             "verifications": bundle.verifications,
             "escalated": transition.action == State.ESCALATED,
             "evidence": bundle.evidence[:MAX_EVIDENCE],
@@ -143,12 +143,12 @@ def _moved_on(transition: Transition, bundle: Bundle) -> bool:
 
 
 def _diff(bundle: Bundle) -> str:
-    """The newest rehearsal's diff: what a person approves."""
+    """The newest dry run's diff: what a person approves."""
     return next((run.diff for run in reversed(bundle.runs) if _shows(run)), "")
 
 
 def _shows(run: Run) -> bool:
-    return run.purpose is Purpose.REHEARSAL and bool(run.diff)
+    return run.purpose is Purpose.DRY_RUN and bool(run.diff)
 
 
 def _question(transition: Transition, bundle: Bundle) -> Approval | None:

@@ -129,7 +129,7 @@ class Notifier:
             )
         thread = self._busy.get(due.receiver)
         if thread is not None and thread.is_alive():
-            return RemoteError(f"receiver {due.receiver}: it still hangs on an earlier message")
+            return RemoteError(f"receiver {due.receiver}: an earlier message is still being sent")
         return None
 
     def _write(self, due: outbox.Due, now: datetime) -> Message | None:
@@ -207,7 +207,7 @@ def _give_up(tx: sa.Connection, due: outbox.Due, error: RemoteError) -> None:
             tx,
             incident=due.transition.incident,
             action=NOT_TOLD,
-            reason=f"nobody was told of {due.transition.action} by {due.receiver}: {error}",
+            reason=f"{due.receiver} did not deliver {due.transition.action}: {error}",
             detail={"of": due.transition.sequence, "receiver": due.receiver},
         )
     outbox.failed(tx, due.id, str(error))

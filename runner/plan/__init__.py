@@ -40,7 +40,7 @@ def draft(
     key: str = "",
     like: Plan | None = None,
 ) -> Plan:
-    """The plan of running `entry` for this incident, not rehearsed yet.
+    """The plan of running `entry` for this incident, before its dry run.
 
     `places` says where the steps of a plan act. `key` is for the digests of inventory values.
     `like` is an earlier plan of the same: what its dry run was seen to load is looked at again.
@@ -168,7 +168,7 @@ def delegates_of(found: Scan, inventory: Inventory) -> tuple[str, ...]:
 
 
 def hashed(plan: Plan, diff: str) -> Plan:
-    """The same plan with the hash of its rehearsal's diff, and its own hash anew."""
+    """The same plan with the hash of its dry run's diff, and its own hash anew."""
     content = {
         "entry": plan.entry,
         "hosts": plan.hosts,

@@ -16,7 +16,7 @@ from runner.inventory import Inventory
 
 #: Variables of the target that name the groups to pick from.
 GROUPS: Mapping[str, str] = {"spare": "runner_spares", "peer": "runner_peers"}
-#: Hosts of a group that are rehearsed on, one after another, until one passes.
+#: Hosts of a group that get a dry run, one after another, until one passes.
 TRIES = 5
 
 Places = Mapping[str, str]

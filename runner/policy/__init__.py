@@ -17,7 +17,7 @@ from runner.policy.capacity import capacity
 from runner.policy.case import Case, PastRun, Rule
 from runner.policy.contradictions import contradictions, late
 from runner.policy.cover import judge_cover
-from runner.policy.fidelity import judge_rehearsal
+from runner.policy.fidelity import judge_dry_run
 from runner.policy.radius import measure
 from runner.policy.steps import one_after_another, together
 
@@ -34,7 +34,7 @@ __all__ = [
     "against",
     "judge",
     "judge_cover",
-    "judge_rehearsal",
+    "judge_dry_run",
     "judge_steps",
     "measure",
     "moment_of",
@@ -50,7 +50,7 @@ class Moment(StrEnum):
     JUDGE = "judge"  #: of an incident whose hosts are known
     WHOLE = "whole"  #: of a plan whose hosts are chosen when it is made
     STEP = "step"  #: of each step of such a plan, once its hosts are chosen
-    APPROACH = "approach"  #: before a later step is rehearsed: is it still safe?
+    APPROACH = "approach"  #: before the dry run of a later step: is it still safe?
 
 
 class Late(StrEnum):

@@ -68,7 +68,7 @@ def require_given(questions: Iterable[Approval], *, plan: str, settings: Setting
             _check_name(question, by, settings)
             check_four_eyes(question, by=by, settings=settings)
             return
-    raise Refused("nobody has approved this plan, so nothing was run")
+    raise Refused("nobody has approved this plan, so nothing ran")
 
 
 def check_four_eyes(question: Approval, *, by: str, settings: Settings) -> None:

@@ -28,8 +28,8 @@ class Account:
     def text(self) -> str:
         return (
             f"The error budget of {self.name} is spent: {len(self.burnt)} runs in "
-            f"{write(self.budget.within)} failed or fixed nothing, "
-            f"it is spent at {self.budget.failures}."
+            f"{write(self.budget.within)} failed or fixed nothing; the limit is "
+            f"{self.budget.failures}."
         )
 
 

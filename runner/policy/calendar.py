@@ -25,7 +25,7 @@ def freeze(case: Case) -> Iterator[Reason]:
         if opened:
             text = (
                 f"Freeze window {window.name} is open, {window.start} to {window.end} "
-                f"{window.timezone}, and allows {window.level}."
+                f"{window.timezone}, and limits to {window.level}."
             )
             until = closes(window, case.now)
             yield Reason(rule="freeze", level=window.level, text=text, until=until)

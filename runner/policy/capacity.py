@@ -135,7 +135,7 @@ def _shortage(reach: GroupReach) -> Reason:
         f"{reach.needed}: {len(reach.touched)} in this run, {reach.busy} in other runs, "
         f"{reach.sick} unhealthy or of unknown health, {reach.grey} greylisted."
     )
-    return Reason(rule="capacity", level=Level.REHEARSE, text=text)
+    return Reason(rule="capacity", level=Level.DRY_RUN, text=text)
 
 
 def _unreadable(group: str, value: Any) -> Reason:
@@ -143,7 +143,7 @@ def _unreadable(group: str, value: Any) -> Reason:
         f"{VARIABLE} of group {group} is {str(value)[:40]!r}; "
         "write a count such as 2 or a share such as 50%."
     )
-    return Reason(rule="capacity", level=Level.REHEARSE, text=text)
+    return Reason(rule="capacity", level=Level.DRY_RUN, text=text)
 
 
 def _loose(hosts: list[str]) -> Reason:

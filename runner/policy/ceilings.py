@@ -17,24 +17,25 @@ VARIABLE = "runner_level"
 def configuration(case: Case) -> Iterator[Reason]:
     """`level:` of runner.yml."""
     level = case.config.level
-    yield Reason(
-        rule="configuration", level=level, text=f"runner.yml allows {level} for everything."
-    )
+    yield Reason(rule="configuration", level=level, text=_limit(level, "`level:` in runner.yml"))
 
 
 def command_line(case: Case) -> Iterator[Reason]:
     """What the command or the source that brought the incident allows."""
-    yield Reason(
-        rule="command_line",
-        level=case.ceiling,
-        text=f"The command line or source allows {case.ceiling}.",
-    )
+    if case.ceiling is not Level.AUTO:
+        text = _limit(case.ceiling, "the command line or source")
+        yield Reason(rule="command_line", level=case.ceiling, text=text)
 
 
 def entry(case: Case) -> Iterator[Reason]:
     """`level:` of entry.yml."""
     level = case.entry.level
-    yield Reason(rule="entry", level=level, text=f"Entry {case.entry.id} allows {level}.")
+    text = _limit(level, f"`level:` of entry {case.entry.id}")
+    yield Reason(rule="entry", level=level, text=text)
+
+
+def _limit(level: Level, by: str) -> str:
+    return f"No limit by {by}." if level is Level.AUTO else f"Limited to {level} by {by}."
 
 
 def pause(case: Case) -> Iterator[Reason]:
@@ -56,7 +57,7 @@ def hosts(case: Case) -> Iterator[Reason]:
     reasons = [_of_host(case, host) for host in case.reach]
     said = [reason for reason in reasons if reason is not None]
     if not said:
-        text = "No host within reach sets runner_level, so the inventory allows auto."
+        text = "No limit: no host within reach sets runner_level."
         yield Reason(rule="hosts", level=Level.AUTO, text=text)
         return
     least = Level.lowest(*(reason.level for reason in said))
@@ -65,7 +66,7 @@ def hosts(case: Case) -> Iterator[Reason]:
 
 def _of_host(case: Case, host: str) -> Reason | None:
     if host not in case.variables:
-        text = f"{host} is not in the inventory, so what it allows is not known."
+        text = f"{host} is not in the inventory, so its runner_level is unknown."
         return Reason(rule="hosts", level=Level.APPROVE, text=text)
     if VARIABLE not in case.variables[host]:
         return None
@@ -75,7 +76,7 @@ def _of_host(case: Case, host: str) -> Reason | None:
         known = ", ".join(Level)
         text = f"{host} sets runner_level to {str(value)[:40]!r}, which is none of {known}."
         return Reason(rule="hosts", level=Level.OBSERVE, text=text)
-    return Reason(rule="hosts", level=level, text=f"{host} allows {level} (runner_level).")
+    return Reason(rule="hosts", level=level, text=_limit(level, f"runner_level of {host}"))
 
 
 def level_of(value: Any) -> Level | None:

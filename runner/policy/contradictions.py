@@ -20,5 +20,6 @@ def contradictions(case: Case) -> Iterator[Reason]:
 def late(case: Case) -> Iterator[Reason]:
     """A firing that was told as resolved before, and that Alertmanager did not confirm."""
     if case.alert.late:
-        text = "A message said before that this firing is over, and nobody has confirmed it since."
+        text = "An earlier message said that this alert had resolved, and nothing has confirmed "
+        "it since."
         yield Reason(rule="late", level=Level.APPROVE, text=text)

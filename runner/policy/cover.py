@@ -12,8 +12,8 @@ def judge_cover(verdict: Verdict, uncovered: Iterable[str]) -> Verdict:
     added = tuple(
         Reason(
             rule="content",
-            level=Level.REHEARSE,
-            text=f"What is approved would not be all that runs: {sentence}.",
+            level=Level.DRY_RUN,
+            text=f"The approval would not cover everything that runs: {sentence}.",
         )
         for sentence in uncovered
     )

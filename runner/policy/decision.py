@@ -24,7 +24,7 @@ def confidence(case: Case) -> Iterator[Reason]:
     for decision in case.decisions:
         if not decision.confidence >= wanted:  # also true of NaN
             text = (
-                f"{decision.decider} is {decision.confidence:.2f} confident, "
+                f"{decision.decider} is {decision.confidence:.2f} confident; "
                 f"policy.min_confidence is {wanted:.2f}."
             )
             yield Reason(rule="confidence", level=Level.APPROVE, text=text)
@@ -94,7 +94,7 @@ def alert_age(case: Case) -> Iterator[Reason]:
     """What began long ago, or has not begun yet, is not what the entry was made for."""
     age, oldest = case.now - case.alert.starts_at, case.config.policy.max_alert_age
     if age > oldest:
-        text = f"The alert began {_hours(age)} ago, policy.max_alert_age is {write(oldest)}."
+        text = f"The alert began {_hours(age)} ago; policy.max_alert_age is {write(oldest)}."
         yield Reason(rule="alert_age", level=Level.APPROVE, text=text)
     if -age > CLOCK_SKEW:
         text = f"The alert begins {_hours(-age)} from now: two clocks differ."

@@ -1,4 +1,4 @@
-"""What the rehearsal adds to the verdict: it can only lower it."""
+"""What the dry run adds to the verdict: it can only lower it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runner.incident import Fidelity, Level, Outcome, Reason, Shown, Verdict
 MOST_NAMED = 3
 
 
-def judge_rehearsal(
+def judge_dry_run(
     verdict: Verdict,
     fidelity: Fidelity | None,
     outcome: Outcome | None,
@@ -23,11 +23,11 @@ def judge_rehearsal(
     strangers: Iterable[str] = (),
     differs: Iterable[str] = (),
 ) -> Verdict:
-    """`verdict` with what the rehearsal showed; never a higher level.
+    """`verdict` with what the dry run showed; never a higher level.
 
-    `outcome` is None when no rehearsal ran, which only `rehearsal: none` excuses; `said` is its
+    `outcome` is None when no dry run ran, which only `rehearsal: none` excuses; `said` is its
     reason, as `a task failed on web1: Restart: Could not find the service`. `strangers`
-    are hosts that the rehearsal was seen to touch outside of the plan, `differs` what may be
+    are hosts that the dry run was seen to touch outside of the plan, `differs` what may be
     another thing in a dry run, a sentence each.
     """
     added = (
@@ -41,41 +41,41 @@ def judge_rehearsal(
 
 def _differences(differs: Iterable[str]) -> Iterator[Reason]:
     for sentence in differs:
-        text = f"The dry run may show another thing than the run does: {sentence}."
+        text = f"The run may differ from its dry run: {sentence}."
         yield Reason(rule="fidelity", level=Level.APPROVE, text=text)
 
 
 def _strangers(strangers: Iterable[str]) -> Iterator[Reason]:
     if names := sorted(set(strangers)):
-        text = f"The rehearsal touched {', '.join(names)}, which the plan does not name."
-        yield Reason(rule="radius", level=Level.REHEARSE, text=text)
+        text = f"The dry run touched {', '.join(names)}, which the plan does not name."
+        yield Reason(rule="radius", level=Level.DRY_RUN, text=text)
 
 
 def _reasons(
     fidelity: Fidelity | None, outcome: Outcome | None, policy: Policy, entry: Entry, said: str
 ) -> Iterator[Reason]:
     if outcome is None:
-        if entry.rehearsal == "required":
-            text = f"Entry {entry.id} requires a rehearsal and none has run."
-            yield Reason(rule="rehearsal", level=Level.REHEARSE, text=text)
+        if entry.dry_run.required:
+            text = f"Entry {entry.id} requires a dry run, which has not run."
+            yield Reason(rule="dry_run", level=Level.DRY_RUN, text=text)
         return
     if not outcome.completed:
         why = f": {said.rstrip('. ')}" if said else ""
-        text = f"The rehearsal ended {outcome}, so the run does not start{why}."
-        yield Reason(rule="rehearsal", level=Level.REHEARSE, text=text)
+        text = f"The dry run ended {outcome}, so the run does not start{why}."
+        yield Reason(rule="dry_run", level=Level.DRY_RUN, text=text)
     known = fidelity or Fidelity()
     share, shown = known.share, known.percent
     if fidelity is None:
         share, shown = 0.0, "0%"
     if share is not None and not share >= policy.min_fidelity:
         text = (
-            f"The rehearsal showed {shown} of the changes{_hidden(known)}, "
+            f"The dry run showed {shown} of the changes{_hidden(known)}; "
             f"policy.min_fidelity is {policy.min_fidelity:.0%}."
         )
         yield Reason(rule="fidelity", level=Level.APPROVE, text=text)
     if already := [t.task for t in known.changes if t.kind is Shown.CHANGED_ALREADY]:
         text = (
-            f"The rehearsal itself changed something, by {', '.join(already[:MOST_NAMED])}: "
+            f"The dry run itself changed something, by {', '.join(already[:MOST_NAMED])}: "
             "check_mode: false is for tasks that only read."
         )
         yield Reason(rule="fidelity", level=Level.APPROVE, text=text)

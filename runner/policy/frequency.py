@@ -25,8 +25,8 @@ def cooldown(case: Case) -> Iterator[Reason]:
         ]
         if starts and case.now - max(starts) < wanted:
             text = (
-                f"{case.entry.id} ran on {host} at {max(starts):%Y-%m-%d %H:%M:%S} UTC, "
-                f"needs {write(wanted)} between runs."
+                f"{case.entry.id} ran on {host} at {max(starts):%Y-%m-%d %H:%M:%S} UTC; it needs "
+                f"{write(wanted)} between runs."
             )
             until = max(starts) + wanted
             yield Reason(rule="cooldown", level=Level.OBSERVE, text=text, until=until)
@@ -64,7 +64,7 @@ def _open(case: Case, what: str, failures: int) -> Iterator[Reason]:
     if failures >= bound.failures:
         text = (
             f"The breaker is open for {what}: {failures} runs in {write(bound.within)} "
-            f"failed or fixed nothing, it opens at {bound.failures}."
+            f"failed or fixed nothing; the limit is {bound.failures}."
         )
         yield Reason(rule="breaker", level=bound.level, text=text)
 
@@ -74,7 +74,7 @@ def _over(
 ) -> Iterator[Reason]:
     starts = sorted(run.started_at for run in _within(case, runs, rate.per) if run.acted)
     if len(starts) >= rate.count:
-        text = f"{who} started {len(starts)} runs in {write(rate.per)}, {rate.count} are allowed."
+        text = f"{who} started {len(starts)} runs in {write(rate.per)}; the limit is {rate.count}."
         # Of the runs that count now, the newest `count - 1` may still count then.
         until = starts[len(starts) - rate.count] + rate.per if rate.count else None
         yield Reason(rule=rule, level=Level.APPROVE, text=text, until=until)

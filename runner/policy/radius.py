@@ -38,12 +38,12 @@ def max_hosts(case: Case) -> Iterator[Reason]:
     if not count:
         yield Reason(rule="max_hosts", level=Level.OBSERVE, text="The plan has no hosts.")
     if count > allowed:
-        text = f"The plan has {count} hosts, entry {case.entry.id} allows {allowed}."
-        yield Reason(rule="max_hosts", level=Level.REHEARSE, text=text)
+        text = f"The plan has {count} hosts; entry {case.entry.id} allows {allowed}."
+        yield Reason(rule="max_hosts", level=Level.DRY_RUN, text=text)
     reach, bound = len(case.reach), case.config.policy.max_hosts
     if reach > bound:
-        text = f"The run would touch {reach} hosts, policy.max_hosts is {bound}."
-        yield Reason(rule="max_hosts", level=Level.REHEARSE, text=text)
+        text = f"The run would touch {reach} hosts; policy.max_hosts is {bound}."
+        yield Reason(rule="max_hosts", level=Level.DRY_RUN, text=text)
 
 
 def failure_domains(case: Case) -> Iterator[Reason]:
@@ -52,10 +52,10 @@ def failure_domains(case: Case) -> Iterator[Reason]:
     known = _domains(case)
     if len(known) > 1:
         text = f"The run would touch {len(known)} failure domains at once: {', '.join(known)}."
-        yield Reason(rule="failure_domain", level=Level.REHEARSE, text=text)
+        yield Reason(rule="failure_domain", level=Level.DRY_RUN, text=text)
     missing = sorted(host for host, domain in domains.items() if domain is None)
     if known and missing:
-        text = f"{', '.join(missing)} set no {DOMAIN}, others within reach do."
+        text = f"{', '.join(missing)} set no {DOMAIN}; other hosts within reach do."
         yield Reason(rule="failure_domain", level=Level.APPROVE, text=text)
 
 

@@ -22,7 +22,7 @@ def one_at_a_time(case: Case) -> Iterator[Reason]:
         if shared := together(case.groups, case.reach, hosts):
             text = f"Incident {incident} is changing {shared} now; one change at a time."
             until = case.now + LOOK_AGAIN
-            yield Reason(rule="one_change", level=Level.REHEARSE, text=text, until=until)
+            yield Reason(rule="one_change", level=Level.DRY_RUN, text=text, until=until)
 
 
 def together(

@@ -32,7 +32,7 @@ def move(tx: sa.Connection, project: Project, outlook: Outlook) -> None:
     for one in outlook.predictions:
         member = known.get(one.node, Member(node=one.node, tier="none"))
         if sees and _is_gone(member, one, outlook.at, settings.greylist.leave_after):
-            why = f"replaced ({member.settled_by}), and no longer measured"
+            why = f"replaced ({member.settled_by}) and no longer measured"
             _leave(tx, member, outlook.at, why, nodes.CONFIRMED)
             continue
         done = greylist.step(
@@ -172,7 +172,7 @@ def settle_member(tx: sa.Connection, node: str, *, by: str, reason: str, at: dat
     audit_log.append(
         tx,
         action="greylist_settle",
-        reason=f"{node} is settled: {reason}",
+        reason=f"{node} is acknowledged: {reason}",
         actor=by if by.startswith("user:") else "runner",
         detail={"node": node, "by": by},
         at=at,
@@ -189,7 +189,7 @@ def settle(project: Project, node: str, *, by: str, reason: str, now: datetime) 
             raise NotFound(f"{node} is not on the greylist; see `runner node greylist`")
         text = reason[: acts.MAX_TEXT]
         if not settle_member(tx, node, by=by, reason=text, at=now):
-            raise Refused(f"{node} is settled already, by {known[node].settled_by}")
+            raise Refused(f"{node} is already acknowledged by {known[node].settled_by}")
 
 
 def remind(tx: sa.Connection, project: Project, now: datetime) -> None:
@@ -205,7 +205,7 @@ def remind(tx: sa.Connection, project: Project, now: datetime) -> None:
             tx,
             action="greylist_remind",
             reason=f"{member.node} has been on the greylist since {joined:%Y-%m-%d %H:%M} UTC, "
-            f"in the {member.tier} tier, and is not settled: {member.why}",
+            f"in the {member.tier} tier, and is not acknowledged: {member.why}",
             detail={"node": member.node, "tier": member.tier},
             at=now,
         )

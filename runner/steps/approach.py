@@ -17,9 +17,9 @@ from runner.store import audit_log, records, runs
 
 
 def approach(project: Project, incident_id: int, step: int) -> bool:
-    """Judge and rehearse this step of the plan. What fails here stops the plan for a person.
+    """Judge this step and do its dry run of the plan. What fails here stops the plan for a person.
 
-    A rehearsal before the plan began could not have shown it: what the earlier steps changed
+    A dry run before the plan began could not have shown it: what the earlier steps changed
     was not there.
     """
     incident = load(project, incident_id)
@@ -29,7 +29,7 @@ def approach(project: Project, incident_id: int, step: int) -> bool:
         plan = records.plan_of(tx, incident_id)
         begun = runs.find(tx, incident_id, Purpose.REMEDIATION, 1, step)
         skipped = left_out(tx, incident_id, step)
-    assert plan is not None, "rehearse stores a plan before this step"
+    assert plan is not None, "the step `rehearse` stores a plan before"
     if begun is not None or skipped:
         return True
     try:
@@ -47,13 +47,13 @@ def _against(project: Project, incident: Incident, plan: Plan, step: int) -> str
     entry = project.catalog.get(part.entry)
     verdict = held_midway(project, incident, plan, step)
     run = None
-    if entry.rehearsal == "required" and not _too_low(incident, verdict.level):
-        run = check(project, incident, Check(Purpose.REHEARSAL, entry, part, step=step))
+    if entry.dry_run.required and not _too_low(incident, verdict.level):
+        run = check(project, incident, Check(Purpose.DRY_RUN, entry, part, step=step))
         if run.outcome is Outcome.UNREACHABLE and _may_skip(project, plan, step):
             _leave_out(project, incident, plan, step, run)
             return ""
         settings = project.config.policy
-        verdict = policy.judge_rehearsal(
+        verdict = policy.judge_dry_run(
             verdict,
             run.fidelity,
             run.outcome,
@@ -81,7 +81,7 @@ def _may_skip(project: Project, plan: Plan, step: int) -> bool:
 
 
 def _leave_out(project: Project, incident: Incident, plan: Plan, step: int, run: Run) -> None:
-    reason = f"{plan.called(step)}it is left out, its host cannot be reached: {run.reason}"
+    reason = f"{plan.called(step)}skipped, because its host cannot be reached: {run.reason}"
     with project.database.write() as tx:
         detail = {"step": step, "run": run.id}
         audit_log.append(tx, action=LEFT_OUT, reason=reason, incident=incident.id, detail=detail)

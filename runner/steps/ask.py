@@ -34,7 +34,7 @@ def question(
 ) -> None:
     """Ask whether the plan may run; `why` says what has come up since it was let through."""
     plan = records.plan_of(tx, incident.id)
-    assert plan is not None, "rehearse stores a plan before this step"
+    assert plan is not None, "the step `rehearse` stores a plan before"
     now = clock.now(tx)
     asked = approvals.ask(
         tx,
@@ -70,8 +70,8 @@ def _still_counts(tx: sa.Connection, incident_id: int, verdict: Verdict) -> str:
     """Why a yes from before the incident was held back still counts; empty when it does not:
     the plan is another one, or a rule speaks now that the person did not see."""
     plan = records.plan_of(tx, incident_id)
-    assert plan is not None, "rehearse stores a plan before this step"
+    assert plan is not None, "the step `rehearse` stores a plan before"
     given = approvals.newest_about(approvals.of_incident(tx, incident_id), plan.hash)
     if given is None or given.answer != "approved" or not _shown(verdict) <= set(given.shown or ()):
         return ""
-    return f"approval {given.id} still counts: the same plan, and no new reason against it"
+    return f"approval {given.id} still counts: same plan, no new reason against it"

@@ -66,7 +66,7 @@ def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -
         plan = records.plan_of(tx, incident_id)
         if left_out(tx, incident_id, step) or not_repeated(tx, incident_id):
             return True
-    assert plan is not None, "rehearse stores a plan before this step"
+    assert plan is not None, "the step `rehearse` stores a plan before"
     try:
         run = _started(project, incident, plan, attempt, step)
     except Stale as stale:
@@ -80,7 +80,7 @@ def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -
     except RunnerError as error:
         if step > 1:
             return escalate(project, incident_id, midway(plan, step, str(error)))
-        return escalate(project, incident_id, f"nothing was run: {error}")
+        return escalate(project, incident_id, f"nothing ran: {error}")
     return _ended(project, incident_id, plan, run)
 
 
@@ -202,11 +202,11 @@ def _once(project: Project, incident: Incident, plan: Plan, attempt: int, step: 
 
 def _recheck(project: Project, incident: Incident, entry: Entry, plan: Plan) -> None:
     """Check mode once more: what a person approved must still be what would happen."""
-    if entry.rehearsal == "none":
+    if not entry.dry_run.required:
         return
     run = check(project, incident, Check(Purpose.RECHECK, entry, plan.parts[0]))
     if not (run.outcome and run.outcome.completed):
-        raise Stale(State.ESCALATED, f"check mode now ends {run.outcome}: {run.reason}")
+        raise Stale(State.ESCALATED, f"the second dry run ended {run.outcome}: {run.reason}")
     if run.diff_hash != plan.diff:
         with project.database.read() as tx:
             before = runs.of_incident(tx, incident.id)
@@ -215,9 +215,9 @@ def _recheck(project: Project, incident: Incident, entry: Entry, plan: Plan) -> 
 
 def _no_longer(before: tuple[Run, ...], now: Run) -> str:
     """Names where on the hosts something changed since the person saw the diff."""
-    shown = next((r.diff for r in reversed(before) if r.purpose is Purpose.REHEARSAL), "")
+    shown = next((r.diff for r in reversed(before) if r.purpose is Purpose.DRY_RUN), "")
     places = "; ".join(visible(place) for place in differing(shown, now.diff)[:MOST_NAMED])
-    text = "what check mode would change is no longer what was approved"
+    text = "the dry run now shows other changes than those approved"
     return f"{text}: {places}" if places else text
 
 
@@ -233,7 +233,7 @@ def preflight(
         firing = incidents.still_firing(tx, incident_id)
         questions = approvals.of_incident(tx, incident_id)
     if incident.level is None or incident.level.rank < Level.APPROVE.rank:
-        raise Stale(State.ESCALATED, f"level {incident.level or 'unknown'} lets nothing run")
+        raise Stale(State.ESCALATED, f"level {incident.level or 'unknown'} allows no run")
     if incident.level is not Level.AUTO:
         _let_through(questions, plan, project.config.approval)
     _same_plan(project, incident, plan)
@@ -333,7 +333,7 @@ def _still_firing(project: Project, incident: Incident, firing: bool) -> None:
         )
     except RemoteError as error:
         raise Stale(
-            State.ESCALATED, f"nobody can say whether it still fires, so nothing was run: {error}"
+            State.ESCALATED, f"cannot tell whether the alert still fires, so nothing ran: {error}"
         ) from None
     if alert.standing is Standing.ABSENT:
         raise Stale(State.RESOLVED, "Alertmanager no longer has the alert")
@@ -345,4 +345,4 @@ def _still_firing(project: Project, incident: Incident, firing: bool) -> None:
         record = firings.find(tx, [incident.alert.fingerprint]).get(incident.alert.fingerprint)
     # Told of the same activation, it is no other one: a sender's clock may be ahead.
     if record is None or alert.starts_at.isoformat() not in record.told:
-        raise Stale(State.CANCELLED, "the alert fires anew since then; that is another incident")
+        raise Stale(State.CANCELLED, "the alert has fired anew since; that is another incident")

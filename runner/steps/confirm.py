@@ -58,7 +58,7 @@ def confirm(project: Project, incident_id: int, step: int = 1) -> str:
         plan = records.plan_of(tx, incident_id)
         run = _newest(runs.of_incident(tx, incident_id))
         known = records.verifications_of(tx, incident_id).get(run.id)
-    assert plan is not None, "rehearse stores a plan before this step"
+    assert plan is not None, "the step `rehearse` stores a plan before"
     if run.step < step:  # this step was left out, and the one before it is verified
         return _after_the_last(project, incident, plan, step, run)
     verification = known or _verified(project, incident, plan, run)
@@ -198,10 +198,10 @@ def _without_checks(incident: Incident, entry: Entry) -> Verification:
     if not entry.verify.checks:
         why = f"{entry.id} has no checks (verify.checks in its entry.yml)"
     elif incident.requested_by is not None:
-        why = f"{entry.id} only checks that the alert clears, and a run by hand has no alert"
+        why = f"{entry.id} only checks that the alert clears, and a manual run has no alert"
     else:
         why = f"{entry.id} only checks that the alert clears, which does not count here"
-    reason = f"Unknown: {why}, so a person has to see whether it helped."
+    reason = f"Unknown: {why}; a person must check whether it helped."
     return Verification(result=Result.UNKNOWN, reason=reason, checks=(), at=datetime.now(UTC))
 
 
@@ -301,7 +301,7 @@ def undo(project: Project, incident_id: int) -> bool:
         plan = records.plan_of(tx, incident_id)
         run = _newest(runs.of_incident(tx, incident_id))
         verification = records.verifications_of(tx, incident_id)[run.id]
-    assert plan is not None, "rehearse stores a plan before this step"
+    assert plan is not None, "the step `rehearse` stores a plan before"
     reason = f"{plan.called(run.step)}{verification.reason}"
     entry = project.catalog.get(incident.entry or "")
     if entry.undo is None:

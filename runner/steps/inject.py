@@ -72,5 +72,5 @@ def _ended(project: Project, incident_id: int, run: Run) -> bool:
     if run.outcome in (Outcome.FAILED, Outcome.UNREACHABLE, Outcome.CANCELLED):
         reason = f"{run.entry} ended {run.outcome}: {run.reason}"
         return end(project, incident_id, State.CANCELLED, reason)
-    reason = f"{run.entry} ended {run.outcome}: look whether its fault is still there"
+    reason = f"{run.entry} ended {run.outcome}: check whether its fault is still there"
     return escalate(project, incident_id, reason)

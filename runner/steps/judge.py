@@ -69,7 +69,7 @@ def stop_at(project: Project, tx: sa.Connection, incident_id: int, verdict: Verd
 
     In the transaction that says how far it may go: in one of its own, a crash between the two
     would let the incident go on. A level that somebody chose is a quiet end. When policy or a
-    failed rehearsal holds back what would otherwise have run, the alert still fires and nobody
+    failed dry run holds back what would otherwise have run, the alert still fires and nobody
     acts: a person must know.
     """
     chosen = any(reason.rule in CHOSEN for reason in verdict.limiting)
@@ -100,7 +100,7 @@ def _suspected(verdict: Verdict) -> list[str]:
 
 def _because(verdict: Verdict) -> str:
     if verdict.level is Level.AUTO:
-        return "level auto: nothing holds it back"
+        return "level auto: no limit applies"
     return f"level {verdict.level}: {verdict.why}"
 
 

@@ -56,7 +56,7 @@ class Limits:
     def require(self, tx: sa.Connection, now: datetime) -> None:
         """Raise Limited for what stands against the run, and NotNow for what soon passes."""
         if time.monotonic() - self._looked > FRESH:
-            raise NotNow("waits for a newer look at the health of the hosts")
+            raise NotNow("waiting for newer health data of the hosts")
         case = by_the_store(self._project, tx, self._case, self._incident, self._entry, now)
         case = replace(case, busy=frozenset())
         if self._placed:

@@ -92,8 +92,8 @@ QUIET = frozenset({Standing.SILENCED, Standing.INHIBITED})
 
 #: Why nothing runs for a message that came after the firing it tells of was over.
 NOT_LISTED = (
-    "a message said before that this firing is over, and Alertmanager does not list the alert, "
-    "so nothing was run"
+    "an earlier message said that this alert had resolved, and Alertmanager does not list it; "
+    "nothing was run"
 )
 
 

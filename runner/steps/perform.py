@@ -37,7 +37,7 @@ LEASE = timedelta(seconds=30)
 #: A pause after which a worker asks whether it still counts as alive: less than a lease.
 SLEPT = timedelta(seconds=3)
 #: What is further on its way goes first; whatever is not named here acts.
-_STAGES = {Purpose.REHEARSAL: Stage.DRY_RUN, Purpose.PROBE: Stage.PROBE}
+_STAGES = {Purpose.DRY_RUN: Stage.DRY_RUN, Purpose.PROBE: Stage.PROBE}
 #: Seconds between two looks at a run that another process started.
 _POLL = 0.5
 #: Runs that a thread of this process is starting, watching or recording.
@@ -230,14 +230,13 @@ def _loading(project: Project, job: Job) -> Loading:
         collection_paths=installed.collection_paths,
         passwords=tuple(project.config.execution.vault_ids.values()),
     )
-    if job.purpose in (Purpose.REHEARSAL, Purpose.PROBE):
+    if job.purpose in (Purpose.DRY_RUN, Purpose.PROBE):
         return watching
     files, copies = _named(project, job)
     return replace(
         watching,
         files=files,
-        strict=job.purpose in (Purpose.REMEDIATION, Purpose.RECHECK)
-        and job.entry.rehearsal != "none",
+        strict=job.purpose in (Purpose.REMEDIATION, Purpose.RECHECK) and job.entry.dry_run.required,
         base=Path(os.path.commonpath([playbooks, *project.config.project.roles])),
         plugin_folders=plugins,
         collections=copies,
@@ -250,7 +249,7 @@ def _named(project: Project, job: Job) -> tuple[dict[Path, str], dict[str, tuple
     plan, catalog = job.plan, project.catalog
     paths = read(catalog, job.entry).paths
     if gone := sorted(plan.files.keys() - paths.keys()):
-        raise Refused(f"{gone[0]} is gone since the plan was made; nothing was started")
+        raise Refused(f"{gone[0]} was removed after the plan was made; nothing was started")
     files = {paths[name]: digest for name, digest in plan.files.items()}
     files |= {Path(name): digest for name, digest in plan.loaded.items() if name[0] == "/"}
     known = catalog.roles.installed.collections if catalog.roles.installed else {}
@@ -310,7 +309,7 @@ def settle_own(project: Project, incident: int) -> None:
 
 
 def _never_started() -> dict[str, Any]:
-    reason = "the runner went away before it started anything"
+    reason = "the runner stopped before it started anything"
     return {"outcome": Outcome.CANCELLED, "reason": reason}
 
 
@@ -347,7 +346,7 @@ def _columns(result: RunResult | None) -> dict[str, Any]:
     if result is None:
         return {
             "outcome": Outcome.UNKNOWN,
-            "reason": "the runner went away while it ran, and nothing proves how it ended",
+            "reason": "the runner stopped during the run, and nothing proves how it ended",
         }
     return {
         "outcome": result.outcome,

@@ -19,7 +19,7 @@ from runner.steps.places import judged, options
 from runner.steps.progress import escalate, load, passed, perform_when_free
 from runner.store import incidents, records, runs
 
-#: A rehearsal that a crash cut short may be repeated so often: check mode changes nothing.
+#: A dry run that a crash cut short may be repeated so often: check mode changes nothing.
 ATTEMPTS = 3
 #: Attempts of one time that an incident comes here: more than there are hosts to try.
 ROUND = 10_000
@@ -28,7 +28,7 @@ ROUND = 10_000
 def rehearse(project: Project, incident_id: int) -> bool:
     """Run the chosen entry in check mode and let policy judge what it showed."""
     incident = load(project, incident_id)
-    if passed(incident, State.REHEARSED):
+    if passed(incident, State.PLANNED):
         return not incident.state.ended
     entry = project.catalog.get(incident.entry or "")
     try:
@@ -42,7 +42,7 @@ def rehearse(project: Project, incident_id: int) -> bool:
 
 @dataclass(frozen=True)
 class _Shown:
-    """A plan, its rehearsal, and what was passed over for it, a sentence each."""
+    """A plan, its dry run, and what was passed over for it, a sentence each."""
 
     draft: Plan
     run: Run | None
@@ -50,7 +50,7 @@ class _Shown:
 
 
 def _shown(project: Project, incident: Incident, entry: Entry) -> _Shown:
-    """The plan on the first hosts on which its first step can be rehearsed."""
+    """The plan on the first hosts on which the dry run of its first step passes."""
     inventory = project.inventory()
     with project.database.read() as tx:
         before = records.plan_of(tx, incident.id)
@@ -61,21 +61,21 @@ def _shown(project: Project, incident: Incident, entry: Entry) -> _Shown:
     for way in ways:
         draft = plans.draft(incident, entry, project.catalog, inventory, way.places, key=key)
         first = project.catalog.get(draft.parts[0].entry)
-        if first.rehearsal == "none":
+        if not first.dry_run.required:
             return _Shown(draft, None)
-        job = Check(Purpose.REHEARSAL, first, draft.parts[0], option=way.number)
+        job = Check(Purpose.DRY_RUN, first, draft.parts[0], option=way.number)
         run = check(project, incident, job)
         shown = _Shown(draft, run, tuple(passed_over))
         if (run.outcome and run.outcome.completed) or way is ways[-1]:
             break
         where = ", ".join(draft.parts[0].hosts)
-        passed_over.append(f"{where} is passed over: check mode ended {run.outcome}: {run.reason}")
+        passed_over.append(f"{where} is passed over: its dry run ended {run.outcome}: {run.reason}")
     return shown
 
 
 @dataclass(frozen=True)
 class Check:
-    """One step to rehearse. `option` tells apart the hosts that were tried for it."""
+    """One dry run of a step. `option` tells apart the hosts that were tried for it."""
 
     purpose: Purpose
     entry: Entry
@@ -85,7 +85,7 @@ class Check:
 
 
 def check(project: Project, incident: Incident, wanted: Check) -> Run:
-    """The rehearsal's run; repeated when a crash left its end unknown.
+    """the dry run's run; repeated when a crash left its end unknown.
 
     Raises Refused when the hosts stay busy.
     """
@@ -103,16 +103,16 @@ def check(project: Project, incident: Incident, wanted: Check) -> Run:
         )
         run = perform_when_free(project, job)
         if run.hosts != wanted.plan.touched:
-            raise Refused("the inventory changed while it was rehearsed")
+            raise Refused("the inventory changed during the dry run")
         if run.outcome is Outcome.CANCELLED and not load(project, incident.id).cancel_requested:
             continue
         if run.outcome is not Outcome.UNKNOWN:
             return run
-        # The processes of a rehearsal are gone or past their deadline: nothing holds the hosts.
+        # The processes of a dry run are gone or past their deadline: nothing holds the hosts.
         with project.database.write() as tx:
             runs.release(tx, run.id)
     if run is None:
-        raise Refused("the rehearsal was never started")
+        raise Refused("the dry run was never started")
     return run
 
 
@@ -124,7 +124,7 @@ def _round(project: Project, incident: Incident, purpose: Purpose) -> int:
 
 
 def strangers(run: Run, plan: Plan) -> set[str]:
-    """Hosts that the rehearsal touched though the plan does not name them."""
+    """Hosts that the dry run touched though the plan does not name them."""
     return set(run.seen) - set(plan.touched)
 
 
@@ -137,7 +137,7 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
     assert before is not None, "judge stores a verdict before this step"
     if plan.places:
         before, radius = judged(project, incident, plan, before)
-    verdict = policy.judge_rehearsal(
+    verdict = policy.judge_dry_run(
         before,
         run.fidelity if run else None,
         run.outcome if run else None,
@@ -156,7 +156,7 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
         moved = incidents.move(
             tx,
             incident.id,
-            State.REHEARSED,
+            State.PLANNED,
             _said(plan, shown),
             detail={
                 "plan": plan.hash,
@@ -173,11 +173,11 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
 def _said(plan: Plan, shown: _Shown) -> str:
     over = "".join(f"; {text}" for text in shown.passed_over)
     if (last := len(plan.steps)) > 1:
-        later = "step 2 is" if last == 2 else f"steps 2 to {last} are"
-        over += f"; {later} rehearsed only right before the run"
+        later = "step 2" if last == 2 else f"steps 2 to {last}"
+        over += f"; dry run of {later} right before the run"
     if (run := shown.run) is None:
-        return f"no rehearsal: the entry's README says why{over}"
-    completed = run.outcome is not None and run.outcome.completed
-    share = f", {share_words(run.fidelity)}" if completed and run.fidelity.changes else ""
-    ended = f"check mode ended {run.outcome}{share}: {run.reason}"
-    return f"{plan.called(1)}{ended}{over}"
+        return f"no dry run; the entry's README says why{over}"
+    if run.outcome is None or not run.outcome.completed:
+        return f"{plan.called(1)}dry run {run.outcome}: {run.reason}{over}"
+    share = f" ({share_words(run.fidelity)})" if run.fidelity.changes else ""
+    return f"{plan.called(1)}dry run: {run.reason}{share}{over}"

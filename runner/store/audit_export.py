@@ -59,7 +59,7 @@ def export(
 
 
 def _export_incident(tx: sa.Connection, out: TextIO, incident: int, since: datetime | None) -> int:
-    rows = [row for row in audit_log.of_incident(tx, incident) if since is None or row.at >= since]
+    rows = [row for row in audit_log.rows_of(tx, incident) if since is None or row.at >= since]
     lines = [_fields(row) | {"before": _hash_of(tx, row.sequence - 1)} for row in rows]
     ends = (rows[0].sequence, rows[-1].sequence) if rows else (1, 0)
     before = str(lines[0]["before"]) if lines else GENESIS
@@ -205,11 +205,11 @@ def _parse(number: int, line: str, keys: set[str]) -> dict[str, Any]:
 
 def explain(finding: Finding) -> str:
     """What was found, in a sentence or two for a person."""
-    rows = "1 transition" if finding.rows == 1 else f"{finding.rows} transitions"
+    rows = "1 entry" if finding.rows == 1 else f"{finding.rows} entries"
     if finding.broken is None:
-        return f"{rows}, none of them edited, removed or reordered; the head is {finding.head}."
+        return f"Audit log intact: {rows}, head {finding.head}."
     return (
-        f"The audit trail is broken: {finding.broken}. The {rows} before that are as they were "
-        f"written, up to hash {finding.head[:12]}. Compare with an export or a backup from "
-        "before, and find out who can write to the database."
+        f"Audit log broken: {finding.broken}. The {rows} before it are intact, up to hash "
+        f"{finding.head[:12]}. Compare with an earlier export or backup, and find out who can "
+        f"write to the database."
     )

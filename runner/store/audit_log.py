@@ -95,7 +95,12 @@ def digest(before: str, row: Mapping[str, Any]) -> str:
 
 
 def of_incident(tx: sa.Connection, incident: int) -> tuple[Transition, ...]:
-    """The transitions of one incident, oldest first."""
+    """The transitions of one incident, oldest first, in the words of this release."""
+    return tuple(row.in_todays_words() for row in rows_of(tx, incident))
+
+
+def rows_of(tx: sa.Connection, incident: int) -> tuple[Transition, ...]:
+    """The transitions of one incident, oldest first, word for word as they were hashed."""
     query = (
         sa.select(transitions)
         .where(transitions.c.incident == incident)
@@ -160,7 +165,7 @@ def verify(tx: sa.Connection) -> Finding:
             return Finding(rows=rows, head=before, broken=broken)
         before, expected, rows = row.hash, expected + 1, rows + 1
     if (expected - 1, before) != (end.last, end.head):
-        broken = f"the trail ends at transition {expected - 1} but {end.last} were written"
+        broken = f"the audit log ends at transition {expected - 1} but {end.last} were written"
         return Finding(rows=rows, head=before, broken=broken)
     return Finding(rows=rows, head=before)
 

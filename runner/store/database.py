@@ -194,7 +194,7 @@ def _explained() -> Iterator[None]:
             raise
         cause = getattr(error, "orig", None) or error
         raise StoreError(
-            f"the store cannot be used now: {' '.join(str(cause).split())[:200]}"
+            f"the store is unavailable: {' '.join(str(cause).split())[:200]}"
         ) from error
 
 
@@ -221,7 +221,7 @@ class Turns:
         """Hold it for the block. Raises StoreError after `patience` seconds of waiting."""
         mine = self._asked()
         if mine is not None and not mine.wait(patience) and self._given_up(mine):
-            raise StoreError("the store cannot be used now: its writers take too long")
+            raise StoreError("the store is unavailable: its writers take too long")
         try:
             yield
         finally:

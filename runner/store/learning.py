@@ -10,7 +10,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.autonomy.record import Clearing, Deed, Facts, Feedback, Key, Setting, Spell, Touch
-from runner.incident import Brief, Level, Outcome, PastResult, Purpose, Record, Result, State
+from runner.incident import (
+    Brief,
+    Level,
+    Outcome,
+    PastResult,
+    Purpose,
+    Record,
+    Result,
+    State,
+    todays_word,
+)
 from runner.incident.firing import CLOCK_SKEW
 from runner.store import audit_log, memory
 from runner.store.tables import (
@@ -380,7 +390,7 @@ def brief_from_json(content: Mapping[str, Any] | None) -> Brief | None:
     last = tuple(_past_from_json(each) for each in record["last"])
     return Brief(
         **{
-            **content,
+            **{todays_word(key): value for key, value in content.items()},
             "approvers": tuple(content["approvers"]),
             "record": Record(**{**record, "last": last}),
         }

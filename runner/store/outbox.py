@@ -77,7 +77,9 @@ def _due(row: sa.Row[tuple[object, ...]]) -> Due:
         id=values[outbox.c.id],
         receiver=values[outbox.c.receiver],
         attempts=values[outbox.c.attempts],
-        transition=Transition(**{name: values[transitions.c[name]] for name in names}),
+        transition=Transition(
+            **{name: values[transitions.c[name]] for name in names}
+        ).in_todays_words(),
     )
 
 

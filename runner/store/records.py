@@ -24,6 +24,7 @@ from runner.incident import (
     State,
     Verdict,
     Verification,
+    todays_word,
 )
 from runner.store.tables import (
     blast_radii,
@@ -97,7 +98,8 @@ def verdict_of(tx: sa.Connection, incident: int) -> Verdict | None:
     row = tx.execute(sa.select(verdicts).where(verdicts.c.incident == incident)).first()
     if row is None:
         return None
-    reasons = tuple(Reason(**reason | {"level": Level(reason["level"])}) for reason in row.reasons)
+    today = ({"rule": todays_word(r["rule"]), "level": Level(r["level"])} for r in row.reasons)
+    reasons = tuple(Reason(**old | new) for old, new in zip(row.reasons, today, strict=True))
     return Verdict(level=Level(row.level), reasons=reasons)
 
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from runner.errors import NotFound
 from runner.incident import (
     ENDED,
+    OLDER_WORDS,
     BlastRadius,
     Fidelity,
     Outcome,
@@ -165,7 +166,7 @@ def find(
     """The run of this attempt at this step, if it was ever intended."""
     query = sa.select(runs).where(
         runs.c.incident == incident,
-        runs.c.purpose == purpose,
+        runs.c.purpose.in_([purpose, *(old for old, new in OLDER_WORDS.items() if new == purpose)]),
         runs.c.attempt == attempt,
         runs.c.step == step,
     )
@@ -188,7 +189,7 @@ def of_incident(tx: sa.Connection, incident: int) -> tuple[Run, ...]:
 
 
 def since(tx: sa.Connection, start: datetime) -> tuple[Run, ...]:
-    """Real runs (no rehearsals, no probes) that started after `start`, oldest first."""
+    """Real runs (no dry runs, no probes) that started after `start`, oldest first."""
     query = (
         sa.select(runs)
         .where(runs.c.started_at >= start, runs.c.purpose.in_(["remediation", "undo"]))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from runner.incident import State
+from runner.incident import State, todays_word
 from runner.store.order import Urgency, place_of, urgency_of
 from runner.store.tables import deliveries, incidents, outbox, storms, transitions, waiting
 
@@ -158,7 +158,7 @@ def _news(tx: sa.Connection, receiver: str, where: sa.ColumnElement[bool]) -> tu
             id=row["id"],
             at=row["at"],
             incident=row["incident"],
-            action=row["action"],
+            action=todays_word(row["action"]),
             reason=row["reason"],
             alertname=row["alertname"],
             urgency=urgency_of(row["alert"]["labels"]),

@@ -74,7 +74,7 @@ class Wanted(Asked):
     entry: Name
     hosts: Annotated[list[Name], Field(min_length=1, max_length=1000)]
     values: Annotated[dict[Name, Any], Field(max_length=100)] = Field(default_factory=dict)
-    level: Level = Level.REHEARSE
+    level: Level = Level.DRY_RUN
 
 
 class IncidentPage(BaseModel):
@@ -132,7 +132,7 @@ def list_incidents(
     tags=["incidents"],
 )
 def read_incident(project: Opened, id: Id) -> Response:
-    """Everything that is known of one incident."""
+    """Show everything known about an incident."""
     with project.database.read() as tx:
         return Json(incident_report.load(tx, id))
 
@@ -329,7 +329,7 @@ def _paused(project: Project) -> Response:
 def verify_audit(project: Opened) -> Response:
     """Whether no row of the audit trail was edited, removed or reordered."""
     if not _verifying.acquire(blocking=False):
-        raise Refused("The trail is being verified already; ask again in a moment.")
+        raise Refused("The audit log is being verified; ask again in a moment.")
     try:
         with project.database.read() as tx:
             return Json(audit_log.verify(tx))

@@ -166,7 +166,7 @@ def problems(config: Config) -> list[str]:
     elif not any(accepted(listen.auth)):
         found.append("Alertmanager cannot deliver: the secret of listen.auth is empty")
     if not listen.users:
-        found.append("nobody can use the API or the dashboard: add people to listen.users")
+        found.append("nobody can use the API or the dashboard: add users to listen.users")
     return found
 
 

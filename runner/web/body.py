@@ -46,7 +46,7 @@ class Places:
                         for semaphore in (own, self._all):
                             await held.enter_async_context(semaphore)
                 except TimeoutError:
-                    sentence = "Too many large bodies arrive at once; send it again."
+                    sentence = "Too many large bodies at once; send it again."
                     raise Refusal(503, sentence) from None
                 yield
         finally:

@@ -25,7 +25,7 @@ class EntrySummary(BaseModel):
     steps: list[str]
     level: Level
     risk: str
-    rehearsal: str
+    dry_run: str
     undo: str | None
 
 
@@ -42,10 +42,10 @@ class EntryDetail(EntrySummary):
 
 def summary(entry: Entry) -> dict[str, Any]:
     """An EntrySummary as plain data."""
-    plain_fields = set(EntrySummary.model_fields) - {"match", "steps", "rehearsal"}
+    plain_fields = set(EntrySummary.model_fields) - {"match", "steps", "dry_run"}
     plain = entry.model_dump(mode="json", include=plain_fields)
     texts = {"match": [str(m) for m in entry.match], "steps": [str(s) for s in entry.steps]}
-    return plain | texts | {"rehearsal": entry.rehearsal}
+    return plain | texts | {"dry_run": entry.dry_run.word}
 
 
 def detail(catalog: Catalog, entry: Entry) -> dict[str, Any]:

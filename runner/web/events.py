@@ -77,9 +77,9 @@ class Feed:
             self._forget_lost()
             own = sum(1 for item in self._listeners if item.user == listener.user)
             if own >= self._limits.streams_per_user:
-                raise _too_many(f"{listener.user} listens on {own} streams already; close one.")
+                raise _too_many(f"{listener.user} has {own} event streams open; close one.")
             if self._closed.is_set() or len(self._listeners) >= self._limits.streams:
-                raise _too_many("Too many listen; try again later.")
+                raise _too_many("Too many event streams; try again later.")
             self._listeners.add(listener)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="web-events", daemon=True)

@@ -113,13 +113,13 @@ class Guard:
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             self._check_origin(headers)
         if not actor.may(permission):
-            raise Refusal(403, f"This credential's role, {actor.role}, may not do that.")
+            raise Refusal(403, f"Role {actor.role} does not allow this.")
         scope.setdefault("state", {})["actor"] = actor
 
     def _check_host(self, headers: Headers) -> None:
         """Where nobody logs in, a name that an attacker made resolve to us must not reach us."""
         if self._listen.allow_anonymous and not self._is_ours(headers.get("host", "")):
-            raise Refusal(403, "This host name is not ours; set notify.public_url to allow it.")
+            raise Refusal(403, "Unknown host name; set notify.public_url to allow it.")
 
     def _is_ours(self, host: str) -> bool:
         try:
@@ -137,7 +137,7 @@ class Guard:
         if self._gate.closed:
             raise Refusal(
                 401,
-                "Nobody may come in yet: set listen.auth and listen.users in runner.yml, or "
+                "Access is not configured: set listen.auth and listen.users in runner.yml, or "
                 "listen.allow_anonymous on a loopback address.",
             )
         header = headers.get("authorization")
@@ -161,13 +161,13 @@ class Guard:
         """A browser sends passwords by itself; only our own pages may make it change things."""
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         if site not in (None, "same-origin", "none"):
-            raise Refusal(403, "A page of another site may not do that.")
+            raise Refusal(403, "Cross-site requests are rejected.")
         if origin is None or site == "same-origin":
             return
         theirs = urlsplit(origin)
         ours = (headers.get("host", ""), self._public.netloc)
         if theirs.scheme not in ("http", "https") or not theirs.netloc or theirs.netloc not in ours:
-            raise Refusal(403, "A page of another site may not do that.")
+            raise Refusal(403, "Cross-site requests are rejected.")
 
 
 class _Answer:
@@ -193,7 +193,7 @@ class _Answer:
         number = secrets.token_hex(4)
         log.exception("request failed (error %s)", number, extra={"action": "web_error"})
         if not self.status:
-            sentence = f"The runner failed here; its log has more under error {number}."
+            sentence = f"Internal error {number}; see the log of the runner."
             await refuse(Refusal(500, sentence))(scope, receive, self.send)
 
 

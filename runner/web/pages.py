@@ -74,7 +74,7 @@ def _totals(counts: dict[str, int]) -> dict[str, int]:
 
 @router.get("/incidents/{id}")
 def incident_page(request: Request, project: Opened, by: By, id: Id) -> Response:
-    """Everything that is known of one incident."""
+    """Show everything known about an incident."""
     with project.database.read() as tx:
         known = incident_report.load(tx, id)
     question = next((item for item in known.approvals if item.answer is None), None)

@@ -78,7 +78,7 @@ def status_of(error: RunnerError) -> int:
 def as_refusal(error: RunnerError) -> Refusal:
     """The refusal that tells this error. The store's own words stay in our log."""
     status = status_of(error)
-    sentence = "The store cannot be used now." if status == 503 else brief(str(error), MAX_SENTENCE)
+    sentence = "The store is unavailable." if status == 503 else brief(str(error), MAX_SENTENCE)
     return Refusal(status, sentence)
 
 

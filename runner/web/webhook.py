@@ -130,7 +130,7 @@ def _wrong_type(request: Request) -> str:
     """Why the body is not read, whatever is in it; nothing when it may be."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
-        return "A compressed body is not taken; send it as it is."
+        return "Compressed bodies are rejected; send it uncompressed."
     kind = request.headers.get("content-type", "application/json").partition(";")[0]
     if kind.strip().lower() != "application/json":
         return "The body must be sent with Content-Type: application/json."

@@ -56,7 +56,7 @@ def around_steps(point: str) -> None:
 
 
 def around_runs(point: str) -> None:
-    """intent, midway, ended and recorded of the rehearsal and of the run."""
+    """intent, midway, ended and recorded of the dry run and of the run."""
     run, write = perform.ansible.run, perform._write
     purpose, entry = "none", "none"
 
@@ -66,7 +66,7 @@ def around_runs(point: str) -> None:
 
     def wrapped(request: Any, **options: Any) -> Any:
         nonlocal purpose, entry
-        purpose, entry = "rehearsal" if request.check else "run", request.entry_id
+        purpose, entry = "dry_run" if request.check else "run", request.entry_id
         moment("intent")
         if point in (f"{purpose}:midway", f"{purpose}:midway:{entry}"):
             options["on_started"] = lambda pid, group: threading.Timer(0.7, kill).start()

@@ -194,10 +194,10 @@ def test_an_alert_full_of_templates_is_text_at_every_level(
         if small.waiting(found.incident):
             acts.answer(project, found.approvals[0].id, answer="approved", by="user:ann")
             found = small.wait(project)
-    wanted = {"observe": State.OBSERVED, "rehearse": State.DRY_RUN}.get(level, State.FIXED)
+    wanted = {"observe": State.OBSERVED, "dry-run": State.DRY_RUN}.get(level, State.FIXED)
     assert found.incident.state is wanted, found.incident.reason
     purposes = {run.purpose for run in found.runs}
-    assert (Purpose.REHEARSAL in purposes) is (level != "observe")
+    assert (Purpose.DRY_RUN in purposes) is (level != "observe")
     if wanted is State.FIXED:
         is_written(tmp_path, list(labels.values()))
         assert found.runs[-1].results["said"] == list(labels.values())
@@ -292,7 +292,7 @@ def test_the_shipped_entries_take_labels_as_text(
             found = small.wait(project, number, seconds=150)
             assert found.incident.state is State.ESCALATED, found.incident.reason
             purposes |= {run.purpose for run in found.runs}
-    assert purposes == {Purpose.PROBE, Purpose.REHEARSAL}
+    assert purposes == {Purpose.PROBE, Purpose.DRY_RUN}
 
 
 @pytest.mark.parametrize("check", [True, False])

@@ -34,7 +34,7 @@ CHAINS = (
         "admitted",
         *(f"{when}:{step}" for step in STEPS for when in ("before", "after")),
     ),
-    *((f"rehearsal:{moment}", f"run:{moment}") for moment in MOMENTS),
+    *((f"dry_run:{moment}", f"run:{moment}") for moment in MOMENTS),
 )
 #: Points of an incident that is held back before its run.
 HELD = ("held", "looks_again")
@@ -97,7 +97,7 @@ def count(fault: Injected, kills: int, found: dict[str, Any], root: Path) -> Non
 
 def row(points: tuple[str, ...]) -> str:
     """The row of docs/reliability.md that the kills of a chain are counted in."""
-    return "kill_run" if points[0].startswith("rehearsal:") else "kill_step"
+    return "kill_run" if points[0].startswith("dry_run:") else "kill_step"
 
 
 @pytest.mark.parametrize(

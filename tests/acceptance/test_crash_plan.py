@@ -20,13 +20,13 @@ PLAN_CHAINS = (
     (
         "after:confirm:1",
         "before:approach:2",
-        "rehearsal:midway:retire",
+        "dry_run:midway:retire",
         "after:approach:2",
         "run:intent:retire",
         "before:confirm:2",
         "after:confirm:2",
     ),
-    ("rehearsal:midway:add", "rehearsal:recorded:retire", "run:midway:retire"),
+    ("dry_run:midway:add", "dry_run:recorded:retire", "run:midway:retire"),
     ("run:recorded:retire",),
 )
 PLAN_POINTS = tuple(point for chain in PLAN_CHAINS for point in chain)

@@ -234,7 +234,7 @@ def test_a_store_that_fails_for_a_moment_ends_nothing(
     """Invariant 2: back at once, it must not be taken for a reason to give up."""
 
     def fail() -> None:
-        raise StoreError("the store cannot be used now: a test")
+        raise StoreError("the store is unavailable: a test")
 
     project = small.project(small.make(tmp_path), store_url)
     with fault_at("run:before_intent", fail) as moments, working(project):

@@ -31,7 +31,7 @@ SETTINGS = {
     "policy": {"max_runs": "1000/1h", "min_fidelity": 0},
     "verification": {"poll": "1s"},
 }
-ENTRY = {"rehearsal": "none", "limits": {"cooldown": "0s", "timeout": "60s", "max_runs": "1000/1h"}}
+ENTRY = {"dry_run": "none", "limits": {"cooldown": "0s", "timeout": "60s", "max_runs": "1000/1h"}}
 #: The host itself sees to it too: a second run at the same time fails.
 ALONE = (
     "mkdir {root}/busy-{{{{ inventory_hostname }}}} && echo {{{{ mark_text | quote }}}} >> "
@@ -121,6 +121,6 @@ def is_sound(project: Project, root: Path) -> None:
 
 
 def alone(of_host: list[Run]) -> None:
-    """No run begins before the one before it has ended; rehearsals and probes too."""
+    """No run begins before the one before it has ended; dry runs and probes too."""
     for before, after in pairwise(sorted(of_host, key=lambda run: run.started_at)):
         assert before.ended_at is not None and before.ended_at <= after.started_at

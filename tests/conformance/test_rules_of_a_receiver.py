@@ -131,7 +131,7 @@ def test_rule_6_before_a_run_the_api_is_asked(
     silenced = small.alert(service="silenced")
     alertmanager.fire(**silenced["labels"])
     alertmanager.silence(service="silenced")
-    with working(tmp_path, alertmanager, entry={"rehearsal": "none"}) as (project, _):
+    with working(tmp_path, alertmanager, entry={"dry_run": "none"}) as (project, _):
         small.deliver(project, silenced, small.alert(host="web2", service="absent"))
         states = [small.wait(project, number).incident.state for number in (1, 2)]
     assert states == [State.SUPPRESSED, State.RESOLVED]
@@ -146,7 +146,7 @@ def test_rule_7_a_message_alone_fixes_nothing(
     alert = small.alert()
     alertmanager.fire(**alert["labels"])
     verify = {"within": "2s", "hold": "0s", "checks": [{"alert": "cleared"}]}
-    entry = {"verify": verify, "rehearsal": "none"}
+    entry = {"verify": verify, "dry_run": "none"}
     with working(tmp_path, alertmanager, entry=entry, extra="sleep 1") as (project, _):
         small.deliver(project, alert)
         soon(lambda: small.runs(tmp_path) == 1, "the play runs", 90)

@@ -95,7 +95,7 @@ def test_a_wrong_state_is_refused_and_nothing_changes(
     found = game.ask(entry, "web1", values)
     assert found.incident.state is State.ESCALATED
     assert [run.purpose for run in found.runs if run.purpose is not Purpose.PROBE] == [
-        Purpose.REHEARSAL
+        Purpose.DRY_RUN
     ]
     said = found.incident.reason + "".join(run.reason for run in found.runs)
     assert sentence in said

@@ -51,13 +51,13 @@ NODES = {
 
 #: One after another, in one replacement: between its steps, and within each of them.
 KILLS = (
-    "rehearsal:midway:add_storage_node",
+    "dry_run:midway:add_storage_node",
     "run:midway:add_storage_node",
     "before:confirm:1",
     "before:approach:2",
     "run:midway:remove_storage_member",
     "after:carry_out:2",
-    "rehearsal:midway:set_aside_storage_node",
+    "dry_run:midway:set_aside_storage_node",
     "run:midway:set_aside_storage_node",
     "before:confirm:3",
 )
@@ -214,7 +214,7 @@ def on_call_was_told(game: Game, storage: Storage) -> None:
         ("spares_empty", "has no free spare"),
     ):
         game.soon(partial(_was_told, storage, words), f"a message with {words}")
-    assert "store1 is settled: fixed" in told(game, "greylist_settle")
+    assert "store1 is acknowledged: fixed" in told(game, "greylist_settle")
 
 
 @pytest.mark.parametrize("stage", [(FOUR, {})], indirect=True, ids=["four"])

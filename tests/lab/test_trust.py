@@ -51,7 +51,7 @@ def test_what_changed_on_the_host_after_the_approval_is_not_touched(
     asked = game.question("web2", full)
     assert asked.incident.state is State.WAITING, asked.incident.reason
     assert (asked.incident.alert.name, asked.incident.entry) == ("DiskFull", "clean_disk")
-    shown = next(run.diff for run in asked.runs if run.purpose is Purpose.REHEARSAL)
+    shown = next(run.diff for run in asked.runs if run.purpose is Purpose.DRY_RUN)
     assert f"{CACHE}/one.tmp" in json.dumps(shown) and f"{CACHE}/two.tmp" in json.dumps(shown)
 
     game.approve(asked)
@@ -61,7 +61,7 @@ def test_what_changed_on_the_host_after_the_approval_is_not_touched(
     late = game.end_of(asked.incident.id)
     assert [answer.answered_by for answer in late.approvals] == [BY]
     assert late.incident.state is State.CANCELLED, late.incident.reason
-    assert "no longer what was approved" in late.incident.reason
+    assert "other changes than those approved" in late.incident.reason
     assert f"{CACHE}/two.tmp" in late.incident.reason
     assert Purpose.REMEDIATION not in {run.purpose for run in late.runs}
     assert game.lab.run("web2", "sh", "-c", LOOK) == before
@@ -107,12 +107,12 @@ def test_with_one_of_three_down_another_one_is_left_alone(game: Game, one_down: 
         refused = game.question("store2", since)
         assert refused.incident.state is State.ESCALATED, refused.incident.reason
         assert refused.incident.alert.name == "DiskFull"
-        assert refused.verdict is not None and refused.verdict.level is Level.REHEARSE
+        assert refused.verdict is not None and refused.verdict.level is Level.DRY_RUN
         assert "capacity" in {reason.rule for reason in refused.verdict.limiting}
         assert "1 of 3 in quorum, leaves 1, needs 2" in radius_words(refused.radius)
         assert "quorum would keep 1 of 3 hosts, needs 2: 1 in this run" in refused.incident.reason
         assert "1 unhealthy or of unknown health" in refused.incident.reason
-        assert {run.purpose for run in refused.runs} <= {Purpose.PROBE, Purpose.REHEARSAL}
+        assert {run.purpose for run in refused.runs} <= {Purpose.PROBE, Purpose.DRY_RUN}
         assert game.lab.run("store2", "sh", "-c", LOOK) == before
     finally:
         clear(game, "store2")

@@ -102,7 +102,7 @@ MATRIX: dict[str, Row] = {
     ),
     "alertmanager_lies": Row(
         fault="Alertmanager gives an old answer: the alert is gone, or it still fires",
-        promised="Every check must hold; what is told again is handled again",
+        promised="Every check must hold; what arrives again is handled again",
     ),
     "alertmanager_restarted": Row(
         fault="Alertmanager restarts and has forgotten an alert that still fires",
@@ -142,6 +142,6 @@ MATRIX: dict[str, Row] = {
     ),
     "storm_of_unknown": Row(
         fault="Hundreds of hosts that the inventory does not know, and a known one among them",
-        promised="At most three messages per receiver, and the known one is told by itself",
+        promised="At most three messages per receiver, and the known one is reported on its own",
     ),
 }

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 VERIFY = {"within": "1s", "hold": "0s", "checks": [{"result": {"marked": True}}]}
 ENTRY = {
-    "rehearsal": "none",
+    "dry_run": "none",
     "verify": VERIFY,
     "limits": {"cooldown": "0s", "timeout": "90s", "max_runs": "100/1h"},
 }

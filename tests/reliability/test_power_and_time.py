@@ -66,7 +66,7 @@ def _signal(process: psutil.Process, number: signal.Signals) -> None:
 @pytest.mark.fault("power_cut")
 def test_a_run_that_a_power_cut_ended_is_not_started_again(tmp_path: Path, fault: Injected) -> None:
     """Invariant 2: a half-written WAL is read, the run is unknown, and a person looks."""
-    entry = {"rehearsal": "none"}
+    entry = {"dry_run": "none"}
     config = small.make(tmp_path, settings=STORE, entry=entry, extra="sleep 30")
     project = small.project(config)
     small.deliver(project, small.alert())
@@ -118,7 +118,7 @@ def clock_in(folder: Path) -> Path:
 def test_a_jump_in_the_middle_of_a_run(tmp_path: Path, offset: int, fault: Injected) -> None:
     """Invariants 2 and 14: it ends, and its playbook ran once."""
     clock = clock_in(tmp_path)
-    config = small.make(tmp_path, settings=STORE, entry={"rehearsal": "none"}, extra="sleep 2")
+    config = small.make(tmp_path, settings=STORE, entry={"dry_run": "none"}, extra="sleep 2")
     project = small.project(config)
     small.deliver(project, small.alert())
     with worker_with(config, clock):
@@ -158,7 +158,7 @@ def test_a_jump_is_not_time_in_which_checks_held(tmp_path: Path, fault: Injected
     """Invariant 10: half a minute of clock is not half a minute of health."""
     clock, service = clock_in(tmp_path), Health()
     verify = {"within": "6s", "hold": "6s", "checks": [{"http": f"{service.url}/"}]}
-    entry = {"rehearsal": "none", "verify": verify}
+    entry = {"dry_run": "none", "verify": verify}
     inventory = {"all": {"vars": small.INVENTORY["all"]["vars"], "hosts": {"web1": {}}}}
     config = small.make(tmp_path, settings=STORE, entry=entry, inventory=inventory)
     project = small.project(config)

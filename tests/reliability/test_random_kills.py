@@ -35,7 +35,7 @@ INTAKE_KILLS, RUN_KILLS = (260, 40), (16, 6)
 SENDERS = 3
 ALERTS = (12, 5)  #: with a real play each
 HOSTS = ("web1", "web2", "db1")
-ENTRY = {"rehearsal": "none", "limits": {"cooldown": "0s", "timeout": "60s", "max_runs": "1000/1h"}}
+ENTRY = {"dry_run": "none", "limits": {"cooldown": "0s", "timeout": "60s", "max_runs": "1000/1h"}}
 SETTINGS = {
     "correlation": {"same_host": False, "topology": "runner_nothing"},
     "policy": {"max_runs": "1000/1h", "min_fidelity": 0},

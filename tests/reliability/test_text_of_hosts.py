@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 HEALTHY_WITHIN = 1.0  #: seconds; the assertion gives it five times as long
 MEMORY_MB = 256
 ENTRY = {
-    "rehearsal": "none",
+    "dry_run": "none",
     "verify": {"within": "1s", "hold": "0s", "checks": [{"result": {"marked": True}}]},
     "limits": {"cooldown": "0s", "timeout": "90s", "max_runs": "100/1h"},
 }

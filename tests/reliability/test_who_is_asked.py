@@ -37,7 +37,7 @@ class World:
             "alertmanagers": [{"url": self.alertmanager.url, "timeout": "1s"}],
         }
         verify = {"within": "3s", "hold": "1s", "checks": CHECKS}
-        entry = {"rehearsal": "none", "verify": verify}
+        entry = {"dry_run": "none", "verify": verify}
         self.alert = small.alert()
         self.project: Project = small.project(small.make(root, settings=settings, entry=entry))
 
