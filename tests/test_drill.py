@@ -18,6 +18,7 @@ from runner.errors import Refused
 from runner.incident import Alert, AlertStatus, Incident, Level, Purpose, State, Transition
 from runner.inventory import Host, Inventory
 from runner.project import Project
+from tests import case_lab
 from tests import small_project as small
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -70,6 +71,13 @@ def played(name: str = "crash", result: str = "fixed", **phases: float) -> Game:
 def test_only_true_allows_a_drill(value: Any) -> None:
     with pytest.raises(Refused, match="web1 does not allow drills; set runner_drill: true"):
         drill.check(inventory(web1={"runner_drill": value}), ["web1"])
+
+
+def test_every_shipped_drill_takes_its_time_in_the_variable_of_its_role() -> None:
+    shipped = case_lab.setting().catalog.by_kind("drill")
+    assert len(shipped) > 5
+    for entry in shipped:
+        assert entry.role and drill.seconds_variable(entry.role) in entry.parameters, entry.id
 
 
 def test_every_host_that_a_drill_touches_must_allow_it() -> None:

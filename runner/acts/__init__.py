@@ -223,7 +223,7 @@ def check_drill(project: Project, *, entry: str, host: str, span: timedelta) -> 
     inventory = project.inventory()
     check_hosts(inventory, [host])
     drill.check(inventory, touched(project, chosen, [host]))
-    values = {f"{chosen.role}_seconds": int(span.total_seconds())}
+    values = {drill.seconds_variable(chosen.role or ""): int(span.total_seconds())}
     labels = _drill_labels(entry, host)
     hostvars = parameters.agreed(chosen, [inventory.hosts[host].variables])
     schema = project.catalog.schema(entry)

@@ -22,6 +22,12 @@ PHASES = ("detect", "decide", "run", "verify")
 UNDETECTED = "undetected"
 
 
+def seconds_variable(role: str) -> str:
+    """The variable in which a drill's role takes its time: `fault_seconds` for `fault` and for
+    `runner.remediation.fault`."""
+    return f"{role.rpartition('.')[2]}_seconds"
+
+
 def check(inventory: Inventory, hosts: Sequence[str]) -> None:
     """Raise Refused unless every host allows drills."""
     for host in hosts:
