@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -15,8 +16,10 @@ from runner.evidence import gather
 from runner.incident import Alert, AlertStatus, Incident, Level, State
 from runner.store import incidents, learning, memory, retention, tables
 from runner.store.database import Database
+from runner.store.similar import find_similar
 from runner.text import storable
 from runner.text.duration import parse
+from tests import fresh_store
 
 pytestmark = pytest.mark.store
 
@@ -51,7 +54,7 @@ def ended(database: Database, name: str = "Down", reason: str = "it is well agai
 
 def alike(database: Database, incident: Incident, limit: int = 5) -> list[int]:
     with database.read() as tx:
-        return [found.id for found in memory.similar(tx, incident, limit)]
+        return [found.id for found in find_similar(tx, incident, limit)]
 
 
 def test_the_most_alike_come_first(database: Database) -> None:
@@ -72,11 +75,11 @@ def test_the_same_alert_comes_before_any_other(database: Database) -> None:
 
 
 def test_what_nearly_all_say_is_not_searched_for_and_the_same_alert_still_comes_first(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A search that ranks every incident takes half a second with 100,000 of them."""
-    if not database.sqlite:
-        pytest.skip("only SQLite ranks every hit")
+    """A search that ranks every incident takes half a second with 100,000 of them. Only SQLite
+    ranks every hit."""
+    database = Database(fresh_store.place(tmp_path / "store.db"))
     monkeypatch.setattr(memory, "_MANY", 3)
     mine = ended(database, "Slow", instance="web1", team="blue")
     same = [ended(database, "Down", instance=f"web{n}", team="blue") for n in (2, 3, 4)]
@@ -86,6 +89,7 @@ def test_what_nearly_all_say_is_not_searched_for_and_the_same_alert_still_comes_
         found = memory.search(tx, ["down", "blue", "web1"], before=one.id)
     assert set(found) == {mine, here}
     assert alike(database, one) == [here, *reversed(same), mine]
+    database.close()
 
 
 def test_only_the_incidents_that_are_returned_are_read(
@@ -105,10 +109,10 @@ def test_only_the_incidents_that_are_returned_are_read(
     assert len(alike(database, one, limit=3)) == len(read) == 3
 
 
-def test_open_incidents_are_found_by_an_index(database: Database) -> None:
-    """With 100,000 incidents a look at each row takes seconds."""
-    if not database.sqlite:
-        pytest.skip("PostgreSQL plans by the size of the table")
+def test_open_incidents_are_found_by_an_index(tmp_path: Path) -> None:
+    """With 100,000 incidents a look at each row takes seconds. PostgreSQL plans by the size of
+    the table, SQLite by the question alone."""
+    database = Database(fresh_store.place(tmp_path / "store.db"))
     asked: list[tuple[str, object]] = []
     sa.event.listen(
         database.engine,
@@ -120,6 +124,7 @@ def test_open_incidents_are_found_by_an_index(database: Database) -> None:
         statement, given = asked[-1]
         plan = tx.exec_driver_sql(f"explain query plan {statement}", given).all()
     assert any("ix_incidents_state" in row.detail for row in plan)
+    database.close()
 
 
 def test_reasons_and_what_people_said_are_remembered(database: Database) -> None:

@@ -20,7 +20,8 @@ from runner.incident import Decision, Evidence, Incident, State
 from runner.project import Project
 from runner.steps.gather import probed
 from runner.steps.progress import load, passed
-from runner.store import incidents, memory, records, runs
+from runner.store import incidents, records, runs
+from runner.store.similar import find_similar
 
 
 def decide(project: Project, incident_id: int) -> bool:
@@ -128,7 +129,7 @@ def suspicions(
 def _question(project: Project, incident: Incident, eligible: Sequence[Entry]) -> Question:
     with project.database.read() as tx:
         evidence = records.evidence_of(tx, incident.id)
-        similar = memory.similar(tx, incident, limit=_PAST)
+        similar = find_similar(tx, incident, limit=_PAST)
         done = {run.entry for run in runs.of_incident(tx, incident.id)}
     alert = incident.alert
     past = tuple(each for each in similar if each.alert.name == alert.name)

@@ -13,7 +13,8 @@ from runner.plan import draft
 from runner.project import Project
 from runner.steps.perform import Job
 from runner.steps.progress import load, passed, perform_when_free
-from runner.store import incidents, learning, memory, records
+from runner.store import incidents, learning, records
+from runner.store.similar import find_similar
 from runner.text import promql
 
 
@@ -78,7 +79,7 @@ def probed(
 def _history(project: Project, incident: Incident, at: datetime) -> list[Evidence]:
     """Earlier incidents that are like this one, and what people said of them."""
     with project.database.read() as tx:
-        found = memory.similar(tx, incident)
+        found = find_similar(tx, incident)
         words = learning.feedback_of(tx, [past.id for past in found])
     return pieces.history(found, at=at, words=words)
 

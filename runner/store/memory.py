@@ -1,4 +1,4 @@
-"""Memory: incidents that have ended, found again by their words.
+"""Memory: the words of incidents that have ended, and a search for them.
 
 SQLite searches with FTS5, PostgreSQL with its full text search. What an alert says is
 only ever words to look for: it is cut into tokens, and each is quoted (invariant 5).
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
-from runner.incident import Incident, State
+from runner.incident import State
 from runner.store.tables import feedback, incidents, memory
 
 #: Words of one search, and characters of one word: more say nothing new.
@@ -20,7 +20,7 @@ MAX_LENGTH = 64
 #: Characters of what is kept of one incident.
 MAX_TEXT = 8000
 #: Hits that are ranked; the best of them are returned.
-_CANDIDATES = 200
+CANDIDATES = 200
 #: Incidents that make a word common on SQLite, which ranks every hit of a search: what so many
 #: say costs much and tells little.
 _MANY = 4_000
@@ -69,37 +69,6 @@ def remember(tx: sa.Connection, incident: int) -> None:
     tx.execute(memory.insert().values(incident=incident, text=text))
 
 
-def similar(tx: sa.Connection, incident: Incident, limit: int = 5) -> tuple[Incident, ...]:
-    """Earlier incidents that are like this one, the most alike first.
-
-    The same alert name comes before any other; then the rank of the words; then the newest.
-    """
-    from runner.store.incidents import from_row
-
-    ranks = search(tx, _words_of(incident), before=incident.id)
-    same = _of_alert(tx, incident, ranks)
-    order = sorted({*ranks, *same}, key=lambda id: (id not in same, ranks.get(id, 0.0), -id))[
-        :limit
-    ]
-    rows = tx.execute(sa.select(incidents).where(incidents.c.id.in_(order))).mappings()
-    found = {past.id: past for past in map(from_row, rows)}
-    return tuple(found[id] for id in order if id in found)
-
-
-def _of_alert(tx: sa.Connection, incident: Incident, ranks: Iterable[int]) -> set[int]:
-    """Those of `ranks` with the alert name of `incident`, and the newest others that have it."""
-    named = (incidents.c.alertname == incident.alert.name) & (incidents.c.id < incident.id)
-    ranked = sa.select(incidents.c.id).where(named, incidents.c.id.in_(ranks))
-    newest = (
-        sa.select(incidents.c.id)
-        .join(memory, memory.c.incident == incidents.c.id)
-        .where(named)
-        .order_by(incidents.c.id.desc())
-        .limit(_CANDIDATES)
-    )
-    return {*tx.execute(ranked).scalars(), *tx.execute(newest).scalars()}
-
-
 def search(tx: sa.Connection, texts: Iterable[str], *, before: int) -> dict[int, float]:
     """Incident → distance (less is more alike) of those older than `before` with any word."""
     sqlite = tx.dialect.name == "sqlite"
@@ -110,7 +79,7 @@ def search(tx: sa.Connection, texts: Iterable[str], *, before: int) -> dict[int,
         return {}
     quote, either = ('"', " OR ") if sqlite else ("'", " | ")
     asked = either.join(f"{quote}{word}{quote}" for word in words)
-    values = {"words": asked, "before": before, "limit": _CANDIDATES}
+    values = {"words": asked, "before": before, "limit": CANDIDATES}
     rows = tx.execute(_SQLITE if sqlite else _POSTGRESQL, values)
     return {int(row.incident): float(row.distance) for row in rows}
 
@@ -134,13 +103,3 @@ def tokens(texts: Iterable[str]) -> tuple[str, ...]:
             if len(found) >= MAX_WORDS:
                 return tuple(found)
     return tuple(found)
-
-
-def _words_of(incident: Incident) -> list[str]:
-    labels = incident.alert.labels
-    return [
-        incident.alert.name,
-        *incident.hosts,
-        *(value for name, value in sorted(labels.items()) if name != "alertname"),
-        *incident.alert.annotations.values(),
-    ]
