@@ -22,7 +22,7 @@ import httpx
 import pytest
 import yaml
 
-from runner import config
+from runner import config, shipped
 from runner.incident import Purpose
 from runner.incident_report import Bundle
 from runner.project import Project
@@ -260,12 +260,16 @@ class Lab:
         done = subprocess.run(
             command,
             cwd=self.root,
-            env={**os.environ, "ANSIBLE_CONFIG": str(self.root / "ansible.cfg")},
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(self.root / "ansible.cfg"),
+                "ANSIBLE_COLLECTIONS_PATH": str(shipped.collections()),
+            },
             capture_output=True,
             text=True,
         )
         took = time.perf_counter() - begun
-        assert done.returncode == 0 and self.service.up, done.stdout[-2000:]
+        assert done.returncode == 0 and self.service.up, done.stdout[-2000:] + done.stderr[-2000:]
         return took
 
     def close(self) -> None:

@@ -88,7 +88,7 @@ def test_without_an_alertmanager_to_ask_nothing_runs(tmp_path: Path) -> None:
         acts.answer(project, question.id, answer="approved", by="user:ann")
         found = small.wait(project)
         assert found.incident.state is State.ESCALATED
-        assert "nothing was run" in found.incident.reason
+        assert "nothing ran" in found.incident.reason
         assert nothing_ran(found) and not it.service.up
 
 
