@@ -171,6 +171,7 @@ def _plain(text: str) -> str:
 
 def _result(result: RunResult) -> tuple[Any, ...]:
     tasks = [(t.host, t.task, t.action, t.status, _plain(t.text)) for t in result.tasks]
+    tasks.sort(key=lambda task: task[0] or "")  # in the order of each host
     loaded = {name: digest for name, digest in result.loaded.items() if "play.yml" not in name}
     stats = json.dumps(result.stats, sort_keys=True)
     return (result.outcome, _plain(result.reason), stats, dict(result.results), result.diff,
@@ -178,14 +179,20 @@ def _result(result: RunResult) -> tuple[Any, ...]:
 
 
 def differing(cold: list[str], warm: list[str]) -> list[tuple[str, str]]:
-    """The first difference of each line, with what stands around it."""
+    """The first difference of each line, with what stands around it. Which of two hosts answers
+    first is chance, in a cold run too: lines are compared in the order of each host."""
     found = []
-    for one, other in zip_longest(cold, warm, fillvalue=""):
+    for one, other in zip_longest(_by_host(cold), _by_host(warm), fillvalue=""):
         if one != other:
             pairs = enumerate(zip_longest(one, other))
             at = next(at for at, (left, right) in pairs if left != right)
             found.append((one[max(0, at - 80) : at + 80], other[max(0, at - 80) : at + 80]))
     return found
+
+
+def _by_host(lines: list[str]) -> list[str]:
+    """In the order of the host that each names first; those that name none come first."""
+    return sorted(lines, key=lambda line: "".join(re.findall(r"web\d", line)[:1]))
 
 
 def _plays() -> list[Any]:
