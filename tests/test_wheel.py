@@ -66,7 +66,7 @@ class Reader:
     def told(self, prose: str) -> None:
         """Follow what stands between two blocks."""
         self._prose = prose
-        if match := re.search(r"[Ss]et `level: (\w+)`", prose):
+        if match := re.search(r"[Ss]et `level: ([\w-]+)`", prose):
             self._run("kill %% 2>/dev/null; wait")  # it is started again with the new level
             self._run(f"sed -i 's/^level: .*/level: {match[1]}/' runner.yml")
         if match := re.search(r"write `cooldown: (\w+)` below `limits` in\s+`([^`]+)`", prose):
