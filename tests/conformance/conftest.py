@@ -1,4 +1,7 @@
-"""One site for all tests of the kit, and a pair of clustered peers for those that need one."""
+"""One site for all tests of the kit, and a pair of clustered peers for those that need one.
+
+They end with the package: what other tests do to this process must not reach their servers.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from tests.conformance.lab import Site
 from tests.real_alertmanager import RealAlertmanager, free_port, require
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The runner's intake with a real Alertmanager in front of it."""
     require("prometheus-alertmanager")
@@ -19,7 +22,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pair(
     site: Site, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[RealAlertmanager, RealAlertmanager]]:
