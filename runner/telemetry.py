@@ -224,7 +224,7 @@ def _model_calls(tx: sa.Connection, now: datetime) -> Metric:
 
 
 def _last_prediction(tx: sa.Connection, now: datetime) -> float | None:
-    noted = workers.note(tx, "predict")
+    noted = workers.round_note(tx, "predict")
     return datetime.fromisoformat(noted).timestamp() if noted else None
 
 

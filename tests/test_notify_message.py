@@ -46,7 +46,7 @@ def test_a_question_carries_the_approval_pack(tx: sa.Connection) -> None:
     incident = opened(tx)
     evil = "@channel <b>x</b>"
     reach = GroupReach(group=evil, size=3, touched=("web1",), staying=("web2", "web3"), needed=2)
-    records.put(tx, incident, BlastRadius(hosts=("web1",), groups=(reach,), domains=("r2",)))
+    records.put_radius(tx, incident, BlastRadius(hosts=("web1",), groups=(reach,), domains=("r2",)))
     records.put_decision(
         tx,
         incident,

@@ -122,7 +122,7 @@ def asked(opened: Project, text: str = "restarted 3 times") -> int:
     made, first = lab.waiting(opened, about, text=text)
     now = datetime.now(UTC)
     with opened.database.write() as tx:
-        records.put(tx, made, replace(RADIUS, domains=(text,)))
+        records.put_radius(tx, made, replace(RADIUS, domains=(text,)))
         question = approvals.ask(
             tx, incident=made, plan="6" * 64, requested_by="runner", requested_at=now,
             expires_at=now + timedelta(minutes=30), brief=replace(BRIEF, title=text),

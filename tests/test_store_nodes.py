@@ -72,7 +72,7 @@ def test_a_member_reads_back_and_is_settled_once(database: Database) -> None:
 def test_a_round_is_claimed_once_until_it_is_due_again(database: Database) -> None:
     def claim(at: datetime, name: str = "predict") -> bool:
         with database.write() as tx:
-            return workers.claim(tx, name, at, DAY)
+            return workers.claim_round(tx, name, at, DAY)
 
     assert claim(NOW) and not claim(NOW) and claim(NOW, "other")
     assert not claim(NOW + DAY / 2) and claim(NOW + DAY)
@@ -80,6 +80,6 @@ def test_a_round_is_claimed_once_until_it_is_due_again(database: Database) -> No
 
 def test_a_round_leaves_a_note(database: Database) -> None:
     with database.write() as tx:
-        assert workers.note(tx, "spares") == ""
-        workers.put_note(tx, "spares", "empty", NOW)
-        assert workers.note(tx, "spares") == "empty"
+        assert workers.round_note(tx, "spares") == ""
+        workers.put_round_note(tx, "spares", "empty", NOW)
+        assert workers.round_note(tx, "spares") == "empty"

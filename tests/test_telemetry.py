@@ -54,7 +54,7 @@ def busy(store: Database) -> None:
     with store.write() as tx:
         deliver(tx, datetime.now(UTC) - timedelta(minutes=10))
         workers.join(tx, "worker", "here")
-        workers.put_note(tx, "predict", datetime.now(UTC).isoformat(), datetime.now(UTC))
+        workers.put_round_note(tx, "predict", datetime.now(UTC).isoformat(), datetime.now(UTC))
 
 
 def deliver(tx: sa.Connection, at: datetime) -> int:

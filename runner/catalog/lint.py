@@ -26,6 +26,19 @@ _FOUND_BY_ANSIBLE = re.compile(
 )
 
 
+@dataclass(frozen=True)
+class Problem:
+    """`text` is a predicate of `place`: «has no heading Impact»."""
+
+    place: Path
+    text: str
+    note: bool = False  #: worth knowing, but nothing that has to be changed
+    refused: bool = False  #: nothing is ever started while it stands
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}"
+
+
 def lint(catalog: Catalog) -> list[Problem]:
     """Every problem of the entries and of the roles that they reach, in order of the files."""
     found: dict[Problem, None] = {}
@@ -150,19 +163,6 @@ _PLAY: tuple[tuple[Callable[[Entry, Mapping[str, Any]], bool], str], ...] = (
         "may touch several hosts, so it needs serial and any_errors_fatal: true",
     ),
 )
-
-
-@dataclass(frozen=True)
-class Problem:
-    """`text` is a predicate of `place`: «has no heading Impact»."""
-
-    place: Path
-    text: str
-    note: bool = False  #: worth knowing, but nothing that has to be changed
-    refused: bool = False  #: nothing is ever started while it stands
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.text}"
 
 
 _RUNS_COMMANDS = frozenset({"command", "shell", "raw", "script", "expect"})

@@ -31,7 +31,7 @@ def list_(session: Session) -> None:
     with session.project.database.read() as tx:
         found = approvals.open_approvals(tx)
         about = {each.id: incidents.get(tx, each.incident) for each in found}
-        touched = records.of_incidents(tx, [each.incident for each in found])
+        touched = records.radii_of(tx, [each.incident for each in found])
     if session.json:
         session.answer(found)
     elif not found:

@@ -334,6 +334,8 @@ def estimated(text: str) -> int:
     return -(-len(text) // 3)
 
 
+#: What differs from one time of asking to the next, and is no new fact: the moment at which the
+#: alert began, how long ago earlier incidents were, and those that ended well.
 _SINCE = re2.compile(r"(?m)^(status: \w+), since .*$")
 _PAST = re2.compile(r"^#\d+, \S+ ago, ")
 _GOOD = re2.compile(r", (?:fixed|resolved|observed|dry_run): ")

@@ -1,4 +1,5 @@
-"""The prompt: Jinja files in `prompts/`, and text from outside only behind a fence."""
+"""The question that a model is asked, and its prompt: Jinja files in `prompts/`, and text from
+outside masked, visible, capped, and only behind a fence."""
 
 from __future__ import annotations
 

@@ -406,8 +406,6 @@ def _without(text: str, key: str | None) -> str:
 
 #: How one request is made; tests and offline cases put their own in its place.
 Request = Callable[..., Reply]
-
-
 #: Bytes of one HTTP answer: far above any answer to a question of ours.
 MAX_BYTES = 1024 * 1024
 
@@ -417,7 +415,10 @@ class TooManyBytes(httpx.ReadError):
 
 
 class CappedClient(httpx.Client):
-    """A client for one request, which has `seconds` from `start` on for all of it."""
+    """A client for one request, which has `seconds` from `start` on for all of it.
+
+    Its answer ends by bytes and by the clock, not only between two packets.
+    """
 
     def __init__(self, seconds: float, settings: Client | None = None) -> None:
         settings = settings or Client()

@@ -50,7 +50,7 @@ def load(tx: sa.Connection, incident: int) -> Bundle:
         decisions=records.decisions_of(tx, incident),
         verdict=records.verdict_of(tx, incident),
         plan=records.plan_of(tx, incident),
-        radius=records.of_incident(tx, incident),
+        radius=records.radius_of(tx, incident),
         approvals=approvals.of_incident(tx, incident),
         runs=runs.of_incident(tx, incident),
         verifications=records.verifications_of(tx, incident),

@@ -1,4 +1,5 @@
-"""Who joins the greylist, stays or leaves: a pure step from what was seen and for how long.
+"""Who joins the greylist, stays or leaves: a pure step from what was seen and for how long; and a
+member as an alert, which is handled like any other.
 
 A tier counts once it was seen on end for long enough, and is left once it was not seen on end
 for long enough. What is unknown counts for neither: the clock stands still (invariant 10).

@@ -36,7 +36,7 @@ def step(project: Project, now: datetime) -> bool:
     Everything is told again in the next round, so one that was cut off loses nothing.
     """
     with project.database.write() as tx:
-        if not workers.claim(tx, ROUND, now, project.config.nodes.every):
+        if not workers.claim_round(tx, ROUND, now, project.config.nodes.every):
             return False
     outlook = look(project, now)
     for problem in outlook.readings.problems:
@@ -50,7 +50,7 @@ def step(project: Project, now: datetime) -> bool:
         drop_strangers(tx, project, now)
         remind(tx, project, now)
         count_spares(tx, project, outlook)
-        workers.put_note(tx, ROUND, now.isoformat(), now)
+        workers.put_round_note(tx, ROUND, now.isoformat(), now)
     publish(project)
     deliver(project, now)
     return True

@@ -29,10 +29,10 @@ def count_spares(tx: sa.Connection, project: Project, outlook: Outlook) -> None:
         return  # not known is not empty
     grey = [member.node for member in nodes.members(tx)]
     free = free_spares(project.inventory(), settings.spares, outlook.serving or (), grey)
-    was_empty = workers.note(tx, SPARES) == "empty"
+    was_empty = workers.round_note(tx, SPARES) == "empty"
     if bool(free) != was_empty:
         return
-    workers.put_note(tx, SPARES, "" if free else "empty", outlook.at)
+    workers.put_round_note(tx, SPARES, "" if free else "empty", outlook.at)
     said = f"{len(free)} free: {', '.join(free)}" if free else "no node can be added or replaced"
     audit_log.append(
         tx,

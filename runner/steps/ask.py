@@ -48,7 +48,7 @@ def question(
         ),
         shown=_shown(verdict),
     )
-    radius = approval_request.radius_words(records.of_incident(tx, incident.id))
+    radius = approval_request.radius_words(records.radius_of(tx, incident.id))
     touches = f": {radius}" if radius else ""
     reason = f"approval {asked.id}: {plan.entry} on {', '.join(plan.hosts)}{touches}"
     incidents.move(

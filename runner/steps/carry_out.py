@@ -305,10 +305,10 @@ def _let_through(questions: tuple[Approval, ...], plan: Plan, settings: Settings
 
 def _keep(project: Project, incident: Incident, radius: BlastRadius) -> None:
     with project.database.read() as tx:
-        known = records.of_incident(tx, incident.id)
+        known = records.radius_of(tx, incident.id)
     if radius != known:
         with project.database.write() as tx:
-            records.put(tx, incident.id, radius)
+            records.put_radius(tx, incident.id, radius)
 
 
 def _same_plan(project: Project, incident: Incident, plan: Plan) -> None:

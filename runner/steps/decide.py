@@ -1,4 +1,7 @@
-"""Who chooses an entry: the person who asked, the rules, the model, or the two of them."""
+"""Who chooses an entry: the person who asked, the rules, the model, or both.
+
+The model is asked about the eligible entries. Where it asks for a probe, it is asked once more.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,7 @@ def _settled(project: Project, incident: Incident) -> tuple[Settled, tuple[Evide
     deciders, settings = project.config.deciders, project.config.model
     if deciders == "rules" or settings is None or not eligible:
         return Settled(decision=by_rules, kept=(by_rules,)), ()
-    said = ask(project, incident, eligible)
+    said = ask_model(project, incident, eligible)
     found = settle(by_rules, said, deciders=deciders, on_failure=settings.on_failure)
     return found, said.question.evidence
 
@@ -102,7 +105,7 @@ ASKED = 1000
 _PAST = 20  #: earlier incidents that past results are counted over
 
 
-def ask(project: Project, incident: Incident, eligible: Sequence[Entry]) -> Opinion:
+def ask_model(project: Project, incident: Incident, eligible: Sequence[Entry]) -> Opinion:
     """What the model says of this incident. Raises StoreError, and ConfigError for bad settings."""
     question = _question(project, incident, eligible)
     begun = max(question.numbers, default=0)

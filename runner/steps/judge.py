@@ -52,7 +52,7 @@ def judge(project: Project, incident_id: int) -> bool:
     verdict, radius = policy.judge(case, policy.moment_of(entry)), policy.measure(case)
     with project.database.write() as tx:
         records.put_verdict(tx, incident_id, verdict)
-        records.put(tx, incident_id, radius)
+        records.put_radius(tx, incident_id, radius)
         moved = incidents.move(
             tx, incident_id, State.JUDGED, _because(verdict), level=verdict.level
         )

@@ -139,18 +139,18 @@ def _note_budgets(project: Project, now: datetime) -> int:
         history = past_runs(project, tx, now)
     spent = {a.name: a for a in accounts(wanted, history, inventory.groups, now) if a.spent}
     with project.database.read() as tx:
-        if learning.spent(tx) == spent.keys():
+        if learning.spent_budgets(tx) == spent.keys():
             return 0
     told = 0
     with project.database.write() as tx:
         audit_log.lock(tx)
-        for name in learning.spent(tx) - spent.keys():
-            told += learning.free(tx, name, now)
+        for name in learning.spent_budgets(tx) - spent.keys():
+            told += learning.free_budget(tx, name, now)
         for name, account in spent.items():
             hosts = {host for run in account.burnt for host in run.hosts}
             owner = account.budget.owner
             tell = [owner] if owner else _owners(project, hosts)
-            told += learning.spend(tx, name, account.text, tell, now)
+            told += learning.spend_budget(tx, name, account.text, tell, now)
     return told
 
 

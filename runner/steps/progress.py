@@ -1,4 +1,5 @@
-"""How a step finds out whether it is still needed, and how it ends an incident."""
+"""What steps share: whether a step is still needed, how it moves or ends an incident, earlier runs,
+and waiting for hosts that another run holds."""
 
 from __future__ import annotations
 

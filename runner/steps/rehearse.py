@@ -150,7 +150,7 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
     verdict = policy.judge_cover(verdict, plan.uncovered)
     with project.database.write() as tx:
         if plan.places:
-            records.put(tx, incident.id, radius)
+            records.put_radius(tx, incident.id, radius)
         records.put_plan(tx, incident.id, plan)
         records.put_verdict(tx, incident.id, verdict)
         moved = incidents.move(

@@ -36,7 +36,7 @@ class Database:
         """Open `url`; a relative SQLite file is seen from `root`. Connects when first used."""
         self.engine = _engine(url, root)
         self.sqlite = self.engine.dialect.name == "sqlite"
-        self._turns = Turns()
+        self._turns = WriterQueue()
 
     @property
     def file(self) -> Path | None:
@@ -208,8 +208,12 @@ def insert(tx: sa.Connection, table: sa.Table) -> Any:
     return (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(table)
 
 
-class Turns:
-    """A lock that is handed on in the order in which it was asked for."""
+class WriterQueue:
+    """A lock that is handed on in the order in which it was asked for, among threads.
+
+    SQLite has one writer, and writers that wait for it poll: whoever has just written usually gets
+    it again, and another one can wait until the store counts as down though it works.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,8 @@
-"""What is known of how entries did: read from incidents, runs, answers and people's words."""
+"""What is known of how entries did: read from incidents, runs, answers and people's words.
+
+Also the record of an entry that a person is shown with a question, and error budgets: the audit
+log gets one entry when a budget is spent, and one when it is free again.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +45,8 @@ MAX_INCIDENTS = 1000
 _ACTING = (Purpose.REMEDIATION, Purpose.UNDO)
 #: Ends in which the runner did nothing and told nobody to do anything at once.
 _LEFT_ALONE = (State.OBSERVED, State.DRY_RUN, State.DENIED, State.EXPIRED, State.RESOLVED)
+#: Runs that count in the record that a person is shown, and those of them that are listed.
+MOST, NAMED = 1000, 5
 
 
 def keys(tx: sa.Connection, *, changed_since: datetime | None = None) -> tuple[Key, ...]:
@@ -313,32 +319,33 @@ def clearing(tx: sa.Connection, key: Key) -> Clearing | None:
     )
 
 
-def spent(tx: sa.Connection) -> set[str]:
-    """Names of the budgets that the trail was told are spent."""
+def spent_budgets(tx: sa.Connection) -> set[str]:
+    """Names of the budgets that are spent, as the audit log has it."""
     return set(tx.execute(sa.select(budgets_spent.c.name)).scalars())
 
 
-def spend(tx: sa.Connection, name: str, text: str, tell: Sequence[str], at: datetime) -> bool:
-    """Tell the trail and the receivers `tell`; False when they were told already."""
-    if name in spent(tx):
+def spend_budget(
+    tx: sa.Connection, name: str, text: str, receivers: Sequence[str], at: datetime
+) -> bool:
+    """Note in the audit log, once, that a budget is spent, for `receivers` to be notified.
+
+    False when that was done already.
+    """
+    if name in spent_budgets(tx):
         return False
     tx.execute(budgets_spent.insert().values(name=name, at=at))
-    detail = {"budget": name, "tell": list(tell)}
+    detail = {"budget": name, "tell": list(receivers)}
     audit_log.append(tx, action="budget_spent", reason=text, detail=detail, at=at)
     return True
 
 
-def free(tx: sa.Connection, name: str, at: datetime) -> bool:
-    """Tell the trail that a budget is free again; False when it was told already."""
+def free_budget(tx: sa.Connection, name: str, at: datetime) -> bool:
+    """Note in the audit log, once, that a budget is free again; False when that was done."""
     gone = tx.execute(budgets_spent.delete().where(budgets_spent.c.name == name)).rowcount
     if gone:
         text = f"the error budget of {name} is free again: its failures are old enough"
         audit_log.append(tx, action="budget_free", reason=text, detail={"budget": name}, at=at)
     return bool(gone)
-
-
-#: How many runs count, and how many of them are named one by one.
-MOST, NAMED = 1000, 5
 
 
 def record_of(tx: sa.Connection, *, entry: str, alert: str, environment: str) -> Record:

@@ -1,4 +1,5 @@
-"""What an incident gathers on its way: evidence, decisions, verdict, plan, verifications.
+"""What an incident gathers on its way: evidence, decisions, verdict, plan, blast radius, and
+verifications.
 
 Each `put` replaces what was there, because a step may be repeated after a crash.
 """
@@ -204,26 +205,26 @@ def _without(row: Any, *names: str) -> dict[str, Any]:
 _LISTS = ("touched", "staying")
 
 
-def put(tx: sa.Connection, incident: int, radius: BlastRadius) -> None:
+def put_radius(tx: sa.Connection, incident: int, radius: BlastRadius) -> None:
     """Keep the latest radius."""
     tx.execute(blast_radii.delete().where(blast_radii.c.incident == incident))
     tx.execute(blast_radii.insert().values(incident=incident, radius=asdict(radius)))
 
 
-def of_incident(tx: sa.Connection, incident: int) -> BlastRadius | None:
+def radius_of(tx: sa.Connection, incident: int) -> BlastRadius | None:
     """The radius of an incident; None before policy has judged."""
     query = sa.select(blast_radii.c.radius).where(blast_radii.c.incident == incident)
     content = tx.execute(query).scalar()
-    return from_json(content) if content else None
+    return radius_from_json(content) if content else None
 
 
-def of_incidents(tx: sa.Connection, incidents: list[int]) -> dict[int, BlastRadius]:
+def radii_of(tx: sa.Connection, incidents: list[int]) -> dict[int, BlastRadius]:
     """Incident → radius, for those that have one."""
     query = sa.select(blast_radii).where(blast_radii.c.incident.in_(incidents))
-    return {row.incident: from_json(row.radius) for row in tx.execute(query)}
+    return {row.incident: radius_from_json(row.radius) for row in tx.execute(query)}
 
 
-def from_json(content: Mapping[str, Any]) -> BlastRadius:
+def radius_from_json(content: Mapping[str, Any]) -> BlastRadius:
     """The radius as `put` wrote it."""
     groups = tuple(
         GroupReach(**{**group, **{name: tuple(group[name]) for name in _LISTS}})

@@ -101,7 +101,7 @@ def approvals_page(request: Request, project: Opened, by: By) -> Response:
         about: dict[int, Incident] = {
             item.incident: incidents.get(tx, item.incident) for item in questions
         }
-        touched = records.of_incidents(tx, list(about))
+        touched = records.radii_of(tx, list(about))
     radius = {number: approval_request.radius_words(touched.get(number)) for number in about}
     return _page(
         request, project, by, "approvals.html", questions=questions, about=about, radius=radius

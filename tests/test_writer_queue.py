@@ -5,12 +5,12 @@ import threading
 import pytest
 
 from runner.errors import StoreError
-from runner.store.database import Database, Turns
+from runner.store.database import Database, WriterQueue
 
 
 def test_a_turn_goes_to_who_asked_first() -> None:
     """Whoever writes one piece after the other cannot keep an acknowledgement waiting."""
-    turns, served = Turns(), list[int]()
+    turns, served = WriterQueue(), list[int]()
 
     def take(number: int) -> None:
         with turns.turn(30):
@@ -31,7 +31,7 @@ def test_a_turn_goes_to_who_asked_first() -> None:
 
 def test_nobody_waits_for_ever() -> None:
     """Invariant 14: and who gave up does not hold up those behind."""
-    turns = Turns()
+    turns = WriterQueue()
     with turns.turn(30), pytest.raises(StoreError, match="take too long"), turns.turn(0.01):
         pass
     with turns.turn(0.01):
