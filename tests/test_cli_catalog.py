@@ -35,8 +35,8 @@ def test_show_says_what_runner_yml_adds(path: Path) -> None:
     entry = path.parent / "playbooks/mark/entry.yml"
     entry.write_text(json.dumps({**json.loads(entry.read_text()), "limits": {}}))
     text = call(path, "catalog", "show", "mark").stdout
-    assert "  cooldown  10m, as runner.yml has it\n" in text
-    assert "  timeout   10m, as runner.yml has it\n" in text
+    assert "  cooldown  10m (from runner.yml)\n" in text
+    assert "  timeout   10m (from runner.yml)\n" in text
 
 
 def test_show_of_an_unknown_entry_names_the_nearest(path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_lookup_that_reads_what_no_file_says_is_not_covered(
     assert found == {"roles/mark/tasks/main.yml": frozenset({lookup})}
     plan = watched(draft(tmp_path, inventory()), None, catalog)
     assert plan.uncovered == (
-        f"roles/mark/tasks/main.yml: lookup {lookup} reads what no file says",
+        f"roles/mark/tasks/main.yml: lookup {lookup} reads from outside the plan's files",
     )
 
 
@@ -121,5 +121,5 @@ def test_a_lookup_in_a_file_beside_the_entry_is_not_covered_either(tmp_path: Pat
     playbook.write_text(playbook.read_text().replace("  gather_facts: false\n", files))
     catalog = load(tmp_path / "playbooks", (tmp_path / "roles",))
     plan = watched(draft(tmp_path, inventory()), None, catalog)
-    said = f"{tmp_path / 'shared.yml'}: lookup ns.vault.secret reads what no file says"
+    said = f"{tmp_path / 'shared.yml'}: lookup ns.vault.secret reads from outside the plan's files"
     assert plan.uncovered == (said,)

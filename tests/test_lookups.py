@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ansible.plugins.loader import lookup_loader
 
-from runner.catalog.lookups import MADE_UP, PURE, uncovered
+from runner.catalog.lookups import COMPUTED, PURE, uncovered
 
 
 def found(folder: Path, text: str, name: str = "tasks.yml") -> set[str]:
@@ -33,9 +33,9 @@ def test_of_ansible_core_only_what_it_reads_for_itself_is_left_out() -> None:
          {"community.hashi_vault.vault_kv2_get"}),
         ('{{ q ( "own" ) }}', {"own"}),
         ("{% for x in lookup('ns.coll.x') %}", {"ns.coll.x"}),
-        ("{{ lookup(chosen, 'a') }}", {MADE_UP}),
-        ("{{ lookup('file' if x else 'pipe', 'a') }}", {MADE_UP}),
-        ("{{ lookup('fi' ~ 'le', 'a') }}", {MADE_UP}),
+        ("{{ lookup(chosen, 'a') }}", {COMPUTED}),
+        ("{{ lookup('file' if x else 'pipe', 'a') }}", {COMPUTED}),
+        ("{{ lookup('fi' ~ 'le', 'a') }}", {COMPUTED}),
         ("{{ a }} lookup('ns.coll.x') {{ b }}", set()),
         ("{{ db.query('x') }} {{ 'lookup(x)' }}", set()),
         ("{{ my_lookup('x') }}", set()),
@@ -51,7 +51,7 @@ def test_lookups_of_a_template_are_found(tmp_path: Path, text: str, names: set[s
         ("- debug: {msg: '{{ lookup(''file'', ''a'') }}'}\n", set()),
         ('- debug: {msg: "{{ lookup(\\"ns.coll.x\\", 1) }}"}\n', {"ns.coll.x"}),
         ("- debug: {}\n  when: lookup('ns.coll.x')\n", {"ns.coll.x"}),
-        ("- debug: {}\n  when: lookup(name) == 1\n", {MADE_UP}),
+        ("- debug: {}\n  when: lookup(name) == 1\n", {COMPUTED}),
         ("- name: Ask it the query (once)\n  debug: {}\n", set()),
         ("- debug: {}\n  with_items: [1]\n", set()),
         ("- debug: {}\n  with_ansible.builtin.dict: {a: 1}\n", set()),

@@ -146,7 +146,7 @@ def test_a_spare_that_is_not_empty_is_passed_over(start: Start, tmp_path: Path) 
     assert found.incident.state is State.FIXED, found.transitions[-1].reason
     assert small_plan.order(tmp_path) == ["add s5", "retire s5", "clear s1"]
     planned = next(t for t in found.transitions if t.action == "planned")
-    assert "s4 is passed over" in planned.reason and "s4 is not empty" in planned.reason
+    assert "s4 is skipped" in planned.reason and "s4 is not empty" in planned.reason
 
 
 def test_without_a_free_spare_nothing_runs(start: Start, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ PURE = frozenset(
     """.split()
 )
 #: Stands for a lookup whose name is no literal.
-MADE_UP = "whose name is made up"
+COMPUTED = "with a computed name"
 _BUILTIN = ("ansible.builtin.", "ansible.legacy.")
 _YAML = (".yml", ".yaml", ".json")
 _SECTIONS = ("pre_tasks", "tasks", "post_tasks", "handlers")
@@ -40,11 +40,11 @@ def uncovered(path: Path, content: bytes) -> frozenset[str]:
     if path.suffix == ".py":
         return frozenset()
     text = content.decode(errors="replace")
-    names = {found["name"] or MADE_UP for part in _expressions(text) for found in _calls(part)}
+    names = {found["name"] or COMPUTED for part in _expressions(text) for found in _calls(part)}
     if path.suffix in _YAML or text.startswith("#jinja2:"):  # `when` and the like have no braces
         # With a space before the bracket it may be prose: `the query (once)`.
         names |= {
-            found["name"] or MADE_UP
+            found["name"] or COMPUTED
             for found in _calls(text)
             if found["name"] or found[0].startswith(("lookup(", "query("))
         }

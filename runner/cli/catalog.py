@@ -98,9 +98,7 @@ def _facts(entry: Entry, config: Config) -> list[tuple[str, str]]:
 
 def _span(own: timedelta | None, default: timedelta) -> str:
     """What counts for the entry, and whether runner.yml says it for all."""
-    return (
-        f"{duration.write(default)}, as runner.yml has it" if own is None else duration.write(own)
-    )
+    return f"{duration.write(default)} (from runner.yml)" if own is None else duration.write(own)
 
 
 def _elsewhere(entry: Entry) -> str:
@@ -244,7 +242,7 @@ def new(session: Session, entry_id: str) -> None:
 @catalog.command()
 @click.pass_obj
 def path(session: Session) -> None:
-    """The folder of the shipped collection, for ANSIBLE_COLLECTIONS_PATH."""
+    """Print the folder of the shipped collection, for ANSIBLE_COLLECTIONS_PATH."""
     if session.json:
         session.answer({"collections": shipped.collections(), "collection": shipped.COLLECTION})
     else:

@@ -192,7 +192,7 @@ def _roles(project: Project) -> Iterator[Finding]:
         elif folder != usual:
             yield _error("roles", f"{folder}: there is no such folder; see project.roles")
     count = sum(1 for path in shipped.roles().iterdir() if (path / "tasks").is_dir())
-    yield _ok("roles", f"{shipped.COLLECTION}: {counted(count, 'role')}, come with the runner")
+    yield _ok("roles", f"{shipped.COLLECTION}: {counted(count, 'shipped role')}")
     for copy in copies.find(settings.playbooks, settings.roles, settings.prompts):
         yield _copied(copy)
 

@@ -35,7 +35,7 @@ _README = """\
 
 - `runner.yml`: the configuration; every key is explained in it
 - `inventories/example`: replace it by your inventory, and name yours in `project.inventory`
-- `ansible.cfg`: what Ansible itself is told
+- `ansible.cfg`: settings of Ansible itself
 
 The entries, roles and prompts come with the runner and are used from there, so that an update of it
 reaches them. What you write lies beside them:
@@ -90,7 +90,7 @@ def init(session: Session, folder: Path, force: bool, upgrade: bool) -> None:
     shown as a diff.
     """
     if upgrade and force:
-        raise UsageError("--upgrade replaces nothing; leave out --force")
+        raise UsageError("--force and --upgrade cannot be combined")
     if upgrade:
         _upgrade(session, folder)
         return
@@ -164,7 +164,7 @@ def _upgrade(session: Session, folder: Path) -> None:
     if missing:
         session.note(f"Add to runner.yml, and repeat: project: {{shipped: [{', '.join(missing)}]}}")
     if not judged:
-        session.screen.line(f"{folder}: holds no copy of what comes with the runner")
+        session.screen.line(f"{folder} has no copies of shipped files")
 
 
 def _plain(copy: copies.Copy) -> dict[str, object]:

@@ -243,7 +243,7 @@ def _lookups(content: Content, loaded: Iterable[str]) -> Iterator[str]:
     own = set(map(os.path.realpath, content.paths.values()))
     beside = {os.path.realpath(name) for name in loaded if name[0] == "/"} - own
     for name, lookups in sorted({**content.outside, **outside_of(beside)}.items()):
-        yield f"{name}: lookup {', '.join(sorted(lookups))} reads what no file says"
+        yield f"{name}: lookup {', '.join(sorted(lookups))} reads from outside the plan's files"
 
 
 def _decided(include: Templated, included: Collection[tuple[str, str]]) -> bool:

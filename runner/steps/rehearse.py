@@ -69,7 +69,7 @@ def _shown(project: Project, incident: Incident, entry: Entry) -> _Shown:
         if (run.outcome and run.outcome.completed) or way is ways[-1]:
             break
         where = ", ".join(draft.parts[0].hosts)
-        passed_over.append(f"{where} is passed over: its dry run ended {run.outcome}: {run.reason}")
+        passed_over.append(f"{where} is skipped: its dry run ended {run.outcome}: {run.reason}")
     return shown
 
 
