@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sys
 import textwrap
@@ -11,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from runner.execute.request import RunRequest, RunResult
@@ -62,3 +64,26 @@ class Lab:
     def run(self, tasks: str, **given: Any) -> RunResult:
         """Run `tasks` on web1, or as `given` says."""
         return run(self.request(self.play(tasks), **given))
+
+    def sleeping(self, seconds: int) -> tuple[str, Path]:
+        """Tasks that leave sleepers of every kind, make a mark, and sleep; and the mark."""
+        mark = self.folder / f"mark-{seconds}"
+        tasks = f"""
+        - ansible.builtin.command: sleep {seconds}
+          async: 1000
+          poll: 0
+        - ansible.builtin.shell: env -i setsid sleep {seconds} </dev/null >/dev/null 2>&1 &
+        - ansible.builtin.shell: trap '' TERM; touch {mark}; sleep {seconds}; true
+        """
+        return tasks, mark
+
+
+def number() -> int:
+    """An unusual number of seconds, by which a sleeper is found."""
+    return random.randrange(10_000, 1_000_000)
+
+
+def sleepers(seconds: int) -> list[psutil.Process]:
+    """Living processes whose command line names this unusual number of seconds."""
+    found = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"]]
+    return [p for p in found if f"sleep {seconds}" in " ".join(p.info["cmdline"])]

@@ -46,3 +46,4 @@ def test_each_module_describes_itself_to_ansible_doc() -> None:
     for name, said in found.items():
         assert said["doc"]["short_description"] and said["return"], name
         assert name in said["examples"], name
+        assert said["doc"]["attributes"]["check_mode"]["support"] == "full", name

@@ -5,14 +5,12 @@ from __future__ import annotations
 import ast
 import json
 import os
-import random
 import signal
 import socket
 import stat
 import subprocess
 import sys
 import tempfile
-import textwrap
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -29,7 +27,7 @@ from runner.execute.warm.client import Warm
 from runner.execute.warm.loaded import Loaded
 from runner.incident import Outcome
 from runner.inventory import Inventory
-from tests.execute_lab import Lab, needs_ansible
+from tests.execute_lab import Lab, needs_ansible, number, sleepers
 from tests.warm_lab import is_warm, keeper, socket_of, start, wait
 
 pytestmark = needs_ansible
@@ -61,28 +59,6 @@ def parent_of(warm: Warm) -> psutil.Process:
 
 def plays(lab: Lab, warm: Warm, tasks: str = "- ansible.builtin.debug:") -> RunResult:
     return run(lab.request(lab.play(tasks)), warm=warm)
-
-
-def number() -> int:
-    return random.randrange(10_000, 1_000_000)
-
-
-def sleepers(seconds: int) -> list[psutil.Process]:
-    found = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"]]
-    return [p for p in found if f"sleep {seconds}" in " ".join(p.info["cmdline"])]
-
-
-def sleeping(lab: Lab, seconds: int) -> tuple[str, Path]:
-    """Tasks that leave sleepers of every kind, make a mark, and sleep; and the mark."""
-    mark = lab.folder / f"mark-{seconds}"
-    tasks = f"""
-    - ansible.builtin.command: sleep {seconds}
-      async: 1000
-      poll: 0
-    - ansible.builtin.shell: env -i setsid sleep {seconds} </dev/null >/dev/null 2>&1 &
-    - ansible.builtin.shell: trap '' TERM; touch {mark}; sleep {seconds}; true
-    """
-    return textwrap.dedent(tasks), mark
 
 
 def test_only_its_user_can_reach_the_socket(ready: Warm) -> None:
@@ -172,7 +148,7 @@ def test_a_run_of_it_is_in_the_place_that_a_cold_one_is_in(lab: Lab, ready: Warm
 def test_a_cancelled_run_leaves_no_process_behind(lab: Lab, ready: Warm) -> None:
     """Invariant 14: sessions of their own, cleared environments and ignored signals included."""
     seconds = number()
-    tasks, mark = sleeping(lab, seconds)
+    tasks, mark = lab.sleeping(seconds)
     seen: list[int] = []
 
     def cancelled() -> bool:
@@ -190,7 +166,7 @@ def test_a_cancelled_run_leaves_no_process_behind(lab: Lab, ready: Warm) -> None
 def test_a_run_past_its_deadline_is_ended_whole(lab: Lab, ready: Warm) -> None:
     """Invariant 9 and 14."""
     seconds = number()
-    tasks, _ = sleeping(lab, seconds)
+    tasks, _ = lab.sleeping(seconds)
     request = lab.request(lab.play(tasks), timeout=timedelta(seconds=5))
     result = run(request, warm=ready)
     assert result.outcome is Outcome.TIMEOUT, result.reason

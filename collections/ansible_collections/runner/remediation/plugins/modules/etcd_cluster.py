@@ -36,13 +36,7 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    description: Nothing is changed, and what would be is told.
-    support: full
-  diff_mode:
-    description: What changes, the same in a dry run and its run.
-    support: full
+extends_documentation_fragment: [runner.remediation.modes]
 author: Remediation runner authors (!UNKNOWN)
 """
 

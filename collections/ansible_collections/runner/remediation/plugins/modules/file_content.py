@@ -20,13 +20,7 @@ options:
     description: Octal mode of a file that did not exist; one that did keeps its own.
     type: str
     default: "0644"
-attributes:
-  check_mode:
-    description: Nothing is changed, and what would be is told.
-    support: full
-  diff_mode:
-    description: What changes, the same in a dry run and its run.
-    support: full
+extends_documentation_fragment: [runner.remediation.modes]
 author: Remediation runner authors (!UNKNOWN)
 """
 

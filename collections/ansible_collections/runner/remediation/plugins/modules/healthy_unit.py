@@ -57,10 +57,10 @@ options:
     default: 10
 attributes:
   check_mode:
-    description: State and answer are really read; the restart and the waiting are left out.
+    description: Reads state and answer; leaves out the restart and the waiting.
     support: full
   diff_mode:
-    description: The state before, and what a restart is to bring.
+    description: Shows the state before, and the state that a restart must bring.
     support: full
 author: Remediation runner authors (!UNKNOWN)
 """

@@ -44,7 +44,7 @@ options:
     default: 16000
 attributes:
   check_mode:
-    description: It only reads, so it does the same.
+    description: Only reads, so it does the same.
     support: full
 author: Remediation runner authors (!UNKNOWN)
 """

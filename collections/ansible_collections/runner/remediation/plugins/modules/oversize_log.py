@@ -49,13 +49,7 @@ options:
     type: str
     choices: [read, rotated]
     default: rotated
-attributes:
-  check_mode:
-    description: Nothing is changed, and what would be is told.
-    support: full
-  diff_mode:
-    description: What changes, the same in a dry run and its run.
-    support: full
+extends_documentation_fragment: [runner.remediation.modes]
 author: Remediation runner authors (!UNKNOWN)
 """
 

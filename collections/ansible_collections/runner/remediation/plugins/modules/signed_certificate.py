@@ -16,7 +16,7 @@ options:
   days: {description: How long the certificate is good., type: int, required: true}
 attributes:
   check_mode:
-    description: Nothing is changed, and what would be is told.
+    description: Changes nothing, and reports what would change.
     support: full
 author: Remediation runner authors (!UNKNOWN)
 """

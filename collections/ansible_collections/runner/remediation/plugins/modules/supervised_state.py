@@ -16,13 +16,7 @@ options:
     required: true
   executable: {description: The supervisorctl to call., type: str, default: supervisorctl}
   state: {description: What it should do., type: str, choices: [started, stopped], required: true}
-attributes:
-  check_mode:
-    description: Nothing is changed, and what would be is told.
-    support: full
-  diff_mode:
-    description: What changes, the same in a dry run and its run.
-    support: full
+extends_documentation_fragment: [runner.remediation.modes]
 author: Remediation runner authors (!UNKNOWN)
 """
 

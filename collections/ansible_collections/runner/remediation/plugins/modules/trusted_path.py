@@ -21,7 +21,7 @@ options:
     default: []
 attributes:
   check_mode:
-    description: Nothing is changed, and what would be is told.
+    description: Changes nothing, and reports what would change.
     support: full
 author: Remediation runner authors (!UNKNOWN)
 """
