@@ -53,7 +53,10 @@ def _explain(session: Session, found: Bundle, earlier: tuple[Incident, ...]) -> 
     if len(rows) > ROWS:
         session.screen.line(f"  {'':<11}  and {len(rows) - ROWS} more")
     _earlier(session, earlier)
-    for command in [f"runner incident show {found.incident.id}", *_next(found)]:
+    for command in [
+        f"runner incident show {found.incident.id}",
+        *next_commands(found.incident, found.approvals),
+    ]:
         session.screen.line(f"  {command}")
 
 
@@ -162,7 +165,3 @@ def _earlier(session: Session, earlier: tuple[Incident, ...]) -> None:
     if len(earlier) > EARLIER:
         session.screen.line(f"  before       and {len(earlier) - EARLIER} more")
     session.screen.line()
-
-
-def _next(found: Bundle) -> list[str]:
-    return next_commands(found.incident, found.approvals)

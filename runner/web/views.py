@@ -152,11 +152,9 @@ def percent(share: float) -> str:
 
 def _shown(value: object) -> object:
     """Every expression of a template passes here, so no text can be forgotten."""
-    return visible(str(value)) if isinstance(value, str) and not _safe(value) else value
-
-
-def _safe(value: str) -> bool:
-    return isinstance(value, Markup)
+    return (
+        visible(str(value)) if isinstance(value, str) and not isinstance(value, Markup) else value
+    )
 
 
 def _environment() -> Environment:
