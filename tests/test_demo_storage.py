@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_its_project_is_sound_and_names_every_voter(tmp_path: Path) -> None:
 
 def test_time_stands_still_where_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [50.0]
-    monkeypatch.setattr(degrading.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(degrading, "time", SimpleNamespace(monotonic=lambda: now[0]))
     pace = degrading.Pace(10)
     now[0] += 4
     assert pace() == 4
