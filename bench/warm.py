@@ -43,7 +43,7 @@ class Working:
             "execution": {"warm": True},
             "policy": {"min_fidelity": 0, "max_runs": "99/1h"},
         }
-        entry: dict[str, Any] = {"rehearsal": "required", "limits": {"cooldown": "0s"}}
+        entry: dict[str, Any] = {"dry_run": "required", "limits": {"cooldown": "0s"}}
         path = small.make(root, settings=settings, entry=entry)
         (root / "roles/mark/tasks/main.yml").write_text(TASKS.format(root=root))
         self.project: Project = small.project(path)

@@ -221,7 +221,7 @@ class Daemon:
             logger.info("retention removed %s", gone)
 
     def _learn(self) -> None:
-        """Tell the trail of levels and budgets that changed, and measure what clears by itself."""
+        """Note levels and budgets that changed in the audit log; measure what clears by itself."""
         now = datetime.now(UTC)
         whole = now - self._learnt_all >= LEARN_ALL_EVERY  # time alone changes records too
         learn.note_all(self.project, None if whole else self._learnt - LEARN_OVERLAP, now)

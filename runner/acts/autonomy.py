@@ -11,7 +11,7 @@ from runner.project import Project
 from runner.steps import learn
 from runner.store import audit_log, learning
 
-#: What the trail calls a change of a record.
+#: What the audit log calls a change of a record.
 ACTIONS = ("promoted", "demoted", "autonomy_kept")
 
 
@@ -48,7 +48,7 @@ def records(project: Project, entry: str | None = None) -> list[Record]:
 
 
 def history(project: Project, key: Key) -> History:
-    """What counted in a record, and what the trail was told of it."""
+    """What counted in a record, and what the audit log has of it."""
     now, wanted = datetime.now(UTC), vars(key).items()
     with project.database.read() as tx:
         trials = learn.trials(project, tx, key, now)

@@ -1,4 +1,4 @@
-"""`runner audit`: that nobody edited, removed or reordered what the trail says (invariant 12)."""
+"""`runner audit`: that nobody edited, removed or reordered rows of the audit log (invariant 12)."""
 
 from __future__ import annotations
 

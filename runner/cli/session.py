@@ -136,7 +136,7 @@ def written(file: Path) -> Iterator[TextIO]:
 
 
 def person(name: str | None) -> str:
-    """The actor that a person is, as the trail keeps it."""
+    """The actor that a person is, as the audit log keeps it."""
     if name is None:
         try:
             name = getpass.getuser()

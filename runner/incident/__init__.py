@@ -98,7 +98,7 @@ ENDED = frozenset(
 )
 
 
-#: An act in the trail, beside the states: text may be meant to steer the model.
+#: An act in the audit log, beside the states: text may be meant to steer the model.
 SUSPECTED = "suspected"
 #: It is held back once more: people were told the first time.
 HELD_AGAIN = "held_again"
@@ -239,7 +239,7 @@ class Incident:
 
 @dataclass(frozen=True, kw_only=True)
 class Transition:
-    """One change of state, or one act of a person: a row of the audit trail."""
+    """One change of state, or one act of a person: a row of the audit log."""
 
     sequence: int
     incident: int | None  #: None for acts that concern no incident, such as pause

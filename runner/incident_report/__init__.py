@@ -27,7 +27,7 @@ from runner.text import duration
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """An incident with its evidence, decisions, verdict, plan, runs and trail."""
+    """An incident with its evidence, decisions, verdict, plan, runs and transitions."""
 
     incident: Incident
     evidence: tuple[Evidence, ...]

@@ -31,7 +31,7 @@ from runner.store.database import Database
 log = logging.getLogger(__name__)
 
 CONSOLE = "console"
-#: The act in the trail that says that a receiver was given up.
+#: The act in the audit log that says that a receiver was given up.
 NOT_TOLD = "not_told"
 #: What the console tells: every end but the ones that nobody has to know of, and acts.
 CONSOLE_ON = (

@@ -25,7 +25,7 @@ def judge_dry_run(
 ) -> Verdict:
     """`verdict` with what the dry run showed; never a higher level.
 
-    `outcome` is None when no dry run ran, which only `rehearsal: none` excuses; `said` is its
+    `outcome` is None when no dry run ran, which only `dry_run: none` excuses; `said` is its
     reason, as `a task failed on web1: Restart: Could not find the service`. `strangers`
     are hosts that the dry run was seen to touch outside of the plan, `differs` what may be
     another thing in a dry run, a sentence each.

@@ -17,7 +17,7 @@ from runner.store import audit_log, records, runs
 
 
 def approach(project: Project, incident_id: int, step: int) -> bool:
-    """Judge this step and do its dry run of the plan. What fails here stops the plan for a person.
+    """Judge this step of the plan and do its dry run. What fails here stops the plan for a person.
 
     A dry run before the plan began could not have shown it: what the earlier steps changed
     was not there.

@@ -42,7 +42,7 @@ from runner.text import visible
 
 #: An attempt that never started, because the runner went away, may be made again so often.
 STARTS = 3
-#: The act in the trail that says that a step is not needed, because its host is gone.
+#: The act in the audit log that says that a step is not needed, because its host is gone.
 LEFT_OUT = "left_out"
 #: The act that says that what was not fixed may not be tried once more.
 NOT_REPEATED = "not_repeated"

@@ -45,7 +45,7 @@ from runner.store import audit_log, incidents, records, runs
 _BROKEN = frozenset({Outcome.FAILED, Outcome.UNREACHABLE, Outcome.CANCELLED})
 #: Runs of one attempt whose effect is not verified: nothing can have come of them.
 _NOTHING_RAN = frozenset({Outcome.NO_HOSTS, Outcome.ALL_SKIPPED})
-#: The act in the trail that says what the verification of a step saw, before the next begins.
+#: The act in the audit log that says what the verification of a step saw, before the next begins.
 STEP = "step"
 
 

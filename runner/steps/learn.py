@@ -1,4 +1,4 @@
-"""What the record says before an incident is judged, and what the trail is told of it."""
+"""What the record says before an incident is judged, and what the audit log gets of it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def helps(project: Project, tx: sa.Connection, key: Key, now: datetime) -> Uplif
 
 
 def note(project: Project, key: Key, now: datetime, actor: str = "runner") -> bool:
-    """Tell the trail of a level that is no longer what it was told last; whether it was."""
+    """Note a level in the audit log that is no longer the last one there; whether it was."""
     rules = project.config.autonomy
     if not rules.earn:
         return False
@@ -122,7 +122,7 @@ def _why(found: Standing) -> str:
 
 
 def note_all(project: Project, since: datetime | None, now: datetime) -> int:
-    """Tell the trail of every record that changed, or might have, after `since`; how many."""
+    """Note in the audit log every record that changed, or might have, after `since`; how many."""
     with project.database.read() as tx:
         keys = learning.keys(tx, changed_since=since)
     told = sum(note(project, key, now) for key in keys)
@@ -130,7 +130,7 @@ def note_all(project: Project, since: datetime | None, now: datetime) -> int:
 
 
 def _note_budgets(project: Project, now: datetime) -> int:
-    """Tell the trail, and the owner, of each error budget that was spent or is free again."""
+    """Note in the audit log, and for its owner, each error budget that was spent or is free."""
     wanted = project.config.policy.budgets
     if not wanted:
         return 0

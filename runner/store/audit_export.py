@@ -1,4 +1,4 @@
-"""The audit trail as a file that proves itself (invariant 12).
+"""The audit log as a file that proves itself (invariant 12).
 
 One JSON object a line. The first is the header: which part of the chain follows
 and where it starts and ends. A whole export, or one since a time, is a piece of
@@ -38,7 +38,7 @@ def export(
     since: datetime | None = None,
     incident: int | None = None,
 ) -> int:
-    """Write the trail, or its part since a time or of one incident; returns the rows written.
+    """Write the audit log, or its part since a time or of one incident; returns the rows written.
 
     It writes what the store holds, edited or not: a broken chain is exported as it is.
     """

@@ -1,4 +1,4 @@
-"""The audit trail: transitions, each hashed together with the one before (invariant 12)."""
+"""The audit log: transitions, each hashed together with the one before (invariant 12)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def append(
 
 
 def lock(tx: sa.Connection) -> None:
-    """Let nobody else write the trail until this transaction ends: what is read now about what
+    """Let nobody else write the audit log until this transaction ends: what is read now about what
     it was told stays true until it is told more."""
     _end(tx)
 
@@ -142,7 +142,7 @@ def after(tx: sa.Connection, sequence: int, limit: int = _PAGE) -> tuple[Transit
 
 
 def walk(tx: sa.Connection) -> Iterator[Transition]:
-    """The whole trail, oldest first, a page at a time."""
+    """The whole audit log, oldest first, a page at a time."""
     last = 0
     while page := after(tx, last):
         yield from page

@@ -174,7 +174,7 @@ def feedback_of(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, Feedback
 
 
 def say(tx: sa.Connection, word: Feedback) -> None:
-    """Keep a person's word on an incident, in the trail and in the memory too."""
+    """Keep a person's word on an incident, in the audit log and in the memory too."""
     tx.execute(feedback.insert().values(vars(word)))
     text = f"{'right' if word.right else 'wrong'}: {word.reason}"
     audit_log.append(
@@ -211,14 +211,14 @@ def _is(table: sa.Table, key: Key) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def noted(tx: sa.Connection, key: Key) -> Level | None:
-    """The level that the trail was last told of."""
+    """The level that the audit log has last."""
     query = sa.select(autonomy_noted.c.level).where(*_is(autonomy_noted, key))
     found = tx.execute(query).scalar()
     return Level(found) if found else None
 
 
 def note(tx: sa.Connection, key: Key, level: Level, at: datetime) -> None:
-    """Remember the level that the trail is told of."""
+    """Remember the level that the audit log gets."""
     tx.execute(autonomy_noted.delete().where(*_is(autonomy_noted, key)))
     tx.execute(autonomy_noted.insert().values(vars(key) | {"level": level, "at": at}))
 

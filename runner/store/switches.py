@@ -1,4 +1,4 @@
-"""Switches that people throw at run time; every throw is a row of the audit trail."""
+"""Switches that people throw at run time; every throw is a row of the audit log."""
 
 from __future__ import annotations
 

@@ -179,7 +179,7 @@ waiting = Table(
     Index("ix_waiting_turn", "worker", "place", "urgency", "stage", "number"),
 )
 
-#: The audit trail: hash-chained, append-only.
+#: The audit log: hash-chained, append-only.
 transitions = Table(
     "transitions",
     metadata,
@@ -447,7 +447,7 @@ autonomy_settings = Table(
     Index("ix_autonomy_settings_entry", "entry"),
 )
 
-#: The level of each record that the trail was last told of; levels are computed, not kept.
+#: The level of each record that the audit log has last; levels are computed, not kept.
 autonomy_noted = Table(
     "autonomy_noted",
     metadata,
@@ -473,7 +473,7 @@ clearings = Table(
     Column("at", UtcTime, nullable=False),
 )
 
-#: Error budgets that the trail was told are spent.
+#: Error budgets that are spent, as the audit log has it.
 budgets_spent = Table(
     "budgets_spent",
     metadata,

@@ -327,7 +327,7 @@ def _paused(project: Project) -> Response:
 
 @router.get("/audit", response_model=audit_log.Finding, responses=documented(409), tags=["audit"])
 def verify_audit(project: Opened) -> Response:
-    """Whether no row of the audit trail was edited, removed or reordered."""
+    """Whether no row of the audit log was edited, removed or reordered."""
     if not _verifying.acquire(blocking=False):
         raise Refused("The audit log is being verified; ask again in a moment.")
     try:

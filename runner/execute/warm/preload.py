@@ -1,6 +1,6 @@
 """What the warm process imports: ansible-core and the plugins that it ships, nothing else.
 
-No play is rehearsed and no project is looked at, so nothing of one can leak into a run. What
+No play is run and no project is looked at, so nothing of one can leak into a run. What
 Ansible would parse anew in each process (plugins' documentation, the routing of its own
 collection) is parsed here, and handed to a fork only for the very file that it was made of.
 """
