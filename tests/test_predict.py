@@ -99,7 +99,7 @@ class World:
         project.__dict__["prometheus"] = self.metrics
         project.__dict__["inventory"] = self.inventory
 
-    def inventory(self) -> Inventory:
+    def inventory(self, *, fresh: bool = False) -> Inventory:
         """What ansible-inventory would say, without the second that it takes."""
         listed = {name: {"hosts": hosts} for name, hosts in self.groups.items()}
         hosts = {host: {} for members in self.groups.values() for host in members}
