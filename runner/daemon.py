@@ -87,13 +87,7 @@ class Daemon:
         InventoryError when there would be nothing to work with, ConfigError when the model
         cannot be asked as it is configured.
         """
-        # Read before the first alert, so that its decision does not wait for them.
-        self.project.catalog  # noqa: B018
-        self.project.inventory()
-        if (model := self.project.config.model) is not None:
-            self.project.model  # noqa: B018
-            for endpoint in filter(None, (model, model.fallback)):
-                endpoint.key()  # a named file that is missing stops the start
+        read(self.project)
         self.project.worker = self._worker.id
         remediate.work_on(self.project)
         self._worker.start()
@@ -111,6 +105,11 @@ class Daemon:
             self._every(PREDICT_EVERY, partial(predict.publish, self.project), "greylist")
         if self._intake:
             self._start_intake()
+
+    def wake(self) -> None:
+        """Another process has stored a delivery, or work."""
+        self._inbox.wake()
+        self._dispatcher.wake()
 
     def _start_intake(self) -> None:
         config = self.project.config
@@ -251,6 +250,17 @@ class Daemon:
             gone = set(before) - self.project.alertmanagers.all_fingerprints()
             with self.project.database.write() as tx:
                 note_gone(tx, gone, now)
+
+
+def read(project: Project) -> None:
+    """Read what the first alert would otherwise wait for. Raises as `Daemon.start` does."""
+    project.database  # noqa: B018
+    project.catalog  # noqa: B018
+    project.inventory()
+    if (model := project.config.model) is not None:
+        project.model  # noqa: B018
+        for endpoint in filter(None, (model, model.fallback)):
+            endpoint.key()  # a named file that is missing stops the start
 
 
 def handle_again(project: Project, incident: int, times: int) -> None:

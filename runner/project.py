@@ -54,6 +54,8 @@ class Project:
         self.listeners: list[Listener] = []
         #: Called after a delivery was stored, so that it is looked at without delay.
         self.delivered: Callable[[], None] = lambda: None
+        #: Whether incidents are worked on, as far as this process can see.
+        self.is_worked_on: Callable[[], bool] = lambda: True
         self._stopping = threading.Event()
         self._opening = threading.Lock()
         self._model: ModelDecider | None = None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from runner.cli.log import JsonLines, TextLines
@@ -114,8 +116,6 @@ def test_every_transition_is_a_line_of_json(server: Serving) -> None:
 
 
 def until_logged(server: Serving, action: str) -> None:
-    import time
-
     deadline = time.monotonic() + 30
     while f'"action": "{action}"' not in server.log.read_text():
         assert time.monotonic() < deadline, server.log.read_text()
@@ -168,3 +168,89 @@ def test_a_line_of_text_is_one_harmless_line() -> None:
     record = logging.LogRecord("runner", logging.WARNING, "", 0, "a\nb\x1b[2J", None, None)
     assert TextLines().format(record).endswith("WARNING a\\nb\\x1b[2J")
     assert json.loads(JsonLines().format(record))["message"] == "a\nb\x1b[2J"
+
+
+def own(server: Serving, *, worker: bool) -> psutil.Process:
+    """The receiver, or the worker: the one that holds the port, or the one that does not."""
+    port = int(about(server)["address"].rpartition(":")[2])
+
+    def found() -> list[psutil.Process]:
+        children = psutil.Process(server.process.pid).children()
+        holding = {
+            each.pid for each in children
+            if any(c.laddr.port == port for c in each.net_connections())
+        }  # fmt: skip
+        return [each for each in children if (each.pid not in holding) is worker]
+
+    small.until(lambda: len(found()) == 1, "one of each kind")
+    return found()[0]
+
+
+def post(server: Serving, **labels: str) -> httpx.Response:
+    return httpx.post(
+        f"{about(server)['address']}/api/v1/alerts",
+        content=small.body(small.alert(**labels)),
+        headers={"Content-Type": "application/json"},
+        timeout=30,
+    )
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Serving]:
+    with serving(small.make(tmp_path, extra="sleep 2"), "serve") as made:
+        made.about = made.said()  # type: ignore[attr-defined]
+        yield made
+
+
+def test_a_worker_that_dies_is_started_again_and_alerts_are_stored_meanwhile(pair: Serving) -> None:
+    """Invariants 1 and 2: what it worked on goes on, and readiness tells the truth."""
+    ready = f"{about(pair)['address']}/readyz"
+    assert httpx.get(ready).status_code == 200
+    assert post(pair).status_code == 200
+    with closing(small.project(pair.path)) as project:
+        small.wait(project, until=lambda one: one.state == "running")
+        own(pair, worker=True).kill()
+        while (answer := httpx.get(ready, timeout=30)).status_code == 200:  # for a second at least
+            time.sleep(0.02)
+        assert answer.status_code == 503 and "worker has ended" in answer.text, answer.text
+        assert post(pair, host="web2").status_code == 200
+        small.until(lambda: httpx.get(ready, timeout=30).status_code == 200, "it is ready again")
+        assert small.wait(project).incident.state == "fixed"
+        assert small.wait(project, incident=2).incident.state == "fixed"
+    assert [small.runs(pair.path.parent, host) for host in ("web1", "web2")] == [1, 1]
+    assert "the worker has ended (-9); it is started again" in pair.log.read_text()
+    assert pair.end() == 0
+
+
+def test_a_receiver_that_dies_is_started_again_and_the_work_goes_on(pair: Serving) -> None:
+    assert post(pair).status_code == 200
+    with closing(small.project(pair.path)) as project:
+        small.wait(project, until=lambda one: one.state == "running")
+        worker = own(pair, worker=True)
+        own(pair, worker=False).kill()
+        assert post(pair, host="web2").status_code == 200  # the port was never given up
+        assert small.wait(project).incident.state == "fixed"
+        assert small.wait(project, incident=2).incident.state == "fixed"
+        assert own(pair, worker=True) == worker
+    assert pair.end() == 0
+
+
+def test_both_end_with_the_process_that_started_them(pair: Serving) -> None:
+    both = psutil.Process(pair.process.pid).children()
+    assert len(both) == 2
+    pair.process.kill()
+    psutil.wait_procs(both, timeout=30)
+    assert not [each for each in both if each.is_running()]
+    with serving(pair.path, "serve") as again:  # neither the lock nor the port is held
+        again.said()
+        assert again.end() == 0
+
+
+def test_what_the_worker_cannot_do_ends_all_with_its_sentence(tmp_path: Path) -> None:
+    path = small.make(tmp_path)
+    with serving(path, "work") as first:
+        first.said()
+        ended = process(path, "serve")
+    assert ended.returncode == 6
+    assert "already works on this SQLite store" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1

@@ -19,6 +19,7 @@ from runner.errors import RunnerError
 from runner.incident import Level
 
 if TYPE_CHECKING:
+    from runner.daemon import Daemon
     from runner.web.serve import Server
 
 #: Seconds after which a process that was told to stop ends, whatever its threads do.
@@ -39,30 +40,53 @@ log_format_option = option(
 def serve(session: Session, log_format: str) -> int:
     """Receive and process alerts; serve the dashboard.
 
-    On SQLite this is the only worker process. It stops on SIGTERM and Ctrl-C; open incidents
-    continue at the next start.
+    One process answers requests, another one works, and either is started again when it ends. On
+    SQLite this is the only worker. It stops on SIGTERM and Ctrl-C; open incidents continue at the
+    next start.
     """
+    # All that either of the two needs is imported and read before there are two.
+    from runner import daemon
     from runner.cli.metrics import WebMetrics
-    from runner.web.app import create_app
-    from runner.web.serve import Server
+    from runner.cli.pair import Link, Pair
+    from runner.web import app
+    from runner.web.serve import Server, bound, url_of
 
     _prepare(session, log_format)
-    project = session.project
-    with _working(session, log_format) as stop:
-        app = create_app(project, WebMetrics(project.database))
-        server = Server(app, project.config.listen)
-        server.start()
-        _say(session, server.url)
+    project, link = session.project, Link()
+    taken = bound(project.config.listen.host, project.config.listen.port)
+    url = url_of(taken)
+    daemon.read(project)
+    project.close()  # a connection to the store belongs to one process
+
+    def receive() -> int:
+        project.queue.added = project.delivered = link.wake
+        project.is_worked_on = lambda: link.is_ready("worker")
+        ours = app.create_app(project, WebMetrics(project.database))
+        server = Server(ours, project.config.listen, taken)
         if server.room < project.config.listen.limits.connections:
             session.note(
                 f"warning: {server.descriptors} open files allow {server.room} connections, fewer "
                 "than listen.limits.connections; raise LimitNOFILE or `ulimit -n`"
             )
-        alive = _wait(stop, server)
-        server.stop()
-    if not alive:
-        raise RunnerError("the web server has stopped; the log says why")
-    return 0
+        with _until_told() as stop:
+            server.start()
+            link.mark("receiver", ready=True)
+            alive = _wait(stop, server)
+            server.stop()
+        if not alive:
+            raise RunnerError("the web server has stopped; the log says why")
+        return 0
+
+    def do_work() -> int:
+        taken.close()
+        with _working(session, log_format) as (stop, worker):
+            link.call_when_woken(worker.wake)
+            link.mark("worker", ready=True)
+            _say(session, url)
+            _wait(stop, None)
+        return 0
+
+    return Pair(link, receive=receive, work=do_work, let_go=taken.close).run()
 
 
 @click.command(cls=Verb)
@@ -75,7 +99,7 @@ def work(session: Session, log_format: str) -> int:
     alert handle`, or the `watches` and `alertmanagers` of this process.
     """
     _prepare(session, log_format)
-    with _working(session, log_format) as stop:
+    with _working(session, log_format) as (stop, _):
         _say(session, None)
         _wait(stop, None)
     return 0
@@ -94,25 +118,33 @@ def _prepare(session: Session, log_format: str) -> None:
 
 
 @contextmanager
-def _working(session: Session, log_format: str) -> Iterator[threading.Event]:
+def _working(session: Session, log_format: str) -> Iterator[tuple[threading.Event, Daemon]]:
     """Work until the block ends; the event is set when the process is told to stop."""
     from runner.daemon import Daemon
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(130) if stop.is_set() else stop.set())
     if session.project.warm is not None:
         session.project.warm.keep = True  # a process that lives on gets back what it costs
     daemon = Daemon(session.project)
     log = TrailLog(session.project.database)
-    daemon.start()
-    try:
-        if log_format == "json" or session.verbose:
-            log.start()
-        yield stop
-    finally:
-        daemon.stop()
-        log.stop()
+    with _until_told() as stop:
+        daemon.start()
+        try:
+            if log_format == "json" or session.verbose:
+                log.start()
+            yield stop, daemon
+        finally:
+            daemon.stop()
+            log.stop()
+
+
+@contextmanager
+def _until_told() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set; the second one ends the process."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: os._exit(130) if stop.is_set() else stop.set())
+    yield stop
 
 
 def _end_soon() -> None:

@@ -20,7 +20,7 @@ from runner.store import approvals, audit_log, dead_letters, incidents, switches
 from runner.text import storable
 from runner.web import entries
 from runner.web.auth import Actor
-from runner.web.replies import Json, documented
+from runner.web.replies import Json, Refusal, documented
 
 MAX_ID = 2**63 - 1  #: what the store's integers hold
 
@@ -345,8 +345,10 @@ def healthz() -> str:
 
 @watch.get("/readyz", response_class=PlainTextResponse, responses=documented(), tags=["watch"])
 def readyz(request: Request) -> str:
-    """The store takes writes."""
+    """The store takes writes, and a worker is there to process them."""
     request.app.state.readiness.require()
+    if not request.app.state.project.is_worked_on():
+        raise Refusal(503, "The worker has ended; it is started again.")
     return "ok\n"
 
 

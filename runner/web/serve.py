@@ -29,22 +29,17 @@ ACCEPTED_AT_ONCE = 16
 class Server:
     """The web on one socket, in a thread of its own; no signal handler is touched."""
 
-    def __init__(self, app: FastAPI, listen: Listen) -> None:
-        """Takes the port. Raises ConfigError, a sentence, when it cannot be had."""
+    def __init__(self, app: FastAPI, listen: Listen, taken: socket.socket | None = None) -> None:
+        """Takes the port, or uses the socket that has it. Raises ConfigError, a sentence, when it
+        cannot be had."""
         self._app = app
-        self._socket = bound(listen.host, listen.port)
-        self._address = self._socket.getsockname()
+        self._socket = taken or bound(listen.host, listen.port)
+        self.url = url_of(self._socket)
         self.descriptors = raise_descriptors()
         self.room = room(listen.limits, self.descriptors)
         connections = Connections(listen.limits, self.room, app.state.metrics.closed)
         self._uvicorn = uvicorn.Server(_settings(app, connections))
         self._thread = threading.Thread(target=self._run, name="web")
-
-    @property
-    def url(self) -> str:
-        """Where it answers, with the port that was taken when 0 was asked for."""
-        host, port = self._address[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self) -> None:
         """Returns once requests are answered. Raises RunnerError when they will not be."""
@@ -108,6 +103,12 @@ def bound(host: str, port: int) -> socket.socket:
         taken.close()
         raise ConfigError(_explain(host, port, error)) from None
     return taken
+
+
+def url_of(taken: socket.socket) -> str:
+    """Where it answers, with the port that was taken when 0 was asked for."""
+    host, port = taken.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _explain(host: str, port: int, error: OSError) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 from runner.cli import main
-from tests.acceptance.crash_worker import around_runs, around_steps
+from tests.acceptance import crash_worker
 
 
 def program(point: str) -> str:
@@ -13,6 +16,13 @@ def program(point: str) -> str:
 
 def crash(point: str) -> None:
     """Be `runner` until the point is reached."""
-    around_steps(point)
-    around_runs(point)
+    program, die = os.getpid(), crash_worker.kill
+
+    def kill() -> None:
+        os.kill(program, signal.SIGKILL)  # else it would start its worker again
+        die()
+
+    crash_worker.kill = kill
+    crash_worker.around_steps(point)
+    crash_worker.around_runs(point)
     main()

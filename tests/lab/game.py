@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import time
 import urllib.request
@@ -13,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from runner import acts, config, incident_report
@@ -132,11 +132,15 @@ class Game:
     def standing_still(self) -> Iterator[None]:
         """The runner does nothing for the time of the block, and goes on after it."""
         assert self._server is not None, "nobody works here"
-        self._server.send_signal(signal.SIGSTOP)
+        server = psutil.Process(self._server.pid)
+        own = [server, *server.children()]  # the receiver and the worker
+        for process in own:
+            process.suspend()
         try:
             yield
         finally:
-            self._server.send_signal(signal.SIGCONT)
+            for process in own:
+                process.resume()
 
     def ask(self, entry: str, host: str, values: Mapping[str, Any]) -> Bundle:
         """An entry by hand, at its end."""

@@ -58,7 +58,7 @@ class Watch:
     pid: int
     slowest: float = 0.0
     asked: int = 0
-    most: int = 0  #: bytes of the greatest process below the server
+    most: int = 0  #: bytes of the greatest process that the server started
     failed: list[str] = field(default_factory=list)
 
     def look(self, over: threading.Event) -> None:
@@ -74,7 +74,9 @@ class Watch:
                 self._measure()
 
     def _measure(self) -> None:
-        for process in psutil.Process(self.pid).children(recursive=True):
+        # Below the receiver and the worker, which are two of the server's own.
+        own = psutil.Process(self.pid).children()
+        for process in [child for one in own for child in one.children(recursive=True)]:
             try:
                 self.most = max(self.most, process.memory_info().rss)
             except psutil.Error:
