@@ -22,7 +22,7 @@ from runner.notify import Notifier
 from runner.project import Project
 from runner.steps import learn
 from runner.steps.perform import settle_left
-from runner.store import approvals, clock, firings, incidents, retention, waiting
+from runner.store import approvals, clock, firings, incidents, retention, waiting, workers
 
 logger = logging.getLogger(__name__)
 
@@ -115,9 +115,14 @@ class Daemon:
         config = self.project.config
         if config.watches:
             query = self.project.prometheus.query if self.project.prometheus else None
-            with self.project.database.read() as tx:
+            with self.project.database.write() as tx:
                 firing = [incident.alert for incident in incidents.firing_of(tx, "watch")]
-            self._watches = WatchLoop(config.watches, self._deliver, query=query, firing=firing)
+                workers.forget_failures(tx)
+                for watch in config.watches:
+                    workers.put_failures(tx, watch.name, 0, datetime.now(UTC))
+            self._watches = WatchLoop(
+                config.watches, self._deliver, query=query, note=self._note_failures, firing=firing
+            )
             self._watches.start()
         if config.nodes.group:
             # Often: which of several processes does a round is decided by who claims it.
@@ -140,6 +145,10 @@ class Daemon:
     def _predict(self) -> None:
         """A round of predictions, if it is due."""
         predict.step(self.project, datetime.now(UTC))
+
+    def _note_failures(self, watch: str, failures: int) -> None:
+        with self.project.database.write() as tx:
+            workers.put_failures(tx, watch, failures, datetime.now(UTC))
 
     def _deliver(self, delivery: Delivery) -> None:
         acts.deliver(self.project, delivery.raw, source=delivery.source)

@@ -1,8 +1,8 @@
 """What the runner tells Prometheus of itself: `/metrics`. Every name is in docs/metrics.md.
 
 Two kinds. What is stored (incidents, queues, workers) is read from the store at each
-scrape, so that it is right with several processes and after a restart. What happens
-(deliveries, refusals, runs) is counted in this process.
+scrape, so that it is right with several processes and after a restart. What happens to
+requests (deliveries, refusals) is counted in this process.
 
 Labels only ever take values from closed sets, or names of runner.yml: nothing that
 an alert says becomes a label (invariant 14).
@@ -10,6 +10,7 @@ an alert says becomes a label (invariant 14).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,6 +39,8 @@ from runner.store import (
     incidents,
     model_calls,
     nodes,
+    records,
+    runs,
     switches,
     tables,
     waiting,
@@ -91,9 +94,6 @@ class Metrics:
         self._deliveries = counter("deliveries", "Deliveries stored and acknowledged.", "source")
         self._refused = counter("deliveries_refused", "Deliveries refused.", "reason")
         self._alerts = counter("alerts_received", "Alerts in deliveries.", "status")
-        self._runs = counter("runs", "Runs that ended.", "purpose", "outcome")
-        self._verifications = counter("verifications", "Verifications that ended.", "result")
-        self._watch_errors = counter("watch_errors", "Failed checks of a watch.", "watch")
         self._logins_failed = counter("logins_failed", "Credentials that were wrong.")
         self._closed = counter("connections_closed", "Connections cut off.", "reason")
         self._acknowledged = Histogram(
@@ -110,13 +110,9 @@ class Metrics:
             (self._refused, REFUSALS),
             (self._alerts, STATUSES),
             (self._closed, CLOSED),
-            (self._verifications, Result),
         ):
             for value in values:
                 metric.labels(str(value))
-        for purpose in Purpose:
-            for outcome in Outcome:
-                self._runs.labels(str(purpose), str(outcome))
 
     def delivered(self, source: str, *, firing: int, resolved: int, seconds: float) -> None:
         """A delivery with so many alerts was acknowledged after `seconds`."""
@@ -136,23 +132,6 @@ class Metrics:
     def connection_closed(self, reason: str) -> None:
         """A connection was cut off; `reason` is one of CLOSED."""
         self._closed.labels(_known(reason, CLOSED)).inc()
-
-    def ran(self, purpose: Purpose, outcome: Outcome) -> None:
-        """A run ended."""
-        self._runs.labels(str(purpose), str(outcome)).inc()
-
-    def verified(self, result: Result) -> None:
-        """A verification ended."""
-        self._verifications.labels(str(result)).inc()
-
-    def watches(self, names: Iterable[str]) -> None:
-        """The watches of runner.yml, so that each is counted from 0."""
-        for name in names:
-            self._watch_errors.labels(name)
-
-    def watch_failed(self, watch: str) -> None:
-        """A watch of runner.yml could not look."""
-        self._watch_errors.labels(watch).inc()
 
     def render(self) -> bytes:
         """Everything, as Prometheus reads it; `CONTENT_TYPE` says in which format."""
@@ -190,6 +169,9 @@ class Stored(Collector):
         yield _incident_states(tx)
         yield _node_tiers(tx)
         yield _model_calls(tx, now)
+        yield _runs(tx, now)
+        yield _verifications(tx, now)
+        yield _watch_failures(tx)
         for name, text, read in _GAUGES:
             value = read(tx, now)
             if value is not None:
@@ -220,6 +202,32 @@ def _model_calls(tx: sa.Connection, now: datetime) -> Metric:
     counts = model_calls.results(tx, now - timedelta(hours=1))
     for result in CALLS:
         family.add_metric([result], counts.get(result, 0))
+    return family
+
+
+def _runs(tx: sa.Connection, now: datetime) -> Metric:
+    text = "Runs of the last day that have ended."
+    family = GaugeMetricFamily("runner_runs", text, labels=["purpose", "outcome"])
+    counts = runs.outcomes(tx, now - timedelta(days=1))
+    for purpose, outcome in itertools.product(Purpose, Outcome):
+        family.add_metric([str(purpose), str(outcome)], counts.get((purpose, outcome), 0))
+    return family
+
+
+def _verifications(tx: sa.Connection, now: datetime) -> Metric:
+    text = "Verifications of runs of the last day."
+    family = GaugeMetricFamily("runner_verifications", text, labels=["result"])
+    counts = records.results(tx, now - timedelta(days=1))
+    for result in Result:
+        family.add_metric([str(result)], counts.get(result, 0))
+    return family
+
+
+def _watch_failures(tx: sa.Connection) -> Metric:
+    text = "Looks of a watch that failed in a row."
+    family = GaugeMetricFamily("runner_watch_failures", text, labels=["watch"])
+    for watch, failures in sorted(workers.failures_of(tx).items()):
+        family.add_metric([watch], failures)
     return family
 
 

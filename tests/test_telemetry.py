@@ -14,12 +14,14 @@ import sqlalchemy as sa
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from runner.incident import Level, Outcome, Purpose, Result, State
+from runner.daemon import Daemon
+from runner.incident import Level, State
 from runner.incident.model_call import Failure, ModelCall, Round
-from runner.store import deliveries, incidents, model_calls, outbox, switches, workers
+from runner.store import deliveries, incidents, model_calls, outbox, switches, tables, workers
 from runner.store.database import Database
 from runner.telemetry import CALLS, Metrics
-from tests.notify_incident import ask, database, opened
+from tests import small_project as small
+from tests.notify_incident import ask, database, escalate, opened
 
 DOCS = Path(__file__).parent.parent / "docs"
 RULES = DOCS / "prometheus-rules.yml"
@@ -54,6 +56,7 @@ def busy(store: Database) -> None:
     with store.write() as tx:
         deliver(tx, datetime.now(UTC) - timedelta(minutes=10))
         workers.join(tx, "worker", "here")
+        workers.put_failures(tx, "probe", 2, datetime.now(UTC))
         workers.put_round_note(tx, "predict", datetime.now(UTC).isoformat(), datetime.now(UTC))
 
 
@@ -64,7 +67,6 @@ def deliver(tx: sa.Connection, at: datetime) -> int:
 def test_every_metric_is_documented_and_every_documented_one_exists(store: Database) -> None:
     busy(store)
     metrics = Metrics(store)
-    metrics.watches(["probe"])
     documented = set(re.findall(r"^\| `(\w+)` \|", (DOCS / "metrics.md").read_text(), re.M))
     assert names(metrics) == documented
     assert all(name.startswith("runner_") for name in documented)
@@ -209,21 +211,48 @@ def test_a_store_that_is_down_is_told_and_the_counters_stay(tmp_path: Path) -> N
     assert "runner_deliveries_waiting" not in found
 
 
+def test_runs_and_verifications_of_the_last_day_are_counted(store: Database) -> None:
+    with store.write() as tx:
+        escalate(tx, opened(tx))
+    found = samples(Metrics(store))
+    assert found["runner_runs{outcome=changed,purpose=remediation}"] == 1
+    assert found["runner_runs{outcome=failed,purpose=remediation}"] == 0
+    assert found["runner_verifications{result=not_fixed}"] == 1
+    with store.write() as tx:
+        tx.execute(tables.runs.update().values(started_at=datetime.now(UTC) - timedelta(days=2)))
+    found = samples(Metrics(store))
+    assert found["runner_runs{outcome=changed,purpose=remediation}"] == 0
+    assert found["runner_verifications{result=not_fixed}"] == 0
+
+
+def test_a_watch_that_cannot_look_is_seen(tmp_path: Path, store: Database) -> None:
+    """Invariant 15: the shipped rule RunnerWatchFailing has something to fire on."""
+    watches = [{"name": "Gone", "http": "http://no-such-host.invalid/", "every": "1s"}]
+    project = small.project(small.make(tmp_path, settings={"watches": watches}))
+    with project.database.write() as tx:
+        workers.put_failures(tx, "of an older runner.yml", 9, datetime.now(UTC))
+    daemon = Daemon(project)
+    daemon.start()
+    try:
+        small.until(
+            lambda: samples(Metrics(project.database))["runner_watch_failures{watch=Gone}"] > 1,
+            "it has failed twice",
+        )
+        assert "of an older" not in str(samples(Metrics(project.database)))
+    finally:
+        daemon.stop()
+        project.close()
+
+
 def test_what_happens_is_counted() -> None:
     metrics = Metrics()
     metrics.delivered("webhook", firing=2, resolved=1, seconds=0.02)
     metrics.refused("too_large")
-    metrics.ran(Purpose.REMEDIATION, Outcome.CHANGED)
-    metrics.verified(Result.NOT_FIXED)
-    metrics.watch_failed("probe")
     found = samples(metrics)
     for name in (
         "runner_deliveries_total{source=webhook}",
         "runner_alerts_received_total{status=resolved}",
         "runner_deliveries_refused_total{reason=too_large}",
-        "runner_runs_total{outcome=changed,purpose=remediation}",
-        "runner_verifications_total{result=not_fixed}",
-        "runner_watch_errors_total{watch=probe}",
         "runner_acknowledgement_seconds_count",
         "runner_acknowledgement_seconds_bucket{le=0.025}",
     ):

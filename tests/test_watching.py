@@ -137,6 +137,15 @@ def test_it_warns_once_when_it_is_blind_and_says_when_it_sees_again(caplog):
     assert [record.action for record in caplog.records] == ["watch_blind", "watch_sees"]
 
 
+def test_it_tells_how_often_in_a_row_it_could_not_look():
+    looks, told = [failing, failing, list, list], []
+    note = lambda watch, failures: told.append(failures)  # noqa: E731
+    follower = Follower(watch(), lambda: looks.pop(0)(), pytest.fail, {}, note)
+    for number in range(4):
+        follower.evaluate(START + timedelta(seconds=number))
+    assert told == [1, 2, 0]
+
+
 def test_a_delivery_that_fails_is_made_again():
     """Invariant 1: what fires is not forgotten because the store was down."""
     delivered: list[Delivery] = []

@@ -62,7 +62,8 @@ Look = Callable[[], list[Sighting]]
 class WatchLoop:
     """Evaluates every watch at its interval and delivers what fires and what clears.
 
-    `query` answers PromQL and raises RemoteError when it cannot; `deliver` stores.
+    `query` answers PromQL and raises RemoteError when it cannot; `deliver` stores; `note` is told
+    how often in a row a watch could not look, whenever that changes.
     `firing` are the alerts of watches that were firing before this start. A
     delivery that fails is made again at the next evaluation.
     """
@@ -73,12 +74,13 @@ class WatchLoop:
         deliver: Callable[[Delivery], object],
         *,
         query: Query | None = None,
+        note: Callable[[str, int], None] = lambda watch, failures: None,
         firing: Sequence[Alert] = (),
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._stopping = threading.Event()
         self._followers = [
-            Follower(watch, look(watch, query, transport), deliver, _of(watch, firing))
+            Follower(watch, look(watch, query, transport), deliver, _of(watch, firing), note)
             for watch in watches
         ]
         self._threads = [
@@ -113,12 +115,14 @@ class Follower:
         look: Look,
         deliver: Callable[[Delivery], object],
         states: Mapping[str, WatchState],
+        note: Callable[[str, int], None] = lambda watch, failures: None,
     ) -> None:
         self.watch = watch
         self.states = states
         self.failures = 0
         self._look = look
         self._deliver = deliver
+        self._note = note
 
     def follow(self, stopping: threading.Event) -> None:
         """Evaluate at the watch's interval until `stopping` is set."""
@@ -139,7 +143,10 @@ class Follower:
 
     def evaluate(self, now: datetime) -> None:
         """Look once and deliver what changed; nothing is remembered if that fails."""
+        before = self.failures
         done = evaluate(self.watch, self.states, self._sightings(), now)
+        if self.failures != before:
+            self._note(self.watch.name, self.failures)
         if done.alerts:
             key = f"watch:{self.watch.name}"
             self._deliver(compose(done.alerts, source="watch", group_key=key))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,6 +34,7 @@ from runner.store.tables import (
     evidence,
     incidents,
     plans,
+    runs,
     verdicts,
     verifications,
 )
@@ -189,6 +191,14 @@ def verified(tx: sa.Connection, runs: Sequence[str]) -> dict[str, Result]:
         verifications.c.run.in_(list(runs))
     )
     return {run: Result(result) for run, result in tx.execute(query)}
+
+
+def results(tx: sa.Connection, start: datetime) -> dict[str, int]:
+    """Result → how many verifications of runs that began since then have ended so."""
+    kind = verifications.c.result
+    counted = sa.select(kind, sa.func.count()).join(runs, runs.c.id == verifications.c.run)
+    found = tx.execute(counted.where(runs.c.started_at >= start).group_by(kind))
+    return {result: count for result, count in found}
 
 
 def _verification(row: Any) -> Verification:

@@ -198,6 +198,14 @@ def since(tx: sa.Connection, start: datetime) -> tuple[Run, ...]:
     return tuple(from_row(row) for row in tx.execute(query).mappings())
 
 
+def outcomes(tx: sa.Connection, start: datetime) -> dict[tuple[str, str], int]:
+    """(purpose, outcome) → how many runs that began since then have ended so."""
+    kinds = (runs.c.purpose, runs.c.outcome)
+    ended = (runs.c.started_at >= start) & runs.c.outcome.is_not(None)
+    found = tx.execute(sa.select(*kinds, sa.func.count()).where(ended).group_by(*kinds))
+    return {(purpose, outcome): count for purpose, outcome, count in found}
+
+
 def locked(tx: sa.Connection) -> tuple[Run, ...]:
     """Runs that hold a host: those in flight, and those whose end is unknown."""
     query = sa.select(runs).where(runs.c.id.in_(sa.select(host_locks.c.run)))

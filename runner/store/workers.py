@@ -11,6 +11,8 @@ from runner.store import clock
 from runner.store.database import insert
 from runner.store.tables import rounds, workers
 
+_WATCH = "watch "  #: begins the name of a round in which a watch looks
+
 
 def join(tx: sa.Connection, worker: str, host: str) -> None:
     """Add this worker, alive; on SQLite the one worker comes back to life."""
@@ -63,6 +65,24 @@ def claim_round(tx: sa.Connection, name: str, now: datetime, every: timedelta) -
 def round_note(tx: sa.Connection, name: str) -> str:
     """What the last round left behind; empty when nothing."""
     return str(tx.execute(sa.select(rounds.c.note).where(rounds.c.name == name)).scalar() or "")
+
+
+def put_failures(tx: sa.Connection, watch: str, failures: int, now: datetime) -> None:
+    """How often in a row a watch could not look."""
+    put_round_note(tx, f"{_WATCH}{watch}", str(failures), now)
+
+
+def failures_of(tx: sa.Connection) -> dict[str, int]:
+    """Watch → how often in a row it could not look."""
+    rows = tx.execute(
+        sa.select(rounds.c.name, rounds.c.note).where(rounds.c.name.startswith(_WATCH))
+    )
+    return {row.name.removeprefix(_WATCH): int(row.note or 0) for row in rows}
+
+
+def forget_failures(tx: sa.Connection) -> None:
+    """The watches of runner.yml may be others now."""
+    tx.execute(rounds.delete().where(rounds.c.name.startswith(_WATCH)))
 
 
 def put_round_note(tx: sa.Connection, name: str, text: str, now: datetime) -> None:
