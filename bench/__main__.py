@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import incidents, inventories, process, roles, runs, warm
+from bench import acknowledge, incidents, inventories, process, roles, runs, warm
 from bench.measure import Measure
 
 GROUPS: dict[str, Callable[[], Iterator[Measure]]] = {
@@ -20,6 +20,7 @@ GROUPS: dict[str, Callable[[], Iterator[Measure]]] = {
     "roles": roles.measure,
     "warm": warm.measure,
     "incidents": incidents.measure,
+    "acknowledge": acknowledge.measure,
     "inventories": inventories.measure,
     "process": process.measure,
 }

@@ -26,7 +26,12 @@ __all__ = [
     "pytest_terminal_summary",
 ]
 
-pytest_plugins = ["tests.cpu_seconds", "tests.known_inventory", "tests.order"]
+pytest_plugins = [
+    "tests.cpu_seconds",
+    "tests.known_inventory",
+    "tests.order",
+    "tests.shared_warm",
+]
 
 # A busy machine is slow at making examples; that says nothing of the code.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])

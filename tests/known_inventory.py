@@ -2,7 +2,7 @@
 
 A plugin, named in tests/conftest.py. The same files get the same answer, and most tests only need
 that there is one. Where it could be another it is asked again: programs, links, secrets, settings
-of Ansible, a warm process. tests/test_inventory.py and tests/test_vault.py ask each time.
+of Ansible. The tests of `ASKING` ask each time.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ ANSWERS: dict[object, str] = {}
 #: The environment of a project that says nothing of it; whatever else there is may change a lot.
 PLAIN = {"HOME", "LANG", "PATH"}
 #: Their tests are about what it says.
-ASKING = ("test_inventory.py", "test_vault.py")
+ASKING = ("test_inventory.py", "test_vault.py", "test_warm.py")
 
 
 def remembering(ask: Listed) -> Listed:
     """Like `ask`, which is called for what is not known. What it raises is not remembered."""
 
     def listed(paths: tuple[Path, ...], environment: Mapping[str, str], warm: Any = None) -> str:
-        content = content_of(paths) if environment.keys() <= PLAIN and warm is None else None
+        content = content_of(paths) if environment.keys() <= PLAIN else None
         if content is None:
             return ask(paths, environment, warm)
         key = (content, frozenset(environment.items()))
         if key not in ANSWERS:
-            ANSWERS[key] = ask(paths, environment, None)
+            ANSWERS[key] = ask(paths, environment, warm)
         return ANSWERS[key]
 
     return listed

@@ -28,7 +28,11 @@ def demo(tmp_path: Path) -> Demo:
             ["Alert ServiceDown", "Run: restart_service on web2", "Incident 1: fixed"],
             marks=pytest.mark.nightly,  # tests/test_wheel.py plays it once, where it is installed
         ),
-        ("hang", ["no answer within 2s", "Run: restart_service on web2", "Incident 1: fixed"]),
+        pytest.param(
+            "hang",
+            ["no answer within 2s", "Run: restart_service on web2", "Incident 1: fixed"],
+            marks=pytest.mark.nightly,
+        ),
         ("release", ["Alert BadRelease", "Run: rollback_release on web2", "Incident 1: fixed"]),
     ],
 )
@@ -63,10 +67,10 @@ def test_for_programs_it_says_everything_as_json_lines(demo: Demo) -> None:
 @pytest.mark.parametrize(
     ("number", "moment"),
     [
-        (signal.SIGHUP, "== A fleet"),
-        (signal.SIGTERM, "== Verdict"),
+        pytest.param(signal.SIGHUP, "== A fleet", marks=pytest.mark.nightly),
+        pytest.param(signal.SIGTERM, "== Verdict", marks=pytest.mark.nightly),
         (signal.SIGINT, "== Run"),
-        (signal.SIGTERM, "  changed"),
+        pytest.param(signal.SIGTERM, "  changed", marks=pytest.mark.nightly),
     ],
 )
 def test_a_signal_in_the_middle_leaves_nothing_behind(
@@ -135,7 +139,14 @@ def test_at_a_terminal_it_keeps_the_fleet_and_the_dashboard_until_interrupted(de
     assert demo.left_behind() == []
 
 
-@pytest.mark.parametrize(("typed", "state", "code"), [("y", "fixed", 0), ("\x04", "denied", 1)])
+@pytest.mark.parametrize(
+    ("typed", "state", "code"),
+    [
+        # A yes is shown by the test below, from another terminal.
+        pytest.param("y", "fixed", 0, marks=pytest.mark.nightly),
+        ("\x04", "denied", 1),
+    ],
+)
 def test_at_level_approve_the_person_at_the_terminal_decides(
     demo: Demo, typed: str, state: str, code: int
 ) -> None:

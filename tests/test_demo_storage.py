@@ -132,6 +132,7 @@ def test_a_dead_node_is_replaced_and_nothing_is_left_behind(demo: Demo) -> None:
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.nightly  # tests/lab/test_storage.py shows it on real hosts
 @needs_programs[-1]
 @needs_etcd[-1]
 def test_a_degrading_node_is_relieved_then_replaced_and_nothing_is_left_behind(demo: Demo) -> None:

@@ -18,6 +18,14 @@ from tests.scenario import environment as environment_of
 SCENARIOS = [path for path in every() if path.parent.name != "lab"]
 #: What is enough to show that molecule itself plays a scenario; all of them are nightly.
 BY_MOLECULE = "disk_space-default"
+#: What a role refuses on a real host, with nothing changed, is shown by tests/lab.
+REFUSED_IN_LAB = {
+    f"{role}-refuses"
+    for role in (
+        "certificate", "disk_space", "log_rotation", "release_rollback", "runaway_process",
+        "service_restart",
+    )
+}  # fmt: skip
 NEEDED = ("molecule", "supervisord", "supervisorctl", "ansible-playbook")
 #: What the scenarios of some roles need besides.
 PROGRAMS = {"etcd_member": ("etcd", "etcdctl")}
@@ -57,7 +65,14 @@ def test_every_role_has_a_scenario_that_heals_and_one_that_refuses() -> None:
     } == set(map(name, SCENARIOS))
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=name)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(path, marks=pytest.mark.nightly if name(path) in REFUSED_IN_LAB else ())
+        for path in SCENARIOS
+    ],
+    ids=name,
+)
 def test_scenario_passes(scenario: Path, scratch: Path) -> None:
     skip_without_programs(scenario)
 

@@ -6,6 +6,7 @@ import json
 import socket
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,9 @@ def raw(client: httpx.Client, head: str, *parts: bytes) -> bytes:
         for part in parts:
             connection.sendall(part)
         answer = b""
-        while more := connection.recv(4096):
-            answer += more
+        with suppress(ConnectionResetError):  # what it has not read is thrown away
+            while more := connection.recv(4096):
+                answer += more
         return answer
 
 

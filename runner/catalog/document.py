@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from runner.text.plain_yaml import MAX_DEPTH, Parser, depth
+from runner.text.plain_yaml import Parser, is_deep
 
 _DUPLICATE = "the key {key!r} is written twice (line {line}); keep one"
 
@@ -57,7 +57,7 @@ def read(path: Path, *, ansible: bool = False) -> Any:
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8 text") from None
     try:
-        if depth(text) > MAX_DEPTH:
+        if is_deep(text):
             raise ValueError("is nested too deeply")
         return yaml.load(text, Loader=_Ansible if ansible else _Strict)
     except yaml.YAMLError as error:

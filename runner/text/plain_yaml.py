@@ -46,7 +46,7 @@ _Plain.add_implicit_resolver(_INT, re.compile(r"[-+]?(?:0|[1-9][0-9]*)$"), list(
 def read_yaml(text: str) -> Any:
     """The content of the text. Raises ValueError with a sentence."""
     try:
-        if depth(text) > MAX_DEPTH:
+        if is_deep(text):
             raise ValueError("is nested too deeply")
         return yaml.load(text, Loader=_Plain)
     except yaml.YAMLError as error:
@@ -55,13 +55,15 @@ def read_yaml(text: str) -> Any:
         raise ValueError("is not UTF-8 text") from None
 
 
-def depth(text: str) -> int:
-    """How deep it is nested. libyaml's loader builds by recursion and would end the process."""
-    deepest = now = 0
+def is_deep(text: str) -> bool:
+    """Whether it is nested too deeply. libyaml's loader builds by recursion and would end the
+    process; its parser takes a time that grows with the square of the depth."""
+    now = 0
     for event in yaml.parse(text, Loader=Parser):
         if isinstance(event, yaml.CollectionStartEvent):
             now += 1
-            deepest = max(deepest, now)
+            if now > MAX_DEPTH:
+                return True
         elif isinstance(event, yaml.CollectionEndEvent):
             now -= 1
-    return deepest
+    return False

@@ -18,7 +18,7 @@ import yaml
 if __name__ == "__main__":  # isolated, so nothing but the installed packages is importable
     sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from runner.text.plain_yaml import MAX_DEPTH, Parser, depth
+from runner.text.plain_yaml import Parser, is_deep
 from runner.vault import BY_VALUE, inline
 
 _HEADER = b"$ANSIBLE_VAULT;"
@@ -43,7 +43,7 @@ _AnyTag.add_multi_constructor("!", _untagged)
 
 def _loaded(text: str) -> Any:
     """The content. Raises YAMLError and ValueError."""
-    if depth(text) > MAX_DEPTH:
+    if is_deep(text):
         raise ValueError("is nested too deeply")
     return yaml.load(text, Loader=_AnyTag)
 

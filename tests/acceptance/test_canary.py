@@ -295,7 +295,7 @@ def test_the_shipped_entries_take_labels_as_text(
     assert purposes == {Purpose.PROBE, Purpose.DRY_RUN}
 
 
-@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("check", [pytest.param(True, marks=pytest.mark.nightly), False])
 def test_the_shipped_roles_take_values_as_text(
     tmp_path: Path, canaries: Canaries, check: bool
 ) -> None:

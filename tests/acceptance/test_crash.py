@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,12 @@ import pytest
 from runner.incident import Outcome, Purpose, Run
 from runner.store import clock, runs, tables, workers
 from tests import small_project as small
+from tests.acceptance.forking import forking
+from tests.once import once
 from tests.reliability.record import Injected
 
 pytestmark = pytest.mark.real
 
-REPOSITORY = Path(__file__).parents[2]
 STEPS = (
     "admit", "locate", "gather", "decide", "judge", "rehearse", "ask", "carry_out", "confirm",
 )  # fmt: skip
@@ -40,19 +39,12 @@ CHAINS = (
 HELD = ("held", "looks_again")
 POINTS = (*(point for chain in CHAINS for point in chain), *HELD)
 #: On PostgreSQL another worker takes over, which takes a lease of ten seconds each time.
-TAKEN_OVER = ("stored", "after:judge", "run:midway", "run:recorded")
+TAKEN_OVER = ("run:midway", "stored", "after:judge", "run:recorded")
 
 
 def work(config: Path, point: str, seconds: float = 150) -> subprocess.CompletedProcess[str]:
     """Run a worker until it dies at `point`, or to the incident's end."""
-    return subprocess.run(
-        [sys.executable, "-m", "tests.acceptance.crash_worker", str(config), point],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-    )
+    return forking().run([str(config), point], seconds)
 
 
 def prepared(folder: Path, **options: Any) -> Path:
@@ -163,7 +155,7 @@ def over(config: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.fault("takeover")
-@pytest.mark.parametrize("point", TAKEN_OVER)
+@pytest.mark.parametrize("point", once(*TAKEN_OVER))
 def test_another_worker_takes_over(
     tmp_path: Path, point: str, postgres: Any, fault: Injected
 ) -> None:

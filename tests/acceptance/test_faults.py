@@ -26,6 +26,7 @@ from runner.project import Project
 from tests import small_project as small
 from tests.acceptance.moments import Moments
 from tests.acceptance.service_lab import REPOSITORY, soon
+from tests.once import once
 from tests.reliability.record import Injected
 from tests.web_lab import Counted
 
@@ -156,7 +157,7 @@ def test_what_cannot_be_stored_is_not_acknowledged(
 
 
 @pytest.mark.fault("disk_full")
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", once(*MOMENTS))
 def test_a_full_disk_delays_an_incident_and_no_more(
     disk: Disk, tmp_path: Path, moment: str, fault: Injected
 ) -> None:
@@ -211,7 +212,7 @@ def lock(path: Path) -> None:
 
 
 @pytest.mark.fault("store_locked")
-@pytest.mark.parametrize("moment", ["before:gather", "run:intent", "run:ended"])
+@pytest.mark.parametrize("moment", once("run:ended", "before:gather", "run:intent"))
 def test_a_locked_database_delays_an_incident_and_no_more(
     tmp_path: Path, moment: str, fault: Injected
 ) -> None:
@@ -250,7 +251,7 @@ def test_a_store_that_fails_for_a_moment_ends_nothing(
 
 
 @pytest.mark.fault("postgres_crash")
-@pytest.mark.parametrize("moment", ["run:midway", "run:ended"])
+@pytest.mark.parametrize("moment", once("run:midway", "run:ended"))
 def test_a_postgresql_that_crashes_is_waited_for(
     tmp_path: Path, postgres: Any, moment: str, fault: Injected
 ) -> None:
@@ -321,7 +322,7 @@ def frozen(worker: subprocess.Popen[str]) -> bool:
 @pytest.mark.fault("frozen")
 @pytest.mark.parametrize(
     ("moment", "times"),
-    [("run:before_intent", 1), ("run:in_intent", 1), ("run:intent", 0), ("run:midway", 1)],
+    once(("run:in_intent", 1), ("run:before_intent", 1), ("run:intent", 0), ("run:midway", 1)),
 )
 def test_a_worker_that_was_frozen_does_not_run_it_again(
     tmp_path: Path, postgres: Any, moment: str, times: int, fault: Injected
@@ -409,7 +410,7 @@ def break_records(monkeypatch: pytest.MonkeyPatch, times: int, steps: set[str]) 
 
 
 @pytest.mark.fault("engine_error")
-@pytest.mark.parametrize("step", ["judge", "carry_out"])
+@pytest.mark.parametrize("step", once("carry_out", "judge"))
 def test_a_workflow_that_broke_is_handled_again(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, step: str, fault: Injected
 ) -> None:

@@ -19,9 +19,12 @@ from tests.lab import layout, watch
 from tests.lab.layout import Layout
 
 ROLES = sorted(path.parent for path in role_code.ROLES.glob("*/molecule"))
+#: What is enough to show that a scenario plays on hosts; what its role does is shown by
+#: tests/test_molecule.py on this machine, and by test_remediations.py on hosts. All are nightly.
+ONE = "service_restart"
 BIN = Path(sys.executable).parent
-#: All that the scenarios break: one spare is enough for the storage cluster.
-HOSTS = ("web1", "web2", *layout.MEMBERS, layout.SPARES[0])
+#: What a scenario on a storage node needs: one spare is enough for the cluster.
+STORAGE = (*layout.MEMBERS, layout.SPARES[0])
 
 Done = subprocess.CompletedProcess[str]
 
@@ -63,20 +66,28 @@ def scenarios(
     """The scenarios of the chosen roles, one at a time on each host: much of it is waiting."""
     chosen = [item.callspec.params["role"] for item in request.session.items
               if isinstance(item, pytest.Function) and item.path == request.path]  # fmt: skip
-    at = layout.beside("molecule")
+    at, broken = layout.beside("molecule"), set(map(host_of, chosen))
+    hosts = {host for host in broken if host not in STORAGE}
+    hosts |= set(STORAGE) if broken & set(STORAGE) else set()
 
     def play(role: Path) -> Done:
         return molecule(at, role, tmp_path_factory.mktemp(role.name))
 
-    with labs.running(HOSTS, at), ExitStack() as stack:
+    with labs.running(sorted(hosts), at), ExitStack() as stack:
         watch.watch(at, [])  # nobody asks Prometheus here, so it need not ask the hosts
-        lanes = {host: ThreadPoolExecutor(1) for host in map(host_of, chosen)}
+        lanes = {host: ThreadPoolExecutor(1) for host in broken}
         for lane in lanes.values():
             stack.callback(lane.shutdown, cancel_futures=True)
         yield {role.name: lanes[host_of(role)].submit(play, role) for role in chosen}
 
 
-@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+@pytest.mark.parametrize(
+    "role",
+    [
+        pytest.param(role, marks=() if role.name == ONE else pytest.mark.nightly, id=role.name)
+        for role in ROLES
+    ],
+)
 def test_the_role_heals_a_real_host_and_refuses_what_is_not_its(
     scenarios: dict[str, Future[Done]], role: Path
 ) -> None:
