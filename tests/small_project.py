@@ -111,6 +111,8 @@ def default_settings() -> dict[str, Any]:
         "project": {"inventory": ["inventory"], "ansible_config": None},
         "listen": {"allow_anonymous": True, "port": 0},
         "notify": {"console": False},
+        # A warm process of its own costs more than the plays of one test; see shared_warm.py.
+        "execution": {"warm": False},
         # The `raw` task is never shown; where the text is written already, nothing else changes.
         "policy": {"min_fidelity": 0},
         "verification": {"poll": "200ms"},

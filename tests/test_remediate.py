@@ -424,7 +424,7 @@ def test_a_run_can_be_cancelled(start: Start, tmp_path: Path) -> None:
 @pytest.mark.store
 def test_two_incidents_on_one_host_never_run_at_once(start: Start, tmp_path: Path) -> None:
     """Invariant 3: the second run waits for the first."""
-    settings = {"correlation": {"same_host": False}, "execution": {"concurrency": 4}}
+    settings = {"correlation": {"same_host": False}, "execution": {"concurrency": 4, "warm": False}}
     project = start(settings=settings, extra="sleep 1")
     small.deliver(project, *(small.alert(n=str(number)) for number in range(3)))
     real = []

@@ -75,7 +75,7 @@ class Execution(Section):
     grace: Duration = parse("1s")  #: between TERM and KILL
     memory_mb: Annotated[int, Field(ge=256, le=1_048_576)] = 1024  #: MiB of each Ansible process
     host_key_checking: bool = True
-    warm: bool = False  #: `serve` and `work` keep a process with Ansible imported, which forks
+    warm: bool = True  #: `serve` and `work` keep a process with Ansible imported, which forks
     environment: dict[str, Text] = Field(default_factory=dict)  #: added to the closed environment
     vault_password_file: Path | None = None
     vault_ids: dict[VaultId, Path] = Field(default_factory=dict)  #: label → file with its password
