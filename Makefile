@@ -6,7 +6,7 @@ LAB_JOBS ?= 2
 # Without compiled modules every process that a test starts would compile the runner again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test nightly reliability lab lab-test lab-matrix wheel lint fix bench prediction docs lock system lab-system clean
+.PHONY: demo test coverage nightly reliability lab lab-test lab-matrix wheel lint fix bench prediction docs lock system lab-system clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -31,6 +31,10 @@ lab: .venv/ready ## Boot hosts with a real systemd and monitoring, and stay unti
 
 lab-test: .venv/ready ## Run the tests that break and heal the hosts of the lab (Debian, as root)
 	$(BIN)/pytest -n $(LAB_JOBS) --dist loadfile -m "lab and not nightly" $(or $(ARGS),tests/lab)
+
+coverage: .venv/ready ## Measure which lines the tests run; var/coverage/index.html shows them
+	@mkdir -p var/coverage
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --cov --cov-report=term --cov-report=html:var/coverage $(ARGS)
 
 reliability: .venv/ready ## Inject every failure of docs/reliability.md, count, and write its table again
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m fault --reliability-page=docs/reliability.md $(ARGS)
