@@ -21,8 +21,8 @@ from runner.intake.watching import WatchLoop
 from runner.notify import Notifier
 from runner.project import Project
 from runner.steps import learn
-from runner.steps.perform import settle_left
-from runner.store import approvals, clock, firings, incidents, retention, waiting, workers
+from runner.steps.perform import LEASE, settle_left
+from runner.store import approvals, clock, due, firings, incidents, retention, waiting, workers
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +92,7 @@ class Daemon:
         remediate.work_on(self.project)
         self._worker.start()
         self.project.queue.added = self._dispatcher.wake
+        self.project.queue.handed_over = self._worker.ring
         self._dispatcher.start()
         self.project.delivered = self._inbox.wake
         self._inbox.start()
@@ -200,6 +201,9 @@ class Daemon:
         thread.start()
 
     def _keep_house(self) -> None:
+        with self.project.database.read() as tx:
+            if not due.housekeeping(tx, self.project.worker, LEASE):
+                return
         for work in (expire_approvals, settle_left, release_held, release_joined):
             work(self.project)
         look_again(self.project.database, self.project.queue.remediate, datetime.now(UTC))

@@ -48,7 +48,7 @@ class Project:
         self.config = settings
         #: Id of the worker that this process is, as in the store.
         self.worker = "none"
-        #: Playbooks that run at once in this process.
+        #: Playbooks that use the processor at once in this process.
         self.slots = FairSlots(settings.execution.concurrency)
         #: Told of every task as it ends, for people who watch.
         self.listeners: list[Listener] = []

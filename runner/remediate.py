@@ -28,7 +28,7 @@ from runner.steps.judge import judge
 from runner.steps.locate import admit, locate
 from runner.steps.progress import escalate
 from runner.steps.rehearse import rehearse
-from runner.store import incidents, waiting
+from runner.store import incidents
 from runner.store.runs import WorkerDead
 
 logger = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def _done(workflow: str) -> None:
     assert _project is not None
     try:
         with _project.database.write() as tx:
-            waiting.end(tx, workflow)
+            _project.queue.end(tx, workflow)
     except StoreError as error:
         logger.debug("%s still counts as begun: %s", workflow, error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from runner.incident import Outcome, Purpose, Run, State
 from runner.project import Project
 from runner.steps.locate import locate
 from runner.steps.perform import LEASE, settle_left
-from runner.store import audit_log, incidents, runs, tables, waiting, workers
+from runner.store import audit_log, due, incidents, runs, tables, waiting, workers
 from tests import small_project as small
 
 pytestmark = pytest.mark.store
@@ -305,3 +306,55 @@ def test_many_that_joined_wake_once_each(project: Project) -> None:
     assert release_joined(project) == 0
     with project.database.read() as tx:
         assert len(incidents.find(tx)) == 4
+
+
+def nothing(project: Project) -> None: ...
+
+
+def expired(project: Project) -> None:
+    admitted(project, small.alert())
+    with project.database.write() as tx:
+        now = datetime.now(UTC)
+        row = {"incident": 1, "plan": "p", "requested_by": "runner", "requested_at": now}
+        tx.execute(tables.approvals.insert().values(**row, expires_at=now))
+
+
+def joined(project: Project) -> None:
+    admitted(project, small.alert(host="db1"), small.alert(host="web2"))
+    end(project, 2, State.SUPPRESSED, joined=1)
+    end(project, 1, State.FIXED)
+
+
+def left_running(project: Project) -> None:
+    admitted(project, small.alert())
+    project.worker = "me"
+    run_of(project, 1, "me", over=True)
+
+
+def told_again(project: Project) -> None:
+    admitted(project, small.alert())
+    with project.database.write() as tx:
+        tx.execute(tables.firings.update().values(again_at=datetime.now(UTC)))
+
+
+def under_way(project: Project) -> None:
+    """Nothing of it is due: a run of an open incident, one that is held back for an hour."""
+    held(project, until=timedelta(hours=1))
+    run_of(project, 1, "me")
+
+
+@pytest.mark.parametrize(
+    ("happens", "due_now"),
+    [
+        (nothing, False), (under_way, False), (expired, True), (held, True), (joined, True),
+        (left_running, True), (told_again, True),
+        (lambda project: unknown_run(project, datetime.now(UTC) + timedelta(minutes=1)), True),
+    ],
+)  # fmt: skip
+def test_housekeeping_begins_whenever_there_is_something_to_do(
+    project: Project, happens: Callable[[Project], object], due_now: bool
+) -> None:
+    """One statement decides it each second, so that it must know everything that is done."""
+    happens(project)
+    with project.database.read() as tx:
+        assert due.housekeeping(tx, project.worker, LEASE) is due_now

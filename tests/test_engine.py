@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,22 @@ def test_the_private_call_of_the_library_is_still_there() -> None:
 def test_a_workflow_is_named_after_its_incident() -> None:
     assert incident_of("incident-42-approval-7") == 42
     assert incident_of("incident-42-remediate") == 42
+
+
+def test_the_queue_of_the_library_itself_is_hardly_looked_at(tmp_path: Path) -> None:
+    """The third private name: without it nothing is wrong, but idle costs more."""
+    database = Database(f"sqlite:///{tmp_path / 'store.db'}")
+    engine.migrate(database)
+    worker = Worker(database, tmp_path)
+    asked: list[str] = []
+
+    @sa.event.listens_for(database.engine, "before_cursor_execute")
+    def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        asked.append(threading.current_thread().name)
+
+    worker.start()
+    time.sleep(2.5)  # in which there would be two looks
+    worker.stop()
+    assert any(name.startswith("queue-worker-incidents") for name in asked), set(asked)
+    assert "queue-worker-_dbos_internal_queue" not in asked
+    database.close()

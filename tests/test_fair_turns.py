@@ -254,8 +254,7 @@ def noise(count: int, host: str = "web1", **labels: str) -> list[dict[str, Any]]
 def test_what_this_process_adds_is_handed_over_without_a_poll(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "IDLE", 600.0)
-    monkeypatch.setattr(dispatch, "POLL", 0.01)
+    monkeypatch.setattr(dispatch, "POLL", 600.0)
     looked = threading.Event()
     step = line.dispatcher.step
 

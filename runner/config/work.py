@@ -69,6 +69,7 @@ class Approval(Section):
 class Execution(Section):
     """How ansible-runner is started."""
 
+    #: Those that use the processor; see `FairSlots` for those that only wait.
     concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     forks: Annotated[int, Field(ge=1, le=500)] = 5
     timeout: Duration = parse("10m")  #: of entries that name none

@@ -17,16 +17,21 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig
 
+# Private, and so only here and under a contract test: the library looks by the clock only.
+from dbos._queue import queue_worker_thread
+
 from runner import private
+from runner.engine.bell import Bell
 from runner.errors import Refused, StoreError
 from runner.store import waiting, workers
-from runner.store.database import Database
+from runner.store.database import Database, after_commit
 from runner.store.incidents import round_of
 from runner.store.order import Stage
 
@@ -36,8 +41,11 @@ logger = logging.getLogger(__name__)
 #: hash of the code, after which a deploy would leave every open incident pending for ever.
 APPLICATION_VERSION = "2"
 QUEUE = "incidents"
-#: Seconds between two looks at the queue; 0.3 costs about 1 % of a core when idle.
-POLL = 0.3
+#: Seconds between two looks at the queue, which finds what is taken up again; whatever is handed
+#: over rings the bell.
+POLL = 2.0
+#: The same for the library's own queue, which it asks every second if nobody says otherwise.
+UNUSED_POLL = 60.0
 #: Threads for workflows in one process; how many are begun at once, `turns.incidents` says.
 CONCURRENCY = 256
 #: A worker that is silent for so long is dead; it must stop itself before that.
@@ -65,8 +73,10 @@ class Queue:
 
     def __init__(self, database: Database) -> None:
         _quiet()
-        #: Told inside the transaction that something is about to wait.
+        #: Told when there may be something to hand over: it waits, or there is room again.
         self.added: Callable[[], None] = lambda: None
+        #: Told when something was handed over.
+        self.handed_over: Callable[[], None] = lambda: None
         self._client = DBOSClient(
             system_database_engine=database.engine, lazy=True, retry_connection_errors=False
         )
@@ -117,7 +127,7 @@ class Queue:
             ready_at=datetime.now(UTC) + timedelta(seconds=delay),
             stage=Stage.RUN if workflow == "proceed" else Stage.PROBE,
         )
-        self.added()
+        after_commit(tx, self.added)
 
     def hand_over(self, tx: sa.Connection, turn: waiting.Turn) -> None:
         """It is this workflow's turn: the engine starts it, once for its key."""
@@ -129,6 +139,12 @@ class Queue:
         }
         arguments = [turn.incident] if turn.round is None else [turn.incident, turn.round]
         self._client.enqueue_in_transaction(tx, options, *arguments)  # type: ignore[arg-type]
+        after_commit(tx, self.handed_over)
+
+    def end(self, tx: sa.Connection, key: str) -> None:
+        """The workflow has ended, and makes room for the next."""
+        waiting.end(tx, key)
+        after_commit(tx, self.added)
 
 
 def _quiet() -> None:
@@ -145,6 +161,7 @@ class Worker:
         self._locks: list[IO[str]] = []
         self._stop = threading.Event()
         self._lost: set[str] = set()
+        self._bell = Bell()
         self._beating: threading.Thread | None = None
         self.id = _SINGLE if database.sqlite else uuid.uuid4().hex
 
@@ -173,9 +190,15 @@ class Worker:
             "notification_listener_polling_interval_sec": 1.0,
             "scheduler_polling_interval_sec": 3600.0,
         }
-        DBOS(config=config)
+        library = DBOS(config=config)
+        # Private, and so only here and under a contract test: nothing of ours is ever in it.
+        library._registry.get_internal_queue()._polling_interval_sec = UNUSED_POLL
         DBOS.launch()
-        DBOS.register_queue(QUEUE, worker_concurrency=CONCURRENCY, polling_interval_sec=POLL)
+        queue = DBOS.register_queue(
+            QUEUE, worker_concurrency=CONCURRENCY, polling_interval_sec=POLL
+        )
+        self._bell.start(partial(queue_worker_thread, dbos=library, queue=queue))
+        self._bell.ring()  # for what was taken up again
 
     def stop(self) -> None:
         """Stop taking work; what is under way resumes at the next start."""
@@ -183,6 +206,7 @@ class Worker:
         if self._beating is not None:
             self._beating.join()
             self._beating = None
+            self._bell.stop()
             DBOS.destroy()
             self._leave()
         self._unlock()
@@ -198,6 +222,10 @@ class Worker:
         while self._locks:
             self._locks.pop().close()
 
+    def ring(self) -> None:
+        """Something was handed over: start it now."""
+        self._bell.ring()
+
     def revive(self, active: Collection[str]) -> None:
         """Requeue workflows of this worker that no thread of it runs: a full disk ends threads.
 
@@ -210,6 +238,7 @@ class Worker:
         for workflow in sorted(lost & self._lost):
             logger.warning("%s was left behind; it is taken up again", workflow)
             DBOS.resume_workflow(workflow, queue_name=QUEUE)
+            self._bell.ring()
         self._lost = lost
 
     def settle(self) -> int:
@@ -279,6 +308,7 @@ class Worker:
                 # Private, and so only here and under a contract test: the library's public
                 # way resets attempts and can revive a cancelled workflow.
                 DBOS._recover_pending_workflows(list(dead))
+                self._bell.ring()
         except StoreError as error:
             logger.warning("dead workers could not be looked for: %s", error)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,11 +20,8 @@ from runner.store.order import FairTurns, Urgency
 
 logger = logging.getLogger(__name__)
 
-POLL = 0.15  #: seconds between two looks while there is something to do
-#: The same while there is nothing. What this process adds wakes it; what another one adds waits.
-IDLE = 0.6
-#: Seconds for which it looks often after it was woken: whoever wakes it has not committed yet.
-AWAKE = 3.0
+#: Seconds between two looks. What this process adds or ends wakes it; what another one adds waits.
+POLL = 1.0
 UNKNOWN = ""  #: what all hosts that the inventory does not know share: their turn is one host's
 MAX_NAMES = 10_000  #: resolved names that are remembered for one inventory
 
@@ -48,7 +44,6 @@ class Dispatcher:
         self._worker = worker
         self._inventory = inventory
         self._turns = FairTurns()
-        self._busy = False
         self._names: tuple[Inventory | None, dict[str, str]] = (None, {})
         self._stop = False
         self._wake = threading.Event()
@@ -66,33 +61,28 @@ class Dispatcher:
             self._thread.join()
 
     def wake(self) -> None:
-        """Something is about to wait for its turn."""
+        """Something waits for its turn, or there is room again."""
         self._wake.set()
 
     def _loop(self) -> None:
-        awake = 0.0
         while not self._stop:
-            if self._wake.is_set():
-                self._wake.clear()
-                awake = time.monotonic() + AWAKE
+            self._wake.clear()
             try:
-                if self.step():
-                    awake = time.monotonic() + AWAKE
+                while self.step() and not self._stop:
+                    pass  # another worker may have taken some of them
             except RunnerError as error:
                 logger.warning("incidents wait for their turn: %s", error)
             except Exception:
                 logger.exception("incidents wait for their turn, and none is lost")
-            if self._busy or time.monotonic() < awake:
-                time.sleep(POLL)
-            else:
-                self._wake.wait(IDLE)
+            self._wake.wait(POLL)
 
     def step(self) -> int:
         """Hand over as many as there is room for; how many."""
         now = datetime.now(UTC)
         with self._database.read() as tx:
+            if not waiting.any_ready(tx, now):
+                return 0
             begun = waiting.begun(tx, self._worker)
-            self._busy = bool(begun)  # what ends makes room for the next
             groups = waiting.groups(tx, now) if len(begun) < self._settings.incidents else ()
         if not groups:
             return 0

@@ -29,6 +29,20 @@ def of_run(run_id: str, *, root: int | None = None) -> list[psutil.Process]:
     return [p for pid, p in found.items() if pid != os.getpid() and _lives(p)]
 
 
+def processor_time(root: int) -> float:
+    """Seconds that `root` and its descendants have used, with those that have ended.
+
+    Less than before when one has ended whose parent has not yet asked for its end.
+    """
+    used = 0.0
+    for process in _descent(root):
+        try:
+            used += sum(process.cpu_times()[:4])  # its own, and of children that have ended
+        except psutil.Error:
+            continue
+    return used
+
+
 def end(find: Callable[[], list[psutil.Process]], *, grace: float) -> int:
     """TERM, `grace` seconds, then KILL until `find` finds nothing. Returns how many live on."""
     _send(find(), signal.SIGTERM)

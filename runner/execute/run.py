@@ -27,6 +27,7 @@ from runner.evidence.mask import Mask
 from runner.execute import processes, snapshot
 from runner.execute.environment import closed, copied, private_root
 from runner.execute.live import Follower
+from runner.execute.load import Load
 from runner.execute.request import MEMORY, RunRequest, RunResult, TaskEvent
 from runner.execute.result import finish
 from runner.execute.variables import write_variables
@@ -47,7 +48,7 @@ _SECRETS = Mask()
 logger = logging.getLogger(__name__)
 
 
-def _never() -> bool:
+def _never(*_: bool) -> bool:
     return False
 
 
@@ -56,14 +57,17 @@ def run(
     *,
     on_event: Callable[[TaskEvent], None] | None = None,
     cancelled: Callable[[], bool] = _never,
+    only_waits: Callable[[bool], bool] = _never,
     on_started: Callable[[int, int], None] | None = None,
     mask: Mask = _SECRETS,
     warm: Warm | None = None,
 ) -> RunResult:
     """Run `request` once and return what it came to; a failed play is a result, not an error.
 
-    `on_event` is called from another thread and may be slow. `on_started` gets the
-    supervisor's process id and process group. `warm` saves Ansible's start where it can.
+    `on_event` is called from another thread and may be slow. `only_waits` is told about once a
+    second whether the run uses no processor worth mentioning, until it answers False.
+    `on_started` gets the supervisor's process id and process group. `warm` saves Ansible's start
+    where it can.
     Raises Refused when a run with this id was started before, RunnerError when nothing could be
     started.
     """
@@ -73,7 +77,7 @@ def run(
         try:
             if on_started:
                 on_started(supervisor.pid, supervisor.pid)
-            stopped = _wait(supervisor, request, cancelled)
+            stopped = _wait(supervisor, request, cancelled, Load(supervisor.pid, only_waits))
             _sweep(request)
         except BaseException:
             _stop(supervisor, request)
@@ -312,7 +316,9 @@ def _record_process(folder: Path, pid: int) -> None:
     write_whole(folder / "process.json", json.dumps(record).encode())
 
 
-def _wait(supervisor: Holder, request: RunRequest, cancelled: Callable[[], bool]) -> str | None:
+def _wait(
+    supervisor: Holder, request: RunRequest, cancelled: Callable[[], bool], load: Load
+) -> str | None:
     """Return when the supervisor has ended: why we ended it, if we did."""
     seconds = request.timeout.total_seconds() + request.grace.total_seconds() + _SLACK
     until = time.monotonic() + seconds
@@ -323,6 +329,7 @@ def _wait(supervisor: Holder, request: RunRequest, cancelled: Callable[[], bool]
         if time.monotonic() > until:
             _stop(supervisor, request)
             return "timeout"
+        load.look()
     return None
 
 

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 #: Alerts a transaction: small enough that an acknowledgement never waits long behind it.
 PIECE = 25
+#: Seconds between two looks: another process may have stored a delivery.
+POLL = 1.0
 #: Deliveries that are kept parsed, while others have their turn.
 PARSED = 4
 
@@ -103,14 +105,18 @@ class Inbox:
         while not self._stopping:
             self._wake.clear()
             try:
-                while not self._stopping and self.step():
+                while not self._stopping and self._any_open() and self.step():
                     pass
             except StoreError as error:
                 logger.warning("deliveries wait, and none is lost: %s", error)
             except Exception:  # a deaf runner is worse than one that tries in vain and is paged
                 logger.exception("deliveries wait, and none is lost")
-            # Another process may have stored one, so look without being woken too.
-            self._wake.wait(1.0)
+            self._wake.wait(POLL)
+
+    def _any_open(self) -> bool:
+        """Without the lock of a writer, which `step` takes."""
+        with self._database.read() as tx:
+            return deliveries.any_open(tx)
 
     def step(self) -> bool:
         """Look at one piece of the delivery whose turn it is; False when there is none."""

@@ -94,6 +94,9 @@ class Notifier:
 
     def step(self, now: datetime) -> int:
         """Send what is due; returns how many were sent. Raises StoreError."""
+        with self.database.read() as tx:
+            if not outbox.has_news(tx, now):
+                return 0
         # Twice the patience: nobody else may claim a letter while it can still be under way.
         lease = 2 * self.patience + timedelta(minutes=1)
         with self.database.write() as tx:

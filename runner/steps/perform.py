@@ -79,8 +79,8 @@ def perform(project: Project, job: Job) -> Run:
         before = runs.find(tx, job.incident, job.purpose, job.attempt, job.step)
     if before is None:
         _require_free(project, job)
-        with project.slots.slot(_rank(project, job)):
-            before = _start(project, job)
+        with project.slots.slot(_rank(project, job)) as only_waits:
+            before = _start(project, job, only_waits)
     elif before.outcome is None:
         _settle(project, before)
     with project.database.read() as tx:
@@ -105,7 +105,7 @@ def _rank(project: Project, job: Job) -> Rank:
     )
 
 
-def _start(project: Project, job: Job) -> Run:
+def _start(project: Project, job: Job, only_waits: Callable[[bool], bool]) -> Run:
     timeout = job.entry.limits.timeout or project.config.execution.timeout
     now = datetime.now(UTC)
     run = Run(
@@ -146,6 +146,7 @@ def _start(project: Project, job: Job) -> Run:
                 request,
                 on_event=lambda event: project.tell(run, event),
                 cancelled=_cancelled(project, job.incident),
+                only_waits=only_waits,
                 mask=project.mask,
                 warm=project.warm,
             )

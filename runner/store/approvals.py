@@ -109,5 +109,9 @@ def open_approvals(tx: sa.Connection) -> tuple[Approval, ...]:
 
 def overdue(tx: sa.Connection, now: datetime) -> tuple[Approval, ...]:
     """Questions that nobody answered in time."""
-    query = sa.select(approvals).where(approvals.c.answer.is_(None), approvals.c.expires_at <= now)
-    return tuple(_from_row(row) for row in tx.execute(query).mappings())
+    return tuple(_from_row(row) for row in tx.execute(overdue_query(now)).mappings())
+
+
+def overdue_query(now: clock.Moment) -> sa.Select[Any]:
+    """The rows of questions that nobody answered in time."""
+    return sa.select(approvals).where(approvals.c.answer.is_(None), approvals.c.expires_at <= now)

@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+#: A time in a query, or the place in a query that is made once where a time will be.
+Moment = datetime | sa.BindParameter[datetime]
+
 
 def now(tx: sa.Connection) -> datetime:
     """The database's time at this moment of the transaction, so that workers with different

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ BUSY_SECONDS = 5
 READ_ONLY = "25006"
 #: How long PostgreSQL waits for the next statement of a transaction that writes.
 IDLE_SECONDS = 10
+_THEN = "runner.then"  # what a connection's transaction is followed by
 
 
 class Database:
@@ -54,6 +55,14 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """One transaction, committed at the end. On SQLite it holds the write lock from its
         first statement on, so that what it reads is still true when it writes."""
+        with self._transaction() as connection:
+            then = connection.info[_THEN] = dict[Callable[[], None], None]()
+            yield connection
+        for call in then:
+            call()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
         if self.sqlite:
             with self._turns.turn(BUSY_SECONDS), _explained(), self.engine.begin() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -89,6 +98,11 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def after_commit(tx: sa.Connection, call: Callable[[], None]) -> None:
+    """Have it called, once, when others can see what a `write` wrote; never when it is undone."""
+    tx.info[_THEN][call] = None
 
 
 def _engine(url: str, root: Path) -> sa.Engine:

@@ -13,6 +13,9 @@ from runner.incident import Alert, Level
 from runner.store.order import FairTurns, Urgency, place_of, urgency_of
 from runner.store.tables import deliveries
 
+#: Made once: it is asked every second.
+_ANY_OPEN = sa.select(sa.exists().where(sa.not_(deliveries.c.done)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
@@ -71,6 +74,11 @@ class _Line:
     place: str | None
     urgency: int | None
     first: int
+
+
+def any_open(tx: sa.Connection) -> bool:
+    """Whether there is a delivery with alerts that were not looked at."""
+    return bool(tx.execute(_ANY_OPEN).scalar())
 
 
 def next_open(tx: sa.Connection, turns: FairTurns) -> Stored | None:

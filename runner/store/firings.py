@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.incident.firing import Firing
+from runner.store.clock import Moment
 from runner.store.database import insert
 from runner.store.tables import firings, incidents
 
@@ -55,8 +56,12 @@ def put(tx: sa.Connection, records: Iterable[Firing], now: datetime) -> None:
 
 def due(tx: sa.Connection, now: datetime, limit: int = 100) -> tuple[str, ...]:
     """Fingerprints that are to be looked at although no message comes."""
-    query = sa.select(firings.c.fingerprint).where(firings.c.again_at <= now).limit(limit)
-    return tuple(tx.execute(query).scalars())
+    return tuple(tx.execute(due_query(now).limit(limit)).scalars())
+
+
+def due_query(now: Moment) -> sa.Select[Any]:
+    """Their rows."""
+    return sa.select(firings.c.fingerprint).where(firings.c.again_at <= now)
 
 
 def listed(tx: sa.Connection) -> tuple[str, ...]:

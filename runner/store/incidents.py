@@ -234,13 +234,15 @@ def round_of(tx: sa.Connection, incident: int) -> int:
 
 def held_over(tx: sa.Connection, limit: int = 100) -> tuple[Incident, ...]:
     """Incidents whose time of being held back is over."""
-    query = (
-        sa.select(incidents)
-        .where(incidents.c.state == State.HELD, incidents.c.held_until <= clock.now(tx))
-        .order_by(incidents.c.held_until)
-        .limit(limit)
-    )
+    query = held_over_query(clock.now(tx)).order_by(incidents.c.held_until).limit(limit)
     return tuple(from_row(row) for row in tx.execute(query).mappings())
+
+
+def held_over_query(now: clock.Moment) -> sa.Select[Any]:
+    """The rows of incidents whose time of being held back is over."""
+    return sa.select(incidents).where(
+        incidents.c.state == State.HELD, incidents.c.held_until <= now
+    )
 
 
 def let_go(tx: sa.Connection, incident: int) -> bool:
@@ -400,8 +402,14 @@ def labels_of(tx: sa.Connection, numbers: Collection[int]) -> dict[int, Mapping[
 def left_joined(tx: sa.Connection, limit: int = 100) -> tuple[Incident, ...]:
     """Incidents that joined another one which nobody handles any more, though their alert still
     fires: it has ended, or is held back."""
+    query = left_joined_query().order_by(incidents.c.id).limit(limit)
+    return tuple(from_row(row) for row in tx.execute(query).mappings())
+
+
+def left_joined_query() -> sa.Select[Any]:
+    """The rows of incidents that joined another one which nobody handles any more."""
     other = incidents.alias("other")
-    query = (
+    return (
         sa.select(incidents)
         .join(other, other.c.id == incidents.c.joined)
         .where(
@@ -409,10 +417,7 @@ def left_joined(tx: sa.Connection, limit: int = 100) -> tuple[Incident, ...]:
             incidents.c.firing,
             other.c.state.in_([*_ENDED, State.HELD]),
         )
-        .order_by(incidents.c.id)
-        .limit(limit)
     )
-    return tuple(from_row(row) for row in tx.execute(query).mappings())
 
 
 def wake(tx: sa.Connection, incident: int, reason: str) -> bool:

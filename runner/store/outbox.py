@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from runner.incident import Transition
 from runner.store import audit_log
-from runner.store.tables import chain, outbox, transitions
+from runner.store.clock import Moment
+from runner.store.tables import UtcTime, chain, outbox, storms, transitions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,21 @@ class Due:
     receiver: str
     attempts: int  #: tries before this one
     transition: Transition
+
+
+def _due_at(now: Moment) -> tuple[sa.ColumnElement[bool], ...]:
+    unsent = outbox.c.sent_at.is_(None), outbox.c.failed.is_(None)
+    return *unsent, outbox.c.digest.is_(None), outbox.c.due_at <= now
+
+
+#: Made once: it is asked every second.
+_HAS_NEWS = sa.select(
+    sa.or_(
+        sa.exists().where(chain.c.notified < chain.c.last),
+        sa.exists(sa.select(storms.c.receiver)),
+        sa.exists().where(*_due_at(sa.bindparam("now", type_=UtcTime()))),
+    )
+)
 
 
 def fan_out(tx: sa.Connection, receivers: Mapping[str, Sequence[str]], now: datetime) -> int:
@@ -46,17 +62,17 @@ def fan_out(tx: sa.Connection, receivers: Mapping[str, Sequence[str]], now: date
     return len(rows)
 
 
+def has_news(tx: sa.Connection, now: datetime) -> bool:
+    """Whether there is something to tell, or a storm that may be over."""
+    return bool(tx.execute(_HAS_NEWS, {"now": now}).scalar())
+
+
 def claim(tx: sa.Connection, now: datetime, lease: timedelta, limit: int = 20) -> tuple[Due, ...]:
     """Notifications that are due; pushes their time on, so that nobody else sends them."""
     query = (
         sa.select(outbox, transitions)
         .join(transitions, transitions.c.sequence == outbox.c.transition)
-        .where(
-            outbox.c.sent_at.is_(None),
-            outbox.c.failed.is_(None),
-            outbox.c.digest.is_(None),
-            outbox.c.due_at <= now,
-        )
+        .where(*_due_at(now))
         .order_by(outbox.c.id)
         .limit(limit)
         .with_for_update(of=outbox, skip_locked=True)

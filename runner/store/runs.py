@@ -208,26 +208,35 @@ def outcomes(tx: sa.Connection, start: datetime) -> dict[tuple[str, str], int]:
 
 def locked(tx: sa.Connection) -> tuple[Run, ...]:
     """Runs that hold a host: those in flight, and those whose end is unknown."""
-    query = sa.select(runs).where(runs.c.id.in_(sa.select(host_locks.c.run)))
-    return tuple(from_row(row) for row in tx.execute(query).mappings())
+    return tuple(from_row(row) for row in tx.execute(locked_query()).mappings())
+
+
+def locked_query() -> sa.Select[Any]:
+    """The rows of runs that hold a host."""
+    return sa.select(runs).where(runs.c.id.in_(sa.select(host_locks.c.run)))
 
 
 def left_behind(tx: sa.Connection, worker: str, lease: timedelta) -> tuple[Run, ...]:
     """Runs without an outcome that nobody may be going to settle: their incident has ended, or
     their deadline was `lease` ago; and who started them is `worker` or no longer alive."""
+    query = left_behind_query(worker, clock.now(tx) - lease)
+    return tuple(from_row(row) for row in tx.execute(query).mappings())
+
+
+def left_behind_query(worker: str | sa.BindParameter[str], before: clock.Moment) -> sa.Select[Any]:
+    """The rows of such runs: `before` is when their deadline was at the latest."""
     over = sa.or_(
         incidents.c.id.is_(None),
         incidents.c.state.in_([str(state) for state in ENDED]),
-        runs.c.deadline < clock.now(tx) - lease,
+        runs.c.deadline < before,
     )
     mine = sa.or_(runs.c.worker == worker, workers.c.id.is_(None), workers.c.dead_at.is_not(None))
-    query = (
+    return (
         sa.select(runs)
         .outerjoin(incidents, incidents.c.id == runs.c.incident)
         .outerjoin(workers, workers.c.id == runs.c.worker)
         .where(runs.c.outcome.is_(None), over, mine)
     )
-    return tuple(from_row(row) for row in tx.execute(query).mappings())
 
 
 def release(tx: sa.Connection, run: str) -> None:

@@ -14,7 +14,14 @@ import sqlalchemy as sa
 
 from runner.store.database import insert
 from runner.store.order import Stage, Urgency, place_of, urgency_of
-from runner.store.tables import incidents, waiting
+from runner.store.tables import UtcTime, incidents, waiting
+
+#: Made once: it is asked every second.
+_ANY_READY = sa.select(
+    sa.exists().where(
+        waiting.c.worker.is_(None), waiting.c.ready_at <= sa.bindparam("now", type_=UtcTime())
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +78,11 @@ def has(tx: sa.Connection, incident: int) -> bool:
     """Whether a workflow of this incident waits or was begun."""
     query = sa.select(waiting.c.key).where(waiting.c.incident == incident).limit(1)
     return tx.execute(query).first() is not None
+
+
+def any_ready(tx: sa.Connection, now: datetime) -> bool:
+    """Whether something waits whose time has come."""
+    return bool(tx.execute(_ANY_READY, {"now": now}).scalar())
 
 
 def begun(tx: sa.Connection, worker: str) -> tuple[Turn, ...]:

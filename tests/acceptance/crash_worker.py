@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runner import acts, daemon, remediate
+from runner import acts, daemon, engine, remediate
 from runner.incident import State
 from runner.incident_report import load, to_json
 from runner.intake import admit
@@ -111,11 +111,23 @@ def around_admission(point: str) -> None:
     deliveries.advance, admit.Inbox.step = within, stepped  # type: ignore[method-assign]
 
 
+def around_turns(point: str) -> None:
+    """handed_over, after that is committed and before the engine is told to look."""
+    ring = engine.Worker.ring
+
+    def rung(self: engine.Worker) -> None:
+        at(point, "handed_over")
+        ring(self)
+
+    engine.Worker.ring = rung  # type: ignore[method-assign]
+
+
 def main(config: Path, point: str) -> None:
     around_steps(point)
     around_runs(point)
     around_holds(point)
     around_admission(point)
+    around_turns(point)
     project = Project.load(config)
     works = daemon.Daemon(project)
     alert = json.loads((config.parent / "alert.json").read_text())

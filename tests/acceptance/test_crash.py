@@ -31,6 +31,7 @@ CHAINS = (
         "stored",
         "admitting",
         "admitted",
+        "handed_over",
         *(f"{when}:{step}" for step in STEPS for when in ("before", "after")),
     ),
     *((f"dry_run:{moment}", f"run:{moment}") for moment in MOMENTS),
