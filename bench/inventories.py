@@ -2,22 +2,85 @@
 
 from __future__ import annotations
 
+import json
+import os
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from bench.measure import Measure, compare, cpu_here
 from runner import inventory
+from runner.execute.request import RunRequest
+from runner.execute.run import run
+from runner.incident import Outcome
+from runner.inventory.excerpt import Whole
 from runner.inventory.reader import InventoryReader
 
-HOSTS = 10_000
+HOSTS = int(os.environ.get("BENCH_HOSTS", "10000"))
 USES = 20  #: of one incident, over two seconds
 PAUSE = 0.1
+PLAY = "- hosts: all\n  gather_facts: false\n  tasks: [{ansible.builtin.debug: {msg: hello}}]\n"
+LOCAL = {"ansible_connection": "local"}
 
 
 def measure() -> Iterator[Measure]:
+    yield from _first_tasks()
+    yield from _uses()
+
+
+def _first_tasks() -> Iterator[Measure]:
+    """A whole run of one task without a module, by an excerpt and by the whole inventory."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "play.yml").write_text(PLAY)
+        small, large = _groups(10), _groups(HOSTS)
+        for path, groups in (("small", small), ("large", large)):
+            (folder / path).write_text(json.dumps({"all": {"vars": LOCAL, "children": groups}}))
+        merged = {host: LOCAL for group in large.values() for host in group["hosts"]}
+        members = {name: {"hosts": list(group["hosts"])} for name, group in large.items()}
+        listing = {"_meta": {"hostvars": merged}, "all": {"children": list(large)}, **members}
+        whole = Whole.of(json.dumps(listing))
+        assert whole is not None
+        for how, of, goal in (("an excerpt", whole, "<= 1.2"), ("the whole inventory", None, "")):
+            yield compare(
+                f"run of one task on one of {HOSTS:,} hosts, by {how}",
+                partial(_run, folder, "large", of),
+                "of ten hosts",
+                partial(_run, folder, "small"),
+                goal=goal,
+            )
+
+
+def _groups(hosts: int) -> dict[str, dict[str, dict[str, None]]]:
+    """Ten groups, which share these hosts."""
+    return {
+        f"group{number}": {"hosts": {f"web{n}": None for n in range(number, hosts, 10)}}
+        for number in range(10)
+    }
+
+
+def _run(folder: Path, inventory: str, whole: Whole | None = None) -> float:
+    """How long it takes, the cut included."""
+    began = time.perf_counter()
+    request = RunRequest(
+        id=uuid.uuid4().hex,
+        entry_id="bench",
+        playbook=folder / "play.yml",
+        inventory=(folder / inventory,),
+        hosts=("web0",),
+        artifacts=folder / "artifacts",
+        timeout=timedelta(minutes=5),
+        excerpt=whole and whole.excerpt({"web0"}, ()),
+    )
+    assert run(request).outcome is Outcome.NO_CHANGE
+    return time.perf_counter() - began
+
+
+def _uses() -> Iterator[Measure]:
     # What is measured is the look at the files; a listing takes a minute with so many.
     listed = inventory._listed
     inventory._listed = lambda *_: '{"_meta": {"hostvars": {}}, "all": {}}'
