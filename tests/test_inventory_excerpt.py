@@ -81,7 +81,8 @@ HOSTS = {
 KINDS = ["whole", "text", "part", "sure", "nothing", "list"]
 #: Magic names that differ by what they are: where the inventory lies, who else is in it.
 OTHERWISE = {
-    "ansible_config_file", "ansible_inventory_sources", "groups", "hostvars", "playbook_dir", "vars",
+    "ansible_config_file", "ansible_inventory_sources", "groups", "hostvars", "playbook_dir",
+    "vars",
 }  # fmt: skip
 NAMED = ("all", "web", "prod", "empty")
 SEE = """

@@ -78,7 +78,7 @@ class Inventory:
         """Ask `ansible-inventory`, with this environment and nothing else of ours.
 
         What `vault` knows to come out of an encrypted file is left out. Names of hosts that are
-        templates are resolved by Ansible, too. `large` says that it was before, which saves
+        templates are resolved by Ansible, too. `large` says that it probably is, which saves
         asking twice. Raises InventoryError with a sentence.
         """
         if not paths:
@@ -87,13 +87,15 @@ class Inventory:
             if not path.exists() or "," in str(path):
                 why = "holds a comma, which Ansible splits" if path.exists() else "is not there"
                 raise InventoryError(f"{path}: the inventory {why}; see project.inventory")
-        text, whole = ("", None) if not large else _listed_exactly(paths, environment)
-        if whole is None:
+        text, whole = _listed_exactly(paths, environment) if large else ("", None)
+        if not text:
             text = _listed(paths, environment, warm)
-            if len(parse(text).hosts) > LARGE:
-                exact, whole = _listed_exactly(paths, environment)
-                text = exact or text
         found = parse(text)
+        if not large and len(found.hosts) > LARGE:
+            exact, whole = _listed_exactly(paths, environment)
+            text, found = (exact, parse(exact)) if exact else (text, found)
+        if len(found.hosts) <= LARGE:
+            whole = None
         vault = vault or Vault(read_from(paths), (), closed(environment))
         vault.told({*found.hosts, *found.groups, "localhost"}, _still_encrypted(text))
         secrets = vault.secrets()
@@ -189,7 +191,7 @@ def _listed_exactly(
         text = _output(command, paths, environment)
         return text, Whole.of(text)
     except (InventoryError, ValueError, TypeError, KeyError, AttributeError) as error:
-        logger.warning("runs read the whole inventory, as no excerpt can be made: %s", error)
+        logger.info("no excerpt of the inventory can be made: %s", error)
         return "", None
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from runner.errors import InventoryError
 from runner.inventory import Inventory, Warm, read_from, sources
+from runner.inventory.excerpt import LARGE
 from runner.inventory.sources import Stamp
 from runner.vault import Vault
 
 _AGAIN = 5.0  #: seconds for which an inventory that cannot be read is not tried again
+_SHORTEST = 8  #: bytes that a host takes in a file at least, about
 _LOOK = 1.0  #: seconds between two looks at the files: each costs a stat of every one
 
 
@@ -85,7 +87,7 @@ class InventoryReader:
                 vault=self._vault,
                 domains=self._domains,
                 warm=self._warm,
-                large=self._last is not None and self._last.inventory.whole is not None,
+                large=sources.size(self._paths, stamp) > LARGE * _SHORTEST,
             )
         except InventoryError as error:
             self._failed = (time.monotonic(), stamp, error)

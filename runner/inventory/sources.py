@@ -94,6 +94,11 @@ def only_files(paths: Sequence[Path], seen: Stamp, environment: Mapping[str, str
     return not any(_is_asked(Path(file)) for file, *_ in seen.files if _is_source(file, paths))
 
 
+def size(paths: Sequence[Path], seen: Stamp) -> int:
+    """Bytes of the files that say which hosts there are."""
+    return sum(size for file, *_, size in seen.files if size > 0 and _is_source(file, paths))
+
+
 def may_add(environment: Mapping[str, str]) -> bool:
     """Whether a listing may not be what a run sees of its hosts: with cached facts in it, or by
     the settings of another ansible.cfg than the project's, which is all that a run reads."""
