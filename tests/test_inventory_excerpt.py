@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,9 +19,8 @@ from runner.daemon import Daemon
 from runner.execute import run as execute
 from runner.execute.request import RunRequest, RunResult
 from runner.execute.run import run
-from runner.execute.warm.client import Warm
 from runner.incident import Outcome, Plan, State
-from runner.inventory import Host, Inventory
+from runner.inventory import Host, Inventory, sources
 from runner.inventory.excerpt import LARGE, Doubtful, Whole
 from runner.inventory.reader import InventoryReader
 from runner.project import Project
@@ -28,7 +28,7 @@ from runner.steps import own_inventory, perform
 from tests import small_project as small
 from tests.execute_lab import Lab
 from tests.test_vault import encrypt, encrypted_text, password_in
-from tests.warm_lab import is_warm, wait
+from tests.warm_lab import is_warm, keeper
 
 real = pytest.mark.real
 MANY = {f"node{n}": None for n in range(LARGE)}
@@ -86,30 +86,30 @@ OTHERWISE = {
 }  # fmt: skip
 NAMED = ("all", "web", "prod", "empty")
 SEE = """
-- name: See
-  ansible.builtin.copy:
-    dest: "{{ into }}"
-    mode: "0600"
-    content: >-
-      {{ {'own': hostvars[inventory_hostname], 'names': group_names, 'known': groups.keys() | sort,
-          'web': groups['web'], 'all': groups['all'], 'prod': groups['prod'],
-          'empty': groups['empty'], 'secret': secret, 'inline_secret': inline_secret,
-          'hosts': ansible_play_hosts_all, 'raw': raw, 'address': address} | to_json }}
 - name: Turn to another host
-  ansible.builtin.command: "echo {{ port | default('none') }} {{ number }}"
+  ansible.builtin.raw: "echo {{ port | default('none') }} {{ number }}"
   delegate_to: lb1
   register: turned
   changed_when: false
-- name: See what it was
-  ansible.builtin.copy:
-    dest: "{{ into }}.delegate"
-    mode: "0600"
-    content: >-
-      {{ {'said': turned.stdout, 'of': hostvars['lb1'], 'here': hostvars['localhost']} | to_json }}
-- name: Work where the runner is
-  ansible.builtin.command: "true"
-  delegate_to: localhost
+- name: Look into the folder of the run
+  ansible.builtin.raw: "ls {{ ansible_config_file | dirname }}"
+  register: left
   changed_when: false
+- name: See
+  ansible.builtin.raw: "echo {{ everything | to_json | b64encode }} | base64 -d > {{ into }}"
+  vars:
+    everything:
+      own: "{{ hostvars[inventory_hostname] }}"
+      delegate: "{{ hostvars['lb1'] }}"
+      here: "{{ hostvars['localhost'] }}"
+      names: "{{ group_names }}"
+      known: "{{ groups.keys() | sort }}"
+      members: "{{ ['all', 'web', 'prod', 'empty'] | map('extract', groups) }}"
+      hosts: "{{ ansible_play_hosts_all }}"
+      secrets: "{{ [secret, inline_secret] }}"
+      texts: "{{ [raw, address] }}"
+      said: "{{ turned.stdout_lines }}"
+      left: "{{ left.stdout_lines }}"
 """
 
 
@@ -148,80 +148,77 @@ def whole_of(inventory: Inventory) -> Whole:
     return inventory.whole
 
 
-def seen(lab: Lab, excerpt: bytes | None, **given: Any) -> tuple[RunResult, dict[str, Any]]:
+class Seen:
     """What the play saw, with this excerpt or with the whole inventory."""
-    into = lab.folder / "seen.json"
-    request = lab.request(
-        lab.play(SEE),
-        inventory=(lab.folder / "inventory",),
-        allowed=frozenset({"lb1", "localhost"}),
-        variables={"into": str(into)},
-        vault_password_file=lab.folder / "vault_password",
-        excerpt=excerpt,
-    )
-    result = run(request, **given)
-    assert result.outcome is Outcome.CHANGED, result.reason
-    found = json.loads(into.read_text())
-    delegate = json.loads(into.with_name("seen.json.delegate").read_text())
-    for variables in (found["own"], delegate["of"], delegate["here"]):
-        for name in OTHERWISE & variables.keys():
-            del variables[name]
-    return result, found | {"delegate": delegate}
+
+    def __init__(self, lab: Lab, excerpt: bytes | None, **given: Any) -> None:
+        into = lab.folder / "seen.json"
+        self.request = lab.request(
+            lab.play(SEE),
+            inventory=(lab.folder / "inventory",),
+            allowed=frozenset({"lb1", "localhost"}),
+            variables={"into": str(into)},
+            vault_password_file=lab.folder / "vault_password",
+            excerpt=excerpt,
+        )
+        self.result = run(self.request, **given)
+        assert self.result.outcome is Outcome.CHANGED, self.result.reason
+        self.all: dict[str, Any] = json.loads(into.read_text())
+        into.unlink()
+        for name in ("own", "delegate", "here"):
+            for other in OTHERWISE & self.all[name].keys():
+                del self.all[name][other]
+
+
+@pytest.fixture(scope="module")
+def excerpt(inventory: Inventory) -> bytes:
+    return whole_of(inventory).excerpt({"web1", "lb1"}, ("all", "web", "prod", "empty"))
+
+
+@pytest.fixture(scope="module")
+def by_excerpt(lab: Lab, excerpt: bytes) -> Seen:
+    return Seen(lab, excerpt)
 
 
 @real
-def test_a_play_sees_the_same_by_an_excerpt(lab: Lab, inventory: Inventory) -> None:
-    excerpt = whole_of(inventory).excerpt({"web1", "lb1"}, NAMED)
-    _, before = seen(lab, None)
-    _, after = seen(lab, excerpt)
+def test_a_play_sees_the_same_by_an_excerpt(lab: Lab, by_excerpt: Seen) -> None:
+    before, after = Seen(lab, None).all, by_excerpt.all
     assert after == before
     assert list(after["own"]["kinds"]) == list(before["own"]["kinds"]) == KINDS
     assert before["own"]["level"] == "of web1" and before["own"]["depth"] == "inline"
-    assert before["raw"] == "{{ never }} filled in" and before["address"] == "10.0.0.7"
-    assert before["secret"] == "correct-horse-battery"
-    assert before["inline_secret"] == "staple-{{ no }}-gun"
-    assert before["web"] == ["web2", "web1"] and before["delegate"]["of"]["port"] == 81
-    assert before["delegate"]["here"]["level"] == "of all"
-    assert len(whole_of(inventory).excerpt({"web1"}, ())) < 5_000
+    assert before["texts"] == ["{{ never }} filled in", "10.0.0.7"]
+    assert before["secrets"] == ["correct-horse-battery", "staple-{{ no }}-gun"]
+    assert before["members"][1] == ["web2", "web1"] and before["delegate"]["port"] == 81
+    assert before["here"]["level"] == "of all"
 
 
 @real
-def test_a_warm_run_reads_the_excerpt_too(
-    lab: Lab, inventory: Inventory, warm_of_tests: Warm
-) -> None:
-    excerpt = whole_of(inventory).excerpt({"web1", "lb1"}, NAMED)
-    _, cold = seen(lab, excerpt)
-    seen(lab, excerpt, warm=warm_of_tests)  # perhaps the one that starts it
-    wait(warm_of_tests)
-    result, warm = seen(lab, excerpt, warm=warm_of_tests)
-    assert is_warm(result) and warm == cold
+def test_a_warm_run_reads_the_excerpt_too(lab: Lab, excerpt: bytes, by_excerpt: Seen) -> None:
+    with keeper(lab, vault_password_file=lab.folder / "vault_password") as warm:
+        by_fork = Seen(lab, excerpt, warm=warm)
+    assert is_warm(by_fork.result) and by_fork.all == by_excerpt.all
 
 
 @real
 def test_an_excerpt_is_private_and_gone_when_the_play_begins(
-    lab: Lab, inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+    by_excerpt: Seen, inventory: Inventory, tmp_path: Path
 ) -> None:
     """Invariant 13: it holds secrets, so it is neither kept nor readable by others."""
-    excerpt = whole_of(inventory).excerpt({"web1", "lb1"}, NAMED)
-    modes: list[int] = []
-    spawn = execute._spawn
-
-    def spawning(request: RunRequest, private: Path, *rest: Any) -> Any:
-        modes.append(stat.S_IMODE((private / execute.EXCERPT).stat().st_mode))
-        return spawn(request, private, *rest)
-
-    monkeypatch.setattr(execute, "_spawn", spawning)
-    result, _ = seen(lab, excerpt)
-    assert modes == [0o600]
-    kept = b"".join(p.read_bytes() for p in result.artifacts.rglob("*") if p.is_file())
-    assert b"correct-horse-battery" not in kept and b"ANSIBLE_VAULT" not in kept
-    assert "correct-horse-battery" not in repr(replace(lab.request(lab.play(SEE)), excerpt=excerpt))
-    assert "correct-horse-battery" not in repr(inventory)
+    secret, request = "correct-horse-battery", by_excerpt.request
+    assert request.excerpt is not None and secret.encode() in request.excerpt
+    private = execute._private(request)
+    assert stat.S_IMODE((private / execute.EXCERPT).stat().st_mode) == 0o600
+    shutil.rmtree(private)
+    assert "ansible.cfg" in by_excerpt.all["left"] and "hosts" not in by_excerpt.all["left"]
+    kept = [p.read_bytes() for p in by_excerpt.result.artifacts.rglob("*") if p.is_file()]
+    assert not any(secret.encode() in text or b"ANSIBLE_VAULT" in text for text in kept)
+    assert secret not in repr(request) and secret not in repr(inventory)
 
 
 @real
 def test_who_is_there_by_name_only_cannot_be_reached(lab: Lab, inventory: Inventory) -> None:
     """What the files did not tell fails before anything connects."""
+    assert len(whole_of(inventory).excerpt({"web1"}, ())) < 5_000
     excerpt = whole_of(inventory).excerpt({"web1"}, {"lb"})
     result = lab.run(
         "- ansible.builtin.ping:\n  delegate_to: lb1\n",
@@ -371,54 +368,68 @@ def test_a_text_that_is_no_template_names_nothing() -> None:
     own_inventory.cut(KNOWN, whole, PLAN, EVERY)
 
 
-def _reader(root: Path, hosts: int, **environment: str) -> InventoryReader:
+def _reader(root: Path, hosts: int) -> InventoryReader:
     (root / "hosts.ini").write_text("\n".join(f"web{n}" for n in range(hosts)))
     (root / "ansible.cfg").touch()
-    settings = {"ANSIBLE_CONFIG": str(root / "ansible.cfg")} | environment
-    return InventoryReader((root / "hosts.ini",), settings)
+    return InventoryReader((root / "hosts.ini",), {"ANSIBLE_CONFIG": str(root / "ansible.cfg")})
 
 
 @real
+def test_a_small_inventory_is_read_by_ansible_as_ever(tmp_path: Path) -> None:
+    assert _reader(tmp_path, LARGE).read(timedelta(minutes=1)).whole is None
+
+
+@real
+def test_only_plain_files_give_excerpts(tmp_path: Path) -> None:
+    """A program may say another thing each time."""
+    reader = _reader(tmp_path, LARGE + 1)
+    assert reader.read(timedelta(minutes=1)).whole is not None
+    script = f"#!/bin/sh\necho '{json.dumps({'web': {'hosts': [*MANY, 'more']}})}'\n"
+    (tmp_path / "hosts.ini").write_text(script)
+    (tmp_path / "hosts.ini").chmod(0o700)
+    assert reader.read(timedelta(minutes=1), fresh=True).whole is None
+
+
 @pytest.mark.parametrize(
-    ("hosts", "config", "variables", "large"),
+    ("config", "variables"),
     [
-        (LARGE + 1, "", {}, True),
-        (LARGE, "", {}, False),
-        (LARGE + 1, "[defaults]\nfact_caching = jsonfile\n", {}, False),
-        (LARGE + 1, "[inventory]\nenable_plugins = ini\n", {}, False),
-        (LARGE + 1, "", {"ANSIBLE_VARS_PLUGINS": "/nowhere"}, False),
+        ("[defaults]\nfact_caching = jsonfile\n", {}),
+        ("[inventory]\nexport: true\n", {}),
+        ("", {"ANSIBLE_CACHE_PLUGIN": "jsonfile"}),
+        ("", {"ANSIBLE_INVENTORY_EXPORT": "1"}),
     ],
 )
-def test_only_a_large_inventory_of_plain_files_gives_excerpts(
-    tmp_path: Path, hosts: int, config: str, variables: dict[str, str], large: bool
+def test_settings_that_add_to_a_listing_forbid_excerpts(
+    tmp_path: Path, config: str, variables: dict[str, str]
 ) -> None:
-    """A small one is read by Ansible as ever; a program may say another thing each time."""
-    reader = _reader(tmp_path, hosts, **variables)
+    own = {"ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")}
+    (tmp_path / "ansible.cfg").write_text("[defaults]\nforks = 5\n")
+    assert not sources.may_add(own)
     (tmp_path / "ansible.cfg").write_text(config)
-    assert (reader.read(timedelta(minutes=1)).whole is not None) is large
-    if large:
-        (tmp_path / "hosts.ini").chmod(0o700)
-        (tmp_path / "hosts.ini").write_text(
-            f"#!/bin/sh\necho '{json.dumps({'web': {'hosts': [*MANY, 'more']}})}'\n"
-        )
-        assert reader.read(timedelta(minutes=1), fresh=True).whole is None
+    assert sources.may_add(own | variables)
 
 
-def _project(root: Path, role: str = "") -> Path:
+def test_settings_that_a_run_does_not_read_forbid_excerpts(tmp_path: Path) -> None:
+    """Without an ansible.cfg of the project a listing takes its user's, and a run takes none."""
+    (tmp_path / ".ansible.cfg").touch()
+    assert sources.may_add({"HOME": str(tmp_path)})
+
+
+def _project(root: Path) -> Path:
     inventory: dict[str, Any] = yaml.safe_load(yaml.safe_dump(small.INVENTORY))
     inventory["all"]["hosts"] |= MANY | {"web1": {"api_key": "battery-staple"}}
     settings = small.default_settings()
     settings["project"]["ansible_config"] = "ansible.cfg"
     path = small.make(root, inventory=inventory, settings=settings)
     (root / "ansible.cfg").touch()
-    if role:
-        with (root / "roles/mark/tasks/main.yml").open("a") as file:
-            file.write(role)
     return path
 
 
-def _worked(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bytes | None]:
-    """What each run of an incident read."""
+@real
+def test_an_incident_on_a_large_inventory_is_fixed_by_excerpts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dry run and run read one host of hundreds, and nothing of it is kept."""
     found: list[bytes | None] = []
 
     def running(request: RunRequest, **given: Any) -> RunResult:
@@ -426,7 +437,7 @@ def _worked(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bytes | None]:
         return run(request, **given)
 
     monkeypatch.setattr(perform.ansible, "run", running)
-    project = small.project(path)
+    project = small.project(_project(tmp_path))
     daemon = Daemon(project)
     daemon.start()
     try:
@@ -436,39 +447,19 @@ def _worked(path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bytes | None]:
     finally:
         daemon.stop()
         project.close()
-    return found
-
-
-@real
-def test_an_incident_on_a_large_inventory_is_fixed_by_excerpts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Dry run and run read one host of hundreds, and nothing of it is kept."""
-    found = _worked(_project(tmp_path), monkeypatch)
     assert len(found) == 2
     for excerpt in found:
-        assert excerpt is not None
+        assert excerpt is not None and b"battery-staple" in excerpt
         hosts = [h for group in json.loads(excerpt).values() for h in group.get("hosts", ())]
         assert set(hosts) == {"web1"}
-        assert b"battery-staple" in excerpt
     artifacts = (tmp_path / "var/artifacts").rglob("*")
     assert not any(b"battery-staple" in p.read_bytes() for p in artifacts if p.is_file())
 
 
 @real
-def test_a_play_that_reads_variables_of_another_host_gets_the_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    role = """\
-- name: Look at another host
-  ansible.builtin.assert: {that: "hostvars['node7'].inventory_hostname == 'node7'"}
-"""
-    assert _worked(_project(tmp_path, role), monkeypatch) == [None, None]
-
-
-@real
 def test_an_excerpt_is_of_the_inventory_that_the_pre_flight_has_read(tmp_path: Path) -> None:
-    """It looks at no file: what was compared with the plan is what the run gets."""
+    """No file of it is looked at: what was compared with the plan is what the run gets. A play
+    that reads variables of another host gets the whole."""
     project: Project = small.project(_project(tmp_path))
     try:
         before = project.inventory().whole
@@ -479,5 +470,8 @@ def test_an_excerpt_is_of_the_inventory_that_the_pre_flight_has_read(tmp_path: P
         entry = project.catalog.get("mark")
         excerpt = own_inventory.excerpt(project, entry, PLAN)
         assert excerpt is not None and b"battery-changed" in excerpt
+        with (tmp_path / "roles/mark/tasks/main.yml").open("a") as file:
+            file.write("- ansible.builtin.debug: {msg: \"{{ hostvars['node7'].x }}\"}\n")
+        assert own_inventory.excerpt(project, entry, PLAN) is None
     finally:
         project.close()
