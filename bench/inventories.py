@@ -89,7 +89,7 @@ def _run(folder: Path, inventory: str, whole: Whole | None = None) -> float:
         hosts=("web0",),
         artifacts=folder / "artifacts",
         timeout=timedelta(minutes=5),
-        excerpt=whole and whole.excerpt({"web0"}, ()),
+        excerpt=whole.excerpt({"web0"}, ()) if whole is not None else None,
     )
     assert run(request).outcome is Outcome.NO_CHANGE
     return time.perf_counter() - began

@@ -24,7 +24,7 @@ from runner.inventory import Host, Inventory, sources
 from runner.inventory.excerpt import LARGE, Doubtful, Whole
 from runner.inventory.reader import InventoryReader
 from runner.project import Project
-from runner.steps import own_inventory, perform
+from runner.steps import own_inventory
 from tests import small_project as small
 from tests.execute_lab import Lab
 from tests.test_vault import encrypt, encrypted_text, password_in
@@ -42,6 +42,7 @@ FILES = {
     "group_vars/all.yml": """\
         level: of all
         number: 0
+        untouched: !unsafe "{{ never }} of all"
         only_all: "{{ inventory_hostname }} of {{ group_names | join('+') }}"
         address: "10.0.0.{{ number }}"
         """,
@@ -190,6 +191,7 @@ def test_a_play_sees_the_same_by_an_excerpt(lab: Lab, by_excerpt: Seen) -> None:
     assert before["secrets"] == ["correct-horse-battery", "staple-{{ no }}-gun"]
     assert before["members"][1] == ["web2", "web1"] and before["delegate"]["port"] == 81
     assert before["here"]["level"] == "of all"
+    assert before["here"]["untouched"] == "{{ never }} of all"
 
 
 @real
@@ -436,7 +438,7 @@ def test_an_incident_on_a_large_inventory_is_fixed_by_excerpts(
         found.append(request.excerpt)
         return run(request, **given)
 
-    monkeypatch.setattr(perform.ansible, "run", running)
+    monkeypatch.setattr("runner.steps.perform.ansible.run", running)
     project = small.project(_project(tmp_path))
     daemon = Daemon(project)
     daemon.start()

@@ -17,38 +17,37 @@ from collections.abc import Mapping
 from datetime import date, time
 from typing import Any
 
-from ansible.cli import inventory
-
 _AS_IT_IS = {"sort_keys": False, "indent": None}
 
 
-class Listing(inventory.InventoryCLI):  # type: ignore[misc]
-    """The command, which prints more."""
+def main() -> int:
+    """Be `ansible-inventory`, and say more."""
+    from ansible.cli.inventory import InventoryCLI
 
-    def json_inventory(self, top: Any) -> dict[str, Any]:
-        """The listing, with more of it."""
-        found: dict[str, Any] = super().json_inventory(top)
-        meta, hosts = found["_meta"], self.inventory.get_hosts("all")
-        of_all = self._get_group_variables(top)
-        variables = {**meta["hostvars"], "all": of_all}
-        found.setdefault("all", {})["vars"] = of_all
-        meta["first"] = [host.name for host in top.hosts]
-        meta["places"] = {
-            host.name: [host.vars.get("inventory_file"), host.vars.get("inventory_dir")]
-            for host in hosts
-        }
-        meta["lost"] = {name: why for name, of in variables.items() if (why := _lost(of))}
-        return found
+    class Listing(InventoryCLI):  # type: ignore[misc]
+        def json_inventory(self, top: Any) -> dict[str, Any]:
+            found: dict[str, Any] = super().json_inventory(top)
+            meta, of_all = found["_meta"], self._get_group_variables(top)
+            variables = {**meta["hostvars"], "all": of_all}
+            found.setdefault("all", {})["vars"] = of_all
+            meta["first"] = [host.name for host in top.hosts]
+            meta["places"] = {
+                host.name: [host.vars.get("inventory_file"), host.vars.get("inventory_dir")]
+                for host in self.inventory.get_hosts("all")
+            }
+            meta["lost"] = {name: why for name, of in variables.items() if (why := _lost(of))}
+            return found
 
-    @staticmethod
-    def dump(stuff: Any) -> str:
-        """With keys in their order; the command itself sorts them."""
-        dumps = json.dumps
-        json.dumps = lambda what, **options: dumps(what, **options | _AS_IT_IS)
-        try:
-            return str(inventory.InventoryCLI.dump(stuff))
-        finally:
-            json.dumps = dumps
+        @staticmethod
+        def dump(stuff: Any) -> str:
+            dumps = json.dumps
+            json.dumps = lambda what, **options: dumps(what, **options | _AS_IT_IS)
+            try:
+                return str(InventoryCLI.dump(stuff))
+            finally:
+                json.dumps = dumps
+
+    return int(Listing.cli_executor() or 0)
 
 
 def _lost(variables: Mapping[str, Any]) -> str:
@@ -70,4 +69,4 @@ def _no_json(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(Listing.cli_executor())
+    sys.exit(main())
