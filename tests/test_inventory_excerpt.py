@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from runner import inventory as module
 from runner.catalog.inventory_use import InventoryUse
 from runner.daemon import Daemon
 from runner.execute import run as execute
@@ -371,7 +372,7 @@ def test_a_text_that_is_no_template_names_nothing() -> None:
 
 
 def _reader(root: Path, hosts: int) -> InventoryReader:
-    (root / "hosts.ini").write_text("\n".join(f"web{n}" for n in range(hosts)))
+    (root / "hosts.ini").write_text(f"web[1:{hosts}]\n")  # few bytes, from which nobody could tell
     (root / "ansible.cfg").touch()
     return InventoryReader((root / "hosts.ini",), {"ANSIBLE_CONFIG": str(root / "ansible.cfg")})
 
@@ -390,6 +391,15 @@ def test_only_plain_files_give_excerpts(tmp_path: Path) -> None:
     (tmp_path / "hosts.ini").write_text(script)
     (tmp_path / "hosts.ini").chmod(0o700)
     assert reader.read(timedelta(minutes=1), fresh=True).whole is None
+
+
+@real
+def test_with_an_ansible_that_cannot_list_exactly_runs_read_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_LISTER", tmp_path / "not_there.py")
+    read = _reader(tmp_path, LARGE + 1).read(timedelta(minutes=1))
+    assert read.whole is None and len(read.hosts) == LARGE + 1
 
 
 @pytest.mark.parametrize(
