@@ -111,6 +111,11 @@ class Project:
         as what lets a run start must see it. Raises InventoryError."""
         return self._inventory.read(INVENTORY_AGE, fresh=fresh)
 
+    @property
+    def inventory_at_hand(self) -> Inventory | None:
+        """The inventory as it was last read, whatever its files say by now."""
+        return self._inventory.last
+
     def forget_inventory(self) -> None:
         """Have the inventory read again at its next use: a script of it says something else."""
         self.__dict__.pop("_inventory", None)

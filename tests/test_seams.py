@@ -138,7 +138,7 @@ def test_a_log_that_cannot_be_written_does_not_stop_the_run(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Invariant 21: what is lost is only shown; Ansible must not stand still halfway."""
-    log = supervisor.Log(Path("/dev/full"), tmp_path / "variables.json", NOTHING, Mask())
+    log = supervisor.Log(Path("/dev/full"), [tmp_path / "variables.json"], NOTHING, Mask())
     for number in range(100):
         log.put({"counter": number, "event": "verbose", "stdout": "x" * 100})
     log.close()

@@ -72,6 +72,8 @@ class RunRequest:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     vault_password_file: Path | None = None
     ansible_config: Path | None = None
+    #: what Ansible reads instead of `inventory`: an excerpt of it, with its secrets
+    excerpt: bytes | None = field(default=None, repr=False)
     loading: Loading = field(default_factory=Loading, repr=False)
 
     def __post_init__(self) -> None:

@@ -41,6 +41,9 @@ _SUMMARY = 20.0  # seconds that a summary may take which a lost supervisor has n
 _LOOK = 0.25  # seconds between two questions whether the run is cancelled
 
 
+#: Ansible takes a file without an ending for YAML, and so for JSON, whatever its settings say.
+EXCERPT = "hosts"
+
 #: What holds a run: started, or a fork of the warm process.
 Holder = subprocess.Popen[bytes] | Supervisor
 
@@ -214,11 +217,13 @@ def _intend(request: RunRequest, private: Path) -> dict[str, Any]:
 
 
 def _private(request: RunRequest) -> Path:
-    """A fresh folder for this run alone, with the variables in it."""
+    """A fresh folder for this run alone, with the variables and its own inventory in it."""
     private = Path(tempfile.mkdtemp(prefix="runner-", dir=private_root()))
     (private / "tmp").mkdir(mode=0o700)
     (private / "ansible.cfg").touch(mode=0o600)
     write_variables(private / "variables.json", request.variables)
+    if request.excerpt is not None:
+        write_whole(private / EXCERPT, request.excerpt)
     return private
 
 
@@ -244,6 +249,10 @@ def _by_value(request: RunRequest) -> list[Path]:
     return [*paths, *request.loading.passwords, *filter(None, [request.vault_password_file])]
 
 
+def _inventory(request: RunRequest, private: Path) -> tuple[Path, ...]:
+    return request.inventory if request.excerpt is None else (private / EXCERPT,)
+
+
 def _spawn(
     request: RunRequest,
     private: Path,
@@ -262,7 +271,9 @@ def _spawn(
         "snapshot": str(request.snapshot or ""),
         "folder": str(request.folder),
         "playbook": str(reads(request.playbook)),
-        "inventory": [str(path) for path in request.inventory],
+        "variables": str(private / "variables.json"),
+        "inventory": list(map(str, _inventory(request, private))),
+        "given": [str(private / name) for name in ("variables.json", EXCERPT)],
         "roles_path": list(map(str, roles)),
         "limit": ",".join(request.hosts),
         "check": request.check,

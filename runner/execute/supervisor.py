@@ -22,7 +22,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -43,20 +43,21 @@ if TYPE_CHECKING:
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans become our children, so descent finds them
 _POLL = 0.25  # seconds; the default of 5 would be added to the end of a run
 _WAITING = 16  # events that wait to be written; a run that is faster waits for its log
+_BEGUN = ("playbook_", "runner_")  # events of a play; a mere warning may come before
 SUMMARY_SECONDS = 10  # of processor time for the summary
 
 
 class Log:
     """Writes events, masked, from a thread of its own; holds a bounded number of them."""
 
-    def __init__(self, path: Path, variables: Path, own: Own, mask: result.Mask) -> None:
+    def __init__(self, path: Path, given: Sequence[Path], own: Own, mask: result.Mask) -> None:
         self._mask = mask
         self.stats: dict[str, dict[str, int]] | None = None
         self.hosts: set[str] = set()
         self._did: set[str] = set()
         self._skipped: set[str] = set()
         self._written = 0
-        self._variables = variables
+        self._given = given
         self._own = own
         self._queue: queue.Queue[Mapping[str, Any] | None] = queue.Queue(_WAITING)
         self._file = open(path, "ab", opener=opener)
@@ -82,7 +83,8 @@ class Log:
 
     def _write_all(self) -> None:
         while (raw := self._queue.get()) is not None:
-            self._variables.unlink(missing_ok=True)  # Ansible read them before its first event
+            if str(raw.get("event")).startswith(_BEGUN):
+                _remove(self._given)  # Ansible reads them before it begins
             try:
                 event = events.compact(raw, self._own)
                 self._tally(event)
@@ -191,17 +193,24 @@ def main(path: Path, fork: Callable[[], Playing] | None = None) -> None:
     playing = fork() if fork else None  # while there is no second thread
     stopper = Stopper(spec["id"], spec["timeout"], spec["grace"])
     _adopt_orphans()
-    log = Log(private / "events.jsonl", private / "variables.json", Own.of(spec), mask)
+    given = list(map(Path, spec["given"]))
+    log = Log(private / "events.jsonl", given, Own.of(spec), mask)
     code, error = _run(spec, private, log, stopper, playing)
     stopper.over()
     log.close()
     if log.stats is None and not stopper.reason:
         stopper.sweep()  # Ansible was killed, perhaps: then it ended none of its workers
-    (private / "variables.json").unlink(missing_ok=True)
+    _remove(given)
     ending = _ending(private, log, stopper, code, error)
     ending["warm"] = playing is not None and playing.began
     write_whole(folder / "ending.json", json.dumps(ending).encode())
     _summarize(spec, mask)
+
+
+def _remove(given: Sequence[Path]) -> None:
+    """Take away what only this run was given to read: its variables, its own inventory."""
+    for path in given:
+        path.unlink(missing_ok=True)
 
 
 def _limit(what: int, most: int) -> None:
@@ -248,7 +257,7 @@ def _prepared(spec: Mapping[str, Any], private: Path, log: Log, playing: Playing
         inventory=spec["inventory"],
         roles_path=spec["roles_path"] or None,
         limit=spec["limit"],
-        extravars=str(private / "variables.json"),
+        extravars=spec["variables"],
         cmdline="--check --diff" if spec["check"] else "--diff",
         forks=spec["forks"],
         quiet=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 from runner.errors import InventoryError
+from runner.inventory.excerpt import LARGE, Whole
 from runner.inventory.names import Names, host_of, written_plainly
 from runner.text import brief
 from runner.vault import Secrets, Vault, encrypted
@@ -26,6 +28,7 @@ TIMEOUT = timedelta(seconds=60)
 NAMING = ("ansible_host", "ansible_ssh_host", "runner_aliases")
 #: Started as a program of its own, because it imports Ansible.
 _RESOLVER = Path(__file__).with_name("resolve_names.py")
+_LISTER = Path(__file__).with_name("list_exactly.py")  #: the same
 _TEMPLATE = ("{{", "{%")
 _SECRET = re.compile(r"ansible_.*(pass|password|secret|token)", re.IGNORECASE)
 _VAULT = object()  #: stands for an encrypted value until it is dropped
@@ -35,6 +38,7 @@ Warm = Callable[
     [Sequence[str], Mapping[str, str], bytes, float], subprocess.CompletedProcess[bytes] | None
 ]
 _MAX_LABEL = 512  #: characters; no host name or URL that names one is longer
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,9 @@ class Inventory:
     #: host → why its names cannot be known before a run, a sentence
     unresolved: Mapping[str, str] = field(default_factory=dict)
     templated: bool = False  #: a host's name was, and a template may ask anybody
+    #: of which runs get excerpts; None: they read what Ansible finds, as it is not large, or may
+    #: say another thing each time
+    whole: Whole | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def load(
@@ -66,12 +73,13 @@ class Inventory:
         vault: Vault | None = None,
         domains: Iterable[str] = (),
         warm: Warm | None = None,
+        large: bool = False,
     ) -> Inventory:
         """Ask `ansible-inventory`, with this environment and nothing else of ours.
 
         What `vault` knows to come out of an encrypted file is left out. Names of hosts that are
-        templates are resolved by Ansible, too. Raises InventoryError
-        with a sentence.
+        templates are resolved by Ansible, too. `large` says that it probably is, which saves
+        asking twice. Raises InventoryError with a sentence.
         """
         if not paths:
             raise InventoryError("no inventory is named; set project.inventory in runner.yml")
@@ -79,14 +87,21 @@ class Inventory:
             if not path.exists() or "," in str(path):
                 why = "holds a comma, which Ansible splits" if path.exists() else "is not there"
                 raise InventoryError(f"{path}: the inventory {why}; see project.inventory")
-        text = _listed(paths, environment, warm)
+        text, whole = _listed_exactly(paths, environment) if large else ("", None)
+        if not text:
+            text = _listed(paths, environment, warm)
         found = parse(text)
+        if not large and len(found.hosts) > LARGE:
+            exact, whole = _listed_exactly(paths, environment)
+            text, found = (exact, parse(exact)) if exact else (text, found)
+        if len(found.hosts) <= LARGE:
+            whole = None
         vault = vault or Vault(read_from(paths), (), closed(environment))
         vault.told({*found.hosts, *found.groups, "localhost"}, _still_encrypted(text))
         secrets = vault.secrets()
         shown = parse(text, secrets) if secrets.names else found
         resolved = _resolved(shown, paths, environment, warm)
-        return replace(resolved, domains=frozenset(domains))
+        return replace(resolved, domains=frozenset(domains), whole=whole)
 
     @cached_property
     def names(self) -> Names:
@@ -163,6 +178,21 @@ def _listed(paths: tuple[Path, ...], environment: Mapping[str, str], warm: Warm 
     for path in paths:
         command += ["--inventory", str(path.absolute())]
     return _output(command, paths, environment, warm=warm)
+
+
+def _listed_exactly(
+    paths: tuple[Path, ...], environment: Mapping[str, str]
+) -> tuple[str, Whole | None]:
+    """What `list_exactly` prints; nothing where it cannot say more than `ansible-inventory`."""
+    command = [sys.executable, "-I", str(_LISTER), "--list"]
+    for path in paths:
+        command += ["--inventory", str(path.absolute())]
+    try:
+        text = _output(command, paths, environment)
+        return text, Whole.of(text)
+    except (InventoryError, ValueError, TypeError, KeyError, AttributeError) as error:
+        logger.info("no excerpt of the inventory can be made: %s", error)
+        return "", None
 
 
 def _resolved(

@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from runner.errors import InventoryError
 from runner.inventory import Inventory, Warm, read_from, sources
+from runner.inventory.excerpt import LARGE
 from runner.inventory.sources import Stamp
 from runner.vault import Vault
 
 _AGAIN = 5.0  #: seconds for which an inventory that cannot be read is not tried again
+_SHORTEST = 8  #: bytes that a host takes in a file at least, about
 _LOOK = 1.0  #: seconds between two looks at the files: each costs a stat of every one
 
 
@@ -60,6 +62,12 @@ class InventoryReader:
                     raise error
             return self._load()
 
+    @property
+    def last(self) -> Inventory | None:
+        """The inventory as it was last read, without a look at any file; None before that."""
+        last = self._last
+        return last.inventory if last is not None else None
+
     def _stamp(self, now: float) -> Stamp:
         """What the files are now, or were less than a second ago."""
         if self._stamped is None or now - self._stamped[0] >= _LOOK:
@@ -79,13 +87,15 @@ class InventoryReader:
                 vault=self._vault,
                 domains=self._domains,
                 warm=self._warm,
+                large=sources.size(self._paths, stamp) > LARGE * _SHORTEST,
             )
         except InventoryError as error:
             self._failed = (time.monotonic(), stamp, error)
             raise
-        lasts = not inventory.templated and sources.only_files(
-            self._paths, stamp, self._environment
-        )
+        only_files = sources.only_files(self._paths, stamp, self._environment)
+        if not only_files or sources.may_add(self._environment):
+            inventory = replace(inventory, whole=None)
+        lasts = only_files and not inventory.templated
         self._last = _Read(at=now, stamp=stamp, inventory=inventory, lasts=lasts)
         self._failed = None
         return inventory

@@ -14,6 +14,9 @@ _BY_ENVIRONMENT = ("ANSIBLE_INVENTORY_ENABLED", "ANSIBLE_INVENTORY_PLUGINS")
 _BY_CONFIG = re.compile(
     rb"^\s*(enable_plugins|inventory_plugins|vars_plugins\w*)\s*[=:]", re.MULTILINE
 )
+#: Settings by which a listing holds more, or less, than a run takes from the inventory itself.
+_CACHES = ("ANSIBLE_CACHE_PLUGIN", "ANSIBLE_INVENTORY_EXPORT")
+_CACHES_BY_CONFIG = re.compile(rb"^\s*(fact_caching|export)\s*[=:]", re.MULTILINE)
 #: What makes a file the settings of an inventory plugin.
 _PLUGIN = re.compile(rb"""(?:^|[\s{,"'])plugin["']?[ \t]*:""", re.MULTILINE)
 _CONSTANT = frozenset({"group_vars", "host_vars"})  #: folders that hold variables only
@@ -89,6 +92,22 @@ def only_files(paths: Sequence[Path], seen: Stamp, environment: Mapping[str, str
     if any(_BY_CONFIG.search(_text(config) or b"") for config in _configs(environment)):
         return False
     return not any(_is_asked(Path(file)) for file, *_ in seen.files if _is_source(file, paths))
+
+
+def size(paths: Sequence[Path], seen: Stamp) -> int:
+    """Bytes of the files that say which hosts there are."""
+    return sum(size for file, *_, size in seen.files if size > 0 and _is_source(file, paths))
+
+
+def may_add(environment: Mapping[str, str]) -> bool:
+    """Whether a listing may not be what a run sees of its hosts: with cached facts in it, or by
+    the settings of another ansible.cfg than the project's, which is all that a run reads."""
+    if any(environment.get(name) for name in _CACHES):
+        return True
+    configs = _configs(environment)
+    if "ANSIBLE_CONFIG" not in environment and any(config.exists() for config in configs):
+        return True
+    return any(_CACHES_BY_CONFIG.search(_text(config) or b"") for config in configs)
 
 
 def _is_source(file: str, paths: Sequence[Path]) -> bool:

@@ -26,6 +26,7 @@ from runner.execute import run as ansible
 from runner.execute.request import Loading, RunRequest, RunResult
 from runner.incident import GOES_ON, BlastRadius, Outcome, Plan, Purpose, Run
 from runner.project import Project
+from runner.steps import own_inventory
 from runner.store import clock, incidents, runs
 from runner.store.order import Rank, Stage, Urgency, urgency_of
 from runner.store.runs import plain
@@ -122,7 +123,9 @@ def _start(project: Project, job: Job, only_waits: Callable[[bool], bool]) -> Ru
         artifacts=str(project.state / "artifacts"),
     )
     request = _request(project, job, run, timeout)
+    own_inventory.look_again(project)
     ready = job.ready() if job.ready is not None else Ready()
+    request = replace(request, excerpt=own_inventory.excerpt(project, job.entry, job.plan))
     with _in_flight(run.id):
         now = datetime.now(UTC)
         with project.database.write() as tx:
