@@ -150,7 +150,7 @@ class Installed:
         exists = self.config is not None and self.config.is_file()
         return {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
-            "HOME": _home(),
+            "HOME": home(),
             "LANG": "C.UTF-8",
             "LC_ALL": "C.UTF-8",
             "ANSIBLE_CONFIG": str(self.config) if exists else no_config,
@@ -169,7 +169,8 @@ def collections_in(paths: tuple[Path, ...]) -> Mapping[str, Collection]:
     return found
 
 
-def _home() -> str:
+def home() -> str:
+    """The home of the user that Ansible runs as."""
     try:
         return pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:  # a container's arbitrary uid

@@ -101,7 +101,8 @@ output_option = partial(
 )
 
 
-def _set_output(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+def set_output(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    """What `--output` of a command does."""
     if value is not None and ctx.obj is not None:
         ctx.obj.output = value
 
@@ -111,7 +112,7 @@ class Verb(click.Command):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        output_option(expose_value=False, is_eager=True, callback=_set_output)(self)
+        output_option(expose_value=False, is_eager=True, callback=set_output)(self)
 
 
 class Noun(click.Group):

@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from runner.cases import file as files
+from runner.cases.briefing import Setting
 from runner.cases.file import CaseFile
 from runner.cases.report import Figures, figures, junit
 from runner.cases.run import Decide, Tried, rules_alone
 from runner.cases.run import run as run_case
-from runner.cases.situation import Setting
-from runner.cli import Noun, option
+from runner.cli import Noun, option, set_output
 from runner.cli.report import counted
 from runner.cli.session import Session
 from runner.errors import CatalogError, NotFound, RunnerError, UsageError
@@ -27,11 +27,6 @@ MAX_REPEAT = 100
 @click.group(cls=Noun)
 def case() -> None:
     """Decide recorded incidents again, and compare with the expected decisions."""
-
-
-def _set_output(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        ctx.obj.output = value
 
 
 @case.command(cls=click.Command)
@@ -49,7 +44,7 @@ def _set_output(ctx: click.Context, _: click.Parameter, value: str | None) -> No
         help="Also write JUnit XML to this file.")  # fmt: skip
 @click.option("--output", "-o", type=click.Choice(["table", "json", "junit"]),
               envvar="RUNNER_OUTPUT", show_envvar=True, expose_value=False, is_eager=True,
-              callback=_set_output,
+              callback=set_output,
               help="Output format for people, programs or CI servers.")  # fmt: skip
 @click.pass_obj
 def run(session: Session, paths: tuple[Path, ...], decider: str, repeat: int,

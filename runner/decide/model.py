@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import re2
 
@@ -34,6 +34,8 @@ from runner.errors import ConfigError
 from runner.incident import Decision, Evidence
 from runner.incident.model_call import Failure, ModelCall, Round
 from runner.text import brief, cut, storable, visible
+
+T = TypeVar("T")
 
 _KEPT = 16 * 1024  #: characters of an answer that are kept
 _ECHO = 4000  #: characters of an unusable answer that are sent back with the repair
@@ -210,7 +212,7 @@ class _Asking:
             reply, requests = self._sent(endpoint, messages, schema)
         finally:
             self.decider.slots.release()
-        found, reply = _checked(reply, question, more=more)
+        found, reply = understood(reply, lambda text: answer.read(text, question, more=more))
         self.decider.ledger.close(kept(self.decider, endpoint, call, reply, requests=requests))
         if found is None:
             assert reply.failure is not None, "what has no failure has an answer"
@@ -297,12 +299,13 @@ def kept(
     )
 
 
-def _checked(reply: Reply, question: Question, *, more: bool) -> tuple[Answer | None, Reply]:
-    """The answer in the reply; None, and the reply with its failure, when there is none."""
+def understood(reply: Reply, read: Callable[[str], T]) -> tuple[T | None, Reply]:
+    """The reply as `read` understands it, which may raise Unusable; None, and the reply with its
+    failure, when there is nothing."""
     if reply.failure is not None:
         return None, reply
     try:
-        return answer.read(reply.text, question, more=more), reply
+        return read(reply.text), reply
     except Unusable as error:
         return None, replace(reply, failure=Failure.INVALID, detail=str(error))
 

@@ -7,12 +7,11 @@ touched by it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from runner.decide import provider
-from runner.decide.answer import Unusable
-from runner.decide.model import ModelDecider, kept
+from runner.decide.model import ModelDecider, kept, understood
 from runner.decide.prompt import Rendered
 from runner.incident.model_call import Failure, ModelCall, Round
 from runner.text import brief
@@ -59,21 +58,12 @@ def _told(
         timeout=settings.timeout.total_seconds(),
         max_tokens=settings.max_tokens,
     )
-    value, reply = _read(reply, read)
+    value, reply = understood(reply, read)
     model.ledger.close(kept(model, settings, call, reply, requests=1))
     if reply.failure is None:
         return Told(value=value)
     why = brief(model.mask(f"{reply.failure} ({reply.detail})"), 300)
     return Told(failure=reply.failure, why=why)
-
-
-def _read(reply: provider.Reply, read: Callable[[str], T]) -> tuple[T | None, provider.Reply]:
-    if reply.failure is not None:
-        return None, reply
-    try:
-        return read(reply.text), reply
-    except Unusable as error:
-        return None, replace(reply, failure=Failure.INVALID, detail=str(error))
 
 
 def _call(model: ModelDecider, messages: list[provider.Message]) -> ModelCall:
