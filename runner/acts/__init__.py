@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runner import drill, plan
-from runner.autonomy.record import Feedback, Key, Setting, Standing
+from runner.autonomy.record import Earned, Feedback, Key, Setting
 from runner.catalog import parameters
 from runner.catalog.entry import PLACES, Entry
 from runner.catalog.scan import scan
@@ -475,7 +475,7 @@ def feedback(project: Project, incident: int, *, right: bool, by: str, reason: s
 
 def set_autonomy(
     project: Project, key: Key, level: Level, *, by: str, reason: str = "", hold: bool = False
-) -> Standing:
+) -> Earned:
     """Give a record a level from which it goes on; what it has earned now.
 
     Raises Refused where nothing is earned or lost, NotFound for an unknown entry, and

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from runner.autonomy.bounds import lower
-from runner.autonomy.record import Change, Helps, Key, Mark, Setting, Standing, Trial, Uplift
+from runner.autonomy.record import Change, Earned, Helps, Key, Mark, Setting, Trial, Uplift
 from runner.config import Autonomy, Rung
 from runner.incident import Level
 from runner.text.duration import write
@@ -108,7 +108,7 @@ def earned(
     rules: Autonomy,
     now: datetime,
     uplift: Uplift | None = None,
-) -> Standing:
+) -> Earned:
     """What the record of `key` has earned at `now`, with its reason and its changes."""
     begin = now - rules.window
     given = sorted(settings, key=lambda setting: setting.at)
@@ -143,7 +143,7 @@ def _in_order(trials: Sequence[Trial], settings: Sequence[Setting]) -> list[Tria
     return sorted(events, key=lambda event: event.at)
 
 
-def _standing(key: Key, replay: _Replay, rules: Autonomy, uplift: Uplift | None) -> Standing:
+def _standing(key: Key, replay: _Replay, rules: Autonomy, uplift: Uplift | None) -> Earned:
     level, seen = replay.level, replay.seen
     text = (
         f"{key} is at {level}; in {write(rules.window)}: {_counted(seen)}. "
@@ -153,7 +153,7 @@ def _standing(key: Key, replay: _Replay, rules: Autonomy, uplift: Uplift | None)
     if uplift is not None and useless and rules.uplift.level.rank < level.rank:
         level = rules.uplift.level
         text = f"{key} is no better than waiting, so it stays at {level}: {uplift.text}."
-    return Standing(
+    return Earned(
         key=key,
         level=level,
         text=text,

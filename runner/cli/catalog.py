@@ -23,7 +23,7 @@ from runner.incident_report.screen import Screen
 from runner.text import duration
 
 if TYPE_CHECKING:
-    from runner.acts.coverage import Coverage, Standing
+    from runner.acts.coverage import Coverage, EntryLevel
 
 KINDS = ("remediation", "probe", "drill")
 
@@ -184,7 +184,7 @@ def _coverage_rows(found: Coverage) -> Iterator[tuple[str, ...]]:
             yield name, fit.entry, level, ", ".join(fit.depends), _held(standing)
 
 
-def _held(standing: Standing) -> str:
+def _held(standing: EntryLevel) -> str:
     rules = dict.fromkeys(reason.rule for reason in standing.held_by)
     hosts = [f"{level} on {counted(n, 'host')}" for level, n in standing.hosts.items()]
     return "; ".join(filter(None, [", ".join(rules), ", ".join(hosts)]))

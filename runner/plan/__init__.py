@@ -259,7 +259,11 @@ def difference(before: Plan, now: Plan) -> str:
         _names("entry", {before.entry} ^ {now.entry}),
         _names("hosts", _hosts(before) ^ _hosts(now)),
         _names("variable", _all(_variables, before, now)),
-        _names("playbook or role", _all(_files, before, now), _content(before) != _content(now)),
+        _names(
+            "playbook or role",
+            _all(_files, before, now),
+            changed=_content(before) != _content(now),
+        ),
         _names("what Ansible loads", _all(_loaded, before, now)),
         _names("inventory variable", _all(_inventory, before, now)),
         _names("steps", {s.entry for s in before.steps} ^ {s.entry for s in now.steps}),
@@ -268,8 +272,8 @@ def difference(before: Plan, now: Plan) -> str:
     return ", ".join(filter(None, found))
 
 
-def _names(what: str, names: Iterable[str], changed: bool = False) -> str:
-    """`what (first, second)`; empty when nothing changed."""
+def _names(what: str, names: Iterable[str], *, changed: bool = False) -> str:
+    """`what (first, second)`; empty when nothing changed. `changed`: even without names."""
     some = sorted(names)
     if not some:
         return what if changed else ""

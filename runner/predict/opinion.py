@@ -18,7 +18,7 @@ from runner.decide.answer import Unusable, parse
 from runner.decide.model import ModelDecider
 from runner.decide.prompt import fence
 from runner.decide.single import tell
-from runner.nodes.classify import LONGEST, Finding, Prediction, Tier
+from runner.nodes.classify import LONGEST, Prediction, SignalTier, Tier
 from runner.store.nodes import Said
 from runner.text import brief, storable, visible
 from runner.text.duration import write
@@ -81,7 +81,7 @@ def evidence(one: Prediction, signals: Sequence[Signal], before: Sequence[Said])
     return (*measured, *earlier)
 
 
-def _measured(finding: Finding, signal: Signal) -> str:
+def _measured(finding: SignalTier, signal: Signal) -> str:
     unit = f" {signal.unit}" if signal.unit else ""
     now = "unknown" if finding.level is None else f"{finding.level:.4g}{unit}"
     text = (

@@ -34,9 +34,9 @@ from runner.steps.ask import question
 from runner.steps.judge import over_at
 from runner.steps.limits import Limited, Limits
 from runner.steps.perform import Job, Ready, perform
-from runner.steps.places import case_at
-from runner.steps.progress import end, escalate, load, perform_when_free
-from runner.steps.rehearse import Check, check
+from runner.steps.places import situation_at
+from runner.steps.progress import Then, end, escalate, load, perform_when_free
+from runner.steps.rehearse import DryRunJob, check
 from runner.store import approvals, audit_log, firings, incidents, records, runs
 from runner.text import visible
 
@@ -56,16 +56,16 @@ class Stale(Exception):
         self.state = state
 
 
-def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -> bool:
-    """Run one step of the approved plan; True when it was started, whatever came of it, when
+def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -> Then:
+    """Run one step of the approved plan; goes on when it was started, whatever came of it, when
     `approach` left it out, and when it is not repeated."""
     incident = load(project, incident_id)
     if incident.state.ended or incident.state in (State.HELD, State.WAITING):
-        return False
+        return Then.STOP
     with project.database.read() as tx:
         plan = records.plan_of(tx, incident_id)
         if left_out(tx, incident_id, step) or not_repeated(tx, incident_id):
-            return True
+            return Then.GO_ON
     assert plan is not None, "the step `rehearse` stores a plan before"
     try:
         run = _started(project, incident, plan, attempt, step)
@@ -97,8 +97,8 @@ def _started(project: Project, incident: Incident, plan: Plan, attempt: int, ste
 
 def _held_back(
     project: Project, incident: Incident, plan: Plan, step: int, against: Against
-) -> bool:
-    """What follows when a limit says no at the start of a run; False, as nothing was started."""
+) -> Then:
+    """What follows when a limit says no at the start of a run; STOP, as nothing was started."""
     if step > 1:
         return escalate(project, incident.id, midway(plan, step, against.text))
     if against.late is Late.CANCEL:
@@ -107,13 +107,13 @@ def _held_back(
         longest = project.config.policy.max_hold
         with project.database.write() as tx:
             incidents.hold(tx, incident.id, against.text, until=until, longest=longest)
-        return False
+        return Then.STOP
     if against.late is Late.ASK:
         return _ask_first(project, incident, against)
     return escalate(project, incident.id, f"it may no longer start: {against.text}")
 
 
-def _ask_first(project: Project, incident: Incident, against: Against) -> bool:
+def _ask_first(project: Project, incident: Incident, against: Against) -> Then:
     """Ask a person, who is shown what has come up since the verdict."""
     with project.database.write() as tx:
         before = records.verdict_of(tx, incident.id)
@@ -122,22 +122,22 @@ def _ask_first(project: Project, incident: Incident, against: Against) -> bool:
         if level.rank < Level.APPROVE.rank:  # no answer would let it run
             text = f"it may no longer start: {against.text}"
             incidents.move(tx, incident.id, State.ESCALATED, text)
-            return False
+            return Then.STOP
         known = [reason for reason in before.reasons if reason not in against.reasons]
         verdict = Verdict(level=level, reasons=(*known, *against.reasons))
         records.put_verdict(tx, incident.id, verdict)
         question(project, tx, incident, verdict, why=against.text)
-    return False
+    return Then.STOP
 
 
 def _not_repeated(
     project: Project, incident: Incident, plan: Plan, step: int, against: Against
-) -> bool:
+) -> Then:
     """Keep that the limits allow no further attempt: what was not fixed is undone now."""
     reason = f"{plan.called(step)}it is not repeated: {against.text}"
     with project.database.write() as tx:
         incidents.note(tx, incident.id, NOT_REPEATED, reason)
-    return True
+    return Then.GO_ON
 
 
 def not_repeated(tx: sa.Connection, incident_id: int) -> bool:
@@ -151,7 +151,7 @@ def midway(plan: Plan, step: int, why: str) -> str:
     return f"{plan.called(step)}it was not started: {why}; what {done} did stays"
 
 
-def _not_started(project: Project, incident_id: int, plan: Plan, step: int, stale: Stale) -> bool:
+def _not_started(project: Project, incident_id: int, plan: Plan, step: int, stale: Stale) -> Then:
     """The end of an incident whose run did not start; a plan that has begun is a person's."""
     if step == 1:
         return end(project, incident_id, stale.state, str(stale))
@@ -168,13 +168,13 @@ def left_out(tx: sa.Connection, incident_id: int, step: int) -> bool:
     )
 
 
-def _ended(project: Project, incident_id: int, plan: Plan, run: Run) -> bool:
+def _ended(project: Project, incident_id: int, plan: Plan, run: Run) -> Then:
     reason = f"{plan.called(run.step)}{run.entry} ended {run.outcome}: {run.reason}"
     detail = {"run": run.id, "outcome": run.outcome}
     with project.database.write() as tx:
         expected = {State.APPROVED, State.RUNNING}
         incidents.move(tx, incident_id, State.VERIFYING, reason, expected=expected, detail=detail)
-        return not incidents.get(tx, incident_id).state.ended
+        return Then(not incidents.get(tx, incident_id).state.ended)
 
 
 def _once(project: Project, incident: Incident, plan: Plan, attempt: int, step: int) -> Run:
@@ -204,7 +204,7 @@ def _recheck(project: Project, incident: Incident, entry: Entry, plan: Plan) -> 
     """Check mode once more: what a person approved must still be what would happen."""
     if not entry.dry_run.required:
         return
-    run = check(project, incident, Check(Purpose.RECHECK, entry, plan.parts[0]))
+    run = check(project, incident, DryRunJob(Purpose.RECHECK, entry, plan.parts[0]))
     if not (run.outcome and run.outcome.completed):
         raise Stale(State.ESCALATED, f"the second dry run ended {run.outcome}: {run.reason}")
     if run.diff_hash != plan.diff:
@@ -243,7 +243,7 @@ def preflight(
         project,
         incident,
         entry=project.catalog.get(plan.entry),
-        case=case_at(project, incident, plan, step),
+        situation=situation_at(project, incident, plan, step),
         shown=_shown(incident, questions, plan),
         waits=partial(_waits, attempt, step),
         placed=bool(plan.places),

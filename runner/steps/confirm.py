@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from functools import partial
 from typing import Any
 
@@ -35,10 +36,10 @@ from runner.plan import draft, watched
 from runner.project import Project
 from runner.steps.carry_out import STARTS, not_repeated
 from runner.steps.gather import values_of
-from runner.steps.judge import case_of, over_at
+from runner.steps.judge import over_at, situation_of
 from runner.steps.limits import Limited, Limits
 from runner.steps.perform import Job, Ready
-from runner.steps.progress import advance, end, escalate, load, perform_when_free
+from runner.steps.progress import Then, advance, end, escalate, load, perform_when_free
 from runner.store import audit_log, incidents, records, runs
 
 #: Outcomes that a person must look at even when the trouble is gone.
@@ -49,11 +50,20 @@ _NOTHING_RAN = frozenset({Outcome.NO_HOSTS, Outcome.ALL_SKIPPED})
 STEP = "step"
 
 
-def confirm(project: Project, incident_id: int, step: int = 1) -> str:
-    """Verify the newest run of a step: `next` step, `again`, `undo`, or `end`."""
+class After(StrEnum):
+    """What follows the verification of a step. The engine stores the value."""
+
+    NEXT = "next"  #: the plan's next step
+    AGAIN = "again"  #: one more attempt at this one
+    UNDO = "undo"
+    END = "end"
+
+
+def confirm(project: Project, incident_id: int, step: int = 1) -> After:
+    """Verify the newest run of a step."""
     incident = load(project, incident_id)
     if incident.state.ended:
-        return "end"
+        return After.END
     with project.database.read() as tx:
         plan = records.plan_of(tx, incident_id)
         run = _newest(runs.of_incident(tx, incident_id))
@@ -78,10 +88,10 @@ def _of(run: Run) -> dict[str, Any]:
     return {"step": run.step, "run": run.id}
 
 
-def _after_the_last(project: Project, incident: Incident, plan: Plan, step: int, run: Run) -> str:
+def _after_the_last(project: Project, incident: Incident, plan: Plan, step: int, run: Run) -> After:
     """After a step that was left out: go on, or see whether the whole plan had its effect."""
     if step < len(plan.parts):
-        return "next"
+        return After.NEXT
     whole = project.catalog.get(plan.entry)
     with project.database.read() as tx:
         found = records.verifications_of(tx, incident.id)[run.id]
@@ -94,24 +104,24 @@ def _after_the_last(project: Project, incident: Incident, plan: Plan, step: int,
 
 def _next(
     project: Project, incident: Incident, plan: Plan, run: Run, verification: Verification
-) -> str:
+) -> After:
     if verification.result is Result.FIXED:
         if run.outcome in _BROKEN:
             reason = f"the run ended {run.outcome}, though the checks hold: {verification.reason}"
             escalate(project, incident.id, f"{plan.called(run.step)}{reason}")
         elif run.step < len(plan.parts):
-            return "next"
+            return After.NEXT
         else:
             end(project, incident.id, State.FIXED, verification.reason, run=run.id)
-        return "end"
+        return After.END
     if verification.result is Result.NOT_FIXED and _may_repeat(project, incident, run):
         project.sleep(project.config.retry.wait.total_seconds())
-        return "again"
+        return After.AGAIN
     if not verification.checks and run.outcome not in (*_BROKEN, *_NOTHING_RAN):
         # Nothing speaks against the run, so nothing is taken back without a person.
         escalate(project, incident.id, f"{plan.called(run.step)}{verification.reason}")
-        return "end"
-    return "undo"
+        return After.END
+    return After.UNDO
 
 
 def _may_repeat(project: Project, incident: Incident, run: Run) -> bool:
@@ -292,11 +302,11 @@ def _rule(prometheus: PrometheusClient, incident: Incident) -> AlertingRule | No
     return prometheus.rule_of(incident.alert.name, incident.alert.labels, told)
 
 
-def undo(project: Project, incident_id: int) -> bool:
+def undo(project: Project, incident_id: int) -> Then:
     """Run the entry's declared undo, if it has one, then hand the incident to a person."""
     incident = load(project, incident_id)
     if incident.state.ended:
-        return False
+        return Then.STOP
     with project.database.read() as tx:
         plan = records.plan_of(tx, incident_id)
         run = _newest(runs.of_incident(tx, incident_id))
@@ -315,8 +325,8 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
     declared = Decision(
         decider="runner", entry=entry.id, reason=f"{incident.entry} declares it as its undo"
     )
-    case = replace(case_of(project, incident, entry), decisions=(declared,))
-    verdict = policy.judge(case)
+    situation = replace(situation_of(project, incident, entry), decisions=(declared,))
+    verdict = policy.judge(situation)
     needed = Level.AUTO if incident.level is Level.AUTO else Level.APPROVE
     if verdict.level.rank < needed.rank:
         return f"The undo {entry.id} was not run: {verdict.why}"
@@ -332,14 +342,14 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
     advance(project, incident.id, State.UNDOING, f"undoing with {entry.id}")
 
     def ready() -> Ready:
-        now = replace(case_of(project, incident, entry), decisions=(declared,))
+        now = replace(situation_of(project, incident, entry), decisions=(declared,))
         # The approval of what it undoes covers it, whatever the rule.
         shown = () if incident.level is Level.AUTO else None
         limits = Limits(
             project,
             incident,
             entry=entry,
-            case=now,
+            situation=now,
             shown=shown,
             waits=lambda against: over_at(against.reasons) is None,
         )

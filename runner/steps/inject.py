@@ -12,17 +12,17 @@ from runner.errors import Refused, RunnerError, StoreError
 from runner.incident import Incident, Outcome, Plan, Purpose, Run, State
 from runner.project import Project
 from runner.steps.perform import Job, Ready
-from runner.steps.progress import advance, end, escalate, load, perform_when_free
+from runner.steps.progress import Then, advance, end, escalate, load, perform_when_free
 from runner.store import runs, switches
 
 _ATTEMPT = 1
 
 
-def inject(project: Project, incident_id: int) -> bool:
-    """Run the drill that a person asked for, once; False, because the incident ends here."""
+def inject(project: Project, incident_id: int) -> Then:
+    """Run the drill that a person asked for, once; STOP, because the incident ends here."""
     incident = load(project, incident_id)
     if incident.state.ended:
-        return False
+        return Then.STOP
     try:
         run = _run(project, incident)
     except StoreError:
@@ -66,7 +66,7 @@ def _not_paused(tx: sa.Connection, now: datetime | None = None) -> None:
         raise Refused(reason)
 
 
-def _ended(project: Project, incident_id: int, run: Run) -> bool:
+def _ended(project: Project, incident_id: int, run: Run) -> Then:
     if run.outcome is not None and run.outcome.completed:
         return end(project, incident_id, State.DRILLED, f"{run.entry} injected its fault")
     if run.outcome in (Outcome.FAILED, Outcome.UNREACHABLE, Outcome.CANCELLED):

@@ -15,7 +15,7 @@ from runner.store.tables import deliveries
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
+class StoredDelivery:
     """A delivery that waits to be admitted."""
 
     id: int
@@ -73,7 +73,7 @@ class _Line:
     first: int
 
 
-def next_open(tx: sa.Connection, turns: FairTurns) -> Stored | None:
+def next_open(tx: sa.Connection, turns: FairTurns) -> StoredDelivery | None:
     """A delivery with alerts that were not looked at: hosts take turns, and at one host the most
     urgent comes first. Locks it on PostgreSQL.
 
@@ -123,8 +123,8 @@ def _behind(one: _Line, other: _Line) -> bool:
     return one.place == other.place and (mixed or one.urgency == other.urgency)
 
 
-def _stored(row: sa.RowMapping) -> Stored:
-    return Stored(
+def _stored(row: sa.RowMapping) -> StoredDelivery:
+    return StoredDelivery(
         id=row["id"],
         source=row["source"],
         ceiling=Level(row["ceiling"]),

@@ -54,19 +54,19 @@ TONES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class TimelineRow:
     """One transition and how long after the one before it came."""
 
     transition: Transition
     after: timedelta | None
 
 
-def timeline(transitions: Sequence[Transition]) -> list[Step]:
+def timeline(transitions: Sequence[Transition]) -> list[TimelineRow]:
     """The transitions, each with the time since the one before."""
     before: datetime | None = None
     steps = []
     for item in transitions:
-        steps.append(Step(transition=item, after=item.at - before if before else None))
+        steps.append(TimelineRow(transition=item, after=item.at - before if before else None))
         before = item.at
     return steps
 

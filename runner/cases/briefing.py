@@ -59,7 +59,7 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Situation:
+class Briefing:
     """What a decider is told."""
 
     case: CaseFile
@@ -76,8 +76,8 @@ class Situation:
         return {_plain(q): truth for q, truth in self.case.conditions.items()}.get(_plain(query))
 
 
-def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Situation:
-    """The situation of a case. Raises CatalogError or InventoryError with a sentence."""
+def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Briefing:
+    """What a decider is told of a case. Raises CatalogError or InventoryError with a sentence."""
     catalog = catalog or setting.catalog
     alert, now = _alert(case)
     try:
@@ -91,7 +91,7 @@ def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Situ
     pieces = _pieces(
         told.model_copy(update={"logs": logs}), alert, inventory, where.hosts, eligible, now
     )
-    return Situation(
+    return Briefing(
         case=case,
         alert=alert,
         now=now,
