@@ -128,9 +128,18 @@ class Installed:
         program = Path(__file__).with_name("ask_ansible.py")
         with tempfile.NamedTemporaryFile(suffix=".cfg") as nothing:
             try:
+                # The same places as a run's environment: it decides what is found.
+                exists = self.config is not None and self.config.is_file()
                 done = subprocess.run(
                     [sys.executable, "-P", str(program)],
-                    env=self._closed(nothing.name),
+                    env={
+                        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
+                        "HOME": home(),
+                        "LANG": "C.UTF-8",
+                        "LC_ALL": "C.UTF-8",
+                        "ANSIBLE_CONFIG": str(self.config) if exists else nothing.name,
+                        **self.environment,
+                    },
                     cwd="/",
                     stdin=subprocess.DEVNULL,
                     capture_output=True,
@@ -144,18 +153,6 @@ class Installed:
             where = self.config or "its configuration"
             raise CatalogError(f"{where}: Ansible does not start with it: {why[:300]}")
         return dict(json.loads(done.stdout))
-
-    def _closed(self, no_config: str) -> dict[str, str]:
-        """The same places as a run's environment: it decides what is found."""
-        exists = self.config is not None and self.config.is_file()
-        return {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
-            "HOME": home(),
-            "LANG": "C.UTF-8",
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_CONFIG": str(self.config) if exists else no_config,
-            **self.environment,
-        }
 
 
 def collections_in(paths: tuple[Path, ...]) -> Mapping[str, Collection]:
