@@ -42,7 +42,13 @@ class _Replay:
             return
         self.since[trial.mark] += 1
         while (rung := self._next()) is not None and self._met(rung):
-            self._move(above(self.level), trial, self._why(rung))
+            good = self._good(self.since)
+            self._move(
+                above(self.level),
+                trial,
+                f"{good} good since the last bad one (needs {rung.count}), lower bound "
+                f"{self._bound():.0%} (needs {rung.bound:.0%})",
+            )
 
     def obey(self, setting: Setting) -> None:
         self.since.clear()
@@ -71,13 +77,6 @@ class _Replay:
         good = self._good(self.seen)
         total = good + self.seen[Mark.BAD] + self.seen[Mark.DISAGREED]
         return lower(good, total, self.rules.confidence)
-
-    def _why(self, rung: Rung) -> str:
-        good = self._good(self.since)
-        return (
-            f"{good} good since the last bad one (needs {rung.count}), lower bound "
-            f"{self._bound():.0%} (needs {rung.bound:.0%})"
-        )
 
     def _move(self, to: Level, trial: Trial, why: str) -> None:
         if to is not self.level:
@@ -117,7 +116,9 @@ def earned(
     recent = sorted(
         (trial for trial in trials if trial.at > begin), key=lambda t: (t.at, t.incident)
     )
-    for event in _in_order(recent, [each for each in given if each.at > begin]):
+    # Both by time; at the same moment the person has the last word.
+    events: list[Trial | Setting] = [*recent, *(each for each in given if each.at > begin)]
+    for event in sorted(events, key=lambda event: event.at):
         replay.learn(event) if isinstance(event, Trial) else replay.obey(event)
     return _standing(key, replay, rules, uplift)
 
@@ -135,12 +136,6 @@ def _base(given: Sequence[Setting], start: Level, begin: datetime) -> tuple[Leve
     if not before:
         return start, Level.AUTO
     return Level.lowest(start, before[-1].level), _cap(before[-1])
-
-
-def _in_order(trials: Sequence[Trial], settings: Sequence[Setting]) -> list[Trial | Setting]:
-    """Both by time; at the same moment the person has the last word."""
-    events: list[Trial | Setting] = [*trials, *settings]
-    return sorted(events, key=lambda event: event.at)
 
 
 def _standing(key: Key, replay: _Replay, rules: Autonomy, uplift: Uplift | None) -> Earned:

@@ -124,8 +124,12 @@ class Asker:
         patterns = (*setting.config.mask.patterns, *self.settings.mask.patterns)
         secrets = Mask(patterns, vault=setting.mask.vault)
         hide = Hide(secrets, personal=self.settings.mask.personal)
+        # Cases are many and are asked for by a person: no bound on calls, nothing is used again.
+        budget = self.settings.budget.model_copy(
+            update={"calls_per_hour": None, "calls_per_day": None}
+        )
         self._decider = ModelDecider(
-            _unbounded(self.settings),
+            self.settings.model_copy(update={"budget": budget, "reuse": timedelta(seconds=-1)}),
             Prompts(setting.config.project.prompts, hide, max_evidence=self.settings.max_evidence),
             self._ledger,
             mask=hide,
@@ -193,9 +197,3 @@ def question(told: Briefing, setting: Setting) -> Question:
         hosts=told.hosts,
         environment=setting.config.environment,
     )
-
-
-def _unbounded(settings: Model) -> Model:
-    """Cases are many and are asked for by a person: no bound on calls, nothing is used again."""
-    budget = settings.budget.model_copy(update={"calls_per_hour": None, "calls_per_day": None})
-    return settings.model_copy(update={"budget": budget, "reuse": timedelta(seconds=-1)})

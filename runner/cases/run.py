@@ -13,7 +13,6 @@ from runner.cases.briefing import Briefing, Setting
 from runner.cases.file import NONE, CaseFile
 from runner.catalog import Catalog, parameters
 from runner.catalog.entry import Entry
-from runner.config import Config
 from runner.decide import rules
 from runner.errors import Refused, RunnerError, UsageError
 from runner.incident import Decision, Level, Outcome, Purpose, Reason, Result, Verdict
@@ -188,6 +187,9 @@ def policy_situation(
     """What policy is told: everything but `level:` and a pause, which may be lifted any day."""
     found = setting.scan(entry)
     hosts = told.inventory.hosts
+    # At level auto; without freeze windows unless the case says when it is.
+    freeze = setting.config.policy.freeze if told.case.at is not None else ()
+    bounds = setting.config.policy.model_copy(update={"freeze": freeze})
     return policy.Situation(
         entry=entry,
         hosts=told.hosts,
@@ -195,7 +197,7 @@ def policy_situation(
         alert=told.alert,
         decisions=answer.decisions,
         evidence=frozenset(item.number for item in told.evidence),
-        config=_config(setting.config, told.case),
+        config=setting.config.model_copy(update={"level": Level.AUTO, "policy": bounds}),
         ceiling=Level.AUTO,
         variables={name: host.variables for name, host in hosts.items()},
         groups=told.inventory.groups,
@@ -205,13 +207,6 @@ def policy_situation(
         unknown_radius=found.unknown,
         now=told.now,
     )
-
-
-def _config(config: Config, case: CaseFile) -> Config:
-    """At level auto; without freeze windows unless the case says when it is."""
-    freeze = config.policy.freeze if case.at is not None else ()
-    bounds = config.policy.model_copy(update={"freeze": freeze})
-    return config.model_copy(update={"level": Level.AUTO, "policy": bounds})
 
 
 def _healthy(told: Briefing) -> dict[str, bool | None] | None:
