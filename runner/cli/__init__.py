@@ -192,19 +192,15 @@ def _ended(argv: list[str], run: Callable[[], Any]) -> int:
         _tell(argv, str(error))
         return error.exit_code
     except Exception as error:
-        return _unexpected(argv, error)
+        name = f"{type(error).__name__}: {error}".rstrip(": ")
+        if _asked(argv, "RUNNER_VERBOSE", "-v", "--verbose"):
+            import traceback
 
-
-def _unexpected(argv: list[str], error: Exception) -> int:
-    name = f"{type(error).__name__}: {error}".rstrip(": ")
-    if _asked(argv, "RUNNER_VERBOSE", "-v", "--verbose"):
-        import traceback
-
-        click.echo("".join(traceback.format_exception(error)), err=True)
-        _tell(argv, f"internal error: {name}")
-    else:
-        _tell(argv, f"internal error: {name}; `runner -v …` shows where it happened")
-    return 1
+            click.echo("".join(traceback.format_exception(error)), err=True)
+            _tell(argv, f"internal error: {name}")
+        else:
+            _tell(argv, f"internal error: {name}; `runner -v …` shows where it happened")
+        return 1
 
 
 def _tell(argv: list[str], sentence: str) -> None:
