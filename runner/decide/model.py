@@ -125,7 +125,8 @@ class _Asking:
     def run(self) -> Opinion:
         """An earlier answer to the same question, or the model's, or why there is none."""
         try:
-            self.hash = self._hash()
+            schema = answer.schema(self.question, more=bool(self.question.probes))
+            self.hash = question_hash(self.question, self.decider.prompts, schema, self.settings)
             return self._reused() or self._asked()
         except _NoAnswer as given:
             failure, why = given.failure, given.detail
@@ -133,10 +134,6 @@ class _Asking:
             failure, why = Failure.UNAVAILABLE, str(error)
         reason = f"the model gave no answer: {failure} ({brief(self.decider.mask(why), 300)})"
         return Opinion(decision=None, failure=failure, reason=reason, question=self.question)
-
-    def _hash(self) -> str:
-        schema = answer.schema(self.question, more=bool(self.question.probes))
-        return question_hash(self.question, self.decider.prompts, schema, self.settings)
 
     def _reused(self) -> Opinion | None:
         """An earlier answer, checked again; None when there is none that still can be used."""
@@ -163,7 +160,12 @@ class _Asking:
         except _NoAnswer as given:
             found, endpoint = self._second(given)
         if found.probe is not None:
-            found = self._with_evidence(endpoint, found.probe)
+            assert self.probe is not None, "without a probe nobody is offered to ask for one"
+            started = time.monotonic()
+            evidence = (*self.question.evidence, *self.probe(found.probe))
+            self.until += time.monotonic() - started  # a playbook has deadlines of its own
+            self.question = replace(self.question, evidence=evidence, probes=())
+            found = self._ask(endpoint, Round.EVIDENCE)
         return self._opinion(found)
 
     def _second(self, given: _NoAnswer) -> tuple[Answer, Endpoint]:
@@ -178,14 +180,6 @@ class _Asking:
             # That there is no second call is not why there is no answer.
             raise (given if again.failure is Failure.BUDGET else again) from None
         raise given
-
-    def _with_evidence(self, endpoint: Endpoint, probe: str) -> Answer:
-        assert self.probe is not None, "without a probe nobody is offered to ask for one"
-        started = time.monotonic()
-        evidence = (*self.question.evidence, *self.probe(probe))
-        self.until += time.monotonic() - started  # a playbook has deadlines of its own
-        self.question = replace(self.question, evidence=evidence, probes=())
-        return self._ask(endpoint, Round.EVIDENCE)
 
     def _opinion(self, found: Answer, *, reused: bool = False) -> Opinion:
         assert found.decision is not None, "the last call cannot ask for more"

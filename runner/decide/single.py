@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from runner.decide import provider
 from runner.decide.model import ModelDecider, kept, understood
 from runner.decide.prompt import Rendered
 from runner.incident.model_call import Failure, ModelCall, Round
@@ -38,41 +37,34 @@ def tell(
         why = f"{model.settings.concurrency} calls are under way"
         return Told(failure=Failure.BUSY, why=why)
     try:
-        return _told(model, shown, schema, read)
+        settings = model.settings
+        messages = [("system", shown.system), ("human", shown.question)]
+        call = model.ledger.open(
+            ModelCall(
+                at=model.now(),
+                round=Round.FIRST,
+                provider=model.settings.provider,
+                model=model.settings.name,
+                prompt_hash=model.prompts.hash,
+                question="",  # such an answer is never used again
+                prompt="\n\n".join(f"--- {role}\n{text}" for role, text in messages),
+            ),
+            settings,
+        )
+        if call.failure is not None:
+            return Told(failure=call.failure, why=call.detail)
+        reply = model.request(
+            settings,
+            messages,
+            dict(schema),
+            timeout=settings.timeout.total_seconds(),
+            max_tokens=settings.max_tokens,
+        )
+        value, reply = understood(reply, read)
+        model.ledger.close(kept(model, settings, call, reply, requests=1))
+        if reply.failure is None:
+            return Told(value=value)
+        why = brief(model.mask(f"{reply.failure} ({reply.detail})"), 300)
+        return Told(failure=reply.failure, why=why)
     finally:
         model.slots.release()
-
-
-def _told(
-    model: ModelDecider, shown: Rendered, schema: Mapping[str, Any], read: Callable[[str], T]
-) -> Told[T]:
-    settings = model.settings
-    messages = [("system", shown.system), ("human", shown.question)]
-    call = model.ledger.open(_call(model, messages), settings)
-    if call.failure is not None:
-        return Told(failure=call.failure, why=call.detail)
-    reply = model.request(
-        settings,
-        messages,
-        dict(schema),
-        timeout=settings.timeout.total_seconds(),
-        max_tokens=settings.max_tokens,
-    )
-    value, reply = understood(reply, read)
-    model.ledger.close(kept(model, settings, call, reply, requests=1))
-    if reply.failure is None:
-        return Told(value=value)
-    why = brief(model.mask(f"{reply.failure} ({reply.detail})"), 300)
-    return Told(failure=reply.failure, why=why)
-
-
-def _call(model: ModelDecider, messages: list[provider.Message]) -> ModelCall:
-    return ModelCall(
-        at=model.now(),
-        round=Round.FIRST,
-        provider=model.settings.provider,
-        model=model.settings.name,
-        prompt_hash=model.prompts.hash,
-        question="",  # such an answer is never used again
-        prompt="\n\n".join(f"--- {role}\n{text}" for role, text in messages),
-    )

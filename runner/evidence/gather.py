@@ -193,7 +193,14 @@ def runbook(readme: Path, *, at: datetime) -> list[Evidence]:
         return [
             _unknown(readme.name, title, f"it cannot be read ({error.strerror})", at, "runbook")
         ]
-    found = _sections(text)
+    # The wanted sections of a README, heading first.
+    parts = _HEADING.split(storable(text))
+    pairs = zip(parts[1::2], parts[2::2], strict=True)
+    found = [
+        f"{heading.strip()}: {' '.join(body.split())}"
+        for heading, body in pairs
+        if heading.strip().capitalize() in _SECTIONS and body.strip()
+    ]
     if not found:
         reason = f"it has none of the sections {', '.join(_SECTIONS)}"
         return [_unknown(readme.name, title, reason, at, "runbook")]
@@ -263,14 +270,3 @@ def _value(vital: _Vital, sample: Sample) -> str:
 def _name(labels: Labels) -> str:
     inside = ",".join(f'{k}="{v}"' for k, v in sorted(labels.items()) if k != "__name__")
     return f"{labels.get('__name__', '')}{{{inside}}}"
-
-
-def _sections(readme: str) -> list[str]:
-    """The wanted sections of a README, heading first."""
-    parts = _HEADING.split(storable(readme))
-    pairs = zip(parts[1::2], parts[2::2], strict=True)
-    return [
-        f"{heading.strip()}: {' '.join(body.split())}"
-        for heading, body in pairs
-        if heading.strip().capitalize() in _SECTIONS and body.strip()
-    ]
