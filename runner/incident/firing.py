@@ -103,7 +103,9 @@ def hear(
     record: Firing, alert: Alert, now: datetime, *, handled: Handled | None, look_again: timedelta
 ) -> Heard:
     """What follows from a message that the alert fires."""
-    late = mark(alert) in record.ended or _is_over(record, _began(alert, now))
+    late = mark(alert) in record.ended or (
+        record.quiet_at is not None and _began(alert, now) < record.quiet_at
+    )
     if handled is None or not record.fires:
         return _opened(record, alert, now, "", late=late)
     if handled.ended_at is None:
@@ -115,21 +117,13 @@ def hear(
         return Heard(record=waiting, step=Admission.WAIT)
     if why:
         return _opened(record, alert, now, why, late=late)
-    if now - handled.ended_at >= _patience(record, look_again):
+    # How long after its end an incident on an alert that fires on stays the last one.
+    times: int = 2 ** min(record.looks, 16)
+    if now - handled.ended_at >= min(look_again * times, max(SELDOM, look_again)):
         again = replace(_told(record, alert, now), looks=record.looks + 1)
         why = f"incident {handled.incident.id} ended {handled.incident.state}, and it still fires"
         return Heard(record=again, step=Admission.AGAIN, reason=why)
     return Heard(record=_told(record, alert, now), step=Admission.KNOWN)
-
-
-def _patience(record: Firing, look_again: timedelta) -> timedelta:
-    """How long after its end an incident on an alert that fires on stays the last one."""
-    times: int = 2 ** min(record.looks, 16)
-    return min(look_again * times, max(SELDOM, look_again))
-
-
-def _is_over(record: Firing, began: datetime) -> bool:
-    return record.quiet_at is not None and began < record.quiet_at
 
 
 def _over(record: Firing, alert: Alert, now: datetime, handled: Handled) -> str:
@@ -142,13 +136,13 @@ def _over(record: Firing, alert: Alert, now: datetime, handled: Handled) -> str:
         return f"its startsAt changed after incident {number} ended"
     if record.gone:
         return f"Alertmanager stopped listing it after incident {number} ended"
-    if record.heard_at and record.pause and now - record.heard_at > 2 * _pause(record.pause):
+    if (
+        record.heard_at
+        and record.pause
+        and now - record.heard_at > 2 * max(record.pause, SHORTEST_PAUSE)
+    ):
         return f"no delivery for unusually long after incident {number} ended"
     return ""
-
-
-def _pause(seen: timedelta) -> timedelta:
-    return max(seen, SHORTEST_PAUSE)
 
 
 def _opened(record: Firing, alert: Alert, now: datetime, why: str, *, late: bool) -> Heard:

@@ -114,7 +114,9 @@ def evaluate(
     if sightings is None:
         held = {key: step(state, None, now, watch).state for key, state in states.items()}
         return Evaluation(states=held)
-    sighted = _sighted(watch, sightings)
+    # By fingerprint of the alert; two that differ only in what the watch overrides are one.
+    named = [replace(one, labels=_labels(watch, one.labels)) for one in sightings]
+    sighted = {fingerprint(one.labels): one for one in named}
     kept: dict[str, WatchState] = {}
     alerts: list[Alert] = []
     for key in sorted({*states, *sighted}):
@@ -127,12 +129,6 @@ def evaluate(
         if state.phase is not Phase.QUIET:
             kept[key] = state
     return Evaluation(states=kept, alerts=tuple(alerts))
-
-
-def _sighted(watch: Watch, sightings: Iterable[Sighting]) -> dict[str, Sighting]:
-    """By fingerprint of the alert; two that differ only in what the watch overrides are one."""
-    named = [replace(one, labels=_labels(watch, one.labels)) for one in sightings]
-    return {fingerprint(one.labels): one for one in named}
 
 
 def _delivered(before: WatchState | None, after: WatchState, now: datetime) -> list[Alert]:

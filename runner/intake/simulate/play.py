@@ -112,10 +112,6 @@ def play_row(row: Row, receiver: Webhook, make: Maker | None = None) -> Played:
     tidy = closing(row, make)
     if tidy is not None and any(200 <= answer.status < 300 for answer in answers):
         answers.append(receiver.send(tidy))
-    return _judged(row, answers)
-
-
-def _judged(row: Row, answers: list[Response]) -> Played:
     said = sorted({str(answer.status) if answer.status else "nothing" for answer in answers})
     slowest = max(answer.seconds for answer in answers)
     answered = f"{', '.join(said)} within {slowest * 1000:.0f} ms"
