@@ -31,7 +31,11 @@ def capacity(situation: Situation) -> Iterator[Reason]:
     bound = {host for reach in reached if reach.needed is not None for host in reach.touched}
     asking = [host for host in situation.affected if VARIABLE in situation.variables.get(host, {})]
     if not problems and (loose := [host for host in asking if host not in bound]):
-        yield _loose(loose)
+        text = (
+            f"{', '.join(loose)} set {VARIABLE}, but no group has it on all its hosts, "
+            "so capacity is not known."
+        )
+        yield Reason(rule="capacity", level=Level.APPROVE, text=text)
     if bound and situation.healthy is None:
         yield Reason(
             rule="capacity",
@@ -95,7 +99,11 @@ def _minimum(
     counts = [needed(value, len(members)) for value in given]
     known = [count for count in counts if count is not None]
     if len(known) < len(counts):
-        return None, _unreadable(group, given[counts.index(None)])
+        text = (
+            f"{VARIABLE} of group {group} is {str(given[counts.index(None)])[:40]!r}; "
+            "write a count such as 2 or a share such as 50%."
+        )
+        return None, Reason(rule="capacity", level=Level.DRY_RUN, text=text)
     return max(known), None
 
 
@@ -140,19 +148,3 @@ def _shortage(reach: GroupReach) -> Reason:
         f"{reach.sick} unhealthy or of unknown health, {reach.grey} greylisted."
     )
     return Reason(rule="capacity", level=Level.DRY_RUN, text=text)
-
-
-def _unreadable(group: str, value: Any) -> Reason:
-    text = (
-        f"{VARIABLE} of group {group} is {str(value)[:40]!r}; "
-        "write a count such as 2 or a share such as 50%."
-    )
-    return Reason(rule="capacity", level=Level.DRY_RUN, text=text)
-
-
-def _loose(hosts: list[str]) -> Reason:
-    text = (
-        f"{', '.join(hosts)} set {VARIABLE}, but no group has it on all its hosts, "
-        "so capacity is not known."
-    )
-    return Reason(rule="capacity", level=Level.APPROVE, text=text)

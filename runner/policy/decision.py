@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from runner.incident import Decision, Level, Reason
+from runner.incident import Level, Reason
 from runner.incident.firing import CLOCK_SKEW
 from runner.policy.situation import Situation
 from runner.text.duration import write
@@ -38,19 +38,15 @@ def agreement(situation: Situation) -> Iterator[Reason]:
         text = f"The deciders disagree: {said}."
         yield Reason(rule="disagreement", level=Level.APPROVE, text=text)
         return
-    if names := _differing(situation.decisions):
-        text = f"The deciders disagree about {', '.join(names)}."
-        yield Reason(rule="disagreement", level=Level.APPROVE, text=text)
-
-
-def _differing(decisions: tuple[Decision, ...]) -> list[str]:
     first: dict[str, object] = {}
     differing = set()
-    for decision in decisions:
+    for decision in situation.decisions:
         for name, value in decision.values.items():
             if first.setdefault(name, value) != value:
                 differing.add(name)
-    return sorted(differing)
+    if names := sorted(differing):
+        text = f"The deciders disagree about {', '.join(names)}."
+        yield Reason(rule="disagreement", level=Level.APPROVE, text=text)
 
 
 def grounded(situation: Situation) -> Iterator[Reason]:

@@ -6,7 +6,7 @@ from runner import plan as plans
 from runner import policy
 from runner.catalog.scan import scan
 from runner.errors import RunnerError, StoreError
-from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run
+from runner.incident import Incident, Level, Outcome, Plan, Purpose
 from runner.plan.places import parts
 from runner.project import Project
 from runner.steps.carry_out import LEFT_OUT, left_out, midway
@@ -51,8 +51,16 @@ def _against(project: Project, incident: Incident, plan: Plan, step: int) -> str
     run = None
     if entry.dry_run.required and not _too_low(incident, verdict.level):
         run = check(project, incident, DryRunJob(Purpose.DRY_RUN, entry, part, step=step))
-        if run.outcome is Outcome.UNREACHABLE and _may_skip(project, plan, step):
-            _leave_out(project, incident, plan, step, run)
+        if (
+            run.outcome is Outcome.UNREACHABLE
+            and parts(project.catalog.get(plan.entry), project.catalog)[step - 1].may_skip
+        ):
+            reason = f"{plan.called(step)}skipped, because its host cannot be reached: {run.reason}"
+            with project.database.write() as tx:
+                detail = {"step": step, "run": run.id}
+                audit_log.append(
+                    tx, action=LEFT_OUT, reason=reason, incident=incident.id, detail=detail
+                )
             return ""
         settings = project.config.policy
         verdict = policy.judge_dry_run(
@@ -76,14 +84,3 @@ def _too_low(incident: Incident, level: Level) -> bool:
     """Whether the level is not enough to go on: a person's approval is for the whole plan."""
     needed = Level.AUTO if incident.level is Level.AUTO else Level.APPROVE
     return level.rank < needed.rank
-
-
-def _may_skip(project: Project, plan: Plan, step: int) -> bool:
-    return parts(project.catalog.get(plan.entry), project.catalog)[step - 1].may_skip
-
-
-def _leave_out(project: Project, incident: Incident, plan: Plan, step: int, run: Run) -> None:
-    reason = f"{plan.called(step)}skipped, because its host cannot be reached: {run.reason}"
-    with project.database.write() as tx:
-        detail = {"step": step, "run": run.id}
-        audit_log.append(tx, action=LEFT_OUT, reason=reason, incident=incident.id, detail=detail)

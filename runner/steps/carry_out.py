@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from runner import plan as plans
 from runner.catalog.entry import Entry
-from runner.config import Approval as Settings
 from runner.errors import Refused, RemoteError, RunnerError, StoreError
 from runner.execute.diff import differing
 from runner.incident import (
@@ -70,10 +69,19 @@ def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -
     try:
         run = _started(project, incident, plan, attempt, step)
     except Stale as stale:
-        return _not_started(project, incident_id, plan, step, stale)
+        # The end of an incident whose run did not start; a plan that has begun is a person's.
+        if step == 1:
+            return end(project, incident_id, stale.state, str(stale))
+        cancelled = load(project, incident_id).cancel_requested
+        state = State.CANCELLED if cancelled else State.ESCALATED
+        return end(project, incident_id, state, midway(plan, step, str(stale)))
     except Limited as limited:
         if attempt > 1:
-            return _not_repeated(project, incident, plan, step, limited.against)
+            # Keep that the limits allow no further attempt: what was not fixed is undone now.
+            reason = f"{plan.called(step)}it is not repeated: {limited.against.text}"
+            with project.database.write() as tx:
+                incidents.note(tx, incident.id, NOT_REPEATED, reason)
+            return Then.GO_ON
         return _held_back(project, incident, plan, step, limited.against)
     except StoreError:
         raise  # the step is repeated when the store is back, and finds its run if there is one
@@ -81,7 +89,12 @@ def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -
         if step > 1:
             return escalate(project, incident_id, midway(plan, step, str(error)))
         return escalate(project, incident_id, f"nothing ran: {error}")
-    return _ended(project, incident_id, plan, run)
+    reason = f"{plan.called(run.step)}{run.entry} ended {run.outcome}: {run.reason}"
+    detail = {"run": run.id, "outcome": run.outcome}
+    with project.database.write() as tx:
+        expected = {State.APPROVED, State.RUNNING}
+        incidents.move(tx, incident_id, State.VERIFYING, reason, expected=expected, detail=detail)
+        return Then(not incidents.get(tx, incident_id).state.ended)
 
 
 def _started(project: Project, incident: Incident, plan: Plan, attempt: int, step: int) -> Run:
@@ -130,16 +143,6 @@ def _ask_first(project: Project, incident: Incident, against: Against) -> Then:
     return Then.STOP
 
 
-def _not_repeated(
-    project: Project, incident: Incident, plan: Plan, step: int, against: Against
-) -> Then:
-    """Keep that the limits allow no further attempt: what was not fixed is undone now."""
-    reason = f"{plan.called(step)}it is not repeated: {against.text}"
-    with project.database.write() as tx:
-        incidents.note(tx, incident.id, NOT_REPEATED, reason)
-    return Then.GO_ON
-
-
 def not_repeated(tx: sa.Connection, incident_id: int) -> bool:
     """Whether the limits allowed no further attempt."""
     return any(row.action == NOT_REPEATED for row in audit_log.of_incident(tx, incident_id))
@@ -151,30 +154,12 @@ def midway(plan: Plan, step: int, why: str) -> str:
     return f"{plan.called(step)}it was not started: {why}; what {done} did stays"
 
 
-def _not_started(project: Project, incident_id: int, plan: Plan, step: int, stale: Stale) -> Then:
-    """The end of an incident whose run did not start; a plan that has begun is a person's."""
-    if step == 1:
-        return end(project, incident_id, stale.state, str(stale))
-    cancelled = load(project, incident_id).cancel_requested
-    state = State.CANCELLED if cancelled else State.ESCALATED
-    return end(project, incident_id, state, midway(plan, step, str(stale)))
-
-
 def left_out(tx: sa.Connection, incident_id: int, step: int) -> bool:
     """Whether `approach` left this step out, because its host is gone."""
     return any(
         transition.action == LEFT_OUT and transition.detail.get("step") == step
         for transition in audit_log.of_incident(tx, incident_id)
     )
-
-
-def _ended(project: Project, incident_id: int, plan: Plan, run: Run) -> Then:
-    reason = f"{plan.called(run.step)}{run.entry} ended {run.outcome}: {run.reason}"
-    detail = {"run": run.id, "outcome": run.outcome}
-    with project.database.write() as tx:
-        expected = {State.APPROVED, State.RUNNING}
-        incidents.move(tx, incident_id, State.VERIFYING, reason, expected=expected, detail=detail)
-        return Then(not incidents.get(tx, incident_id).state.ended)
 
 
 def _once(project: Project, incident: Incident, plan: Plan, attempt: int, step: int) -> Run:
@@ -210,15 +195,11 @@ def _recheck(project: Project, incident: Incident, entry: Entry, plan: Plan) -> 
     if run.diff_hash != plan.diff:
         with project.database.read() as tx:
             before = runs.of_incident(tx, incident.id)
-        raise Stale(State.CANCELLED, _no_longer(before, run))
-
-
-def _no_longer(before: tuple[Run, ...], now: Run) -> str:
-    """Names where on the hosts something changed since the person saw the diff."""
-    shown = next((r.diff for r in reversed(before) if r.purpose is Purpose.DRY_RUN), "")
-    places = "; ".join(visible(place) for place in differing(shown, now.diff)[:MOST_NAMED])
-    text = "the dry run now shows other changes than those approved"
-    return f"{text}: {places}" if places else text
+        # Names where on the hosts something changed since the person saw the diff.
+        shown = next((r.diff for r in reversed(before) if r.purpose is Purpose.DRY_RUN), "")
+        places = "; ".join(visible(place) for place in differing(shown, run.diff)[:MOST_NAMED])
+        text = "the dry run now shows other changes than those approved"
+        raise Stale(State.CANCELLED, f"{text}: {places}" if places else text)
 
 
 def preflight(
@@ -235,7 +216,11 @@ def preflight(
     if incident.level is None or incident.level.rank < Level.APPROVE.rank:
         raise Stale(State.ESCALATED, f"level {incident.level or 'unknown'} allows no run")
     if incident.level is not Level.AUTO:
-        _let_through(questions, plan, project.config.approval)
+        # A state that says approved is not enough: the answer itself must be there, and count.
+        try:
+            approve.require_given(questions, plan=plan.hash, settings=project.config.approval)
+        except Refused as error:
+            raise Stale(State.ESCALATED, str(error)) from None
     _same_plan(project, incident, plan)
     if incident.requested_by is None and not _begun(plan, step):
         _still_firing(project, incident, firing)
@@ -293,14 +278,6 @@ def _begun(plan: Plan, step: int) -> bool:
     """Whether an earlier step already acted on the target: its alert may clear by that alone,
     and to stop halfway would leave a node that is neither in nor out."""
     return any(plan.places.get("target") in part.touched for part in plan.parts[: step - 1])
-
-
-def _let_through(questions: tuple[Approval, ...], plan: Plan, settings: Settings) -> None:
-    """A state that says approved is not enough: the answer itself must be there, and count."""
-    try:
-        approve.require_given(questions, plan=plan.hash, settings=settings)
-    except Refused as error:
-        raise Stale(State.ESCALATED, str(error)) from None
 
 
 def _keep(project: Project, incident: Incident, radius: BlastRadius) -> None:

@@ -31,7 +31,6 @@ from runner.incident import (
     Verification,
 )
 from runner.intake.alertmanager import Standing
-from runner.inventory import Inventory
 from runner.plan import draft, watched
 from runner.project import Project
 from runner.steps.carry_out import STARTS, not_repeated
@@ -70,7 +69,17 @@ def confirm(project: Project, incident_id: int, step: int = 1) -> After:
         known = records.verifications_of(tx, incident_id).get(run.id)
     assert plan is not None, "the step `rehearse` stores a plan before"
     if run.step < step:  # this step was left out, and the one before it is verified
-        return _after_the_last(project, incident, plan, step, run)
+        # After a step that was left out: go on, or see whether the whole plan had its effect.
+        if step < len(plan.parts):
+            return After.NEXT
+        whole = project.catalog.get(plan.entry)
+        with project.database.read() as tx:
+            found = records.verifications_of(tx, incident.id)[run.id]
+        if _applicable(incident, whole):
+            found = _observed(project, incident, whole, run, incident.hosts)
+            with project.database.write() as tx:
+                records.put_verification(tx, incident.id, run.id, found)
+        return _next(project, incident, plan, replace(run, step=step), found)
     verification = known or _verified(project, incident, plan, run)
     with project.database.write() as tx:
         records.put_verification(tx, incident_id, run.id, verification)
@@ -86,20 +95,6 @@ def _newest(found: tuple[Run, ...]) -> Run:
 
 def _of(run: Run) -> dict[str, Any]:
     return {"step": run.step, "run": run.id}
-
-
-def _after_the_last(project: Project, incident: Incident, plan: Plan, step: int, run: Run) -> After:
-    """After a step that was left out: go on, or see whether the whole plan had its effect."""
-    if step < len(plan.parts):
-        return After.NEXT
-    whole = project.catalog.get(plan.entry)
-    with project.database.read() as tx:
-        found = records.verifications_of(tx, incident.id)[run.id]
-    if _applicable(incident, whole):
-        found = _observed(project, incident, whole, run, incident.hosts)
-        with project.database.write() as tx:
-            records.put_verification(tx, incident.id, run.id, found)
-    return _next(project, incident, plan, replace(run, step=step), found)
 
 
 def _next(
@@ -172,7 +167,15 @@ def _observed(
         promised = _promised(project, incident, entry, run)
         counting = (*counting, *(check for check in promised if check not in counting))
     if not counting:
-        return _without_checks(incident, entry)
+        # Nothing can ever show whether it helped, so nobody waits for it: a person must look.
+        if not entry.verify.checks:
+            why = f"{entry.id} has no checks (verify.checks in its entry.yml)"
+        elif incident.requested_by is not None:
+            why = f"{entry.id} only checks that the alert clears, and a manual run has no alert"
+        else:
+            why = f"{entry.id} only checks that the alert clears, which does not count here"
+        reason = f"Unknown: {why}; a person must check whether it helped."
+        return Verification(result=Result.UNKNOWN, reason=reason, checks=(), at=datetime.now(UTC))
     return verify.verify(
         counting,
         _sources(project, incident, run, hosts),
@@ -203,18 +206,6 @@ def _promised(
     return tuple(VerifyCheck(result=effect.after) for effect in effects)
 
 
-def _without_checks(incident: Incident, entry: Entry) -> Verification:
-    """Nothing can ever show whether it helped, so nobody waits for it: a person must look."""
-    if not entry.verify.checks:
-        why = f"{entry.id} has no checks (verify.checks in its entry.yml)"
-    elif incident.requested_by is not None:
-        why = f"{entry.id} only checks that the alert clears, and a manual run has no alert"
-    else:
-        why = f"{entry.id} only checks that the alert clears, which does not count here"
-    reason = f"Unknown: {why}; a person must check whether it helped."
-    return Verification(result=Result.UNKNOWN, reason=reason, checks=(), at=datetime.now(UTC))
-
-
 def _clock() -> Callable[[], datetime]:
     """Now, by a clock that nobody can set: a jump of the time is not time that checks held."""
     started, since = datetime.now(UTC), time.monotonic()
@@ -233,7 +224,10 @@ def _sources(
     project: Project, incident: Incident, run: Run, where: tuple[str, ...]
 ) -> verify.Sources:
     prometheus = project.prometheus
-    hosts = _addresses(project.inventory(), where)
+    # (inventory name, address) of each host, as the inventory tells.
+    inventory = project.inventory()
+    known = [inventory.hosts[host] for host in where if host in inventory.hosts]
+    hosts = tuple((host.name, str(host.variables.get("ansible_host", host.name))) for host in known)
     return verify.Sources(
         alert_cleared=lambda: cleared(project, incident),
         query=prometheus.query if prometheus is not None else None,
@@ -243,12 +237,6 @@ def _sources(
         addresses=frozenset(text for pair in hosts for text in pair),
         results=run.results,
     )
-
-
-def _addresses(inventory: Inventory, hosts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """(inventory name, address) of each host, as the inventory tells."""
-    known = [inventory.hosts[host] for host in hosts if host in inventory.hosts]
-    return tuple((host.name, str(host.variables.get("ansible_host", host.name))) for host in known)
 
 
 def cleared(project: Project, incident: Incident) -> Result:

@@ -94,7 +94,11 @@ def note(project: Project, key: Key, now: datetime, actor: str = "runner") -> bo
         found = standing(project, tx, key, now)
         before = learning.noted(tx, key) or rules.start
         if before is not found.level:
-            tell(tx, key, before, found.level, _why(found), actor, now)
+            last = found.changes[-1] if found.changes else None
+            because = (
+                f" Last: {last.why}." if last is not None and last.level is found.level else ""
+            )
+            tell(tx, key, before, found.level, found.text + because, actor, now)
         return before is not found.level
 
 
@@ -113,12 +117,6 @@ def tell(
         at=at,
     )
     learning.note(tx, key, level, at)
-
-
-def _why(found: Earned) -> str:
-    last = found.changes[-1] if found.changes else None
-    because = f" Last: {last.why}." if last is not None and last.level is found.level else ""
-    return found.text + because
 
 
 def note_all(project: Project, since: datetime | None, now: datetime) -> int:

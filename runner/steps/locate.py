@@ -8,7 +8,6 @@ from dataclasses import replace
 from runner.errors import RemoteError
 from runner.incident import OWN_SOURCES, Incident, State
 from runner.intake.alertmanager import RELEARNS, Standing
-from runner.inventory import Inventory
 from runner.inventory import locate as locate_host
 from runner.project import Project
 from runner.steps.progress import Then, advance, end, escalate, load, passed
@@ -70,7 +69,12 @@ def locate(project: Project, incident_id: int) -> Then:
         return Then(not incident.state.ended)
     inventory = project.inventory()
     if incident.requested_hosts:
-        return _locate_requested(project, incident, inventory)
+        unknown = [host for host in incident.requested_hosts if not inventory.exact(host)]
+        if unknown:
+            return escalate(project, incident.id, f"not in the inventory: {', '.join(unknown)}")
+        hosts = sorted(incident.requested_hosts)
+        reason = f"asked for {', '.join(hosts)}"
+        return advance(project, incident.id, State.LOCATED, reason, hosts=hosts)
     labels = incident.alert.labels
     place = locate_host(labels, project.catalog.target_labels(labels), inventory)
     if not place.hosts:
@@ -78,15 +82,6 @@ def locate(project: Project, incident_id: int) -> Then:
     if _joined(project, incident, place.hosts):
         return Then.STOP
     return advance(project, incident_id, State.LOCATED, place.reason, hosts=list(place.hosts))
-
-
-def _locate_requested(project: Project, incident: Incident, inventory: Inventory) -> Then:
-    unknown = [host for host in incident.requested_hosts if not inventory.exact(host)]
-    if unknown:
-        return escalate(project, incident.id, f"not in the inventory: {', '.join(unknown)}")
-    hosts = sorted(incident.requested_hosts)
-    reason = f"asked for {', '.join(hosts)}"
-    return advance(project, incident.id, State.LOCATED, reason, hosts=hosts)
 
 
 def _joined(project: Project, incident: Incident, hosts: tuple[str, ...]) -> bool:
@@ -98,7 +93,13 @@ def _joined(project: Project, incident: Incident, hosts: tuple[str, ...]) -> boo
     if incident.woken:
         return False
     correlation = project.config.correlation
-    needs = _needed_hosts(project.inventory(), hosts, correlation.topology)
+    # Hosts that `hosts` depend on, as their inventory variable says.
+    inventory = project.inventory()
+    needed: list[str] = []
+    for host in hosts:
+        value = inventory.hosts[host].variables.get(correlation.topology, [])
+        needed += [value] if isinstance(value, str) else [str(name) for name in value or ()]
+    needs = [name for name in needed if name in inventory.hosts and name not in hosts]
     since = incident.created_at - correlation.window
     with project.database.write() as tx:
         for other in incidents.open_on(tx, [*hosts, *needs], incident.id):
@@ -110,15 +111,6 @@ def _joined(project: Project, incident: Incident, hosts: tuple[str, ...]) -> boo
                 incidents.move(tx, incident.id, State.SUPPRESSED, reason, joined=other.id)
                 return True
     return False
-
-
-def _needed_hosts(inventory: Inventory, hosts: tuple[str, ...], variable: str) -> list[str]:
-    """Hosts that `hosts` depend on, as their inventory variable says."""
-    needed: list[str] = []
-    for host in hosts:
-        value = inventory.hosts[host].variables.get(variable, [])
-        needed += [value] if isinstance(value, str) else [str(name) for name in value or ()]
-    return [name for name in needed if name in inventory.hosts and name not in hosts]
 
 
 def _related(

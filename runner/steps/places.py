@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from runner import policy
@@ -67,22 +66,18 @@ def _situations(project: Project, incident: Incident, plan: Plan) -> tuple[polic
     situations = []
     for entry, part in zip(entries, plan.parts, strict=True):
         declared = Decision(decider="runner", entry=entry.id, reason=f"a step of {plan.entry}")
+        # Hosts that the step uses without taking them out of service: who acts for the target.
+        acts_for_another = plan.places["target"] in part.delegates
         situations.append(
             replace(
                 situation,
                 entry=entry,
                 hosts=part.hosts,
                 touched=part.touched,
-                serving=_serving(part, plan.places),
+                serving=frozenset(part.hosts) if acts_for_another else frozenset(),
                 decisions=(declared,),
                 acting=others,
                 unknown_radius=scan(entry, project.catalog.roles).unknown,
             )
         )
     return policy.one_after_another(tuple(situations), plan.places)
-
-
-def _serving(part: Plan, where: Mapping[str, str]) -> frozenset[str]:
-    """Hosts that the step uses without taking them out of service: who acts for the target."""
-    acts_for_another = where["target"] in part.delegates
-    return frozenset(part.hosts) if acts_for_another else frozenset()

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.errors import Refused
-from runner.incident import WAITS, Incident, Labels, Result, Run, State
+from runner.incident import WAITS, Incident, Run, State
 from runner.policy import PastRun
 from runner.project import Project
 from runner.steps.perform import Job, perform
@@ -82,19 +82,18 @@ def past_runs(project: Project, tx: sa.Connection, now: datetime) -> tuple[PastR
     past = runs.since(tx, now - max([HISTORY, *(budget.within for budget in budgets)]))
     verified = records.verified(tx, [run.id for run in past])
     labels = incidents.labels_of(tx, {run.incident for run in past}) if budgets else {}
-    return tuple(_past(run, verified.get(run.id), labels.get(run.incident, {})) for run in past)
-
-
-def _past(run: Run, verification: Result | None, labels: Labels) -> PastRun:
-    return PastRun(
-        entry=run.entry,
-        hosts=run.hosts,
-        incident=run.incident,
-        purpose=run.purpose,
-        started_at=run.started_at,
-        outcome=run.outcome,
-        verification=verification,
-        labels=labels,
+    return tuple(
+        PastRun(
+            entry=run.entry,
+            hosts=run.hosts,
+            incident=run.incident,
+            purpose=run.purpose,
+            started_at=run.started_at,
+            outcome=run.outcome,
+            verification=verified.get(run.id),
+            labels=labels.get(run.incident, {}),
+        )
+        for run in past
     )
 
 
