@@ -95,7 +95,16 @@ def next_open(tx: sa.Connection, turns: FairTurns) -> StoredDelivery | None:
         first = sa.select(deliveries).where(rows.id == chosen.first, sa.not_(rows.done))
         row = tx.execute(first.with_for_update(skip_locked=True)).mappings().first()
         if row is not None:
-            return _stored(row)
+            return StoredDelivery(
+                id=row["id"],
+                source=row["source"],
+                ceiling=Level(row["ceiling"]),
+                body=row["body"],
+                alerts=row["alerts"],
+                admitted=row["admitted"],
+                received_at=row["received_at"],
+                sender=row["sender"],
+            )
         # Another worker is at it: what may not overtake it waits, too.
         lines = [one for one in lines if one is not chosen and not _behind(one, chosen)]
     return None
@@ -121,19 +130,6 @@ def _behind(one: _Line, other: _Line) -> bool:
         return True
     mixed = one.urgency is None or other.urgency is None
     return one.place == other.place and (mixed or one.urgency == other.urgency)
-
-
-def _stored(row: sa.RowMapping) -> StoredDelivery:
-    return StoredDelivery(
-        id=row["id"],
-        source=row["source"],
-        ceiling=Level(row["ceiling"]),
-        body=row["body"],
-        alerts=row["alerts"],
-        admitted=row["admitted"],
-        received_at=row["received_at"],
-        sender=row["sender"],
-    )
 
 
 def advance(tx: sa.Connection, delivery: int, admitted: int, *, done: bool) -> None:
