@@ -199,7 +199,7 @@ def pack_file(pack: Pack, environment: str) -> str:
     Its own policy lets a browser use this very style and nothing else, so that even a text
     that found a way in would stay a text.
     """
-    style = _style()
+    style = (Path(__file__).parent / "static" / "style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return render(
         "pack_file.html",
@@ -209,7 +209,3 @@ def pack_file(pack: Pack, environment: str) -> str:
         policy=Markup(f"default-src 'none'; style-src 'sha256-{digest}'"),
         written=datetime.now(UTC),
     )
-
-
-def _style() -> str:
-    return (Path(__file__).parent / "static" / "style.css").read_text(encoding="utf-8")
