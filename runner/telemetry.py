@@ -83,7 +83,15 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry or CollectorRegistry()
         self._make_counters()
-        self._start_at_zero()
+        # A counter that appears with its first event hides that event from `increase`.
+        for metric, values in (
+            (self._deliveries, SOURCES),
+            (self._refused, REFUSALS),
+            (self._alerts, STATUSES),
+            (self._closed, CLOSED),
+        ):
+            for value in values:
+                metric.labels(str(value))
         if database is not None:
             self.registry.register(StoreCollector(database, worker_ttl))
 
@@ -104,17 +112,6 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-
-    def _start_at_zero(self) -> None:
-        """A counter that appears with its first event hides that event from `increase`."""
-        for metric, values in (
-            (self._deliveries, SOURCES),
-            (self._refused, REFUSALS),
-            (self._alerts, STATUSES),
-            (self._closed, CLOSED),
-        ):
-            for value in values:
-                metric.labels(str(value))
 
     def delivered(self, source: str, *, firing: int, resolved: int, seconds: float) -> None:
         """A delivery with so many alerts was acknowledged after `seconds`."""
