@@ -313,8 +313,7 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
     declared = Decision(
         decider="runner", entry=entry.id, reason=f"{incident.entry} declares it as its undo"
     )
-    situation = replace(situation_of(project, incident, entry), decisions=(declared,))
-    verdict = policy.judge(situation)
+    verdict = policy.judge(replace(situation_of(project, incident, entry), decisions=(declared,)))
     needed = Level.AUTO if incident.level is Level.AUTO else Level.APPROVE
     if verdict.level.rank < needed.rank:
         return f"The undo {entry.id} was not run: {verdict.why}"
@@ -331,14 +330,13 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
 
     def ready() -> Ready:
         now = replace(situation_of(project, incident, entry), decisions=(declared,))
-        # The approval of what it undoes covers it, whatever the rule.
-        shown = () if incident.level is Level.AUTO else None
         limits = Limits(
             project,
             incident,
             entry=entry,
             situation=now,
-            shown=shown,
+            # The approval of what it undoes covers it, whatever the rule.
+            shown=() if incident.level is Level.AUTO else None,
             waits=lambda against: over_at(against.reasons) is None,
         )
         return Ready(radius=limits.radius, allow=limits.require)
