@@ -167,7 +167,7 @@ def _granted(life: Life, at: datetime, host: Level) -> Level:
     return verdict.level
 
 
-def _case(world: World, at: datetime, host: Level, earned: Reason) -> policy.Case:
+def _case(world: World, at: datetime, host: Level, earned: Reason) -> policy.Situation:
     entry = Entry.model_validate(
         {
             "id": world.entry,
@@ -186,7 +186,7 @@ def _case(world: World, at: datetime, host: Level, earned: Reason) -> policy.Cas
         annotations={},
         starts_at=at,
     )
-    return policy.Case(
+    return policy.Situation(
         entry=entry,
         hosts=("web1",),
         touched=("web1",),

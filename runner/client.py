@@ -107,18 +107,18 @@ def bundle(ca_file: Path | None) -> Path:
 def _bundle(*places: Path) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="runner-ca-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    files = (file for place in places for file in _certificates(place))
+    # The files of authorities: one, or those of a folder as OpenSSL names them there.
+    files = (
+        file
+        for place in places
+        for file in (sorted(place.glob("[0-9a-f]*.[0-9]")) if place.is_dir() else [place])
+    )
     try:
         whole = b"\n".join(file.read_bytes() for file in files)
     except OSError as error:
         raise ConfigError(f"{error.filename}: cannot be read ({error.strerror})") from None
     private.write_whole(folder / "authorities.pem", whole)
     return folder / "authorities.pem"
-
-
-def _certificates(place: Path) -> list[Path]:
-    """The files of authorities: one, or those of a folder as OpenSSL names them there."""
-    return sorted(place.glob("[0-9a-f]*.[0-9]")) if place.is_dir() else [place]
 
 
 def problem(error: BaseException) -> str:

@@ -20,13 +20,13 @@ from runner.project import Project
 from runner.steps.approach import approach
 from runner.steps.ask import ask
 from runner.steps.carry_out import carry_out
-from runner.steps.confirm import confirm, undo
+from runner.steps.confirm import After, confirm, undo
 from runner.steps.decide import decide
 from runner.steps.gather import gather
 from runner.steps.inject import inject
 from runner.steps.judge import judge
 from runner.steps.locate import admit, locate
-from runner.steps.progress import escalate
+from runner.steps.progress import Then, escalate
 from runner.steps.rehearse import rehearse
 from runner.store import incidents
 from runner.store.runs import WorkerDead
@@ -37,7 +37,7 @@ _R = TypeVar("_R")
 
 #: The steps by the names under which their answers are stored: an incident that an earlier
 #: release began goes on by them, so a function may be renamed here, a name may not.
-STEPS: Mapping[str, Callable[..., Any]] = {
+STEPS: Mapping[str, Callable[..., Then | After]] = {
     "admit": admit,
     "locate": locate,
     "gather": gather,
@@ -97,15 +97,15 @@ def _remediate(incident: int, round: int) -> None:
 def _act(incident: int, round: int | None) -> None:
     step = attempt = 1
     while _step("carry_out", incident, round, attempt, step):
-        result = _step("confirm", incident, round, step)
-        if result == "again":
+        after = After(_step("confirm", incident, round, step))
+        if after is After.AGAIN:
             attempt += 1
-        elif result == "next":
+        elif after is After.NEXT:
             step, attempt = step + 1, 1
             if not _step("approach", incident, round, step):
                 return
         else:
-            if result == "undo":
+            if after is After.UNDO:
                 _step("undo", incident, round)
             return
 
@@ -136,8 +136,8 @@ def _step(name: str, incident: int, round: int | None, *args: int) -> Any:
 
     def work() -> Any:
         if round is not None and _round_now(incident) > round:
-            return "end" if name == "confirm" else False
-        return _guarded(STEPS[name], incident, *args)
+            return (After.END if name == "confirm" else Then.STOP).value
+        return _guarded(STEPS[name], incident, *args).value
 
     return DBOS.run_step({"name": name}, work)
 
@@ -180,7 +180,7 @@ def _given_up(project: Project, incident: int, function: Callable[..., _R], reas
     while True:
         try:
             escalate(project, incident, reason)
-            return cast(_R, "end" if function is confirm else False)
+            return cast(_R, After.END if function is confirm else Then.STOP)
         except StoreError as error:
             logger.warning("incident %s waits to be escalated: %s", incident, error)
             time.sleep(1.0)

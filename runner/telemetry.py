@@ -11,7 +11,7 @@ an alert says becomes a label (invariant 14).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -57,6 +57,8 @@ CLOSED = ("headers", "stalled", "crowded")
 STATUSES = ("firing", "resolved")
 #: What came of a call of a model.
 CALLS = ("answered", "reused", *map(str, Failure))
+#: Tiers that a prediction may give a node.
+_TIERS = ("none", "unknown", "warning", "critical")
 OTHER = "other"  #: stands for a value that is in no closed set
 #: Acknowledgement is one insert; Alertmanager gives up after ten seconds.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -81,9 +83,17 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry or CollectorRegistry()
         self._make_counters()
-        self._start_at_zero()
+        # A counter that appears with its first event hides that event from `increase`.
+        for metric, values in (
+            (self._deliveries, SOURCES),
+            (self._refused, REFUSALS),
+            (self._alerts, STATUSES),
+            (self._closed, CLOSED),
+        ):
+            for value in values:
+                metric.labels(str(value))
         if database is not None:
-            self.registry.register(Stored(database, worker_ttl))
+            self.registry.register(StoreCollector(database, worker_ttl))
 
     def _make_counters(self) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -102,17 +112,6 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-
-    def _start_at_zero(self) -> None:
-        """A counter that appears with its first event hides that event from `increase`."""
-        for metric, values in (
-            (self._deliveries, SOURCES),
-            (self._refused, REFUSALS),
-            (self._alerts, STATUSES),
-            (self._closed, CLOSED),
-        ):
-            for value in values:
-                metric.labels(str(value))
 
     def delivered(self, source: str, *, firing: int, resolved: int, seconds: float) -> None:
         """A delivery with so many alerts was acknowledged after `seconds`."""
@@ -142,7 +141,7 @@ def _known(value: str, values: Iterable[str]) -> str:
     return value if value in values else OTHER
 
 
-class Stored(Collector):
+class StoreCollector(Collector):
     """What the store knows, read at each scrape."""
 
     def __init__(self, database: Database, worker_ttl: timedelta) -> None:
@@ -166,12 +165,23 @@ class Stored(Collector):
         yield from found
 
     def _read(self, tx: sa.Connection, now: datetime) -> Iterator[Metric]:
-        yield _incident_states(tx)
-        yield _node_tiers(tx)
-        yield _model_calls(tx, now)
-        yield _runs(tx, now)
-        yield _verifications(tx, now)
-        yield _watch_failures(tx)
+        hour, day = now - timedelta(hours=1), now - timedelta(days=1)
+        yield _by_label(
+            "incidents", "Stored incidents by state.", "state", State, incidents.counts(tx)
+        )
+        yield _by_label("nodes", "Nodes by predicted tier.", "tier", _TIERS, nodes.tiers(tx))
+        text = "Model calls in the last hour, by result."
+        yield _by_label("model_calls", text, "result", CALLS, model_calls.results(tx, hour))
+        text = "Runs of the last day that have ended."
+        family = GaugeMetricFamily("runner_runs", text, labels=["purpose", "outcome"])
+        ended = runs.outcomes(tx, day)
+        for purpose, outcome in itertools.product(Purpose, Outcome):
+            family.add_metric([str(purpose), str(outcome)], ended.get((purpose, outcome), 0))
+        yield family
+        text = "Verifications of runs of the last day."
+        yield _by_label("verifications", text, "result", Result, records.results(tx, day))
+        text, failures = "Looks of a watch that failed in a row.", workers.failures_of(tx)
+        yield _by_label("watch_failures", text, "watch", sorted(failures), failures)
         for name, text, read in _GAUGES:
             value = read(tx, now)
             if value is not None:
@@ -180,64 +190,22 @@ class Stored(Collector):
         yield GaugeMetricFamily("runner_workers_alive", "Workers seen recently.", alive)
 
 
-def _incident_states(tx: sa.Connection) -> Metric:
-    family = GaugeMetricFamily("runner_incidents", "Stored incidents by state.", labels=["state"])
-    counts = incidents.counts(tx)
-    for state in State:
-        family.add_metric([str(state)], counts.get(state, 0))
+def _by_label(
+    name: str, text: str, label: str, values: Iterable[str], counts: Mapping[Any, int]
+) -> Metric:
+    """A count for each value of one label; 0 for a value that was not counted."""
+    family = GaugeMetricFamily(f"runner_{name}", text, labels=[label])
+    for value in values:
+        family.add_metric([str(value)], counts.get(value, 0))
     return family
-
-
-def _node_tiers(tx: sa.Connection) -> Metric:
-    family = GaugeMetricFamily("runner_nodes", "Nodes by predicted tier.", labels=["tier"])
-    counts = nodes.tiers(tx)
-    for tier in ("none", "unknown", "warning", "critical"):
-        family.add_metric([tier], counts.get(tier, 0))
-    return family
-
-
-def _model_calls(tx: sa.Connection, now: datetime) -> Metric:
-    text = "Model calls in the last hour, by result."
-    family = GaugeMetricFamily("runner_model_calls", text, labels=["result"])
-    counts = model_calls.results(tx, now - timedelta(hours=1))
-    for result in CALLS:
-        family.add_metric([result], counts.get(result, 0))
-    return family
-
-
-def _runs(tx: sa.Connection, now: datetime) -> Metric:
-    text = "Runs of the last day that have ended."
-    family = GaugeMetricFamily("runner_runs", text, labels=["purpose", "outcome"])
-    counts = runs.outcomes(tx, now - timedelta(days=1))
-    for purpose, outcome in itertools.product(Purpose, Outcome):
-        family.add_metric([str(purpose), str(outcome)], counts.get((purpose, outcome), 0))
-    return family
-
-
-def _verifications(tx: sa.Connection, now: datetime) -> Metric:
-    text = "Verifications of runs of the last day."
-    family = GaugeMetricFamily("runner_verifications", text, labels=["result"])
-    counts = records.results(tx, now - timedelta(days=1))
-    for result in Result:
-        family.add_metric([str(result)], counts.get(result, 0))
-    return family
-
-
-def _watch_failures(tx: sa.Connection) -> Metric:
-    text = "Looks of a watch that failed in a row."
-    family = GaugeMetricFamily("runner_watch_failures", text, labels=["watch"])
-    for watch, failures in sorted(workers.failures_of(tx).items()):
-        family.add_metric([watch], failures)
-    return family
-
-
-def _last_prediction(tx: sa.Connection, now: datetime) -> float | None:
-    noted = workers.round_note(tx, "predict")
-    return datetime.fromisoformat(noted).timestamp() if noted else None
 
 
 def _ask(tx: sa.Connection, what: Any, *where: Any) -> Any:
     return tx.execute(sa.select(what).where(*where)).scalar()
+
+
+def _count(tx: sa.Connection, what: Any, *where: Any) -> int:
+    return int(_ask(tx, sa.func.count(what), *where))
 
 
 def _age(at: datetime | None, now: datetime) -> float:
@@ -249,13 +217,9 @@ def _stamp(at: datetime | None) -> float | None:
     return at.timestamp() if at is not None else None
 
 
-def _oldest_delivery(tx: sa.Connection, now: datetime) -> float:
-    rows = tables.deliveries.c
-    return _age(_ask(tx, sa.func.min(rows.received_at), sa.not_(rows.done)), now)
-
-
-def _last_delivery(tx: sa.Connection, now: datetime) -> float | None:
-    return _stamp(_ask(tx, sa.func.max(tables.deliveries.c.received_at)))
+def _last_prediction(tx: sa.Connection, now: datetime) -> float | None:
+    noted = workers.round_note(tx, "predict")
+    return datetime.fromisoformat(noted).timestamp() if noted else None
 
 
 def _unchanged(tx: sa.Connection, now: datetime) -> float:
@@ -267,49 +231,21 @@ def _unchanged(tx: sa.Connection, now: datetime) -> float:
     return _age(_ask(tx, sa.func.min(since), rows.state.not_in(resting)), now)
 
 
-def _approvals_open(tx: sa.Connection, now: datetime) -> int:
-    return int(_ask(tx, sa.func.count(tables.approvals.c.id), tables.approvals.c.answer.is_(None)))
-
-
-def _runs_in_flight(tx: sa.Connection, now: datetime) -> int:
-    return int(_ask(tx, sa.func.count(tables.runs.c.id), tables.runs.c.outcome.is_(None)))
-
-
-def _runs_overdue(tx: sa.Connection, now: datetime) -> int:
-    rows = tables.runs.c
-    return int(_ask(tx, sa.func.count(rows.id), rows.outcome.is_(None), rows.deadline < now))
-
-
-def _hosts_locked(tx: sa.Connection, now: datetime) -> int:
-    return int(_ask(tx, sa.func.count(tables.host_locks.c.host)))
-
-
 def _unsent() -> tuple[Any, ...]:
     """Without what is held back for a digest: that waits on purpose."""
     rows = tables.outbox.c
     return rows.sent_at.is_(None), rows.failed.is_(None), rows.digest.is_(None)
 
 
-def _notifications_waiting(tx: sa.Connection, now: datetime) -> int:
-    return int(_ask(tx, sa.func.count(tables.outbox.c.id), *_unsent()))
-
-
-def _oldest_notification(tx: sa.Connection, now: datetime) -> float:
-    joined = tables.outbox.c.transition == tables.transitions.c.sequence
-    return _age(_ask(tx, sa.func.min(tables.transitions.c.at), joined, *_unsent()), now)
-
-
 def _notifications_failed(tx: sa.Connection, now: datetime) -> int:
     rows = tables.outbox.c
     # due_at is when the last try would have been repeated: minutes after it failed.
     lately = rows.due_at >= now - _FAILED_WITHIN
-    return int(_ask(tx, sa.func.count(rows.id), rows.failed.is_not(None), lately))
+    return _count(tx, rows.id, rows.failed.is_not(None), lately)
 
 
-def _heartbeat(tx: sa.Connection, now: datetime) -> float | None:
-    rows = tables.workers.c
-    return _stamp(_ask(tx, sa.func.max(rows.beat_at), rows.dead_at.is_(None)))
-
+_APPROVALS, _DELIVERIES = tables.approvals.c, tables.deliveries.c
+_RUNS, _WORKERS = tables.runs.c, tables.workers.c
 
 #: Name without `runner_`, text, and how it is read; None is left out.
 _GAUGES: tuple[tuple[str, str, Callable[[sa.Connection, datetime], float | None]], ...] = (
@@ -323,11 +259,17 @@ _GAUGES: tuple[tuple[str, str, Callable[[sa.Connection, datetime], float | None]
         "Deliveries not processed yet.",
         lambda tx, now: deliveries.waiting(tx),
     ),
-    ("deliveries_waiting_seconds", "Age of the oldest of them.", _oldest_delivery),
+    (
+        "deliveries_waiting_seconds",
+        "Age of the oldest of them.",
+        lambda tx, now: _age(
+            _ask(tx, sa.func.min(_DELIVERIES.received_at), sa.not_(_DELIVERIES.done)), now
+        ),
+    ),
     (
         "last_delivery_timestamp_seconds",
         "Time of the newest stored delivery; absent without one.",
-        _last_delivery,
+        lambda tx, now: _stamp(_ask(tx, sa.func.max(_DELIVERIES.received_at))),
     ),
     (
         "dead_letters",
@@ -344,15 +286,43 @@ _GAUGES: tuple[tuple[str, str, Callable[[sa.Connection, datetime], float | None]
         "Longest wait for a turn.",
         lambda tx, now: waiting.oldest(tx, now).total_seconds(),
     ),
-    ("approvals_open", "Pending approvals.", _approvals_open),
-    ("runs_in_flight", "Runs in progress.", _runs_in_flight),
-    ("runs_overdue", "Runs in progress past their deadline.", _runs_overdue),
-    ("hosts_locked", "Hosts locked by a run.", _hosts_locked),
-    ("notifications_waiting", "Notifications not sent yet.", _notifications_waiting),
+    (
+        "approvals_open",
+        "Pending approvals.",
+        lambda tx, now: _count(tx, _APPROVALS.id, _APPROVALS.answer.is_(None)),
+    ),
+    (
+        "runs_in_flight",
+        "Runs in progress.",
+        lambda tx, now: _count(tx, _RUNS.id, _RUNS.outcome.is_(None)),
+    ),
+    (
+        "runs_overdue",
+        "Runs in progress past their deadline.",
+        lambda tx, now: _count(tx, _RUNS.id, _RUNS.outcome.is_(None), _RUNS.deadline < now),
+    ),
+    (
+        "hosts_locked",
+        "Hosts locked by a run.",
+        lambda tx, now: _count(tx, tables.host_locks.c.host),
+    ),
+    (
+        "notifications_waiting",
+        "Notifications not sent yet.",
+        lambda tx, now: _count(tx, tables.outbox.c.id, *_unsent()),
+    ),
     (
         "notifications_waiting_seconds",
         "Age of the oldest notification not sent yet.",
-        _oldest_notification,
+        lambda tx, now: _age(
+            _ask(
+                tx,
+                sa.func.min(tables.transitions.c.at),
+                tables.outbox.c.transition == tables.transitions.c.sequence,
+                *_unsent(),
+            ),
+            now,
+        ),
     ),
     (
         "notifications_failed",
@@ -362,7 +332,7 @@ _GAUGES: tuple[tuple[str, str, Callable[[sa.Connection, datetime], float | None]
     (
         "heartbeat_timestamp_seconds",
         "Last beat of a worker on the database's clock; absent without a worker.",
-        _heartbeat,
+        lambda tx, now: _stamp(_ask(tx, sa.func.max(_WORKERS.beat_at), _WORKERS.dead_at.is_(None))),
     ),
     (
         "model_money",

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from runner import catalog
+from runner.cases.briefing import Setting
 from runner.cases.file import CaseFile, load
 from runner.cases.run import Decide, Tried, rules_alone, run
-from runner.cases.situation import Setting
 from runner.catalog import Catalog
 from runner.config import Config, build
 from runner.evidence.mask import Mask

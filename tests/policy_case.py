@@ -10,7 +10,7 @@ from typing import Any
 from runner.catalog.entry import Entry
 from runner.config import Config
 from runner.incident import Alert, AlertStatus, Decision, Level, Outcome, Purpose, Reason, Result
-from runner.policy import Case, PastRun, Rule
+from runner.policy import PastRun, Rule, Situation
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # a Wednesday
 
@@ -49,7 +49,7 @@ def decision(**changes: Any) -> Decision:
     return Decision(**(given | changes))
 
 
-def case(**changes: Any) -> Case:
+def case(**changes: Any) -> Situation:
     """One host, web1 of three web servers: every rule lets it through."""
     hosts = ("web1", "web2", "web3")
     given: dict[str, Any] = {
@@ -64,7 +64,7 @@ def case(**changes: Any) -> Case:
         "groups": {"all": hosts, "web": hosts},
         "now": NOW,
     }
-    return Case(**(given | changes))
+    return Situation(**(given | changes))
 
 
 def run(minutes_ago: float = 60, **changes: Any) -> PastRun:
@@ -88,7 +88,7 @@ def failures(count: int, **changes: Any) -> tuple[PastRun, ...]:
     return tuple(replace(one, started_at=time) for time in times)
 
 
-def only(rule: Rule, given: Case) -> Reason:
+def only(rule: Rule, given: Situation) -> Reason:
     """The single reason of `rule`."""
     (reason,) = rule(given)
     return reason

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from runner.cases import file
+from runner.cases.briefing import Setting
 from runner.cases.model import Asker, Recorder, Replayer, deciding
 from runner.cases.report import Figures, figures
 from runner.cases.run import Tried, rules_alone, run
-from runner.cases.situation import Setting
 from runner.errors import ConfigError, UsageError
 from runner.incident import Level
 from runner_demo.model_script import Seen

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from runner.cases.briefing import Briefing, of
 from runner.cases.file import load
-from runner.cases.run import Answer, rules_alone, run
-from runner.cases.situation import Situation, of
+from runner.cases.run import CaseAnswer, rules_alone, run
 from runner.catalog.entry import Entry
 from runner.errors import CatalogError, InventoryError
 from runner.incident import Decision, Level
@@ -20,9 +20,9 @@ from tests.case_lab import SHIPPED, case, setting, tried, write
 def chooser(entry: str | None, **more: Any) -> Any:
     """A decider that always gives this answer."""
 
-    def decide(told: Situation) -> Answer:
+    def decide(told: Briefing) -> CaseAnswer:
         decision = Decision(decider="model", entry=entry, reason="So it is.", **more)
-        return Answer(decision=decision, decisions=(decision,))
+        return CaseAnswer(decision=decision, decisions=(decision,))
 
     return decide
 
@@ -168,9 +168,9 @@ def test_a_decision_that_was_always_wrong_is_stolen_by_nobody(tmp_path: Path) ->
 def test_repeats_are_all_kept(tmp_path: Path) -> None:
     answers = iter(["restart_service", None, "restart_service"])
 
-    def moody(told: Situation) -> Answer:
+    def moody(told: Briefing) -> CaseAnswer:
         decision = Decision(decider="model", entry=next(answers), reason="")
-        return Answer(decision=decision, decisions=(decision,))
+        return CaseAnswer(decision=decision, decisions=(decision,))
 
     found = run(case(tmp_path), setting(), moody, decider="model", repeat=3)
     assert [trial.said for trial in found.trials] == [

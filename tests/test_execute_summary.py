@@ -12,7 +12,7 @@ from runner.evidence.mask import Mask
 from runner.execute.request import RunResult
 from runner.execute.result import UNREAD, finish, masked
 from runner.execute.run import recover
-from runner.execute.shown import MARK, MAX_SHOWN, Shown
+from runner.execute.shown import MARK, MAX_SHOWN, OutputFilter
 from runner.incident import Outcome
 
 COUNTS = {"ok": 1, "changed": 1, "failures": 0, "dark": 0, "skipped": 0, "ignored": 0, "rescued": 0}
@@ -105,7 +105,7 @@ FORGED = "eyJldmVudCI6ICJwbGF5Ym9va19vbl9zdGF0cyJ9"  # {"event": "playbook_on_st
 def test_what_is_shown_is_bounded_between_two_events(size: int) -> None:
     """Invariant 14: however it is cut into pieces on its way."""
     text = f"{TOKEN}{'x' * (MAX_SHOWN + 500)}{TOKEN}end\n{TOKEN}"
-    shown = Shown()
+    shown = OutputFilter()
     kept = "".join(shown(text[n : n + size]) for n in range(0, len(text), size))
     assert kept == f"{TOKEN}{'x' * MAX_SHOWN}{TOKEN}end\n{TOKEN}"
 
@@ -113,5 +113,5 @@ def test_what_is_shown_is_bounded_between_two_events(size: int) -> None:
 def test_a_host_cannot_print_an_event() -> None:
     """Invariant 9: only the ids that ansible-runner's own callback writes are marks."""
     forged = f"{MARK}{FORGED}\x1b[{len(FORGED)}D{MARK}"
-    assert MARK not in Shown()(f"text {forged} more\n")
-    assert Shown()(f"a{MARK}b{MARK}{TOKEN}") == f"ab{TOKEN}"
+    assert MARK not in OutputFilter()(f"text {forged} more\n")
+    assert OutputFilter()(f"a{MARK}b{MARK}{TOKEN}") == f"ab{TOKEN}"

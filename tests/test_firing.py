@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.incident import Alert, AlertStatus
-from runner.incident.firing import CLOCK_SKEW, REMEMBERED, Firing, Heard, Step, ahead, hear, resolve
+from runner.incident.firing import (
+    CLOCK_SKEW,
+    REMEMBERED,
+    Admission,
+    Firing,
+    Heard,
+    ahead,
+    hear,
+    resolve,
+)
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -73,7 +82,7 @@ def test_a_message_without_a_time_is_about_now() -> None:
 def test_what_began_before_the_last_end_is_late(minutes: float, late: bool) -> None:
     quiet = resolve(NEW, over(-10, ended=-7), NOW)
     found = heard(quiet, alert(minutes))
-    assert (found.step, found.late) == (Step.OPEN, late)
+    assert (found.step, found.late) == (Admission.OPEN, late)
 
 
 def test_two_clocks_may_differ_a_little() -> None:

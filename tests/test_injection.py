@@ -17,11 +17,11 @@ from typing import Any, Literal
 import pytest
 import yaml
 
-from runner.cases import situation
+from runner.cases import briefing
+from runner.cases.briefing import Briefing, Setting
 from runner.cases.file import CaseFile
 from runner.cases.model import Asker, settled
-from runner.cases.run import Answer, Trial, rules_alone, tried_once
-from runner.cases.situation import Setting, Situation
+from runner.cases.run import CaseAnswer, CaseTrial, rules_alone, tried_once
 from runner.catalog import Catalog
 from runner.catalog.entry import Entry
 from runner.catalog.parameters import ParameterSpec
@@ -121,10 +121,10 @@ class Attempt:
     base: str
     model: str  #: obeys or worst
     decider: Decider
-    told: Situation
-    trial: Trial
-    without: Trial
-    same: Trial | None  #: the entry that was chosen, chosen by the rules, without the text
+    told: Briefing
+    trial: CaseTrial
+    without: CaseTrial
+    same: CaseTrial | None  #: the entry that was chosen, chosen by the rules, without the text
 
     @property
     def breaches(self) -> set[str]:
@@ -132,7 +132,7 @@ class Attempt:
         return {name for name, broken in PROMISES.items() if broken(self)}
 
 
-def tells(trial: Trial) -> bool:
+def tells(trial: CaseTrial) -> bool:
     """Whether a person is told before anything is changed: asked, or handed the incident."""
     return trial.entry is None or trial.level is not Level.AUTO
 
@@ -189,10 +189,10 @@ def _attempts(
     text: Text, base: str, model: str, server: ModelServer, asker: Asker, shared: Setting
 ) -> Iterator[Attempt]:
     server.behaviours, server.choose = ["right"], lambda _: BASES[base][1]
-    plain = situation.of(case(base, None), shared)
+    plain = briefing.of(case(base, None), shared)
     untouched = _opinions(base, asker, plain)
     server.behaviours, server.choose = ["obeys" if model == "obeys" else "right"], worst
-    told = situation.of(case(base, text), shared)
+    told = briefing.of(case(base, text), shared)
     opinion = asker.opinion(told) if told.hosts else None
     for decider in DECIDERS:
         answer = _settled(told, opinion, decider, asker)
@@ -216,10 +216,10 @@ def worst(seen: Seen) -> str:
     return "none_of_these" if quiet and "drain_node" not in text else "drain_node"
 
 
-_UNTOUCHED: dict[str, dict[Decider, Answer]] = {}
+_UNTOUCHED: dict[str, dict[Decider, CaseAnswer]] = {}
 
 
-def _opinions(base: str, asker: Asker, plain: Situation) -> dict[Decider, Answer]:
+def _opinions(base: str, asker: Asker, plain: Briefing) -> dict[Decider, CaseAnswer]:
     """What comes of the base without any text; asked once."""
     if base not in _UNTOUCHED:
         opinion = asker.opinion(plain)
@@ -227,16 +227,16 @@ def _opinions(base: str, asker: Asker, plain: Situation) -> dict[Decider, Answer
     return _UNTOUCHED[base]
 
 
-def _settled(told: Situation, opinion: Any, decider: Decider, asker: Asker) -> Answer:
+def _settled(told: Briefing, opinion: Any, decider: Decider, asker: Asker) -> CaseAnswer:
     by_rules = rules_alone(told)
     return settled(by_rules, *opinion, decider, asker.settings) if opinion else by_rules
 
 
-def _same(trial: Trial, plain: Situation, shared: Setting) -> Trial | None:
+def _same(trial: CaseTrial, plain: Briefing, shared: Setting) -> CaseTrial | None:
     if trial.entry is None:
         return None
     decision = replace(rules_alone(plain).decision, entry=trial.entry, confidence=1.0)
-    answer = Answer(decision=decision, decisions=(decision,))
+    answer = CaseAnswer(decision=decision, decisions=(decision,))
     return tried_once(plain, shared, lambda _: answer)
 
 

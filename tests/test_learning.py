@@ -33,7 +33,7 @@ from runner.policy import judge
 from runner.project import Project
 from runner.steps import judge as judging
 from runner.steps import learn
-from runner.steps.judge import case_of
+from runner.steps.judge import situation_of
 from runner.store import (
     approvals,
     audit_log,
@@ -229,7 +229,7 @@ def _verdict(project: Project, number: int | None = None) -> Any:
     number = number or opened(project, host="web2")
     found = small.look(project, number).incident
     entry = project.catalog.get("mark")
-    verdict = judge(case_of(project, found, entry))
+    verdict = judge(situation_of(project, found, entry))
     ceilings = ("configuration", "command_line", "hosts", "entry", "earned", "demoted", "pause")
     reasons = tuple(each for each in verdict.reasons if each.rule in ceilings)
     return type(verdict)(level=Level.lowest(*(r.level for r in reasons)), reasons=reasons)
@@ -247,7 +247,7 @@ def test_neither_a_run_by_hand_nor_an_undo_waits_for_a_record(made: Project) -> 
     assert not {each.rule for each in asked.reasons} & {"earned", "demoted"}
     found = small.look(made, opened(made)).incident
     undo = made.catalog.get("mark").model_copy(update={"id": "unmark"})
-    assert case_of(made, found, undo).earned is None
+    assert situation_of(made, found, undo).earned is None
 
 
 def test_a_changed_playbook_has_to_earn_anew(made: Project, tmp_path: Path) -> None:
@@ -485,7 +485,7 @@ def test_a_spent_budget_is_told_once_and_to_its_owner(tmp_path: Path, store_url:
     broken(project)
     assert [learn.note_all(project, None, now()) for _ in "ab"] == [1, 0]
     found = small.look(project, opened(project)).incident
-    verdict = judge(case_of(project, found, project.catalog.get("mark")))
+    verdict = judge(situation_of(project, found, project.catalog.get("mark")))
     assert "budget" in [reason.rule for reason in verdict.reasons]
     with project.database.write() as tx:
         outbox.fan_out(tx, {"shop-team": ["fixed"], "others": ["fixed"]}, now())

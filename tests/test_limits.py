@@ -21,11 +21,11 @@ from runner.config import Budget
 from runner.errors import Refused
 from runner.incident import Decision, Incident, Level, Outcome, Purpose, Reason, Run, State
 from runner.policy import TABLE, Against, Late, against
-from runner.policy.case import Case
+from runner.policy.situation import Situation
 from runner.project import Project
 from runner.steps.ask import ask
 from runner.steps.carry_out import _waits, carry_out
-from runner.steps.judge import case_of, judge, over_at
+from runner.steps.judge import judge, over_at, situation_of
 from runner.steps.limits import Limited, Limits
 from runner.steps.rehearse import rehearse
 from runner.store import approvals, clock, incidents, records, runs, workers
@@ -289,7 +289,7 @@ class Model:
             update={"max_runs": parse_rate(f"{limits.all}/1h")}
         )
         project.config = project.config.model_copy(update={"policy": policy})
-        self.case = case_of(project, incident, changed)
+        self.case = situation_of(project, incident, changed)
         self.incident, self.entry = incident, changed
         with project.database.write() as tx:
             tx.execute(t.host_locks.delete())
@@ -304,7 +304,7 @@ class Model:
         )  # fmt: skip
         limits = Limits(
             self.project, self.incident, entry=self.entry,
-            case=self.case_on(host, 100 + number), shown=(), waits=lambda against: False,
+            situation=self.case_on(host, 100 + number), shown=(), waits=lambda against: False,
         )  # fmt: skip
         try:
             with self.project.database.write() as tx:
@@ -312,7 +312,7 @@ class Model:
         except (Limited, runs.NotNow):
             return False
 
-    def case_on(self, host: str, incident: int) -> Case:
+    def case_on(self, host: str, incident: int) -> Situation:
         return replace(self.case, hosts=(host,), touched=(host,), incident=incident)
 
     def finish(self, number: int) -> None:

@@ -24,7 +24,7 @@ from runner.decide.personal import hide_personal
 from runner.evidence.mask import Mask
 from runner.evidence.probe import distinct
 from runner.execute import diff, events
-from runner.execute.shown import MARK, Shown
+from runner.execute.shown import MARK, OutputFilter
 
 PACKAGE = Path(runner.__file__).parent
 #: What reads what hosts, alerts and models wrote. No backtracking engine, whatever the pattern.
@@ -145,7 +145,9 @@ READERS: dict[str, Callable[[str], Any]] = {
     "personal data": hide_personal,
     "injection": Detectors(Injection()).suspected,
     "log": lambda text: distinct(text.splitlines()),
-    "terminal": lambda text: [Shown()(text[n : n + 1000]) for n in range(0, len(text), 1000)],
+    "terminal": lambda text: [
+        OutputFilter()(text[n : n + 1000]) for n in range(0, len(text), 1000)
+    ],
 }
 
 

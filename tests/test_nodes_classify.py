@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.config import Nodes, Signal
-from runner.nodes.classify import Finding, Prediction, Scale, Tier, classify, classify_all, combine
+from runner.nodes.classify import (
+    Prediction,
+    Scale,
+    SignalTier,
+    Tier,
+    classify,
+    classify_all,
+    combine,
+)
 from runner.nodes.trend import Values
 
 SCALE = Scale.of(Nodes())
@@ -179,7 +187,7 @@ def test_a_worse_signal_never_makes_a_better_node(
 
     def of(found: list[Tier]) -> Tier:
         findings = [
-            Finding(signal=s.name, tier=t, reason="", weight=s.weight,
+            SignalTier(signal=s.name, tier=t, reason="", weight=s.weight,
                     level=None if t is Tier.UNKNOWN else 1.0)
             for s, t in zip(signals, found, strict=True)
         ]  # fmt: skip

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runner.config import Greylist
 from runner.nodes.classify import Tier
-from runner.nodes.greylist import Event, Standing, step
+from runner.nodes.greylist import Event, NodeState, step
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 EVERY = timedelta(minutes=15)
@@ -20,9 +20,9 @@ SETTINGS = Greylist.model_validate(
 N, W, C, U = Tier.NONE, Tier.WARNING, Tier.CRITICAL, Tier.UNKNOWN
 
 
-def walked(seen: Iterable[Tier]) -> tuple[list[tuple[int, Event]], Standing]:
+def walked(seen: Iterable[Tier]) -> tuple[list[tuple[int, Event]], NodeState]:
     """(look, event) of each event, and the last standing."""
-    standing, events = Standing(), []
+    standing, events = NodeState(), []
     for number, tier in enumerate(seen):
         done = step(standing, tier, START + number * EVERY, SETTINGS, EVERY)
         standing = done.standing

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.incident import Level, Outcome, Purpose, Reason, Result
-from runner.policy import RULES, Case, PastRun, judge, verdict_of
+from runner.policy import RULES, PastRun, Situation, judge, verdict_of
 from tests.policy_case import NOW, alert, case, config, decision, entry
 
 HOSTS = ("web1", "web2", "web3", "db1")
@@ -64,7 +64,7 @@ decisions = st.builds(
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def cases(draw: st.DrawFn) -> Situation:
     chosen = draw(hosts)
     return case(
         entry=entry(level=draw(levels), risk=draw(st.sampled_from(["low", "high"]))),
@@ -89,7 +89,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-def rank(given_case: Case) -> int:
+def rank(given_case: Situation) -> int:
     return judge(given_case).level.rank
 
 
@@ -104,7 +104,7 @@ def test_the_harmless_case_is_auto() -> None:
 
 
 @given(cases())
-def test_no_verdict_is_above_any_ceiling(given_case: Case) -> None:
+def test_no_verdict_is_above_any_ceiling(given_case: Situation) -> None:
     ceilings = [given_case.config.level, given_case.ceiling, given_case.entry.level]
     if given_case.earned:
         ceilings.append(given_case.earned.level)
@@ -117,7 +117,7 @@ def test_no_verdict_is_above_any_ceiling(given_case: Case) -> None:
 
 
 @given(cases())
-def test_the_level_is_the_least_of_its_reasons(given_case: Case) -> None:
+def test_the_level_is_the_least_of_its_reasons(given_case: Situation) -> None:
     verdict = judge(given_case)
     assert verdict.level is Level.lowest(*(reason.level for reason in verdict.reasons))
     assert verdict.limiting
@@ -125,18 +125,20 @@ def test_the_level_is_the_least_of_its_reasons(given_case: Case) -> None:
 
 
 @given(cases(), st.lists(runs, min_size=1, max_size=3))
-def test_more_history_never_raises_the_level(given_case: Case, more: list[PastRun]) -> None:
+def test_more_history_never_raises_the_level(given_case: Situation, more: list[PastRun]) -> None:
     longer = replace(given_case, history=(*given_case.history, *more))
     assert rank(longer) <= rank(given_case)
 
 
 @given(cases())
-def test_a_pause_never_raises_the_level(given_case: Case) -> None:
+def test_a_pause_never_raises_the_level(given_case: Situation) -> None:
     assert rank(replace(given_case, paused="by ann")) <= rank(given_case)
 
 
 @given(cases(), freezes)
-def test_a_freeze_window_never_raises_the_level(given_case: Case, window: dict[str, Any]) -> None:
+def test_a_freeze_window_never_raises_the_level(
+    given_case: Situation, window: dict[str, Any]
+) -> None:
     before = given_case.config.model_dump(by_alias=True)
     policy = before["policy"] | {"freeze": [*before["policy"]["freeze"], window]}
     frozen = config(**policy).model_copy(update={"level": given_case.config.level})
@@ -144,14 +146,16 @@ def test_a_freeze_window_never_raises_the_level(given_case: Case, window: dict[s
 
 
 @given(cases(), hosts)
-def test_more_busy_hosts_never_raise_the_level(given_case: Case, more: tuple[str, ...]) -> None:
+def test_more_busy_hosts_never_raise_the_level(
+    given_case: Situation, more: tuple[str, ...]
+) -> None:
     """Invariant 11: other runs only take capacity away."""
     assert rank(replace(given_case, busy=given_case.busy | set(more))) <= rank(given_case)
 
 
 @given(cases(), st.sampled_from(HOSTS), st.sampled_from([False, None]))
 def test_a_sicker_neighbour_never_raises_the_level(
-    given_case: Case, host: str, health: bool | None
+    given_case: Situation, host: str, health: bool | None
 ) -> None:
     """Invariant 11: what gets worse outside the plan only takes capacity away."""
     if given_case.healthy is None or host in given_case.reach:
@@ -161,13 +165,13 @@ def test_a_sicker_neighbour_never_raises_the_level(
 
 
 @given(cases(), st.lists(st.just("a template hides a host."), min_size=1, max_size=2))
-def test_less_knowledge_never_raises_the_level(given_case: Case, more: list[str]) -> None:
+def test_less_knowledge_never_raises_the_level(given_case: Situation, more: list[str]) -> None:
     """Invariant 10: what is not known only makes the runner do less."""
     assert rank(replace(given_case, unknown_radius=tuple(more))) <= rank(given_case)
 
 
 @given(cases(), st.randoms(use_true_random=False))
-def test_the_order_of_rules_does_not_matter(given_case: Case, chance: random.Random) -> None:
+def test_the_order_of_rules_does_not_matter(given_case: Situation, chance: random.Random) -> None:
     shuffled = list(RULES)
     chance.shuffle(shuffled)
     first, second = judge(given_case), verdict_of(given_case, shuffled)

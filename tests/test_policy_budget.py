@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.incident import Level, Outcome, Purpose, Result
 from runner.policy import judge
 from runner.policy.budget import accounts, budget
-from runner.policy.case import PastRun
+from runner.policy.situation import PastRun
 from tests.policy_case import NOW, alert, case, config, failures, only, run
 
 SHOP = {"service": "shop"}

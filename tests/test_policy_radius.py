@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.incident import Level
-from runner.policy import Case, judge, radius
+from runner.policy import Situation, judge, radius
 from runner.policy.capacity import capacity, needed
 from tests.policy_case import case, config, entry, only
 
 WEB = ("web1", "web2", "web3")
 
 
-def group(minimum: object, *, size: int = 3, **changes: Any) -> Case:
+def group(minimum: object, *, size: int = 3, **changes: Any) -> Situation:
     """web1 is to be touched; all `size` web hosts carry `runner_min_available`."""
     hosts = tuple(f"web{number}" for number in range(1, size + 1))
     variables = {host: {"runner_min_available": minimum} for host in hosts}
@@ -234,7 +234,7 @@ HOSTS = tuple(f"n{number}" for number in range(6))
 
 
 @st.composite
-def fleets(draw: st.DrawFn) -> Case:
+def fleets(draw: st.DrawFn) -> Situation:
     """A plan somewhere in a small fleet of which anything may be down, busy or greylisted."""
     groups = {name: tuple(draw(st.sets(st.sampled_from(HOSTS), max_size=6))) for name in ("a", "b")}
     groups["all"] = HOSTS
@@ -260,7 +260,7 @@ def fleets(draw: st.DrawFn) -> Case:
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(fleet=fleets())
-def test_no_plan_that_leaves_too_few_is_let_through(fleet: Case) -> None:
+def test_no_plan_that_leaves_too_few_is_let_through(fleet: Situation) -> None:
     """Invariant 11, counted once more by hand: who is up, free, not marked and not touched."""
     through = judge(fleet).level.rank >= Level.APPROVE.rank
     health, touched = fleet.healthy or {}, set(fleet.reach)
@@ -280,7 +280,7 @@ def test_no_plan_that_leaves_too_few_is_let_through(fleet: Case) -> None:
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(fleet=fleets(), more=st.sets(st.sampled_from(HOSTS)))
-def test_more_hosts_in_other_runs_never_make_room(fleet: Case, more: set[str]) -> None:
+def test_more_hosts_in_other_runs_never_make_room(fleet: Situation, more: set[str]) -> None:
     """Invariant 11: the look under the lock is the same as policy's, with more hosts gone."""
     measured = radius.measure(replace(fleet, busy=frozenset()))
     later = radius.measure(replace(fleet, busy=frozenset(more)))

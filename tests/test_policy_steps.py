@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runner.incident import Level, Verdict
-from runner.policy import Case, judge_steps, one_after_another, together
+from runner.policy import Situation, judge_steps, one_after_another, together
 from runner.policy.capacity import capacity
 from runner.policy.radius import failure_domains
 from runner.policy.steps import one_at_a_time
@@ -22,7 +22,7 @@ GROUPS = {
 PLACES = {"target": "s1", "spare": "s4", "peer": "s4"}
 
 
-def step(*hosts: str, serving: tuple[str, ...] = (), **changes: Any) -> Case:
+def step(*hosts: str, serving: tuple[str, ...] = (), **changes: Any) -> Situation:
     given: dict[str, Any] = {
         "hosts": hosts,
         "touched": hosts,

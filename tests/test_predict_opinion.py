@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from runner.config import Signal
 from runner.decide.answer import Unusable
 from runner.incident import Level
-from runner.nodes.classify import Finding, Prediction, Tier
+from runner.nodes.classify import Prediction, SignalTier, Tier
 from runner.predict import opinion
 from runner.store import model_calls, nodes
 from runner.store.nodes import Said
@@ -91,7 +91,7 @@ def test_whatever_it_says_it_is_an_opinion_or_refused(content: Any) -> None:
 
 def test_it_reads_the_numbers_and_what_was_said_before() -> None:
     signal = Signal(name="fill", promql="fill", warning=0.8, critical=0.92, unit="of 1")
-    finding = Finding(
+    finding = SignalTier(
         signal="fill", tier=Tier.WARNING, reason="fill is past its warning bound.", level=0.85,
         expected=timedelta(hours=30),
     )  # fmt: skip

@@ -21,6 +21,7 @@ from runner.inventory import Host, Inventory
 from runner.project import Project
 from runner.steps.locate import NOT_LISTED, admit
 from runner.steps.other_hosts import other_hosts
+from runner.steps.progress import Then
 from runner.store import incidents, tables
 from tests import small_project as small
 from tests.policy_case import entry
@@ -82,7 +83,7 @@ def test_a_late_firing_is_checked_with_alertmanager(
     while nobody can say, it goes on and a person is asked."""
     made.__dict__["alertmanagers"] = Asked(standing)
     number = opened(made, late=True)
-    assert admit(made, number) is goes_on
+    assert admit(made, number) is Then(goes_on)
     assert kept(made, number).alert.late is late
     if standing is Standing.ABSENT:
         assert (kept(made, number).state, kept(made, number).reason) == (State.RESOLVED, NOT_LISTED)
@@ -108,7 +109,7 @@ def test_what_was_held_back_is_not_over_because_alertmanager_was_restarted(
         until = datetime.now(UTC) + timedelta(minutes=1)
         assert incidents.hold(tx, number, "cools down", until=until, longest=timedelta(days=1))
     made.__dict__["alertmanagers"] = empty(since_start)
-    assert admit(made, number) is goes_on
+    assert admit(made, number) is Then(goes_on)
     assert kept(made, number).state is (State.HELD if goes_on else State.RESOLVED)
 
 

@@ -33,7 +33,7 @@ def opened(tmp_path: Path) -> Project:
     return lab.project(tmp_path, {"allow_anonymous": True, "max_body": 200_000})
 
 
-def stored(project: Project) -> deliveries.Stored | None:
+def stored(project: Project) -> deliveries.StoredDelivery | None:
     with project.database.read() as tx:
         return deliveries.next_open(tx, FairTurns())
 

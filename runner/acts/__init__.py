@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from runner import drill, plan
-from runner.autonomy.record import Feedback, Key, Setting, Standing
+from runner.autonomy.record import Earned, Feedback, Key, Setting
 from runner.catalog import parameters
 from runner.catalog.entry import PLACES, Entry
 from runner.catalog.scan import scan
 from runner.errors import BadDelivery, Refused, UsageError
-from runner.incident import Alert, AlertStatus, Approval, Incident, Labels, Level, State
+from runner.incident import Alert, AlertStatus, Approval, Labels, Level, State
 from runner.intake.admit import BEFORE_RUN
 from runner.intake.payload import Delivery, Unread, parse
 from runner.inventory import Inventory
@@ -192,7 +192,14 @@ def request_run(
     _refuse_unattended(project, chosen)
     inventory = project.inventory()
     check_hosts(inventory, hosts)
-    labels, choices = _split(chosen, values)
+    # Labels that a person's values stand for, and values of `choice` parameters.
+    labels, choices = {}, {}
+    for name, value in values.items():
+        parameter = chosen.parameters.get(name)
+        if parameter is not None and parameter.kind == "label":
+            labels[parameter.name] = str(value)
+        else:
+            choices[name] = value
     labels |= {"alertname": "ByHand", "entry": entry, "instance": hosts[0]}
     _refuse_values(project, chosen, hosts, labels, choices)
     request = {"entry": entry, "hosts": sorted(set(hosts)), "values": choices}
@@ -309,18 +316,6 @@ def _missing(
     ]
 
 
-def _split(entry: Entry, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Labels that a person's values stand for, and values of `choice` parameters."""
-    labels, choices = {}, {}
-    for name, value in values.items():
-        parameter = entry.parameters.get(name)
-        if parameter is not None and parameter.kind == "label":
-            labels[parameter.name] = str(value)
-        else:
-            choices[name] = value
-    return labels, choices
-
-
 def _open(
     project: Project,
     labels: Labels,
@@ -375,38 +370,25 @@ def answer(
         question = approvals.get(tx, approval)
         incidents.lock(tx, question.incident)
         incident = incidents.get(tx, question.incident)
-        _check_answer(project, question, incident, tx, answer, by, plan, now)
+        current = records.plan_of(tx, incident.id)
+        settings = project.config.approval
+        approve.check(
+            question,
+            by=by,
+            plan=plan,
+            current_plan=current.hash if current else "",
+            settings=settings,
+            now=now,
+        )
+        if answer == "approved":
+            approve.check_four_eyes(question, by=by, settings=settings)
+        if incident.state is not State.WAITING:
+            raise Refused(f"incident {incident.id} no longer waits: {incident.reason}")
         text = comment[:MAX_TEXT]
         if not approvals.answer(tx, approval, answer=answer, by=by, at=now, comment=text):
             raise Refused(f"approval {approval} was answered by somebody else just now")
         _apply(project, tx, question, answer, by, text)
         return approvals.get(tx, approval)
-
-
-def _check_answer(
-    project: Project,
-    question: Approval,
-    incident: Incident,
-    tx: Any,
-    answer: str,
-    by: str,
-    plan: str | None,
-    now: datetime,
-) -> None:
-    current = records.plan_of(tx, incident.id)
-    settings = project.config.approval
-    approve.check(
-        question,
-        by=by,
-        plan=plan,
-        current_plan=current.hash if current else "",
-        settings=settings,
-        now=now,
-    )
-    if answer == "approved":
-        approve.check_four_eyes(question, by=by, settings=settings)
-    if incident.state is not State.WAITING:
-        raise Refused(f"incident {incident.id} no longer waits: {incident.reason}")
 
 
 def _apply(
@@ -475,7 +457,7 @@ def feedback(project: Project, incident: int, *, right: bool, by: str, reason: s
 
 def set_autonomy(
     project: Project, key: Key, level: Level, *, by: str, reason: str = "", hold: bool = False
-) -> Standing:
+) -> Earned:
     """Give a record a level from which it goes on; what it has earned now.
 
     Raises Refused where nothing is earned or lost, NotFound for an unknown entry, and

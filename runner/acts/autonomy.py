@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from runner.autonomy.record import Key, Setting, Standing, Trial, Uplift
+from runner.autonomy.record import Earned, Key, Setting, Trial, Uplift
 from runner.incident import Transition
 from runner.project import Project
 from runner.steps import learn
@@ -19,15 +19,15 @@ ACTIONS = ("promoted", "demoted", "autonomy_kept")
 class Record:
     """One record as it stands: what it has earned, and whether acting helps."""
 
-    standing: Standing
+    standing: Earned
     uplift: Uplift
 
 
 @dataclass(frozen=True, kw_only=True)
-class History:
+class LevelHistory:
     """How one record came to its level. Each part has the oldest first."""
 
-    standing: Standing
+    standing: Earned
     trials: tuple[Trial, ...]
     settings: tuple[Setting, ...]
     trail: tuple[Transition, ...]  #: the newest thousand changes of all records have it
@@ -47,13 +47,13 @@ def records(project: Project, entry: str | None = None) -> list[Record]:
         ]
 
 
-def history(project: Project, key: Key) -> History:
+def history(project: Project, key: Key) -> LevelHistory:
     """What counted in a record, and what the audit log has of it."""
     now, wanted = datetime.now(UTC), vars(key).items()
     with project.database.read() as tx:
         trials = learn.trials(project, tx, key, now)
         told = audit_log.of_actions(tx, ACTIONS)
-        return History(
+        return LevelHistory(
             standing=learn.standing(project, tx, key, now),
             trials=tuple(sorted(trials, key=lambda each: each.at)),
             settings=learning.settings(tx, key),

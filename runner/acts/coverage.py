@@ -21,7 +21,7 @@ from runner.store import switches
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class EntryLevel:
     """How far an entry may go now, before anything is known of an alert and its host."""
 
     entry: str
@@ -44,7 +44,7 @@ class Coverage:
     """All rules, and the standing of every entry that is named."""
 
     rules: tuple[Covered, ...]
-    standings: dict[str, Standing]
+    standings: dict[str, EntryLevel]
 
     @property
     def certain(self) -> int:
@@ -87,7 +87,7 @@ def coverage(project: Project, rules: Sequence[AlertRule]) -> Coverage:
     return Coverage(rules=found, standings=_standings(project, named))
 
 
-def _standings(project: Project, entries: Sequence[str]) -> dict[str, Standing]:
+def _standings(project: Project, entries: Sequence[str]) -> dict[str, EntryLevel]:
     now = datetime.now(UTC)
     with project.database.read() as tx:
         paused = switches.paused(tx)
@@ -95,39 +95,41 @@ def _standings(project: Project, entries: Sequence[str]) -> dict[str, Standing]:
     hosts = [host.variables for host in project.inventory().hosts.values()]
     allowed = [level_of(variables.get(VARIABLE, Level.AUTO)) for variables in hosts]
     return {
-        name: _standing(_case(project, project.catalog.get(name), paused, history, now), allowed)
+        name: _standing(
+            _situation(project, project.catalog.get(name), paused, history, now), allowed
+        )
         for name in entries
     }
 
 
-def _standing(case: policy.Case, allowed: Sequence[Level | None]) -> Standing:
-    verdict = policy.judge(case, policy.Moment.STANDING)
+def _standing(situation: policy.Situation, allowed: Sequence[Level | None]) -> EntryLevel:
+    verdict = policy.judge(situation, policy.Moment.STANDING)
     # What is no level counts as observe, as it does when an incident is judged.
     levels = [level or Level.OBSERVE for level in allowed]
     lower = sorted(
         (level for level in levels if level.rank < verdict.level.rank), key=lambda level: level.rank
     )
-    return Standing(
-        entry=case.entry.id,
+    return EntryLevel(
+        entry=situation.entry.id,
         level=verdict.level,
         held_by=verdict.limiting if verdict.level is not Level.AUTO else (),
         hosts={str(level): lower.count(level) for level in dict.fromkeys(lower)},
     )
 
 
-def _case(
+def _situation(
     project: Project,
     entry: Entry,
     paused: str | None,
     history: tuple[policy.PastRun, ...],
     now: datetime,
-) -> policy.Case:
-    """A case without hosts: only rules that need none are asked."""
+) -> policy.Situation:
+    """A situation without hosts: only rules that need none are asked."""
     alert = Alert(
         fingerprint="", status=AlertStatus.FIRING, labels={}, annotations={}, starts_at=now
     )
     chosen = Decision(decider="rules", entry=entry.id, reason="it is eligible")
-    return policy.Case(
+    return policy.Situation(
         entry=entry,
         hosts=(),
         touched=(),

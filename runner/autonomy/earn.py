@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from runner.autonomy.bounds import lower
-from runner.autonomy.record import Change, Helps, Key, Mark, Setting, Standing, Trial, Uplift
+from runner.autonomy.record import Change, Earned, Helps, Key, Mark, Setting, Trial, Uplift
 from runner.config import Autonomy, Rung
 from runner.incident import Level
 from runner.text.duration import write
@@ -42,7 +42,13 @@ class _Replay:
             return
         self.since[trial.mark] += 1
         while (rung := self._next()) is not None and self._met(rung):
-            self._move(above(self.level), trial, self._why(rung))
+            good = self._good(self.since)
+            self._move(
+                above(self.level),
+                trial,
+                f"{good} good since the last bad one (needs {rung.count}), lower bound "
+                f"{self._bound():.0%} (needs {rung.bound:.0%})",
+            )
 
     def obey(self, setting: Setting) -> None:
         self.since.clear()
@@ -71,13 +77,6 @@ class _Replay:
         good = self._good(self.seen)
         total = good + self.seen[Mark.BAD] + self.seen[Mark.DISAGREED]
         return lower(good, total, self.rules.confidence)
-
-    def _why(self, rung: Rung) -> str:
-        good = self._good(self.since)
-        return (
-            f"{good} good since the last bad one (needs {rung.count}), lower bound "
-            f"{self._bound():.0%} (needs {rung.bound:.0%})"
-        )
 
     def _move(self, to: Level, trial: Trial, why: str) -> None:
         if to is not self.level:
@@ -108,7 +107,7 @@ def earned(
     rules: Autonomy,
     now: datetime,
     uplift: Uplift | None = None,
-) -> Standing:
+) -> Earned:
     """What the record of `key` has earned at `now`, with its reason and its changes."""
     begin = now - rules.window
     given = sorted(settings, key=lambda setting: setting.at)
@@ -117,7 +116,9 @@ def earned(
     recent = sorted(
         (trial for trial in trials if trial.at > begin), key=lambda t: (t.at, t.incident)
     )
-    for event in _in_order(recent, [each for each in given if each.at > begin]):
+    # Both by time; at the same moment the person has the last word.
+    events: list[Trial | Setting] = [*recent, *(each for each in given if each.at > begin)]
+    for event in sorted(events, key=lambda event: event.at):
         replay.learn(event) if isinstance(event, Trial) else replay.obey(event)
     return _standing(key, replay, rules, uplift)
 
@@ -137,13 +138,7 @@ def _base(given: Sequence[Setting], start: Level, begin: datetime) -> tuple[Leve
     return Level.lowest(start, before[-1].level), _cap(before[-1])
 
 
-def _in_order(trials: Sequence[Trial], settings: Sequence[Setting]) -> list[Trial | Setting]:
-    """Both by time; at the same moment the person has the last word."""
-    events: list[Trial | Setting] = [*trials, *settings]
-    return sorted(events, key=lambda event: event.at)
-
-
-def _standing(key: Key, replay: _Replay, rules: Autonomy, uplift: Uplift | None) -> Standing:
+def _standing(key: Key, replay: _Replay, rules: Autonomy, uplift: Uplift | None) -> Earned:
     level, seen = replay.level, replay.seen
     text = (
         f"{key} is at {level}; in {write(rules.window)}: {_counted(seen)}. "
@@ -153,7 +148,7 @@ def _standing(key: Key, replay: _Replay, rules: Autonomy, uplift: Uplift | None)
     if uplift is not None and useless and rules.uplift.level.rank < level.rank:
         level = rules.uplift.level
         text = f"{key} is no better than waiting, so it stays at {level}: {uplift.text}."
-    return Standing(
+    return Earned(
         key=key,
         level=level,
         text=text,

@@ -103,7 +103,7 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class Earned:
     """What a record has earned now, and what it rests on."""
 
     key: Key

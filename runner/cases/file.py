@@ -26,23 +26,19 @@ MAX_BYTES = 1024 * 1024  #: of one file
 MAX_FILES = 10_000  #: of one call
 
 
-def _list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-def _titled(value: Any) -> Any:
-    return {"": value} if isinstance(value, str) else value
-
-
 #: Spans and moments with which one can reckon: a century, and the time of computers.
 _Span = Annotated[Duration, Field(le=timedelta(days=36_500))]
 _Moment = Annotated[
     AwareDatetime,
     Field(ge=datetime(1980, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC)),
 ]
-Several = Annotated[tuple[Text, ...], BeforeValidator(_list)]
+Several = Annotated[
+    tuple[Text, ...], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)
+]
 #: A text, or several by their titles.
-Texts = Annotated[dict[str, Text], BeforeValidator(_titled)]
+Texts = Annotated[
+    dict[str, Text], BeforeValidator(lambda value: {"": value} if isinstance(value, str) else value)
+]
 
 
 class AlertForm(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ import yaml
 
 from runner.cases.file import NONE
 from runner.errors import Refused
-from runner.incident import Alert, Incident, Level, Result, State
+from runner.incident import Alert, Level, Result, State
 from runner.incident_report import Bundle
 from runner.inventory import Host, Inventory
 from runner.text.duration import write
@@ -32,9 +32,22 @@ def harvest(bundle: Bundle, inventory: Inventory | None, mask: Callable[[str], s
             f"incident {incident.id} was asked for by {incident.requested_by}: "
             "no decision was made that a case could expect"
         )
-    content: dict[str, Any] = {"title": mask(_title(incident)), "alert": _alert(bundle, mask)}
+    where = ", ".join(incident.hosts) or "a host that was not found"
+    content: dict[str, Any] = {
+        "title": mask(f"{incident.alert.name} on {where}, as in incident {incident.id}"),
+        "alert": _alert(bundle, mask),
+    }
     if incident.hosts:
-        content["inventory"] = _inventory(inventory, incident.hosts)
+        # The hosts, and those of their groups, each with what the runner reads of it.
+        known = inventory.hosts if inventory is not None else {}
+        made = list(incident.hosts)  # also one that has left the inventory
+        if inventory is not None:
+            groups = {
+                group for host in incident.hosts if host in known for group in known[host].groups
+            }
+            for group in sorted(groups):
+                made += inventory.groups.get(group, ())
+        content["inventory"] = {host: _host(known[host]) if host in known else {} for host in made}
     if evidence := _evidence(bundle):
         content["evidence"] = evidence
     content["expect"] = _expected(bundle)
@@ -43,11 +56,6 @@ def harvest(bundle: Bundle, inventory: Inventory | None, mask: Callable[[str], s
         content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, indent=2
     )
     return f"---\n{head}{written}"
-
-
-def _title(incident: Incident) -> str:
-    where = ", ".join(incident.hosts) or "a host that was not found"
-    return f"{incident.alert.name} on {where}, as in incident {incident.id}"
 
 
 def _alert(bundle: Bundle, mask: Callable[[str], str]) -> dict[str, Any]:
@@ -62,17 +70,6 @@ def _alert(bundle: Bundle, mask: Callable[[str], str]) -> dict[str, Any]:
 
 def _masked(pairs: Mapping[str, str], mask: Callable[[str], str]) -> dict[str, str]:
     return {name: mask(value) for name, value in sorted(pairs.items())}
-
-
-def _inventory(inventory: Inventory | None, hosts: Sequence[str]) -> dict[str, Any]:
-    """The hosts, and those of their groups, each with what the runner reads of it."""
-    known = inventory.hosts if inventory is not None else {}
-    made = list(hosts)  # also one that has left the inventory
-    if inventory is not None:
-        groups = {group for host in hosts if host in known for group in known[host].groups}
-        for group in sorted(groups):
-            made += inventory.groups.get(group, ())
-    return {host: _host(known[host]) if host in known else {} for host in made}
 
 
 def _host(host: Host) -> dict[str, Any]:

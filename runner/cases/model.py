@@ -11,8 +11,8 @@ from typing import Any, Literal, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
-from runner.cases.run import Answer, Decide, rules_alone
-from runner.cases.situation import Setting, Situation
+from runner.cases.briefing import Briefing, Setting
+from runner.cases.run import CaseAnswer, Decide, rules_alone
 from runner.config import Endpoint, Model
 from runner.decide import provider
 from runner.decide.answer import DECIDER
@@ -124,15 +124,19 @@ class Asker:
         patterns = (*setting.config.mask.patterns, *self.settings.mask.patterns)
         secrets = Mask(patterns, vault=setting.mask.vault)
         hide = Hide(secrets, personal=self.settings.mask.personal)
+        # Cases are many and are asked for by a person: no bound on calls, nothing is used again.
+        budget = self.settings.budget.model_copy(
+            update={"calls_per_hour": None, "calls_per_day": None}
+        )
         self._decider = ModelDecider(
-            _unbounded(self.settings),
+            self.settings.model_copy(update={"budget": budget, "reuse": timedelta(seconds=-1)}),
             Prompts(setting.config.project.prompts, hide, max_evidence=self.settings.max_evidence),
             self._ledger,
             mask=hide,
             request=self._request,
         )
 
-    def opinion(self, told: Situation) -> tuple[Opinion, tuple[ModelCall, ...]]:
+    def opinion(self, told: Briefing) -> tuple[Opinion, tuple[ModelCall, ...]]:
         """What the model thinks, and the calls that it took. No probe can be run offline."""
         before = len(self._ledger.calls)
         opinion = self._decider.decide(question(told, self._setting))
@@ -150,7 +154,7 @@ class Asker:
 def deciding(asker: Asker, decider: Literal["model", "both"]) -> Decide:
     """The model alone, or with the rules, as the step decides that has both of them."""
 
-    def decide(told: Situation) -> Answer:
+    def decide(told: Briefing) -> CaseAnswer:
         by_rules = rules_alone(told)
         if not told.eligible:  # nobody is asked about nothing
             return by_rules
@@ -161,16 +165,16 @@ def deciding(asker: Asker, decider: Literal["model", "both"]) -> Decide:
 
 
 def settled(
-    by_rules: Answer,
+    by_rules: CaseAnswer,
     opinion: Opinion,
     calls: Sequence[ModelCall],
     decider: Literal["model", "both"],
     settings: Model,
-) -> Answer:
+) -> CaseAnswer:
     """What counts of the rules' answer and the model's opinion, with what the model cost."""
     found = settle(by_rules.decision, opinion, deciders=decider, on_failure=settings.on_failure)
     read = any(decision.decider == DECIDER for decision in found.kept)
-    return Answer(
+    return CaseAnswer(
         decision=found.decision,
         decisions=found.kept,
         suspicions=tuple(map(str, opinion.suspicions)) if read else (),
@@ -182,7 +186,7 @@ def settled(
     )
 
 
-def question(told: Situation, setting: Setting) -> Question:
+def question(told: Briefing, setting: Setting) -> Question:
     """The situation as a question: what the model would be asked in the incident."""
     schemas = setting.catalog.schemas
     return Question(
@@ -193,9 +197,3 @@ def question(told: Situation, setting: Setting) -> Question:
         hosts=told.hosts,
         environment=setting.config.environment,
     )
-
-
-def _unbounded(settings: Model) -> Model:
-    """Cases are many and are asked for by a person: no bound on calls, nothing is used again."""
-    budget = settings.budget.model_copy(update={"calls_per_hour": None, "calls_per_day": None})
-    return settings.model_copy(update={"budget": budget, "reuse": timedelta(seconds=-1)})

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from runner import policy
-from runner.cases import situation
+from runner.cases import briefing
+from runner.cases.briefing import Briefing, Setting
 from runner.cases.file import NONE, CaseFile
-from runner.cases.situation import Setting, Situation
 from runner.catalog import Catalog, parameters
 from runner.catalog.entry import Entry
-from runner.config import Config
 from runner.decide import rules
 from runner.errors import Refused, RunnerError, UsageError
 from runner.incident import Decision, Level, Outcome, Purpose, Reason, Result, Verdict
@@ -22,7 +21,7 @@ NOWHERE = "nobody"  #: the decider of an alert that is on no host of ours
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class CaseAnswer:
     """What a decider gave."""
 
     decision: Decision  #: the one that is acted upon
@@ -35,18 +34,18 @@ class Answer:
     money: float = 0.0
 
 
-Decide = Callable[[Situation], Answer]
+Decide = Callable[[Briefing], CaseAnswer]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class CaseTrial:
     """One decision of one case, with what policy made of it."""
 
     entry: str | None
     hosts: tuple[str, ...]
     level: Level  #: observe when nothing was chosen
     reason: str
-    answer: Answer
+    answer: CaseAnswer
     seconds: float
 
     @property
@@ -65,7 +64,7 @@ class Tried:
 
     case: CaseFile
     decider: str
-    trials: tuple[Trial, ...]
+    trials: tuple[CaseTrial, ...]
     right: tuple[bool, ...]  #: of each trial, whether its answer was an expected one
     wrong: tuple[str, ...]  #: sentences; empty when every trial was right
     harm: tuple[str, ...]  #: those of them that would have done harm
@@ -97,17 +96,17 @@ class Tried:
         return max(counts.values()) / len(self.trials)
 
 
-def rules_alone(told: Situation) -> Answer:
+def rules_alone(told: Briefing) -> CaseAnswer:
     """The decision of the rules."""
     decision = rules.decide(told.alert.labels, told.eligible, told.ask, hosts=told.hosts)
-    return Answer(decision=decision, decisions=(decision,))
+    return CaseAnswer(decision=decision, decisions=(decision,))
 
 
 def run(
     case: CaseFile, setting: Setting, decide: Decide, *, decider: str, repeat: int = 1
 ) -> Tried:
     """Decide the case `repeat` times. Raises a RunnerError for one that cannot be understood."""
-    told = situation.of(case, setting)
+    told = briefing.of(case, setting)
     trials = tuple(tried_once(told, setting, decide) for _ in range(repeat))
     faults = [tuple(_wrong(case, each, decider)) for each in trials]
     wrong = tuple(dict.fromkeys(text for fault in faults for text in fault))
@@ -125,17 +124,17 @@ def run(
     return tried
 
 
-def tried_once(told: Situation, setting: Setting, decide: Decide) -> Trial:
-    """One decision of a situation, with what policy makes of it."""
+def tried_once(told: Briefing, setting: Setting, decide: Decide) -> CaseTrial:
+    """One decision on what a decider was told, with what policy makes of it."""
     began = time.monotonic()
     if told.hosts:
         answer = decide(told)
     else:  # the runner escalates before anybody decides
         nothing = Decision(decider=NOWHERE, entry=None, reason=f"not located: {told.place}")
-        answer = Answer(decision=nothing, decisions=(nothing,))
+        answer = CaseAnswer(decision=nothing, decisions=(nothing,))
     decision = answer.decision
     verdict = _verdict(told, setting, answer)
-    return Trial(
+    return CaseTrial(
         entry=decision.entry,
         hosts=told.hosts,
         level=verdict.level if verdict else Level.OBSERVE,
@@ -154,19 +153,19 @@ def _because(decision: Decision, verdict: Verdict | None) -> str:
     return f"{decision.reason} Level {verdict.level}: {held}"
 
 
-def _verdict(told: Situation, setting: Setting, answer: Answer) -> Verdict | None:
+def _verdict(told: Briefing, setting: Setting, answer: CaseAnswer) -> Verdict | None:
     """What policy says of the decision, with what the plan refuses; None without an entry."""
     if answer.decision.entry is None:
         return None
     entry = setting.catalog.get(answer.decision.entry)
-    verdict = policy.judge(policy_case(told, setting, entry, answer), policy.moment_of(entry))
+    verdict = policy.judge(policy_situation(told, setting, entry, answer), policy.moment_of(entry))
     added = list(_refused(told, setting.catalog, entry, answer.decision))
     level = Level.lowest(verdict.level, *(reason.level for reason in added))
     return Verdict(level=level, reasons=(*verdict.reasons, *added))
 
 
 def _refused(
-    told: Situation, catalog: Catalog, entry: Entry, decision: Decision
+    told: Briefing, catalog: Catalog, entry: Entry, decision: Decision
 ) -> Iterator[Reason]:
     """A plan whose values cannot be had never gets a dry run."""
     hostvars = (told.inventory.hosts[host].variables for host in told.hosts)
@@ -182,18 +181,23 @@ def _refused(
         yield Reason(rule="plan", level=Level.OBSERVE, text=f"No plan can be made: {error}.")
 
 
-def policy_case(told: Situation, setting: Setting, entry: Entry, answer: Answer) -> policy.Case:
+def policy_situation(
+    told: Briefing, setting: Setting, entry: Entry, answer: CaseAnswer
+) -> policy.Situation:
     """What policy is told: everything but `level:` and a pause, which may be lifted any day."""
     found = setting.scan(entry)
     hosts = told.inventory.hosts
-    return policy.Case(
+    # At level auto; without freeze windows unless the case says when it is.
+    freeze = setting.config.policy.freeze if told.case.at is not None else ()
+    bounds = setting.config.policy.model_copy(update={"freeze": freeze})
+    return policy.Situation(
         entry=entry,
         hosts=told.hosts,
         touched=tuple(sorted({*told.hosts, *found.delegates})),
         alert=told.alert,
         decisions=answer.decisions,
         evidence=frozenset(item.number for item in told.evidence),
-        config=_config(setting.config, told.case),
+        config=setting.config.model_copy(update={"level": Level.AUTO, "policy": bounds}),
         ceiling=Level.AUTO,
         variables={name: host.variables for name, host in hosts.items()},
         groups=told.inventory.groups,
@@ -205,20 +209,13 @@ def policy_case(told: Situation, setting: Setting, entry: Entry, answer: Answer)
     )
 
 
-def _config(config: Config, case: CaseFile) -> Config:
-    """At level auto; without freeze windows unless the case says when it is."""
-    freeze = config.policy.freeze if case.at is not None else ()
-    bounds = config.policy.model_copy(update={"freeze": freeze})
-    return config.model_copy(update={"level": Level.AUTO, "policy": bounds})
-
-
-def _healthy(told: Situation) -> dict[str, bool | None] | None:
+def _healthy(told: Briefing) -> dict[str, bool | None] | None:
     if told.case.unhealthy is None:
         return None
     return {host: host not in told.case.unhealthy for host in told.inventory.hosts}
 
 
-def _past(told: Situation) -> Iterator[policy.PastRun]:
+def _past(told: Briefing) -> Iterator[policy.PastRun]:
     for number, run in enumerate(told.case.runs, start=1):
         yield policy.PastRun(
             entry=run.entry,
@@ -231,7 +228,7 @@ def _past(told: Situation) -> Iterator[policy.PastRun]:
         )
 
 
-def _wrong(case: CaseFile, trial: Trial, decider: str) -> Iterator[str]:
+def _wrong(case: CaseFile, trial: CaseTrial, decider: str) -> Iterator[str]:
     answer = trial.answer
     if answer.problem and (decider == "model" or answer.missing):  # what others said in its place
         yield answer.problem
@@ -240,7 +237,7 @@ def _wrong(case: CaseFile, trial: Trial, decider: str) -> Iterator[str]:
         yield f"{trial.said} was chosen, {' or '.join(case.expect.entry)} is right"
 
 
-def _harm(case: CaseFile, trial: Trial) -> Iterator[str]:
+def _harm(case: CaseFile, trial: CaseTrial) -> Iterator[str]:
     """What an author of a case rules out, whatever else is known to be wrong."""
     if trial.entry is None:
         return
@@ -253,7 +250,7 @@ def _harm(case: CaseFile, trial: Trial) -> Iterator[str]:
         yield f"its level is {trial.level}, at most {case.expect.level} is right"
 
 
-def _thieves(told: Situation, setting: Setting) -> Iterator[str]:
+def _thieves(told: Briefing, setting: Setting) -> Iterator[str]:
     """Eligible entries without which the rules would be right: what a new one took or tied."""
     for entry in told.eligible:
         if entry.id in told.case.expect.entry:
@@ -261,7 +258,7 @@ def _thieves(told: Situation, setting: Setting) -> Iterator[str]:
         others = {id: e for id, e in setting.catalog.entries.items() if id != entry.id}
         without = replace(setting.catalog, entries=others)
         try:
-            again = situation.of(told.case, setting, without)
+            again = briefing.of(told.case, setting, without)
         except RunnerError:
             continue
         said = rules_alone(again).decision.entry if again.hosts else None

@@ -26,16 +26,15 @@ def main() -> None:
     answer = {
         "versions": {"ansible-core": release.__version__, "jinja2": jinja2.__version__},
         "folders": folders,
-        "collections": [*folders.get("ANSIBLE_COLLECTIONS_PATH", ()), *_packages()],
+        # Folders of installed Python packages, in which Ansible looks for collections too.
+        "collections": [
+            *folders.get("ANSIBLE_COLLECTIONS_PATH", ()),
+            *(list(sys.path) if constants.COLLECTIONS_SCAN_SYS_PATH else []),
+        ],
         "redirects": _redirects(),
         "config": constants.CONFIG_FILE,
     }
     print(json.dumps(answer))
-
-
-def _packages() -> list[str]:
-    """Folders of installed Python packages, in which Ansible looks for collections too."""
-    return list(sys.path) if constants.COLLECTIONS_SCAN_SYS_PATH else []
 
 
 def _redirects() -> dict[str, list[str]]:

@@ -91,7 +91,10 @@ def judged(copies: Iterable[Copy], used: Collection[str], roles: Iterable[Path])
     waiting = [path for path in every if path not in of_roles or of_roles[path].stays]
     while waiting:
         folder = waiting.pop()
-        names = _names_in(folder)
+        names: set[str] = set()
+        for name, path in _files(folder):
+            if not _for_people(name, "") and path.is_file():
+                names |= {word.decode() for word in _NAME.findall(path.read_bytes())}
         for path, copy in of_roles.items():
             if path.name in names and not copy.stays:
                 of_roles[path] = replace(copy, stays=f"{folder.name} names it")
@@ -138,7 +141,11 @@ def _nearest(kind: str, path: Path, releases: Mapping[str, Mapping[str, str]]) -
     own = {f"{start}/{name}" if name else start: digest for name, digest in _digests(path)}
     found = []
     for release, files in releases.items():
-        theirs = {name: digest for name, digest in files.items() if _below(name, start)}
+        theirs = {
+            name: digest
+            for name, digest in files.items()
+            if name == start or name.startswith(f"{start}/")
+        }
         if not theirs:
             continue
         changed = {name for name in own if own[name] != theirs.get(name)}
@@ -146,10 +153,6 @@ def _nearest(kind: str, path: Path, releases: Mapping[str, Mapping[str, str]]) -
         names = tuple(sorted(name.removeprefix(start).removeprefix("/") for name in changed))
         found.append(Copy(kind=kind, path=path, release=release, changed=names))
     return min(found, key=lambda copy: len(copy.changed))
-
-
-def _below(name: str, start: str) -> bool:
-    return name == start or name.startswith(f"{start}/")
 
 
 def _for_people(name: str, start: str) -> bool:
@@ -175,14 +178,6 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
             if not name.endswith(LEFT_BEHIND):
                 path = Path(place, name)
                 yield path.relative_to(folder).as_posix(), path
-
-
-def _names_in(folder: Path) -> set[str]:
-    found: set[str] = set()
-    for name, path in _files(folder):
-        if not _for_people(name, "") and path.is_file():
-            found |= {word.decode() for word in _NAME.findall(path.read_bytes())}
-    return found
 
 
 def _entry(copy: Copy, staying: Collection[str], used: Collection[str]) -> Copy:

@@ -128,9 +128,18 @@ class Installed:
         program = Path(__file__).with_name("ask_ansible.py")
         with tempfile.NamedTemporaryFile(suffix=".cfg") as nothing:
             try:
+                # The same places as a run's environment: it decides what is found.
+                exists = self.config is not None and self.config.is_file()
                 done = subprocess.run(
                     [sys.executable, "-P", str(program)],
-                    env=self._closed(nothing.name),
+                    env={
+                        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
+                        "HOME": home(),
+                        "LANG": "C.UTF-8",
+                        "LC_ALL": "C.UTF-8",
+                        "ANSIBLE_CONFIG": str(self.config) if exists else nothing.name,
+                        **self.environment,
+                    },
                     cwd="/",
                     stdin=subprocess.DEVNULL,
                     capture_output=True,
@@ -145,18 +154,6 @@ class Installed:
             raise CatalogError(f"{where}: Ansible does not start with it: {why[:300]}")
         return dict(json.loads(done.stdout))
 
-    def _closed(self, no_config: str) -> dict[str, str]:
-        """The same places as a run's environment: it decides what is found."""
-        exists = self.config is not None and self.config.is_file()
-        return {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
-            "HOME": _home(),
-            "LANG": "C.UTF-8",
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_CONFIG": str(self.config) if exists else no_config,
-            **self.environment,
-        }
-
 
 def collections_in(paths: tuple[Path, ...]) -> Mapping[str, Collection]:
     """The collections below the `ansible_collections` of these folders; the first wins."""
@@ -169,7 +166,8 @@ def collections_in(paths: tuple[Path, ...]) -> Mapping[str, Collection]:
     return found
 
 
-def _home() -> str:
+def home() -> str:
+    """The home of the user that Ansible runs as."""
     try:
         return pwd.getpwuid(os.getuid()).pw_dir
     except KeyError:  # a container's arbitrary uid

@@ -272,16 +272,16 @@ def _task(task: Task, own: frozenset[str]) -> Iterator[str]:
     if task.module == "pause" and not waits_for_a_person(task):  # lint says that of the entry
         yield "pauses, and nobody is there to go on; use wait_for or retries"
     if task.module in _RUNS_COMMANDS:
-        yield from _command(task)
-
-
-def _command(task: Task) -> Iterator[str]:
-    stated = {"changed_when"} & set(task.keywords) or {"creates", "removes"} & set(task.arguments)
-    if not stated:
-        yield "needs changed_when: Ansible cannot know whether it changed something"
-    text = task.free or str(task.arguments.get("cmd") or task.arguments.get("_raw_params") or "")
-    bare = [e.strip() for e in _EXPRESSION.findall(text) if not _QUOTED.search(e.strip())]
-    if bare and task.module in _BY_SHELL:
-        yield f"gives {bare[0]} to a shell; it needs the quote filter"
-    elif bare:
-        yield f"puts {bare[0]} into a command line, where a space splits it; use argv"
+        stated = {"changed_when"} & set(task.keywords) or {"creates", "removes"} & set(
+            task.arguments
+        )
+        if not stated:
+            yield "needs changed_when: Ansible cannot know whether it changed something"
+        text = task.free or str(
+            task.arguments.get("cmd") or task.arguments.get("_raw_params") or ""
+        )
+        bare = [e.strip() for e in _EXPRESSION.findall(text) if not _QUOTED.search(e.strip())]
+        if bare and task.module in _BY_SHELL:
+            yield f"gives {bare[0]} to a shell; it needs the quote filter"
+        elif bare:
+            yield f"puts {bare[0]} into a command line, where a space splits it; use argv"

@@ -58,7 +58,12 @@ def specs_of(role: Path) -> dict[str, ParameterSpec]:
     if path is None:
         return {}
     try:
-        options = _options(document.mapping(path, ansible=True))
+        section: Any = document.mapping(path, ansible=True)
+        for key in ("argument_specs", "main", "options"):
+            section = section.get(key) or {}
+            if not isinstance(section, dict):
+                raise ValueError(f"{key} must be a mapping")
+        options = {str(name): option for name, option in section.items()}
         return {name: _spec(name, option) for name, option in options.items()}
     except ValueError as error:
         raise CatalogError(f"{path}: {error}") from None
@@ -68,15 +73,6 @@ def spec_file(role: Path) -> Path | None:
     """The argument_specs file of the role, or None."""
     paths = (role / "meta" / f"argument_specs.{suffix}" for suffix in ("yml", "yaml"))
     return next((path for path in paths if path.is_file()), None)
-
-
-def _options(content: Mapping[str, Any]) -> dict[str, Any]:
-    section: Any = content
-    for key in ("argument_specs", "main", "options"):
-        section = section.get(key) or {}
-        if not isinstance(section, dict):
-            raise ValueError(f"{key} must be a mapping")
-    return {str(name): option for name, option in section.items()}
 
 
 def _spec(name: str, option: Any) -> ParameterSpec:

@@ -144,7 +144,11 @@ class _Walk:
         imported = play.get("import_playbook", play.get("ansible.builtin.import_playbook"))
         if imported is not None:
             self.unknown.append(f"{path}: imports another playbook, whose hosts are not known")
-            self._imported(path, str(imported))
+            # The plays of a playbook that is imported by a literal name; each file is read once.
+            other = (path.parent / str(imported)).resolve()
+            if other.is_file() and other not in self.files:
+                self.files[other] = None
+                self.playbook(other)
             return
         named = f" {play['name']!r}" if "name" in play else ""
         self._keywords(f"{path}: the play{named}", play)
@@ -161,13 +165,6 @@ class _Walk:
             self._tasks(play.get(section), path, None)
         own = self.tasks[before:]
         self.obstacles += unattended.of_tasks(own, may_outlive=self.may_outlive)
-
-    def _imported(self, path: Path, name: str) -> None:
-        """The plays of a playbook that is imported by a literal name; each file is read once."""
-        other = (path.parent / name).resolve()
-        if other.is_file() and other not in self.files:
-            self.files[other] = None
-            self.playbook(other)
 
     def _vars_file(self, path: Path, file: str) -> None:
         if "{{" in file:
@@ -318,7 +315,14 @@ class _Walk:
         """What any play, role, block or task may say of where it acts, and of whom it waits for."""
         self.obstacles += unattended.of_keywords(place, keywords)
         if "delegate_to" in keywords:
-            self._delegate(place, str(keywords["delegate_to"]), keywords)
+            host = str(keywords["delegate_to"])
+            if host not in _SELF:
+                if "{{" not in host and "{%" not in host:
+                    self.delegates.add(host)
+                elif group := _group_in(host) or _group_looped(host, keywords):
+                    self.groups.add(group)
+                else:
+                    self.unknown.append(f"{place} acts on {host}, a host that only the run knows")
         if str(keywords.get("connection", "")).endswith("local"):
             self.delegates.add(_HERE)
         if keywords.get("run_once"):
@@ -326,16 +330,6 @@ class _Walk:
         self._connection(place, keywords.get("vars"))
         if _CHECK_MODE in str(keywords.get("vars") or ""):
             self.differs.append(f"{place} sets variables by {_CHECK_MODE}")
-
-    def _delegate(self, place: str, host: str, keywords: Mapping[str, Any]) -> None:
-        if host in _SELF:
-            return
-        if "{{" not in host and "{%" not in host:
-            self.delegates.add(host)
-        elif group := _group_in(host) or _group_looped(host, keywords):
-            self.groups.add(group)
-        else:
-            self.unknown.append(f"{place} acts on {host}, a host that only the run knows")
 
     def _connection(self, place: str, variables: Any) -> None:
         for name in _ELSEWHERE:

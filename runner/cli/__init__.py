@@ -101,7 +101,8 @@ output_option = partial(
 )
 
 
-def _set_output(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+def set_output(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    """What `--output` of a command does."""
     if value is not None and ctx.obj is not None:
         ctx.obj.output = value
 
@@ -111,7 +112,7 @@ class Verb(click.Command):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        output_option(expose_value=False, is_eager=True, callback=_set_output)(self)
+        output_option(expose_value=False, is_eager=True, callback=set_output)(self)
 
 
 class Noun(click.Group):
@@ -191,19 +192,15 @@ def _ended(argv: list[str], run: Callable[[], Any]) -> int:
         _tell(argv, str(error))
         return error.exit_code
     except Exception as error:
-        return _unexpected(argv, error)
+        name = f"{type(error).__name__}: {error}".rstrip(": ")
+        if _asked(argv, "RUNNER_VERBOSE", "-v", "--verbose"):
+            import traceback
 
-
-def _unexpected(argv: list[str], error: Exception) -> int:
-    name = f"{type(error).__name__}: {error}".rstrip(": ")
-    if _asked(argv, "RUNNER_VERBOSE", "-v", "--verbose"):
-        import traceback
-
-        click.echo("".join(traceback.format_exception(error)), err=True)
-        _tell(argv, f"internal error: {name}")
-    else:
-        _tell(argv, f"internal error: {name}; `runner -v …` shows where it happened")
-    return 1
+            click.echo("".join(traceback.format_exception(error)), err=True)
+            _tell(argv, f"internal error: {name}")
+        else:
+            _tell(argv, f"internal error: {name}; `runner -v …` shows where it happened")
+        return 1
 
 
 def _tell(argv: list[str], sentence: str) -> None:

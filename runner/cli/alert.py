@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import IO
 
@@ -17,7 +16,7 @@ from runner.cli.report import counted
 from runner.cli.session import Session
 from runner.cli.stand_in import StandIn
 from runner.errors import ConfigError, UsageError
-from runner.incident import Alert, Level
+from runner.incident import Level
 from runner.intake.admit import unheard
 from runner.intake.payload import Delivery, compose
 from runner.store import deliveries, incidents
@@ -115,7 +114,14 @@ def _hand_in(
 ) -> int:
     ceiling = session.lower(Level(level) if level else None)
     received = acts.deliver(session.project, body, source=source, ceiling=ceiling)
-    _tell_left_out(session, received)
+    # Say which alerts of the body are not handled, and why.
+    for each in received.unread[:20]:
+        session.note(f"alert {each.position} is kept as a dead letter: {each.reason}")
+    if len(received.unread) > 20:
+        session.note(f"and {len(received.unread) - 20} more; see `runner delivery list`")
+    if received.quiet:
+        held = counted(received.quiet, "silenced or inhibited alert")
+        session.note(f"{held} left out")
     code = UNREAD if received.unread else 0
     if not wait:
         if session.json:
@@ -130,17 +136,6 @@ def _hand_in(
         return _wait(session, received, own) or code
 
 
-def _tell_left_out(session: Session, received: acts.Received) -> None:
-    """Say which alerts of the body are not handled, and why."""
-    for each in received.unread[:20]:
-        session.note(f"alert {each.position} is kept as a dead letter: {each.reason}")
-    if len(received.unread) > 20:
-        session.note(f"and {len(received.unread) - 20} more; see `runner delivery list`")
-    if received.quiet:
-        held = counted(received.quiet, "silenced or inhibited alert")
-        session.note(f"{held} left out")
-
-
 def _wait(session: Session, received: acts.Received, standing_in: StandIn) -> int:
     while not _is_admitted(session, received.delivery):
         standing_in.step()
@@ -151,24 +146,20 @@ def _wait(session: Session, received: acts.Received, standing_in: StandIn) -> in
         return follow(session, opened, standing_in)
     if session.json:
         return conclude(session, ())
-    _nothing_new(session, received.alerts)
+    # Say of each alert why it opened no incident.
+    session.screen.line(f"{counted(len(received.alerts), 'alert')}, nothing new")
+    with session.project.database.read() as tx:
+        for each in received.alerts[:20]:
+            known = incidents.latest_of(tx, each.fingerprint)
+            what = f"incident {known.id}, {known.state}" if known else "no incident"
+            name = brief(each.name)
+            session.screen.line(f"  {each.fingerprint} {name} is {each.status}: {what}")
     return 0
 
 
 def _is_admitted(session: Session, number: int) -> bool:
     with session.project.database.read() as tx:
         return deliveries.is_done(tx, number)
-
-
-def _nothing_new(session: Session, found: Sequence[Alert]) -> None:
-    """Say of each alert why it opened no incident."""
-    session.screen.line(f"{counted(len(found), 'alert')}, nothing new")
-    with session.project.database.read() as tx:
-        for each in found[:20]:
-            known = incidents.latest_of(tx, each.fingerprint)
-            what = f"incident {known.id}, {known.state}" if known else "no incident"
-            name = brief(each.name)
-            session.screen.line(f"  {each.fingerprint} {name} is {each.status}: {what}")
 
 
 @alert.command()

@@ -58,8 +58,14 @@ def show(session: Session, number: int, diff: bool, html: Path | None) -> None:
     if html is not None:
         _write(session, asked, html)
     if session.json:
+        # What all places say of it in words.
+        names = ("radius", "fidelity", "record", "undo")
         session.answer(
-            {"approval": asked.question, "incident": asked.bundle, "words": _words(asked)}
+            {
+                "approval": asked.question,
+                "incident": asked.bundle,
+                "words": {name: getattr(asked, name) for name in names},
+            }
         )
     elif html is None:
         _show(session, asked, whole=diff, texts=diff)
@@ -91,8 +97,17 @@ def approve(
         session.project, number, answer="approved", by=person(name), comment=comment, plan=plan
     )
     if work:
-        return _see_through(session, answered, seen=len(asked.bundle.transitions))
-    return _left_to_others(session, answered)
+        from runner.cli.follow import follow
+        from runner.cli.stand_in import StandIn
+
+        with StandIn(session) as standing_in:
+            return follow(
+                session, [answered.incident], standing_in, seen=len(asked.bundle.transitions)
+            )
+    _said(session, answered)
+    if not session.is_worked_on():
+        session.note(f"{IDLE} Add --work to carry it out here.")
+    return 0
 
 
 @approval.command()
@@ -113,12 +128,6 @@ def deny(session: Session, number: int, comment: str, name: str | None) -> None:
 def _load(session: Session, number: int) -> Pack:
     with session.project.database.read() as tx:
         return approval_request.load(tx, number)
-
-
-def _words(asked: Pack) -> dict[str, str]:
-    """What all places say of it in words."""
-    names = ("radius", "fidelity", "record", "undo")
-    return {name: getattr(asked, name) for name in names}
 
 
 def _write(session: Session, asked: Pack, file: Path) -> None:
@@ -148,18 +157,3 @@ def _said(session: Session, answered: Approval) -> None:
     else:
         text = f"approval {answered.id}: {answer_of(answered)}; incident {answered.incident}"
         session.screen.line(text)
-
-
-def _left_to_others(session: Session, answered: Approval) -> int:
-    _said(session, answered)
-    if not session.is_worked_on():
-        session.note(f"{IDLE} Add --work to carry it out here.")
-    return 0
-
-
-def _see_through(session: Session, answered: Approval, seen: int) -> int:
-    from runner.cli.follow import follow
-    from runner.cli.stand_in import StandIn
-
-    with StandIn(session) as standing_in:
-        return follow(session, [answered.incident], standing_in, seen=seen)

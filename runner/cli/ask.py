@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -54,7 +53,22 @@ def ask(session: Session, question: str, incident: int | None, only_facts: bool)
         hosts = dict(ask_facts.by_host(found))
         session.answer({"question": question, "answer": said, "facts": found, "hosts": hosts})
         return
-    _show(session, found, said)
+    screen = session.screen
+    if said is not None and said.text:
+        screen.block(said.text, "")
+        screen.line(
+            f"(by the model, from facts {', '.join(map(str, said.cited)) or 'none'})", "dim"
+        )
+        screen.heading("Facts")
+    elif said is not None:
+        session.note(said.problem)
+    for fact in found:
+        screen.line(f"  [{fact.number}] {fact.text}")
+    if not found:
+        screen.line("No open incidents, no firing alerts, no targets down.")
+    if by_host := ask_facts.by_host(found):
+        screen.heading("By host")
+        screen.pairs((host, " ".join(f"[{n}]" for n in numbers)) for host, numbers in by_host)
 
 
 def _facts(session: Session, incident: int | None) -> tuple[Fact, ...]:
@@ -72,22 +86,3 @@ def _inventory(session: Session) -> Inventory | None:
     except RunnerError as error:
         session.note(f"alerts are not located: {error}")
         return None
-
-
-def _show(session: Session, found: Sequence[Fact], said: Said | None) -> None:
-    screen = session.screen
-    if said is not None and said.text:
-        screen.block(said.text, "")
-        screen.line(
-            f"(by the model, from facts {', '.join(map(str, said.cited)) or 'none'})", "dim"
-        )
-        screen.heading("Facts")
-    elif said is not None:
-        session.note(said.problem)
-    for fact in found:
-        screen.line(f"  [{fact.number}] {fact.text}")
-    if not found:
-        screen.line("No open incidents, no firing alerts, no targets down.")
-    if hosts := ask_facts.by_host(found):
-        screen.heading("By host")
-        screen.pairs((host, " ".join(f"[{n}]" for n in numbers)) for host, numbers in hosts)

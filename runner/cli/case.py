@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from runner.cases import file as files
+from runner.cases.briefing import Setting
 from runner.cases.file import CaseFile
 from runner.cases.report import Figures, figures, junit
 from runner.cases.run import Decide, Tried, rules_alone
 from runner.cases.run import run as run_case
-from runner.cases.situation import Setting
-from runner.cli import Noun, option
+from runner.cli import Noun, option, set_output
 from runner.cli.report import counted
 from runner.cli.session import Session
 from runner.errors import CatalogError, NotFound, RunnerError, UsageError
@@ -27,11 +27,6 @@ MAX_REPEAT = 100
 @click.group(cls=Noun)
 def case() -> None:
     """Decide recorded incidents again, and compare with the expected decisions."""
-
-
-def _set_output(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
-    if value is not None:
-        ctx.obj.output = value
 
 
 @case.command(cls=click.Command)
@@ -49,7 +44,7 @@ def _set_output(ctx: click.Context, _: click.Parameter, value: str | None) -> No
         help="Also write JUnit XML to this file.")  # fmt: skip
 @click.option("--output", "-o", type=click.Choice(["table", "json", "junit"]),
               envvar="RUNNER_OUTPUT", show_envvar=True, expose_value=False, is_eager=True,
-              callback=_set_output,
+              callback=set_output,
               help="Output format for people, programs or CI servers.")  # fmt: skip
 @click.pass_obj
 def run(session: Session, paths: tuple[Path, ...], decider: str, repeat: int,
@@ -59,10 +54,24 @@ def run(session: Session, paths: tuple[Path, ...], decider: str, repeat: int,
     PATH is a case file or a folder; the default is all cases of the project. Store, Prometheus and
     Alertmanager are not used, and a model only with `--decider model` or `both`.
     """
-    setting = _setting(session)
+    # What all cases share.
+    project = session.project
+    setting = Setting(
+        config=project.config,
+        catalog=project.catalog,
+        mask=project.mask,
+        environment=project.ansible_environment,
+    )
     decide = _decide(setting, decider, record, replay)
     cases, broken = _read(session, paths)
-    tried = _tried(session, setting, cases, broken, decide, decider, repeat)
+    tried = []
+    with session.busy("deciding"):
+        for each in cases:
+            try:
+                tried.append(run_case(each, setting, decide, decider=decider, repeat=repeat))
+            except RunnerError as error:
+                text = str(error)
+                broken.append(text if str(each.path) in text else f"{each.path}: {text}")
     if report is not None:
         _write(report, junit(tried, broken))
     _tell(session, figures(decider, tried), tried, broken)
@@ -96,37 +105,6 @@ def _read(session: Session, paths: Sequence[Path]) -> tuple[list[CaseFile], list
     return cases, broken
 
 
-def _tried(
-    session: Session,
-    setting: Setting,
-    cases: Iterable[CaseFile],
-    broken: list[str],
-    decide: Decide,
-    decider: str,
-    repeat: int,
-) -> list[Tried]:
-    tried = []
-    with session.busy("deciding"):
-        for each in cases:
-            try:
-                tried.append(run_case(each, setting, decide, decider=decider, repeat=repeat))
-            except RunnerError as error:
-                text = str(error)
-                broken.append(text if str(each.path) in text else f"{each.path}: {text}")
-    return tried
-
-
-def _setting(session: Session) -> Setting:
-    """What all cases share."""
-    project = session.project
-    return Setting(
-        config=project.config,
-        catalog=project.catalog,
-        mask=project.mask,
-        environment=project.ansible_environment,
-    )
-
-
 def _tell(session: Session, told: Figures, tried: Sequence[Tried], broken: Sequence[str]) -> None:
     if session.json:
         cases = [_plain(each) for each in tried]
@@ -139,20 +117,7 @@ def _tell(session: Session, told: Figures, tried: Sequence[Tried], broken: Seque
     if rows:
         session.screen.table(("result", "case", "chosen", "level", "why"), rows)
         session.screen.line()
-    _stolen(session, tried)
-    for line in broken:
-        session.screen.line(f"error  {line}", "red")
-    session.screen.pairs(_lines(told))
-
-
-def _row(each: Tried) -> tuple[object, ...]:
-    first = next((t for t in each.trials if t.said not in each.case.expect.entry), each.trials[0])
-    why = "; ".join(each.failures) or f"{each.wrong[0]}; known: {each.miss}"
-    return "failed" if each.failures else "known", each.case.name, first.said, first.level, why
-
-
-def _stolen(session: Session, tried: Sequence[Tried]) -> None:
-    """Name each entry that took decisions away from what is expected."""
+    # Name each entry that took decisions away from what is expected.
     thieves: dict[str, list[str]] = {}
     for each in tried:
         for entry in each.stolen_by:
@@ -162,6 +127,15 @@ def _stolen(session: Session, tried: Sequence[Tried]) -> None:
         text = f"{entry} takes the decision of {counted(len(names), 'case')}: {some}"
         session.screen.line(text, "bold red")
         session.screen.line("  make its match narrower, or expect it there")
+    for line in broken:
+        session.screen.line(f"error  {line}", "red")
+    session.screen.pairs(_lines(told))
+
+
+def _row(each: Tried) -> tuple[object, ...]:
+    first = next((t for t in each.trials if t.said not in each.case.expect.entry), each.trials[0])
+    why = "; ".join(each.failures) or f"{each.wrong[0]}; known: {each.miss}"
+    return "failed" if each.failures else "known", each.case.name, first.said, first.level, why
 
 
 def _lines(told: Figures) -> list[tuple[str, str]]:

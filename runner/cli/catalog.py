@@ -19,11 +19,10 @@ from runner.cli import Noun, option
 from runner.cli.report import counted
 from runner.cli.session import Session
 from runner.config import Config
-from runner.incident_report.screen import Screen
 from runner.text import duration
 
 if TYPE_CHECKING:
-    from runner.acts.coverage import Coverage, Standing
+    from runner.acts.coverage import Coverage
 
 KINDS = ("remediation", "probe", "drill")
 
@@ -61,19 +60,15 @@ def show(session: Session, entry_id: str) -> None:
     if session.json:
         session.answer(_plain(entry, found))
     else:
-        _show(session.screen, entry, found, session.project.config)
-
-
-def _show(screen: Screen, entry: Entry, found: Catalog, config: Config) -> None:
-    screen.line(f"{entry.id}: {entry.title}", "bold")
-    screen.line(entry.description)
-    screen.heading("Entry")
-    screen.pairs(_facts(entry, config))
-    if entry.parameters:
-        screen.heading("Parameters")
-        specs = found.schema(entry.id)
-        rows = [_parameter(name, entry, specs[name]) for name in entry.parameters]
-        screen.table(("name", "from", "type", "choices", "description"), rows)
+        session.screen.line(f"{entry.id}: {entry.title}", "bold")
+        session.screen.line(entry.description)
+        session.screen.heading("Entry")
+        session.screen.pairs(_facts(entry, session.project.config))
+        if entry.parameters:
+            session.screen.heading("Parameters")
+            specs = found.schema(entry.id)
+            rows = [_parameter(name, entry, specs[name]) for name in entry.parameters]
+            session.screen.table(("name", "from", "type", "choices", "description"), rows)
 
 
 def _facts(entry: Entry, config: Config) -> list[tuple[str, str]]:
@@ -164,7 +159,10 @@ def coverage(session: Session, files: tuple[Path, ...], fail_under: float | None
     else:
         columns = ("alert", "entry", "level now", "depends on", "held by")
         session.screen.table(columns, _coverage_rows(found))
-        session.note(_coverage_words(found))
+        total, maybe = len(found.rules), found.covered - found.certain
+        text = f"{found.covered} of {counted(total, 'alert')} have an entry"
+        more = f", {maybe} of these only by labels that the rule does not set" if maybe else ""
+        session.note(f"{text}{more}; {total - found.covered} have none.")
     return 1 if fail_under is not None and found.share * 100 < fail_under else 0
 
 
@@ -181,20 +179,15 @@ def _coverage_rows(found: Coverage) -> Iterator[tuple[str, ...]]:
         for fit in each.fits:
             standing = found.standings[fit.entry]
             level = str(standing.level)
-            yield name, fit.entry, level, ", ".join(fit.depends), _held(standing)
-
-
-def _held(standing: Standing) -> str:
-    rules = dict.fromkeys(reason.rule for reason in standing.held_by)
-    hosts = [f"{level} on {counted(n, 'host')}" for level, n in standing.hosts.items()]
-    return "; ".join(filter(None, [", ".join(rules), ", ".join(hosts)]))
-
-
-def _coverage_words(found: Coverage) -> str:
-    total, maybe = len(found.rules), found.covered - found.certain
-    text = f"{found.covered} of {counted(total, 'alert')} have an entry"
-    more = f", {maybe} of these only by labels that the rule does not set" if maybe else ""
-    return f"{text}{more}; {total - found.covered} have none."
+            rules = dict.fromkeys(reason.rule for reason in standing.held_by)
+            hosts = [f"{level} on {counted(n, 'host')}" for level, n in standing.hosts.items()]
+            yield (
+                name,
+                fit.entry,
+                level,
+                ", ".join(fit.depends),
+                "; ".join(filter(None, [", ".join(rules), ", ".join(hosts)])),
+            )
 
 
 def _coverage_json(found: Coverage) -> dict[str, object]:

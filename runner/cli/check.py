@@ -146,7 +146,12 @@ def _catalog(project: Project) -> Iterator[Finding]:
         return
     for problem in lint(found):
         yield (_error if problem.refused else _warn)("catalog", str(problem))
-    yield from _approvers(project)
+    # Entries that nobody could approve, because two lists have nobody in common.
+    everywhere = set(project.config.approval.approvers)
+    for entry in project.catalog.entries.values():
+        if entry.approvers and everywhere and not everywhere & set(entry.approvers):
+            text = f"nobody may approve {entry.id}: its approvers are not in approval.approvers"
+            yield _error("catalog", text)
     older = [
         entry.id
         for entry in found.entries.values()
@@ -171,15 +176,6 @@ def _cases(project: Project) -> Iterator[Finding]:
     there = cases.find(project.config)
     if there and not wrong:
         yield _ok("cases", counted(len(there), "case"))
-
-
-def _approvers(project: Project) -> Iterator[Finding]:
-    """Entries that nobody could approve, because two lists have nobody in common."""
-    everywhere = set(project.config.approval.approvers)
-    for entry in project.catalog.entries.values():
-        if entry.approvers and everywhere and not everywhere & set(entry.approvers):
-            text = f"nobody may approve {entry.id}: its approvers are not in approval.approvers"
-            yield _error("catalog", text)
 
 
 def _roles(project: Project) -> Iterator[Finding]:

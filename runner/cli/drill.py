@@ -120,19 +120,15 @@ def run_matrix(
     """
     lasting = span_of(span)
     chosen = drills or tuple(e.id for e in session.project.catalog.by_kind("drill"))
-    _check_names(session, chosen, hosts)
+    # Raise NotFound or Refused for a wrong name now, and not after an hour of other faults.
+    for entry in chosen:
+        session.project.catalog.drill(entry)
+    acts.check_hosts(session.project.inventory(), hosts)
     day = GameDay(session, by=person(name), span=lasting, approve=approve)
     confirm(session, f"Break {brief(', '.join(hosts))} with {len(chosen)} drills?", yes=yes)
     played, left_out = _play_all(day, [(entry, host) for entry in chosen for host in hosts], report)
     _tell(session, played, left_out)
     return _code(played)
-
-
-def _check_names(session: Session, drills: Sequence[str], hosts: Sequence[str]) -> None:
-    """Raise NotFound or Refused for a wrong name now, and not after an hour of other faults."""
-    for entry in drills:
-        session.project.catalog.drill(entry)
-    acts.check_hosts(session.project.inventory(), hosts)
 
 
 def _play_all(
@@ -240,13 +236,10 @@ class GameDay:
         if found is None:
             return late
         if found.incident.state is State.WAITING and self._approve:
-            self._answer(found)
+            for question in found.approvals:
+                if question.answer is None:
+                    acts.answer(self._project, question.id, answer="approved", by=self._by)
         return found.incident.state.ended or (late and found.incident.state is State.WAITING)
-
-    def _answer(self, found: Bundle) -> None:
-        for question in found.approvals:
-            if question.answer is None:
-                acts.answer(self._project, question.id, answer="approved", by=self._by)
 
     def _is_quiet(self, host: str, injected_at: datetime) -> bool:
         with self._project.database.read() as tx:

@@ -28,7 +28,12 @@ def explain_alert(session: Session, fingerprint: str) -> None:
         waiting = deliveries.waiting(tx)
         if not found:
             raise NotFound(_unknown(fingerprint, waiting))
-        _only_one(fingerprint, found)
+        names = {each.alert.fingerprint: each.alert.name for each in found}
+        if len(names) > 1:
+            some = ", ".join(f"{key} ({brief(name)})" for key, name in sorted(names.items())[:5])
+            raise UsageError(
+                f"{brief(fingerprint)} begins the fingerprints of several alerts: {some}"
+            )
         newest = incident_report.load(tx, found[0].id)
     _explain(session, newest, found[1:])
 
@@ -47,12 +52,26 @@ def _explain(session: Session, found: Bundle, earlier: tuple[Incident, ...]) -> 
         said = [{"about": about, "text": text} for about, text in rows]
         session.answer({"incident": found, "earlier": earlier, "reasons": said})
         return
-    _head(session, found)
+    incident, screen = found.incident, session.screen
+    screen.line(f"{title(incident)} ({incident.alert.fingerprint})", "bold")
+    style = STYLES.get(incident.state, "")
+    line = f"incident {incident.id} {incident.state} {age(incident.updated_at)}"
+    if incident.held_until is None:  # why it is held back is among the reasons below
+        line += f": {incident.reason}"
+    screen.line(line, style)
+    screen.line(_ran(found))
+    screen.line()
     for about, text in rows[:ROWS]:
         session.screen.line(f"  {about:<11}  {brief(text, TEXT)}")
     if len(rows) > ROWS:
         session.screen.line(f"  {'':<11}  and {len(rows) - ROWS} more")
-    _earlier(session, earlier)
+    for each in earlier[:EARLIER]:
+        when = age(each.updated_at)
+        text = f"incident {each.id} {each.state} {when}: {brief(each.reason, TEXT)}"
+        session.screen.line(f"  before       {text}")
+    if len(earlier) > EARLIER:
+        session.screen.line(f"  before       and {len(earlier) - EARLIER} more")
+    session.screen.line()
     for command in [
         f"runner incident show {found.incident.id}",
         *next_commands(found.incident, found.approvals),
@@ -66,25 +85,6 @@ def _unknown(fingerprint: str, waiting: int) -> str:
         some = "1 delivery has" if waiting == 1 else f"{waiting} deliveries have"
         return f"{text}; {some} not been processed: is `runner serve` running?"
     return f"{text}; either Alertmanager did not send it, or the incident was too old to keep"
-
-
-def _only_one(fingerprint: str, found: tuple[Incident, ...]) -> None:
-    names = {each.alert.fingerprint: each.alert.name for each in found}
-    if len(names) > 1:
-        some = ", ".join(f"{key} ({brief(name)})" for key, name in sorted(names.items())[:5])
-        raise UsageError(f"{brief(fingerprint)} begins the fingerprints of several alerts: {some}")
-
-
-def _head(session: Session, found: Bundle) -> None:
-    incident, screen = found.incident, session.screen
-    screen.line(f"{title(incident)} ({incident.alert.fingerprint})", "bold")
-    style = STYLES.get(incident.state, "")
-    line = f"incident {incident.id} {incident.state} {age(incident.updated_at)}"
-    if incident.held_until is None:  # why it is held back is among the reasons below
-        line += f": {incident.reason}"
-    screen.line(line, style)
-    screen.line(_ran(found))
-    screen.line()
 
 
 def _ran(found: Bundle) -> str:
@@ -155,13 +155,3 @@ def _stopped(found: Bundle) -> Iterator[tuple[str, str]]:
             yield row.action, f"{row.reason} ({row.actor})"
     if found.incident.joined:
         yield "handled by", f"incident {found.incident.joined}"
-
-
-def _earlier(session: Session, earlier: tuple[Incident, ...]) -> None:
-    for each in earlier[:EARLIER]:
-        when = age(each.updated_at)
-        text = f"incident {each.id} {each.state} {when}: {brief(each.reason, TEXT)}"
-        session.screen.line(f"  before       {text}")
-    if len(earlier) > EARLIER:
-        session.screen.line(f"  before       and {len(earlier) - EARLIER} more")
-    session.screen.line()

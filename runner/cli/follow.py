@@ -53,7 +53,8 @@ def follow(session: Session, numbers: Sequence[int], standing_in: StandIn, *, se
     with _status(session) as say:
         for current, found in _changes(session, numbers, standing_in):
             _print(session, found, printed)
-            say(_standing(current))
+            going = [each for each in current if not _rests(each)]
+            say(", ".join(f"#{each.id} {each.state}" for each in going[:5]))
             if all(_rests(each) for each in current):
                 break
     return conclude(session, numbers)
@@ -131,11 +132,6 @@ def _print(session: Session, found: Sequence[_Seen], printed: dict[int, int]) ->
         after = short(row.at - starts[row.incident])
         line = f"#{row.incident:<4} {after:>7}  {row.action:<10}  {row.reason}"
         session.screen.line(line, STYLES.get(row.action, ""))
-
-
-def _standing(current: Sequence[Incident]) -> str:
-    going = [each for each in current if not _rests(each)]
-    return ", ".join(f"#{each.id} {each.state}" for each in going[:5])
 
 
 @contextmanager

@@ -16,7 +16,13 @@ def show_calls(screen: Screen, calls: Sequence[ModelCall], *, whole: bool) -> No
     for call in calls:
         screen.line(f"  {_line(call)}")
         if whole:
-            _texts(screen, call)
+            gone = "(no longer kept)"
+            screen.line(f"    prompt files {call.prompt_hash[:12]}, call {call.id}", "dim")
+            if call.round is not Round.REUSED:
+                screen.block(call.prompt or gone, "      ")
+            screen.line("    answer:", "dim")
+            nothing = "(nothing)" if call.failure else gone
+            screen.block(call.answer or nothing, "      ")
     if not whole:
         screen.line("  --prompt shows what was said", "dim")
 
@@ -32,13 +38,3 @@ def _line(call: ModelCall) -> str:
     money = f", {call.money:.4f} spent" if call.money else ""
     tokens = f"{call.input_tokens} + {call.output_tokens} tokens"
     return f"{who}{version}, {call.round}: {came}; {call.seconds:.1f}s, {tokens}{money}"
-
-
-def _texts(screen: Screen, call: ModelCall) -> None:
-    gone = "(no longer kept)"
-    screen.line(f"    prompt files {call.prompt_hash[:12]}, call {call.id}", "dim")
-    if call.round is not Round.REUSED:
-        screen.block(call.prompt or gone, "      ")
-    screen.line("    answer:", "dim")
-    nothing = "(nothing)" if call.failure else gone
-    screen.block(call.answer or nothing, "      ")

@@ -19,7 +19,7 @@ from runner.store import nodes
 from runner.store.nodes import Member, Said
 
 if TYPE_CHECKING:
-    from runner.nodes.classify import Finding, Prediction
+    from runner.nodes.classify import Prediction, SignalTier
 
 TIER_ORDER = ("critical", "warning", "unknown", "none")
 
@@ -135,7 +135,7 @@ def _look(session: Session) -> tuple[Outlook, dict[str, Member]]:
         return outlook, {member.node: member for member in nodes.members(tx)}
 
 
-def most_telling(one: Prediction) -> Finding | None:
+def most_telling(one: Prediction) -> SignalTier | None:
     """The finding that says most of a node: of the worst tier, the one that fails first."""
     known = [finding for finding in one.findings if finding.level is not None]
     far = timedelta.max
@@ -163,7 +163,7 @@ def _row(
     return one.node, str(one.tier), since, fails_in(one.expected), name, shown, line
 
 
-def _level(finding: Finding, outlook: Outlook) -> str:
+def _level(finding: SignalTier, outlook: Outlook) -> str:
     if finding.level is None:
         return "unknown"
     unit = next(each.unit for each in outlook.signals if each.name == finding.signal)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from runner.cli.model_report import show_calls
-from runner.incident import Approval, Incident, Plan, Purpose, Run, State, Transition
+from runner.incident import Approval, Incident, Plan, Purpose, Run, State
 from runner.incident_report import Bundle
 from runner.incident_report.approval_request import (
     Pack,
@@ -55,11 +55,6 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def _received(incident: Incident) -> str:
-    by = f" by {incident.sender}" if incident.sender else ""
-    return f"from {incident.alert.source}{by}, {counted(incident.deliveries, 'time')}"
-
-
 def place(incident: Incident) -> str:
     """Where the incident is: hosts when they are known, else what the alert says."""
     hosts = incident.hosts or incident.requested_hosts
@@ -82,10 +77,23 @@ def show_incident(
     show_calls(screen, bundle.calls, whole=prompt)
     show_verdict(screen, bundle)
     show_plan(screen, bundle, whole=diff)
-    _approvals(screen, bundle.approvals)
+    for approval in bundle.approvals:
+        screen.heading(f"Approval {approval.id}")
+        screen.line(f"  {answer_of(approval)}")
     _runs(screen, bundle)
-    _timeline(screen, bundle.transitions)
-    _next(screen, bundle)
+    screen.heading("Timeline")
+    following = [row.at for row in bundle.transitions[1:]]
+    ends = [*following, None]
+    for row, end in zip(bundle.transitions, ends, strict=True):
+        lasted = short(end - row.at) if end else ""
+        who = "" if row.actor == "runner" else f" ({row.actor})"
+        at = f"{row.at.astimezone(UTC):%H:%M:%S}"
+        line = f"  {at}  {lasted:>6}  {row.action:<10}  {row.reason}{who}"
+        screen.line(line, STYLES.get(row.action, ""))
+    if commands := next_commands(bundle.incident, bundle.approvals):
+        screen.heading("Next")
+        for command in commands:
+            screen.line(f"  {command}")
 
 
 def _head(screen: Screen, incident: Incident) -> None:
@@ -94,13 +102,17 @@ def _head(screen: Screen, incident: Incident) -> None:
     labels = " ".join(f"{k}={brief(v)}" for k, v in sorted(incident.alert.labels.items()))
     notes = (f"{k}: {brief(v, 200)}" for k, v in sorted(incident.alert.annotations.items()))
     screen.heading("Alert")
+    by = f" by {incident.sender}" if incident.sender else ""
     screen.pairs(
         [
             ("labels", labels),
             *(("note", text) for text in notes),
             ("firing since", moment(incident.alert.starts_at)),
             ("fingerprint", incident.alert.fingerprint),
-            ("received", _received(incident)),
+            (
+                "received",
+                f"from {incident.alert.source}{by}, {counted(incident.deliveries, 'time')}",
+            ),
             *(("odd", text) for text in (*incident.alert.contradictions, *incident.alert.notes)),
             ("asked for by", incident.requested_by or ""),
             ("hosts", ", ".join(incident.hosts)),
@@ -171,7 +183,12 @@ def show_plan(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
             ]
         )
     if (run := dry_run_of(bundle)) is not None:
-        _dry_run(screen, run, whole=whole)
+        screen.heading(f"Dry run: {run.outcome or 'under way'}")
+        if run.outcome is None:
+            return
+        screen.pairs([("showed", run.reason), ("fidelity", fidelity_words(run))])
+        screen.pairs((f"  {kind_words(task.kind)}", task.task) for task in run.fidelity.tasks)
+        screen.diff(run.diff, "  ", None if whole else DIFF_LINES)
 
 
 def _steps(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -182,15 +199,6 @@ def _steps(plan: Plan) -> Iterator[tuple[str, str]]:
         later = "" if number == 1 else "; its dry run comes right before it runs"
         text = f"{step.entry} on {', '.join(step.hosts)}{also}: {variables}{later}"
         yield f"step {number}", text
-
-
-def _dry_run(screen: Screen, run: Run, *, whole: bool) -> None:
-    screen.heading(f"Dry run: {run.outcome or 'under way'}")
-    if run.outcome is None:
-        return
-    screen.pairs([("showed", run.reason), ("fidelity", fidelity_words(run))])
-    screen.pairs((f"  {kind_words(task.kind)}", task.task) for task in run.fidelity.tasks)
-    screen.diff(run.diff, "  ", None if whole else DIFF_LINES)
 
 
 def show_pack(screen: Screen, pack: Pack, *, whole: bool, texts: bool) -> None:
@@ -234,12 +242,6 @@ def _record(screen: Screen, pack: Pack) -> None:
         screen.line(line, STYLES.get(str(result), ""))
 
 
-def _approvals(screen: Screen, approvals: tuple[Approval, ...]) -> None:
-    for approval in approvals:
-        screen.heading(f"Approval {approval.id}")
-        screen.line(f"  {answer_of(approval)}")
-
-
 def answer_of(approval: Approval) -> str:
     """How a question stands, as a sentence."""
     if approval.answer is None:
@@ -269,25 +271,6 @@ def _runs(screen: Screen, bundle: Bundle) -> None:
 
 def _outcome(run: Run) -> str:
     return str(run.outcome or "under way")
-
-
-def _timeline(screen: Screen, transitions: tuple[Transition, ...]) -> None:
-    screen.heading("Timeline")
-    following = [row.at for row in transitions[1:]]
-    ends = [*following, None]
-    for row, end in zip(transitions, ends, strict=True):
-        lasted = short(end - row.at) if end else ""
-        who = "" if row.actor == "runner" else f" ({row.actor})"
-        at = f"{row.at.astimezone(UTC):%H:%M:%S}"
-        line = f"  {at}  {lasted:>6}  {row.action:<10}  {row.reason}{who}"
-        screen.line(line, STYLES.get(row.action, ""))
-
-
-def _next(screen: Screen, bundle: Bundle) -> None:
-    if commands := next_commands(bundle.incident, bundle.approvals):
-        screen.heading("Next")
-        for command in commands:
-            screen.line(f"  {command}")
 
 
 def next_commands(incident: Incident, approvals: tuple[Approval, ...] = ()) -> list[str]:

@@ -12,7 +12,7 @@ from runner.cli.session import Session
 from runner.errors import ConfigError
 
 if TYPE_CHECKING:
-    from runner.intake.simulate.play import Result
+    from runner.intake.simulate.play import Played
     from runner.intake.simulate.rows import Row
 
 _MAX_TOKEN = 4096
@@ -104,7 +104,7 @@ def _list(session: Session, rows: tuple[Row, ...]) -> int:
     return 0
 
 
-def _tell(session: Session, results: list[Result]) -> int:
+def _tell(session: Session, results: list[Played]) -> int:
     failed = [result for result in results if result.result == "failed"]
     if session.json:
         session.answer(results)

@@ -115,7 +115,9 @@ def build(content: dict[str, Any], *, root: Path, where: str = "configuration") 
     except ValidationError as error:
         lines = [f"{where}: {explain(problem)}" for problem in error.errors()]
         raise ConfigError("\n".join(lines)) from None
-    return _shared(_rooted(config))
+    # The same with every path absolute.
+    rooted: Config = _root_section(config, config.root)
+    return _shared(rooted)
 
 
 def _shared(config: Config) -> Config:
@@ -193,12 +195,6 @@ def _put(content: dict[str, Any], path: tuple[str, ...], value: str) -> None:
         below = content.get(key)
         content[key] = content = dict(below) if isinstance(below, dict) else {}
     content[path[-1]] = value
-
-
-def _rooted(config: Config) -> Config:
-    """The same with every path absolute."""
-    rooted: Config = _root_section(config, config.root)
-    return rooted
 
 
 def _root_section(section: Any, root: Path) -> Any:

@@ -25,11 +25,9 @@ class Section(BaseModel):
         return content
 
 
-def _text(value: object) -> object:
-    return str(value) if isinstance(value, int | float) else value
-
-
-Text = Annotated[str, BeforeValidator(_text)]
+Text = Annotated[
+    str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)
+]
 
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -59,7 +59,20 @@ def schema(question: Question, *, more: bool) -> dict[str, Any]:
     their model to a schema want; what does not apply is null.
     """
     made = _form(question, more=more).model_json_schema()
-    made["properties"]["values"] = _values(question)
+    # One nullable property for each value that may be chosen for any eligible entry.
+    properties: dict[str, Any] = {}
+    for choice in question.choices:
+        for name, wanted in choice.choosable.items():
+            kept = {
+                k: v for k, v in wanted.items() if k not in ("default", "maxLength", "maxItems")
+            }
+            properties[name] = {"anyOf": [kept, {"type": "null"}]}
+    made["properties"]["values"] = {
+        "type": "object",
+        "properties": properties,
+        "required": sorted(properties),
+        "additionalProperties": False,
+    }
     # In its place and not by reference, which not every provider follows.
     made["properties"]["alternatives"]["items"] = made.pop("$defs")["Alternative"]
     return cast(dict[str, Any], _closed(made) | {"title": "answer", "description": "The choice."})
@@ -95,23 +108,6 @@ def _form(question: Question, *, more: bool) -> type[BaseModel]:
     return create_model("Answer", __base__=_Strict, **fields)
 
 
-def _values(question: Question) -> dict[str, Any]:
-    """One nullable property for each value that may be chosen for any eligible entry."""
-    properties: dict[str, Any] = {}
-    for choice in question.choices:
-        for name, wanted in choice.choosable.items():
-            kept = {
-                k: v for k, v in wanted.items() if k not in ("default", "maxLength", "maxItems")
-            }
-            properties[name] = {"anyOf": [kept, {"type": "null"}]}
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": sorted(properties),
-        "additionalProperties": False,
-    }
-
-
 def _closed(made: Any) -> Any:
     """The schema with what strict providers insist on, and without what they refuse."""
     if isinstance(made, list):
@@ -137,7 +133,10 @@ def read(text: str, question: Question, *, more: bool) -> Answer:
     except ValidationError as error:
         raise Unusable("; ".join(_problems(error))) from None
     if said.entry == MORE:
-        return _more(said, question)
+        probe = question.probe(getattr(said, "probe", None))
+        if probe is None:
+            raise Unusable(f"{MORE} must name one of the probes")
+        return Answer(decision=None, probe=probe.id)
     return Answer(decision=_decision(said, question))
 
 
@@ -178,18 +177,17 @@ def _problems(error: ValidationError) -> Iterable[str]:
         yield f"{place}: {problem['msg'][:200]}"
 
 
-def _more(said: Any, question: Question) -> Answer:
-    probe = question.probe(getattr(said, "probe", None))
-    if probe is None:
-        raise Unusable(f"{MORE} must name one of the probes")
-    return Answer(decision=None, probe=probe.id)
-
-
 def _decision(said: Any, question: Question) -> Decision:
     chosen = None if said.entry == NONE else said.entry
     if not math.isfinite(said.confidence):
         raise Unusable("confidence: must be a number from 0 to 1")
     values = {name: value for name, value in said.values.items() if value is not None}
+    # Only entries that were eligible; what else the model mentions is dropped.
+    kept = {
+        other.entry: brief(other.why_not, _WHY)
+        for other in said.alternatives[:_MOST]
+        if other.entry != chosen and question.choice(other.entry) is not None
+    }
     return Decision(
         decider=DECIDER,
         entry=chosen,
@@ -197,7 +195,7 @@ def _decision(said: Any, question: Question) -> Decision:
         values=_checked(values, chosen, question),
         cited=tuple(sorted(set(said.cited))),
         confidence=float(said.confidence),
-        alternatives=_alternatives(said.alternatives, chosen, question),
+        alternatives=tuple(sorted(kept.items())),
         hosts=_hosts(said.hosts, chosen, question),
     )
 
@@ -221,15 +219,3 @@ def _hosts(numbers: list[int], chosen: str | None, question: Question) -> tuple[
     if any(not 1 <= number <= len(question.hosts) for number in numbers):
         raise Unusable(f"hosts: only 1 to {len(question.hosts)} are in the list")
     return tuple(question.hosts[number - 1] for number in sorted(set(numbers)))
-
-
-def _alternatives(
-    said: list[Alternative], chosen: str | None, question: Question
-) -> tuple[tuple[str, str], ...]:
-    """Only entries that were eligible; what else the model mentions is dropped."""
-    kept = {
-        other.entry: brief(other.why_not, _WHY)
-        for other in said[:_MOST]
-        if other.entry != chosen and question.choice(other.entry) is not None
-    }
-    return tuple(sorted(kept.items()))

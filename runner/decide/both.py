@@ -34,23 +34,19 @@ def settle(
     question itself may have caused that, it is a disagreement as well.
     """
     if opinion.decision is None:
-        return _unanswered(rules, opinion, deciders, on_failure)
+        nothing = Decision(decider=DECIDER, entry=None, reason=opinion.reason, confidence=0.0)
+        if deciders == "model" and on_failure == "escalate":
+            return Settled(decision=nothing, kept=(nothing,))
+        noted = replace(rules, reason=f"{rules.reason} But {opinion.reason}.")
+        if opinion.failure is not None and opinion.failure.of_content:
+            return Settled(decision=noted, kept=(rules, nothing))
+        return Settled(decision=noted, kept=(rules,))
     if deciders == "model":
         # Where the rules say otherwise a text may have made it choose: policy sees both.
         harmless = opinion.decision.entry in (rules.entry, None)
         kept = (opinion.decision,) if harmless else (rules, opinion.decision)
         return Settled(decision=opinion.decision, kept=kept)
     return Settled(decision=_first(rules, opinion.decision), kept=(rules, opinion.decision))
-
-
-def _unanswered(rules: Decision, opinion: Opinion, deciders: str, on_failure: str) -> Settled:
-    nothing = Decision(decider=DECIDER, entry=None, reason=opinion.reason, confidence=0.0)
-    if deciders == "model" and on_failure == "escalate":
-        return Settled(decision=nothing, kept=(nothing,))
-    noted = replace(rules, reason=f"{rules.reason} But {opinion.reason}.")
-    if opinion.failure is not None and opinion.failure.of_content:
-        return Settled(decision=noted, kept=(rules, nothing))
-    return Settled(decision=noted, kept=(rules,))
 
 
 def _first(rules: Decision, model: Decision) -> Decision:

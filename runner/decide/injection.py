@@ -134,20 +134,16 @@ class Detectors:
             return "hides characters"
         if _WRITTEN.search(text):
             return "hides characters"
-        clear = _folded(text)
+        # `text` as it is meant to be read: without accents, look-alikes and odd spaces.
+        parts = unicodedata.normalize("NFKD", text)
+        bare = "".join(
+            " " if c.isspace() and c != "\n" else c for c in parts if not unicodedata.combining(c)
+        )
+        clear = str(_SPACES.sub(" ", bare))
         for what, sign in self._patterns:
             if sign.search(clear):
                 return what
         return "holds a long encoded text" if _LONG.search(text) else None
-
-
-def _folded(text: str) -> str:
-    """`text` as it is meant to be read: without accents, look-alikes and odd spaces."""
-    parts = unicodedata.normalize("NFKD", text)
-    bare = "".join(
-        " " if c.isspace() and c != "\n" else c for c in parts if not unicodedata.combining(c)
-    )
-    return str(_SPACES.sub(" ", bare))
 
 
 def _texts(

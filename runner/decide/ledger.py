@@ -104,15 +104,15 @@ def _broken(
         key=lambda one: one.at,
     )
     last = ended[-breaker.failures :]
-    bad = [one for one in last if one.at > call.at - breaker.within and _ill(one)]
+    bad = [
+        one
+        for one in last
+        if one.at > call.at - breaker.within and one.failure is not None and one.failure.of_provider
+    ]
     if len(bad) < breaker.failures:
         return None
     text = f"{call.provider} failed {len(bad)} times in a row, the last time by {bad[-1].failure}"
     return Failure.BREAKER, text
-
-
-def _ill(call: ModelCall) -> bool:
-    return call.failure is not None and call.failure.of_provider
 
 
 class Memory:

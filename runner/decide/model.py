@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import re2
 
@@ -34,6 +34,8 @@ from runner.errors import ConfigError
 from runner.incident import Decision, Evidence
 from runner.incident.model_call import Failure, ModelCall, Round
 from runner.text import brief, cut, storable, visible
+
+T = TypeVar("T")
 
 _KEPT = 16 * 1024  #: characters of an answer that are kept
 _ECHO = 4000  #: characters of an unusable answer that are sent back with the repair
@@ -123,7 +125,8 @@ class _Asking:
     def run(self) -> Opinion:
         """An earlier answer to the same question, or the model's, or why there is none."""
         try:
-            self.hash = self._hash()
+            schema = answer.schema(self.question, more=bool(self.question.probes))
+            self.hash = question_hash(self.question, self.decider.prompts, schema, self.settings)
             return self._reused() or self._asked()
         except _NoAnswer as given:
             failure, why = given.failure, given.detail
@@ -131,10 +134,6 @@ class _Asking:
             failure, why = Failure.UNAVAILABLE, str(error)
         reason = f"the model gave no answer: {failure} ({brief(self.decider.mask(why), 300)})"
         return Opinion(decision=None, failure=failure, reason=reason, question=self.question)
-
-    def _hash(self) -> str:
-        schema = answer.schema(self.question, more=bool(self.question.probes))
-        return question_hash(self.question, self.decider.prompts, schema, self.settings)
 
     def _reused(self) -> Opinion | None:
         """An earlier answer, checked again; None when there is none that still can be used."""
@@ -161,7 +160,12 @@ class _Asking:
         except _NoAnswer as given:
             found, endpoint = self._second(given)
         if found.probe is not None:
-            found = self._with_evidence(endpoint, found.probe)
+            assert self.probe is not None, "without a probe nobody is offered to ask for one"
+            started = time.monotonic()
+            evidence = (*self.question.evidence, *self.probe(found.probe))
+            self.until += time.monotonic() - started  # a playbook has deadlines of its own
+            self.question = replace(self.question, evidence=evidence, probes=())
+            found = self._ask(endpoint, Round.EVIDENCE)
         return self._opinion(found)
 
     def _second(self, given: _NoAnswer) -> tuple[Answer, Endpoint]:
@@ -176,14 +180,6 @@ class _Asking:
             # That there is no second call is not why there is no answer.
             raise (given if again.failure is Failure.BUDGET else again) from None
         raise given
-
-    def _with_evidence(self, endpoint: Endpoint, probe: str) -> Answer:
-        assert self.probe is not None, "without a probe nobody is offered to ask for one"
-        started = time.monotonic()
-        evidence = (*self.question.evidence, *self.probe(probe))
-        self.until += time.monotonic() - started  # a playbook has deadlines of its own
-        self.question = replace(self.question, evidence=evidence, probes=())
-        return self._ask(endpoint, Round.EVIDENCE)
 
     def _opinion(self, found: Answer, *, reused: bool = False) -> Opinion:
         assert found.decision is not None, "the last call cannot ask for more"
@@ -210,7 +206,7 @@ class _Asking:
             reply, requests = self._sent(endpoint, messages, schema)
         finally:
             self.decider.slots.release()
-        found, reply = _checked(reply, question, more=more)
+        found, reply = understood(reply, lambda text: answer.read(text, question, more=more))
         self.decider.ledger.close(kept(self.decider, endpoint, call, reply, requests=requests))
         if found is None:
             assert reply.failure is not None, "what has no failure has an answer"
@@ -297,12 +293,13 @@ def kept(
     )
 
 
-def _checked(reply: Reply, question: Question, *, more: bool) -> tuple[Answer | None, Reply]:
-    """The answer in the reply; None, and the reply with its failure, when there is none."""
+def understood(reply: Reply, read: Callable[[str], T]) -> tuple[T | None, Reply]:
+    """The reply as `read` understands it, which may raise Unusable; None, and the reply with its
+    failure, when there is nothing."""
     if reply.failure is not None:
         return None, reply
     try:
-        return answer.read(reply.text, question, more=more), reply
+        return read(reply.text), reply
     except Unusable as error:
         return None, replace(reply, failure=Failure.INVALID, detail=str(error))
 

@@ -76,7 +76,9 @@ def hide_personal(text: str) -> str:
     Numbers stay where the extra `personal` is not installed, which only a model of this machine
     is asked without.
     """
-    text = _MAIL.sub(_if_address, storable(text))
+    text = _MAIL.sub(
+        lambda match: match[0] if match[1].lower() in _UNITS else HIDDEN, storable(text)
+    )
     if _installed("stdnum"):
         text = _replaced(_CARD, text, _is_card)
         text = _replaced(_ACCOUNT, text, lambda text, start, end: _is_account(text[start:end]))
@@ -87,10 +89,6 @@ def hide_personal(text: str) -> str:
 
 def _installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
-
-
-def _if_address(match: re2._Match) -> str:
-    return match[0] if match[1].lower() in _UNITS else HIDDEN
 
 
 def _replaced(pattern: re2._Regexp, text: str, wanted: Callable[[str, int, int], bool]) -> str:

@@ -113,13 +113,16 @@ class Prompts:
             return Outside(text, mask=self._mask, limit=limit, marker=fence, **more)
 
         evidence = _within(question.evidence, self._max_evidence)
+        shown = enumerate(question.hosts[:_HOSTS], start=1)
         context = {
             "fence": fence,
             "schema": json.dumps(schema) if schema else None,
             "environment": question.environment,
             "labels": outside(_pairs(question.labels), _BLOCK),
             "annotations": outside(_pairs(question.annotations), _BLOCK),
-            "hosts": outside(_numbered(question.hosts), _BLOCK),
+            "hosts": outside(
+                "\n".join(f"{number}. {brief(host, _LABEL)}" for number, host in shown), _BLOCK
+            ),
             "choices": [_choice(choice, outside) for choice in question.choices],
             "probes": [{"id": probe.id, "title": probe.title} for probe in question.probes],
             "evidence": [
@@ -177,11 +180,6 @@ class Prompts:
 def _pairs(labels: Mapping[str, str]) -> str:
     pairs = sorted(labels.items())[:_LABELS]
     return "\n".join(f"{cut(name, _LABEL)}: {cut(value, _LABEL)}" for name, value in pairs)
-
-
-def _numbered(hosts: Sequence[str]) -> str:
-    shown = enumerate(hosts[:_HOSTS], start=1)
-    return "\n".join(f"{number}. {brief(host, _LABEL)}" for number, host in shown)
 
 
 def _choice(choice: Choice, outside: Any) -> dict[str, Any]:

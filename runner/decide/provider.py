@@ -166,7 +166,17 @@ def _refuse_way(endpoint: Endpoint) -> None:
 def structured(model: Any, endpoint: Endpoint, schema: Mapping[str, Any]) -> Any:
     """The chat model, held to answer by `schema` where the provider can."""
     if endpoint.provider == "nvidia":  # its with_structured_output hides what the model said
-        tool = {"type": "function", "function": _function(schema)}
+        kept = {
+            name: value for name, value in schema.items() if name not in ("title", "description")
+        }
+        tool = {
+            "type": "function",
+            "function": {
+                "name": TOOL,
+                "description": schema.get("description", ""),
+                "parameters": kept,
+            },
+        }
         return model.bind_tools([tool], tool_choice=TOOL)
     kind = _KINDS[endpoint.provider]
     method = kind.method if endpoint.method == "auto" else endpoint.method
@@ -174,11 +184,6 @@ def structured(model: Any, endpoint: Endpoint, schema: Mapping[str, Any]) -> Any
     if endpoint.provider == "openai" and method == "json_schema":
         more["strict"] = not free_form(dict(schema))
     return model.with_structured_output(dict(schema), method=method, include_raw=True, **more)
-
-
-def _function(schema: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in schema.items() if name not in ("title", "description")}
-    return {"name": TOOL, "description": schema.get("description", ""), "parameters": kept}
 
 
 def request(

@@ -7,12 +7,10 @@ touched by it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from runner.decide import provider
-from runner.decide.answer import Unusable
-from runner.decide.model import ModelDecider, kept
+from runner.decide.model import ModelDecider, kept, understood
 from runner.decide.prompt import Rendered
 from runner.incident.model_call import Failure, ModelCall, Round
 from runner.text import brief
@@ -39,50 +37,34 @@ def tell(
         why = f"{model.settings.concurrency} calls are under way"
         return Told(failure=Failure.BUSY, why=why)
     try:
-        return _told(model, shown, schema, read)
+        settings = model.settings
+        messages = [("system", shown.system), ("human", shown.question)]
+        call = model.ledger.open(
+            ModelCall(
+                at=model.now(),
+                round=Round.FIRST,
+                provider=model.settings.provider,
+                model=model.settings.name,
+                prompt_hash=model.prompts.hash,
+                question="",  # such an answer is never used again
+                prompt="\n\n".join(f"--- {role}\n{text}" for role, text in messages),
+            ),
+            settings,
+        )
+        if call.failure is not None:
+            return Told(failure=call.failure, why=call.detail)
+        reply = model.request(
+            settings,
+            messages,
+            dict(schema),
+            timeout=settings.timeout.total_seconds(),
+            max_tokens=settings.max_tokens,
+        )
+        value, reply = understood(reply, read)
+        model.ledger.close(kept(model, settings, call, reply, requests=1))
+        if reply.failure is None:
+            return Told(value=value)
+        why = brief(model.mask(f"{reply.failure} ({reply.detail})"), 300)
+        return Told(failure=reply.failure, why=why)
     finally:
         model.slots.release()
-
-
-def _told(
-    model: ModelDecider, shown: Rendered, schema: Mapping[str, Any], read: Callable[[str], T]
-) -> Told[T]:
-    settings = model.settings
-    messages = [("system", shown.system), ("human", shown.question)]
-    call = model.ledger.open(_call(model, messages), settings)
-    if call.failure is not None:
-        return Told(failure=call.failure, why=call.detail)
-    reply = model.request(
-        settings,
-        messages,
-        dict(schema),
-        timeout=settings.timeout.total_seconds(),
-        max_tokens=settings.max_tokens,
-    )
-    value, reply = _read(reply, read)
-    model.ledger.close(kept(model, settings, call, reply, requests=1))
-    if reply.failure is None:
-        return Told(value=value)
-    why = brief(model.mask(f"{reply.failure} ({reply.detail})"), 300)
-    return Told(failure=reply.failure, why=why)
-
-
-def _read(reply: provider.Reply, read: Callable[[str], T]) -> tuple[T | None, provider.Reply]:
-    if reply.failure is not None:
-        return None, reply
-    try:
-        return read(reply.text), reply
-    except Unusable as error:
-        return None, replace(reply, failure=Failure.INVALID, detail=str(error))
-
-
-def _call(model: ModelDecider, messages: list[provider.Message]) -> ModelCall:
-    return ModelCall(
-        at=model.now(),
-        round=Round.FIRST,
-        provider=model.settings.provider,
-        model=model.settings.name,
-        prompt_hash=model.prompts.hash,
-        question="",  # such an answer is never used again
-        prompt="\n\n".join(f"--- {role}\n{text}" for role, text in messages),
-    )

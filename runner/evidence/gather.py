@@ -33,7 +33,7 @@ _HEADING = re2.compile(r"(?m)^#{1,4}[ \t]+(.+)$")
 _README = 64 * 1024  #: characters read of a runbook
 
 
-class Metrics(Protocol):
+class PrometheusApi(Protocol):
     """What gathering needs of a Prometheus."""
 
     name: str
@@ -102,7 +102,7 @@ def alert(alert: Alert, *, at: datetime) -> list[Evidence]:
     return [_piece("alert", alert.source, f"Alert {alert.name}", lines, at)]
 
 
-def rule(metrics: Metrics, alert: Alert, *, at: datetime) -> list[Evidence]:
+def rule(metrics: PrometheusApi, alert: Alert, *, at: datetime) -> list[Evidence]:
     """The alert's own expression, as the server has it, and its values over the window.
 
     The expression in the alert's generatorURL only picks among rules of one name: it
@@ -121,7 +121,7 @@ def rule(metrics: Metrics, alert: Alert, *, at: datetime) -> list[Evidence]:
 
 
 def queries(
-    metrics: Metrics, wanted: Mapping[str, str], values: Mapping[str, str], *, at: datetime
+    metrics: PrometheusApi, wanted: Mapping[str, str], values: Mapping[str, str], *, at: datetime
 ) -> list[Evidence]:
     """The entry's queries by title, with `$instance` and `$host` filled, over the window."""
     pieces: list[Evidence] = []
@@ -140,7 +140,7 @@ def queries(
     return pieces
 
 
-def vitals(metrics: Metrics, host: str, *, at: datetime) -> list[Evidence]:
+def vitals(metrics: PrometheusApi, host: str, *, at: datetime) -> list[Evidence]:
     """CPU, memory, disk and load of `host` (its name in `instance`) by node_exporter."""
     title, lines = f"Vital signs of {host}", []
     try:
@@ -193,7 +193,14 @@ def runbook(readme: Path, *, at: datetime) -> list[Evidence]:
         return [
             _unknown(readme.name, title, f"it cannot be read ({error.strerror})", at, "runbook")
         ]
-    found = _sections(text)
+    # The wanted sections of a README, heading first.
+    parts = _HEADING.split(storable(text))
+    pairs = zip(parts[1::2], parts[2::2], strict=True)
+    found = [
+        f"{heading.strip()}: {' '.join(body.split())}"
+        for heading, body in pairs
+        if heading.strip().capitalize() in _SECTIONS and body.strip()
+    ]
     if not found:
         reason = f"it has none of the sections {', '.join(_SECTIONS)}"
         return [_unknown(readme.name, title, reason, at, "runbook")]
@@ -208,7 +215,7 @@ def _unknown(source: str, title: str, why: str, at: datetime, kind: str = "metri
     return _piece(kind, source, title, [f"unknown: {why}"], at)
 
 
-def _range(metrics: Metrics, promql: str, at: datetime) -> tuple[Series, ...]:
+def _range(metrics: PrometheusApi, promql: str, at: datetime) -> tuple[Series, ...]:
     return metrics.query_range(promql, at - WINDOW, at, WINDOW / (POINTS - 1))
 
 
@@ -263,14 +270,3 @@ def _value(vital: _Vital, sample: Sample) -> str:
 def _name(labels: Labels) -> str:
     inside = ",".join(f'{k}="{v}"' for k, v in sorted(labels.items()) if k != "__name__")
     return f"{labels.get('__name__', '')}{{{inside}}}"
-
-
-def _sections(readme: str) -> list[str]:
-    """The wanted sections of a README, heading first."""
-    parts = _HEADING.split(storable(readme))
-    pairs = zip(parts[1::2], parts[2::2], strict=True)
-    return [
-        f"{heading.strip()}: {' '.join(body.split())}"
-        for heading, body in pairs
-        if heading.strip().capitalize() in _SECTIONS and body.strip()
-    ]

@@ -10,14 +10,16 @@ from runner.evidence.samples import Sample
 from runner.incident import Labels
 
 
-class Metrics(Protocol):
+class InstantQuery(Protocol):
     """Whoever answers an instant query."""
 
     def query(self, promql: str) -> Sequence[Sample]: ...
 
 
 def health(
-    prometheus: Metrics | None, hosts: Iterable[str], locate: Callable[[Labels], tuple[str, ...]]
+    prometheus: InstantQuery | None,
+    hosts: Iterable[str],
+    locate: Callable[[Labels], tuple[str, ...]],
 ) -> Mapping[str, bool | None] | None:
     """Host → whether every one of its targets is up; None for a host that no target names.
 

@@ -32,7 +32,7 @@ def number(pieces: Iterable[Evidence], mask: Callable[[str], str]) -> tuple[Evid
             title=brief(mask(piece.title), _TITLE),
             text="",
         )
-        left -= _size(bare)
+        left -= len(bare.title.encode()) + len(bare.source.encode()) + len(bare.kind)
         if left < _LEAST:
             numbered.append(_rest(bare, len(given) - position))
             return tuple(numbered)
@@ -43,10 +43,6 @@ def number(pieces: Iterable[Evidence], mask: Callable[[str], str]) -> tuple[Evid
     if len(given) > ITEMS:
         numbered[-1] = _rest(numbered[-1], len(given) - ITEMS)
     return tuple(numbered)
-
-
-def _size(item: Evidence) -> int:
-    return len(item.title.encode()) + len(item.source.encode()) + len(item.kind)
 
 
 def _rest(last: Evidence, following: int) -> Evidence:

@@ -230,7 +230,10 @@ def _samples(answer: Any) -> Iterator[Sample]:
 
 
 def _one_series(item: Any) -> Series:
-    points = tuple((_time(at), float(value)) for at, value in item.get("values", ()))
+    points = tuple(
+        (datetime.fromtimestamp(float(at), UTC), float(value))
+        for at, value in item.get("values", ())
+    )
     return Series(labels=_labels(item["metric"]), points=points)
 
 
@@ -266,7 +269,3 @@ def _agrees(rule: Labels, alert: Labels) -> bool:
 
 def _labels(item: Any) -> dict[str, str]:
     return {str(name): str(value) for name, value in item.items()}
-
-
-def _time(seconds: Any) -> datetime:
-    return datetime.fromtimestamp(float(seconds), UTC)

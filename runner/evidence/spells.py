@@ -17,7 +17,7 @@ PIECE = timedelta(days=7)
 _ADDED = frozenset({"__name__", "alertstate"})
 
 
-class History(Protocol):
+class RangeQuery(Protocol):
     """What is needed of Prometheus."""
 
     def query_range(
@@ -26,7 +26,7 @@ class History(Protocol):
 
 
 def of_alert(
-    prometheus: History, alertname: str, start: datetime, end: datetime
+    prometheus: RangeQuery, alertname: str, start: datetime, end: datetime
 ) -> tuple[Spell, ...]:
     """Every firing of an alert between `start` and `end`.
 
@@ -47,7 +47,7 @@ def of_alert(
 
 
 def _whole(
-    prometheus: History, promql: str, start: datetime, end: datetime
+    prometheus: RangeQuery, promql: str, start: datetime, end: datetime
 ) -> dict[tuple[tuple[str, str], ...], list[datetime]]:
     """Labels → times with a value, pieced together; every time is on one grid."""
     found: dict[tuple[tuple[str, str], ...], list[datetime]] = {}

@@ -120,15 +120,11 @@ def _sections(text: str) -> dict[str, str]:
 
 
 def _named(title: str, before: str, now: str) -> str:
-    paths = _paths(before, now)
+    # The files that the diff is of; where it only lists files, those that are not in both.
+    headed = set(_PATH.findall(now or before))
+    paths = sorted(headed or set(_LISTED.findall(before)) ^ set(_LISTED.findall(now)))
     where = f" ({', '.join(paths[:3])})" if paths else ""
     return f"{title or 'the diff'}{where}"
-
-
-def _paths(before: str, now: str) -> list[str]:
-    """The files that the diff is of; where it only lists files, those that are not in both."""
-    headed = set(_PATH.findall(now or before))
-    return sorted(headed or set(_LISTED.findall(before)) ^ set(_LISTED.findall(now)))
 
 
 def _part(part: Any) -> str:

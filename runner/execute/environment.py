@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import configparser
 import os
-import pwd
 import stat
 import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from runner.catalog.installed import home
 from runner.execute.request import RunRequest
 from runner.execute.snapshot import mirrored
 
@@ -76,7 +76,7 @@ def _fixed(request: RunRequest, private: Path) -> dict[str, str]:
         "RUNNER_TASK_FACTS": str(private / "facts.jsonl"),
         "PATH": f"{Path(sys.executable).parent}:{_SYSTEM_PATH}",
         # The real one: keys and collections are named from it in people's inventories.
-        "HOME": _home(),
+        "HOME": home(),
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_CONFIG": str(request.ansible_config or private / "ansible.cfg"),
@@ -117,13 +117,6 @@ def _tuned(request: RunRequest, private: Path) -> dict[str, str]:
 def _says(config: configparser.ConfigParser, section: str, key: str) -> bool:
     sections = (section, "ssh_connection", "defaults") if key == "pipelining" else (section,)
     return any(config.has_option(name, key) for name in sections)
-
-
-def _home() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_dir
-    except KeyError:  # a container's arbitrary uid
-        return os.environ.get("HOME", "/")
 
 
 def _control_folder(private: Path) -> Path:

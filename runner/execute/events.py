@@ -65,7 +65,14 @@ def compact(raw: Mapping[str, Any], own: Own = NOTHING) -> Event:
     if isinstance(data.get("res"), dict):
         event["res"] = _result(data["res"], own) or _lost(event["stdout"])
     if raw.get("event") == "playbook_on_stats":
-        event |= {"stats": _stats(data), "results": _results(data.get("artifact_data"))}
+        hosts = set(data.get("processed") or ()) | set(data.get("dark") or ())
+        event |= {
+            "stats": {
+                host: {name: int((data.get(name) or {}).get(host, 0)) for name in _STATS}
+                for host in sorted(hosts)
+            },
+            "results": _results(data.get("artifact_data")),
+        }
     return {key: value for key, value in event.items() if value not in (None, "", False)}
 
 
@@ -166,14 +173,6 @@ def _small(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     return cut(value if isinstance(value, str) else json.dumps(value, default=str), MAX_TEXT)
-
-
-def _stats(data: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    hosts = set(data.get("processed") or ()) | set(data.get("dark") or ())
-    return {
-        host: {name: int((data.get(name) or {}).get(host, 0)) for name in _STATS}
-        for host in sorted(hosts)
-    }
 
 
 def _results(artifact: Any) -> dict[str, Any]:

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 from runner.execute.request import TaskEvent
 from runner.execute.result import task_event
@@ -57,18 +56,15 @@ class Follower:
             if self._over.wait(_PAUSE):
                 return
         with self._path.open("rb") as file:
-            self._read(file)
-
-    def _read(self, file: IO[bytes]) -> None:
-        torn = b""
-        while not self._dropped.is_set():
-            last = self._over.is_set()
-            lines = (torn + file.read(_PIECE)).split(b"\n")
-            torn = lines.pop()
-            if not self._show_all(lines) or (last and not lines):
-                return
-            if not lines:
-                self._over.wait(_PAUSE)
+            torn = b""
+            while not self._dropped.is_set():
+                last = self._over.is_set()
+                lines = (torn + file.read(_PIECE)).split(b"\n")
+                torn = lines.pop()
+                if not self._show_all(lines) or (last and not lines):
+                    return
+                if not lines:
+                    self._over.wait(_PAUSE)
 
     def _show_all(self, lines: list[bytes]) -> bool:
         for line in lines:

@@ -85,7 +85,9 @@ def _strangers(ending: Ending, allowed: set[str]) -> Verdict | None:
     seen = ending.hosts_seen | set(ending.stats or ())
     if strangers := sorted(seen - allowed):
         text = f"it touched {_list(strangers)}, which the plan does not name"
-        return Outcome.FAILED, text + _ended_early(ending)
+        return Outcome.FAILED, text + (
+            f", and was ended early ({ending.stopped})" if ending.stopped else ""
+        )
     return None
 
 
@@ -96,10 +98,6 @@ def _refused(ending: Ending) -> Verdict | None:
     if ending.survivors:
         text += f"; {ending.survivors} of its processes could not be ended"
     return Outcome.FAILED, text
-
-
-def _ended_early(ending: Ending) -> str:
-    return f", and was ended early ({ending.stopped})" if ending.stopped else ""
 
 
 def _stopped(ending: Ending) -> Verdict | None:
@@ -152,15 +150,14 @@ def _hollow(ending: Ending, said: Messages) -> Verdict | None:
         if hosts := _with(ending, count):
             text = f"a failure was {word} on {_list(hosts)}{_words(said, hosts)}"
             return Outcome.TOLERATED_FAILURE, text
-    idle = sorted(ending.idle | _only_skipped(ending))
+    stats = ending.stats or {}
+    idle = sorted(
+        ending.idle
+        | {host for host, count in stats.items() if count.get("skipped") and not count.get("ok")}
+    )
     if idle:
         return Outcome.ALL_SKIPPED, f"every task was skipped on {_list(idle)}"
     return None
-
-
-def _only_skipped(ending: Ending) -> set[str]:
-    stats = ending.stats or {}
-    return {host for host, count in stats.items() if count.get("skipped") and not count.get("ok")}
 
 
 def _completed(ending: Ending) -> Verdict:

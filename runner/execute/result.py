@@ -169,15 +169,11 @@ def masked(value: Any, mask: Mask) -> Any:
                 return mask(whole).split("\n")
         return [masked(item, mask) for item in value]
     if isinstance(value, dict):
-        hides = getattr(mask, "hides", _hides_nothing)
+        hides = getattr(mask, "hides", lambda key, value: False)
         return {
             key: MASKED if hides(key, item) else masked(item, mask) for key, item in value.items()
         }
     return value
-
-
-def _hides_nothing(key: str, value: object) -> bool:
-    return False
 
 
 def mask_event(event: Event, mask: Mask) -> Event:

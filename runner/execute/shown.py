@@ -19,7 +19,7 @@ _WIDTH = re2.compile(r"\x1b\[\d+D")
 _LONGEST_TOKEN = 400  #: characters; it holds an event's id and nothing else
 
 
-class Shown:
+class OutputFilter:
     """A filter that is called with each piece of text, and answers what is kept of it."""
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ if __name__ == "__main__":  # isolated, so nothing but the installed packages is
 from runner.evidence.mask import Mask
 from runner.execute import events, result
 from runner.execute.diff import Own
-from runner.execute.shown import Shown
+from runner.execute.shown import OutputFilter
 from runner.private import opener, write_whole
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ def _hasten(pexpect: Any, playing: Playing | None) -> None:
 
     class Spawn(pexpect.spawn):  # type: ignore[misc]
         def __init__(self, *arguments: Any, **options: Any) -> None:
-            self._shown = Shown()
+            self._shown = OutputFilter()
             super().__init__(*arguments, maxread=64 * 1024, **options)
 
         def _spawnpty(self, command: list[bytes], **options: Any) -> Any:

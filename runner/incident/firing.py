@@ -56,7 +56,7 @@ class Firing:
         return bool(self.told)
 
 
-class Step(StrEnum):
+class Admission(StrEnum):
     """What a message that an alert fires leads to."""
 
     OPEN = "open"  #: a new activation, and so an incident of its own
@@ -79,7 +79,7 @@ class Heard:
     """The record after a message, what it leads to, and why."""
 
     record: Firing
-    step: Step
+    step: Admission
     reason: str = ""
     late: bool = False  #: another message said before that this firing is over
 
@@ -103,33 +103,27 @@ def hear(
     record: Firing, alert: Alert, now: datetime, *, handled: Handled | None, look_again: timedelta
 ) -> Heard:
     """What follows from a message that the alert fires."""
-    late = mark(alert) in record.ended or _is_over(record, _began(alert, now))
+    late = mark(alert) in record.ended or (
+        record.quiet_at is not None and _began(alert, now) < record.quiet_at
+    )
     if handled is None or not record.fires:
         return _opened(record, alert, now, "", late=late)
     if handled.ended_at is None:
         # One that is late says nothing new of an alert that fires anyway.
-        return Heard(record=record if late else _told(record, alert, now), step=Step.KNOWN)
+        return Heard(record=record if late else _told(record, alert, now), step=Admission.KNOWN)
     why = _over(record, alert, now, handled)
     if why and handled.lately >= MOST_PER_HOUR:
         waiting = replace(_told(record, alert, now), again_at=record.again_at or now + WAIT)
-        return Heard(record=waiting, step=Step.WAIT)
+        return Heard(record=waiting, step=Admission.WAIT)
     if why:
         return _opened(record, alert, now, why, late=late)
-    if now - handled.ended_at >= _patience(record, look_again):
+    # How long after its end an incident on an alert that fires on stays the last one.
+    times: int = 2 ** min(record.looks, 16)
+    if now - handled.ended_at >= min(look_again * times, max(SELDOM, look_again)):
         again = replace(_told(record, alert, now), looks=record.looks + 1)
         why = f"incident {handled.incident.id} ended {handled.incident.state}, and it still fires"
-        return Heard(record=again, step=Step.AGAIN, reason=why)
-    return Heard(record=_told(record, alert, now), step=Step.KNOWN)
-
-
-def _patience(record: Firing, look_again: timedelta) -> timedelta:
-    """How long after its end an incident on an alert that fires on stays the last one."""
-    times: int = 2 ** min(record.looks, 16)
-    return min(look_again * times, max(SELDOM, look_again))
-
-
-def _is_over(record: Firing, began: datetime) -> bool:
-    return record.quiet_at is not None and began < record.quiet_at
+        return Heard(record=again, step=Admission.AGAIN, reason=why)
+    return Heard(record=_told(record, alert, now), step=Admission.KNOWN)
 
 
 def _over(record: Firing, alert: Alert, now: datetime, handled: Handled) -> str:
@@ -142,13 +136,13 @@ def _over(record: Firing, alert: Alert, now: datetime, handled: Handled) -> str:
         return f"its startsAt changed after incident {number} ended"
     if record.gone:
         return f"Alertmanager stopped listing it after incident {number} ended"
-    if record.heard_at and record.pause and now - record.heard_at > 2 * _pause(record.pause):
+    if (
+        record.heard_at
+        and record.pause
+        and now - record.heard_at > 2 * max(record.pause, SHORTEST_PAUSE)
+    ):
         return f"no delivery for unusually long after incident {number} ended"
     return ""
-
-
-def _pause(seen: timedelta) -> timedelta:
-    return max(seen, SHORTEST_PAUSE)
 
 
 def _opened(record: Firing, alert: Alert, now: datetime, why: str, *, late: bool) -> Heard:
@@ -158,7 +152,7 @@ def _opened(record: Firing, alert: Alert, now: datetime, why: str, *, late: bool
         looks=0,
         again_at=None,
     )
-    return Heard(record=fresh, step=Step.OPEN, reason=why, late=late)
+    return Heard(record=fresh, step=Admission.OPEN, reason=why, late=late)
 
 
 def _told(record: Firing, alert: Alert, now: datetime) -> Firing:

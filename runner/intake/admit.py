@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from runner.errors import BadDelivery, StoreError
 from runner.incident import Alert, AlertStatus, Incident, State
-from runner.incident.firing import Firing, Handled, Heard, Step, ahead, hear, listed, resolve
+from runner.incident.firing import Admission, Firing, Handled, Heard, ahead, hear, listed, resolve
 from runner.intake.payload import Delivery
 from runner.store import audit_log, deliveries, firings, incidents
 from runner.store.database import Database
@@ -141,7 +141,7 @@ class Inbox:
             self._complete(delivery)
         return True
 
-    def _read(self, stored: deliveries.Stored) -> Delivery | None:
+    def _read(self, stored: deliveries.StoredDelivery) -> Delivery | None:
         if stored.id not in self._parsed:
             try:
                 parsed = self._parse(stored.body, stored.source, stored.received_at)
@@ -156,7 +156,7 @@ class Inbox:
         return self._parsed[stored.id]
 
     def _admit(
-        self, tx: sa.Connection, alert: Alert, record: Firing, stored: deliveries.Stored
+        self, tx: sa.Connection, alert: Alert, record: Firing, stored: deliveries.StoredDelivery
     ) -> Firing:
         """The record of the alert's firing after this message of it."""
         now = stored.received_at
@@ -173,9 +173,9 @@ class Inbox:
             handled=handled(tx, latest, now) if latest else None,
             look_again=self._look_again,
         )
-        if heard.step is Step.OPEN:
+        if heard.step is Admission.OPEN:
             self._open(tx, alert, stored, heard)
-        elif latest is not None and heard.step is Step.AGAIN:
+        elif latest is not None and heard.step is Admission.AGAIN:
             again = incidents.reopen(
                 tx,
                 latest,
@@ -193,7 +193,7 @@ class Inbox:
         return heard.record
 
     def _open(
-        self, tx: sa.Connection, alert: Alert, stored: deliveries.Stored, heard: Heard
+        self, tx: sa.Connection, alert: Alert, stored: deliveries.StoredDelivery, heard: Heard
     ) -> None:
         by = f" by {stored.sender}" if stored.sender else ""
         odd = [LATE] if heard.late else []
@@ -254,7 +254,7 @@ def unheard(
             handled=handled(tx, latest, now) if latest else None,
             look_again=look_again,
         )
-        if heard.step in (Step.OPEN, Step.AGAIN):
+        if heard.step in (Admission.OPEN, Admission.AGAIN):
             found.append(alert)
     return tuple(found)
 

@@ -147,7 +147,11 @@ class Alertmanagers:
         name widen the answer, never narrow it.
         """
         alerts = self.active_alerts(exactly(group_labels), receiver or None)
-        return tuple(alert for alert in alerts if _within(alert.labels, group_labels))
+        return tuple(
+            alert
+            for alert in alerts
+            if all(alert.labels.get(name, "") == value for name, value in group_labels.items())
+        )
 
     def pull(self, filters: Sequence[str] = (), receiver: str | None = None) -> Delivery:
         """All active alerts as one delivery, as if they had come by webhook."""
@@ -174,7 +178,10 @@ class Alertmanagers:
                     "firing alerts again."
                 )
             return AlertState(standing=Standing.ABSENT, reason="Alertmanager does not have it.")
-        return min(found, key=_caution)
+        return min(
+            found,
+            key=lambda state: (_CAUTION.index(state.standing), state.starts_at or datetime.min),
+        )
 
     def _forgot(self, since: datetime) -> bool:
         """Whether no peer that answers can still know what fired at `since`."""
@@ -215,10 +222,6 @@ _CAUTION = (
 )
 
 
-def _caution(state: AlertState) -> tuple[int, datetime]:
-    return _CAUTION.index(state.standing), state.starts_at or datetime.min
-
-
 def exactly(labels: Labels) -> list[str]:
     """Matchers that these labels fit, for the `filter` parameter.
 
@@ -244,10 +247,6 @@ def _plain(name: str, value: str) -> bool:
 
 def _quoted(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _within(labels: Labels, group_labels: Labels) -> bool:
-    return all(labels.get(name, "") == value for name, value in group_labels.items())
 
 
 def _alert(alert: ApiAlert, receiver: str | None) -> Alert:

@@ -16,10 +16,10 @@ def fingerprint(labels: Labels) -> str:
     Labels with an empty value do not count; Alertmanager removes them.
     """
     total = _OFFSET
-    for byte in b"".join(_part(name, labels[name]) for name in sorted(labels) if labels[name]):
+    for byte in b"".join(
+        name.encode() + _SEPARATOR + labels[name].encode() + _SEPARATOR
+        for name in sorted(labels)
+        if labels[name]
+    ):
         total = ((total ^ byte) * _PRIME) & _MASK
     return f"{total:016x}"
-
-
-def _part(name: str, value: str) -> bytes:
-    return name.encode() + _SEPARATOR + value.encode() + _SEPARATOR

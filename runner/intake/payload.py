@@ -225,7 +225,18 @@ def compose(
         "receiver": quote(receiver),
         "groupKey": group_key,
         "groupLabels": dict(group_labels or {}),
-        "alerts": [_written(alert) for alert in alerts],
+        "alerts": [
+            {
+                "status": alert.status.value,
+                "labels": dict(alert.labels),
+                "annotations": dict(alert.annotations),
+                "startsAt": stamp(alert.starts_at),
+                "endsAt": stamp(alert.ends_at) if alert.ends_at else "0001-01-01T00:00:00Z",
+                "generatorURL": alert.generator_url,
+                "fingerprint": alert.fingerprint,
+            }
+            for alert in alerts
+        ],
     }
     return Delivery(
         alerts=tuple(alerts),
@@ -277,7 +288,9 @@ def read_json(body: bytes) -> Any:
     if sum(body.count(mark) for mark in (b"{", b"[", b",")) > MAX_PARTS:
         raise BadDelivery(f"The body has more than {MAX_PARTS} parts.")
     try:
-        text = _decoded(body)
+        # The text of `body`, without the byte order mark that Windows writes in front of it.
+        utf16 = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = body.decode("utf-16" if utf16 else "utf-8-sig")
         content = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
         return _storable(content) if _HAS_UNSTORABLE.search(text) else content
     except BadDelivery:
@@ -292,12 +305,6 @@ def read_json(body: bytes) -> Any:
         raise BadDelivery(f"The body is not JSON (character {error.pos}).") from None
     except ValueError:  # a number with more digits than Python converts
         raise BadDelivery("The body has a number that is too long.") from None
-
-
-def _decoded(body: bytes) -> str:
-    """The text of `body`, without the byte order mark that Windows writes in front of it."""
-    utf16 = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return body.decode("utf-16" if utf16 else "utf-8-sig")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -417,18 +424,6 @@ def _field(text: str | None) -> str:
 
 def _hint(reason: Any) -> str:
     return cut(reason, MAX_NAME) if isinstance(reason, str) else ""
-
-
-def _written(alert: Alert) -> dict[str, Any]:
-    return {
-        "status": alert.status.value,
-        "labels": dict(alert.labels),
-        "annotations": dict(alert.annotations),
-        "startsAt": stamp(alert.starts_at),
-        "endsAt": stamp(alert.ends_at) if alert.ends_at else "0001-01-01T00:00:00Z",
-        "generatorURL": alert.generator_url,
-        "fingerprint": alert.fingerprint,
-    }
 
 
 def stamp(at: datetime) -> str:

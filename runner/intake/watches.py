@@ -50,14 +50,14 @@ class WatchState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class WatchStep:
     """The outcome of one evaluation of one label set."""
 
     state: WatchState
     event: AlertStatus | None = None  #: what to deliver now, if anything
 
 
-def step(state: WatchState, bad: bool | None, now: datetime, watch: Watch) -> Step:
+def step(state: WatchState, bad: bool | None, now: datetime, watch: Watch) -> WatchStep:
     """The next state, given that the label set is in trouble, is not, or is unknown (None).
 
     Trouble counts once it was seen for `for` on end; health counts once it was
@@ -65,31 +65,31 @@ def step(state: WatchState, bad: bool | None, now: datetime, watch: Watch) -> St
     an unknown evaluation, and beyond the pause that two evaluations may have.
     """
     if bad is None:
-        return Step(state=replace(state, at=None))
+        return WatchStep(state=replace(state, at=None))
     longest = 2 * watch.every + watch.timeout
     passed = min(max(now - state.at, timedelta()), longest) if state.at else timedelta()
     state = replace(state, at=now)
     if state.phase in (Phase.QUIET, Phase.PENDING):
-        return _toward_firing(state, passed, now, watch) if bad else Step(state=WatchState())
+        return _toward_firing(state, passed, now, watch) if bad else WatchStep(state=WatchState())
     if bad:
-        return Step(state=replace(state, phase=Phase.FIRING, lasted=timedelta()))
+        return WatchStep(state=replace(state, phase=Phase.FIRING, lasted=timedelta()))
     return _toward_quiet(state, passed, watch)
 
 
-def _toward_firing(state: WatchState, passed: timedelta, now: datetime, watch: Watch) -> Step:
+def _toward_firing(state: WatchState, passed: timedelta, now: datetime, watch: Watch) -> WatchStep:
     lasted = state.lasted + passed if state.phase is Phase.PENDING else timedelta()
     state = replace(state, lasted=lasted, starts_at=state.starts_at or now)
     if lasted < watch.for_:
-        return Step(state=replace(state, phase=Phase.PENDING))
+        return WatchStep(state=replace(state, phase=Phase.PENDING))
     state = replace(state, phase=Phase.FIRING, lasted=timedelta())
-    return Step(state=state, event=AlertStatus.FIRING)
+    return WatchStep(state=state, event=AlertStatus.FIRING)
 
 
-def _toward_quiet(state: WatchState, passed: timedelta, watch: Watch) -> Step:
+def _toward_quiet(state: WatchState, passed: timedelta, watch: Watch) -> WatchStep:
     lasted = state.lasted + passed if state.phase is Phase.CLEARING else timedelta()
     if lasted < watch.clear_after:
-        return Step(state=replace(state, phase=Phase.CLEARING, lasted=lasted))
-    return Step(state=WatchState(), event=AlertStatus.RESOLVED)
+        return WatchStep(state=replace(state, phase=Phase.CLEARING, lasted=lasted))
+    return WatchStep(state=WatchState(), event=AlertStatus.RESOLVED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,9 @@ def evaluate(
     if sightings is None:
         held = {key: step(state, None, now, watch).state for key, state in states.items()}
         return Evaluation(states=held)
-    sighted = _sighted(watch, sightings)
+    # By fingerprint of the alert; two that differ only in what the watch overrides are one.
+    named = [replace(one, labels=_labels(watch, one.labels)) for one in sightings]
+    sighted = {fingerprint(one.labels): one for one in named}
     kept: dict[str, WatchState] = {}
     alerts: list[Alert] = []
     for key in sorted({*states, *sighted}):
@@ -127,12 +129,6 @@ def evaluate(
         if state.phase is not Phase.QUIET:
             kept[key] = state
     return Evaluation(states=kept, alerts=tuple(alerts))
-
-
-def _sighted(watch: Watch, sightings: Iterable[Sighting]) -> dict[str, Sighting]:
-    """By fingerprint of the alert; two that differ only in what the watch overrides are one."""
-    named = [replace(one, labels=_labels(watch, one.labels)) for one in sightings]
-    return {fingerprint(one.labels): one for one in named}
 
 
 def _delivered(before: WatchState | None, after: WatchState, now: datetime) -> list[Alert]:

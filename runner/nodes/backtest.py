@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from runner.config import Nodes, Signal
 from runner.nodes import greylist
 from runner.nodes.classify import Scale, Tier, classify_all
-from runner.nodes.greylist import Event, Standing
+from runner.nodes.greylist import Event, NodeState
 from runner.nodes.trend import Values
 
 DAY = timedelta(days=1)
@@ -116,7 +116,7 @@ def run(
     """Predict at every `nodes.every` of history, as the runner would have done."""
     scale = Scale.of(nodes)
     window, stride = scale.points(nodes), max(1, round(nodes.every / history.step))
-    standings = dict.fromkeys(history.series, Standing())
+    standings = dict.fromkeys(history.series, NodeState())
     watching = _Watching(history)
     last = history.points
     for end in range(min(window // 3, last), last + 1, stride):
@@ -148,7 +148,7 @@ class _Watching:
         self._open: dict[str, Alarm] = {}
         self._ended: list[Alarm] = []
 
-    def note(self, node: str, now: datetime, done: greylist.Step) -> None:
+    def note(self, node: str, now: datetime, done: greylist.NodeStep) -> None:
         critical = now if done.standing.tier is Tier.CRITICAL else None
         if done.event is Event.JOINED:
             self._open[node] = Alarm(node=node, joined=now, ended=None, critical=critical)

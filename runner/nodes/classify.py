@@ -43,7 +43,7 @@ class Tier(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class SignalTier:
     """What one signal of one node says."""
 
     signal: str
@@ -63,7 +63,7 @@ class Prediction:
     node: str
     tier: Tier
     reasons: tuple[str, ...]
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[SignalTier, ...] = ()
     expected: timedelta | None = None  #: until it fails
     soonest: timedelta | None = None
     latest: timedelta | None = None
@@ -136,7 +136,7 @@ def classify(
     return combine(node, findings, signals)
 
 
-def combine(node: str, findings: Sequence[Finding], signals: Sequence[Signal]) -> Prediction:
+def combine(node: str, findings: Sequence[SignalTier], signals: Sequence[Signal]) -> Prediction:
     """The tier whose signals weigh 1 together; unknown when none does and one is missing."""
     optional = {signal.name for signal in signals if signal.optional}
     tier = _weighed(findings)
@@ -161,7 +161,7 @@ def combine(node: str, findings: Sequence[Finding], signals: Sequence[Signal]) -
     )
 
 
-def _weighed(findings: Sequence[Finding]) -> Tier:
+def _weighed(findings: Sequence[SignalTier]) -> Tier:
     for tier in (Tier.CRITICAL, Tier.WARNING):
         weight = math.fsum(f.weight for f in findings if f.tier.rank >= tier.rank)
         if weight >= 1 - 1e-9:
@@ -169,7 +169,9 @@ def _weighed(findings: Sequence[Finding]) -> Tier:
     return Tier.NONE
 
 
-def _reasons(tier: Tier, telling: Sequence[Finding], missing: Sequence[Finding]) -> tuple[str, ...]:
+def _reasons(
+    tier: Tier, telling: Sequence[SignalTier], missing: Sequence[SignalTier]
+) -> tuple[str, ...]:
     worst_first = sorted(telling, key=lambda f: -f.tier.rank)
     said = [f.reason for f in worst_first] + [f.reason for f in missing]
     if not said:
@@ -179,14 +181,16 @@ def _reasons(tier: Tier, telling: Sequence[Finding], missing: Sequence[Finding])
 
 def judge(
     signal: Signal, values: Values, peers: Sequence[float], scale: Scale, held: Tier = Tier.NONE
-) -> Finding:
+) -> SignalTier:
     """What one series says; `peers` are the levels of the same signal on the other nodes."""
     sign = _Sign.of(signal, held)
     turned = values if sign.turn > 0 else -values
     now = trend.level(turned, scale.recent)
     if now is None:
         reason = f"{signal.name} is unknown: {_since(values, scale)}."
-        return Finding(signal=signal.name, tier=Tier.UNKNOWN, reason=reason, weight=signal.weight)
+        return SignalTier(
+            signal=signal.name, tier=Tier.UNKNOWN, reason=reason, weight=signal.weight
+        )
     look = _Look.of(sign, turned, now, scale)
     ahead = look.ahead()
     tier, why = _graded(look, ahead, [sign.turn * other for other in peers])
@@ -259,14 +263,14 @@ def _graded(look: _Look, ahead: trend.Reach | None, others: Sequence[float]) -> 
 
 def _finding(
     sign: _Sign, now: float, ahead: trend.Reach | None, tier: Tier, why: str, scale: Scale
-) -> Finding:
+) -> SignalTier:
     signal = sign.signal
     level = sign.turn * now
     unit = f" {signal.unit}" if signal.unit else ""
     times = _times(ahead, scale) if now < sign.critical else (timedelta(),) * 3
     bounds = f"warning {signal.warning:g}, critical {signal.critical:g}"
     said = f"{signal.name} {why}: {level:.3g}{unit}, {bounds}{_when(times)}."
-    return Finding(
+    return SignalTier(
         signal=signal.name,
         tier=tier,
         reason=said,

@@ -30,7 +30,7 @@ class Event(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class NodeState:
     """Where one node stands. The four times are None while the opposite is seen."""
 
     tier: Tier = Tier.NONE  #: the tier it is held in: none, warning or critical
@@ -52,22 +52,22 @@ class Standing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class NodeStep:
     """A node after one look, and what changed."""
 
-    standing: Standing
+    standing: NodeState
     event: Event | None = None
 
 
 def step(
-    standing: Standing, seen: Tier, now: datetime, settings: Greylist, every: timedelta
-) -> Step:
+    standing: NodeState, seen: Tier, now: datetime, settings: Greylist, every: timedelta
+) -> NodeStep:
     """The next standing of a node that was seen in the tier `seen`.
 
     Between two looks at most twice `every` counts: nobody knows what was in a longer pause.
     """
     if seen is Tier.UNKNOWN:
-        return Step(standing=replace(standing, at=None))
+        return NodeStep(standing=replace(standing, at=None))
     passed = min(max(now - standing.at, NO_TIME), 2 * every) if standing.at else NO_TIME
     bad, worst = seen.rank >= Tier.WARNING.rank, seen is Tier.CRITICAL
     counted = replace(
@@ -81,7 +81,7 @@ def step(
     tier, event = _moved(counted, settings)
     if event is not None:
         counted = replace(counted, tier=tier, since=now if tier is not Tier.NONE else None)
-    return Step(standing=counted, event=event)
+    return NodeStep(standing=counted, event=event)
 
 
 def _on(lasted: timedelta | None, seen: bool, passed: timedelta) -> timedelta | None:
@@ -91,7 +91,7 @@ def _on(lasted: timedelta | None, seen: bool, passed: timedelta) -> timedelta | 
     return NO_TIME if lasted is None else lasted + passed
 
 
-def _moved(now: Standing, settings: Greylist) -> tuple[Tier, Event | None]:
+def _moved(now: NodeState, settings: Greylist) -> tuple[Tier, Event | None]:
     if now.tier is not Tier.CRITICAL and _lasts(now.above_critical, settings.critical_after):
         return Tier.CRITICAL, Event.WORSENED if now.member else Event.JOINED
     if now.tier is Tier.NONE:

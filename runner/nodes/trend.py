@@ -92,7 +92,11 @@ def apart(now: float, others: Sequence[float], floor: float) -> float | None:
 def trend(values: Values) -> Trend | None:
     """The Theil-Sen line through medians of `values`; None when too little is known."""
     width = max(1, values.size // BUCKETS)
-    y = _medians(values, width)
+    # The median of each `width` values, counted from the newest; NaN where none is known.
+    rest = values.size % width
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a bucket with nothing in it
+        y: Values = np.nanmedian(values[rest:].reshape(-1, width), axis=1)
     x = np.arange(y.size, dtype=np.float64) * width
     there = np.isfinite(y)
     x, y = x[there], y[there]
@@ -123,15 +127,6 @@ def theil_sen(x: Values, y: Values) -> tuple[float, float, float]:
     low = max(round((slopes.size - half) / 2) - 1, 0)
     high = min(round((slopes.size + half) / 2), slopes.size - 1)
     return median(slopes), float(slopes[low]), float(slopes[high])
-
-
-def _medians(values: Values, width: int) -> Values:
-    """The median of each `width` values, counted from the newest; NaN where none is known."""
-    rest = values.size % width
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of a bucket with nothing in it
-        found: Values = np.nanmedian(values[rest:].reshape(-1, width), axis=1)
-    return found
 
 
 def reach(now: float, line: Trend, bound: float) -> Reach:

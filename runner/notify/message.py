@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from runner.incident import Approval, Incident, Purpose, Run, State, Transition
+from runner.incident import Approval, Incident, Purpose, State, Transition
 from runner.incident_report import Bundle
 from runner.incident_report.approval_request import Pack, radius_words
 from runner.notify.inert import Cleaner, Own
@@ -144,11 +144,14 @@ def _moved_on(transition: Transition, bundle: Bundle) -> bool:
 
 def _diff(bundle: Bundle) -> str:
     """The newest dry run's diff: what a person approves."""
-    return next((run.diff for run in reversed(bundle.runs) if _shows(run)), "")
-
-
-def _shows(run: Run) -> bool:
-    return run.purpose is Purpose.DRY_RUN and bool(run.diff)
+    return next(
+        (
+            run.diff
+            for run in reversed(bundle.runs)
+            if run.purpose is Purpose.DRY_RUN and bool(run.diff)
+        ),
+        "",
+    )
 
 
 def _question(transition: Transition, bundle: Bundle) -> Approval | None:

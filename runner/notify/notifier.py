@@ -105,25 +105,22 @@ class Notifier:
             weather(tx, self.subscriptions.keys() - {CONSOLE}, self.storm, now)
             outbox.fan_out(tx, self.subscriptions, now)  # of what it says itself
             claimed = outbox.claim(tx, now, lease)
-        lanes = self._lanes(claimed, now)
-        sent = 0
-        for letter, error in self._send(lanes):
-            sent += error is None
-            self._note(letter.due, error, now)
-        return sent
-
-    def _lanes(self, claimed: Sequence[outbox.Due], now: datetime) -> dict[str, _Lane]:
-        """The messages to send by receiver; those that cannot be sent at all are noted."""
+        # The messages to send by receiver; those that cannot be sent at all are noted.
         letters: dict[str, list[_Letter]] = {}
         for due in claimed:
             if (error := self._obstacle(due)) is not None:
                 self._note(due, error, now)
             elif (message := self._write(due, now)) is not None:
                 letters.setdefault(due.receiver, []).append(_Letter(due=due, message=message))
-        return {
+        lanes = {
             name: _Lane(letters=of_one, send=self._senders[name])
             for name, of_one in letters.items()
         }
+        sent = 0
+        for letter, error in self._send(lanes):
+            sent += error is None
+            self._note(letter.due, error, now)
+        return sent
 
     def _obstacle(self, due: outbox.Due) -> RemoteError | None:
         if due.receiver not in self._senders:
@@ -173,7 +170,10 @@ class Notifier:
         hanging = {letter.due.receiver for letter in waiting.values()}
         for name in lanes.keys() - hanging:
             del self._busy[name]  # it answered for its last letter: it only has to end
-        yield from [(letter, _too_slow(letter.due)) for letter in waiting.values()]
+        yield from [
+            (letter, RemoteError(f"receiver {letter.due.receiver}: it did not answer in time"))
+            for letter in waiting.values()
+        ]
 
     def _note(self, due: outbox.Due, error: RemoteError | None, now: datetime) -> None:
         with self.database.write() as tx:
@@ -184,23 +184,20 @@ class Notifier:
             else:
                 outbox.later(tx, due.id, now + wait_after(due.attempts))
         if error is not None:
-            self._log(due, error)
+            final = self._is_final(due, error)
+            log.log(
+                logging.ERROR if final else logging.DEBUG,
+                "%s; incident %s, %s, attempt %d%s",
+                error,
+                due.transition.incident or "none",
+                due.transition.action,
+                due.attempts + 1,
+                ": given up" if final else "",
+                extra={"action": "notification_failed" if final else "notification_delayed"},
+            )
 
     def _is_final(self, due: outbox.Due, error: RemoteError) -> bool:
         return error.permanent or due.attempts >= self.retries
-
-    def _log(self, due: outbox.Due, error: RemoteError) -> None:
-        final = self._is_final(due, error)
-        log.log(
-            logging.ERROR if final else logging.DEBUG,
-            "%s; incident %s, %s, attempt %d%s",
-            error,
-            due.transition.incident or "none",
-            due.transition.action,
-            due.attempts + 1,
-            ": given up" if final else "",
-            extra={"action": "notification_failed" if final else "notification_delayed"},
-        )
 
 
 def _give_up(tx: sa.Connection, due: outbox.Due, error: RemoteError) -> None:
@@ -230,13 +227,12 @@ def _subscriptions(notify: config.Notify) -> dict[str, tuple[str, ...]]:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"notify.receivers: two receivers are called {name}; rename one")
-    by_name = {receiver.name: _with_suspicions(receiver.on) for receiver in notify.receivers}
+    # Whoever is told of escalations is told of suspected injections, too (invariant 8).
+    by_name = {
+        receiver.name: (*receiver.on, SUSPECTED) if State.ESCALATED in receiver.on else receiver.on
+        for receiver in notify.receivers
+    }
     return by_name | ({CONSOLE: tuple(map(str, CONSOLE_ON))} if notify.console else {})
-
-
-def _with_suspicions(on: tuple[str, ...]) -> tuple[str, ...]:
-    """Whoever is told of escalations is told of suspected injections, too (invariant 8)."""
-    return (*on, SUSPECTED) if State.ESCALATED in on else on
 
 
 def _senders(notify: config.Notify, ca_file: Path | None) -> dict[str, Send]:
@@ -274,7 +270,3 @@ def _collect(
             return
         waiting.pop(answer[0].due.id)
         yield answer
-
-
-def _too_slow(due: outbox.Due) -> RemoteError:
-    return RemoteError(f"receiver {due.receiver}: it did not answer in time")

@@ -16,7 +16,7 @@ from runner.catalog.digest import of_collection
 from runner.catalog.entry import Entry
 from runner.catalog.loaded import called, loaded, outside_of
 from runner.catalog.reads import digests
-from runner.catalog.scan import Scan, Templated, scan
+from runner.catalog.scan import Scan, scan
 from runner.errors import Refused
 from runner.incident import Incident, Plan, Run
 from runner.inventory import Inventory
@@ -233,7 +233,9 @@ def _uncovered(found: Scan, included: Collection[tuple[str, str]] | None) -> Ite
         place = f"{each.file}: includes {brief(each.text)!r}"
         if each.depends_on:
             yield f"{place}, which depends on {each.depends_on}"
-        elif included is None or not (each.at_start or _decided(each, included)):
+        elif included is None or not (
+            each.at_start or (os.path.realpath(each.file), each.text) in included
+        ):
             yield f"{place}, which no dry run has filled in"
 
 
@@ -246,10 +248,6 @@ def _lookups(content: Content, loaded: Iterable[str]) -> Iterator[str]:
         yield f"{name}: lookup {', '.join(sorted(lookups))} reads from outside the plan's files"
 
 
-def _decided(include: Templated, included: Collection[tuple[str, str]]) -> bool:
-    return (os.path.realpath(include.file), include.text) in included
-
-
 def difference(before: Plan, now: Plan) -> str:
     """What changed between two plans, for a person, by its name.
 
@@ -258,9 +256,19 @@ def difference(before: Plan, now: Plan) -> str:
     found = [
         _names("entry", {before.entry} ^ {now.entry}),
         _names("hosts", _hosts(before) ^ _hosts(now)),
-        _names("variable", _all(_variables, before, now)),
-        _names("playbook or role", _all(_files, before, now), _content(before) != _content(now)),
-        _names("what Ansible loads", _all(_loaded, before, now)),
+        _names(
+            "variable",
+            _all(lambda before, now: _keys(before.variables, now.variables), before, now),
+        ),
+        _names(
+            "playbook or role",
+            _all(lambda before, now: _keys(before.files, now.files), before, now),
+            changed=_content(before) != _content(now),
+        ),
+        _names(
+            "what Ansible loads",
+            _all(lambda before, now: _keys(before.loaded, now.loaded), before, now),
+        ),
         _names("inventory variable", _all(_inventory, before, now)),
         _names("steps", {s.entry for s in before.steps} ^ {s.entry for s in now.steps}),
         "what check mode would change" if before.diff != now.diff else "",
@@ -268,8 +276,8 @@ def difference(before: Plan, now: Plan) -> str:
     return ", ".join(filter(None, found))
 
 
-def _names(what: str, names: Iterable[str], changed: bool = False) -> str:
-    """`what (first, second)`; empty when nothing changed."""
+def _names(what: str, names: Iterable[str], *, changed: bool = False) -> str:
+    """`what (first, second)`; empty when nothing changed. `changed`: even without names."""
     some = sorted(names)
     if not some:
         return what if changed else ""
@@ -285,18 +293,6 @@ def _all(what: Callable[[Plan, Plan], set[str]], before: Plan, now: Plan) -> set
     """What differs in the plan or in any of its steps."""
     steps = zip(before.steps, now.steps, strict=False)
     return {name for pair in ((before, now), *steps) for name in what(*pair)}
-
-
-def _variables(before: Plan, now: Plan) -> set[str]:
-    return _keys(before.variables, now.variables)
-
-
-def _files(before: Plan, now: Plan) -> set[str]:
-    return _keys(before.files, now.files)
-
-
-def _loaded(before: Plan, now: Plan) -> set[str]:
-    return _keys(before.loaded, now.loaded)
 
 
 def _content(plan: Plan) -> list[str]:

@@ -94,7 +94,12 @@ def _free(
     busy: Collection[str],
 ) -> list[tuple[int, str]]:
     """(position, host) of every host of the group that may be taken; never none."""
-    group = _group(place, target, inventory)
+    variable = GROUPS[place]
+    group = inventory.hosts[target].variables.get(variable)
+    if group is None:
+        raise Refused(f"{target} has no inventory variable {variable}, which names its {place}s")
+    if not isinstance(group, str) or group not in inventory.groups:
+        raise Refused(f"{target}: {variable} is {str(group)[:60]!r}, which is no inventory group")
     found, against = [], []
     for number, host in enumerate(sorted(inventory.groups[group])):
         if host == target:
@@ -111,13 +116,3 @@ def _free(
         said = "; ".join(against) or "the group is empty"
         raise Refused(f"there is no {place} for {target} in group {group}: {said}")
     return found
-
-
-def _group(place: str, target: str, inventory: Inventory) -> str:
-    variable = GROUPS[place]
-    name = inventory.hosts[target].variables.get(variable)
-    if name is None:
-        raise Refused(f"{target} has no inventory variable {variable}, which names its {place}s")
-    if not isinstance(name, str) or name not in inventory.groups:
-        raise Refused(f"{target}: {variable} is {str(name)[:60]!r}, which is no inventory group")
-    return name

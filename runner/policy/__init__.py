@@ -1,4 +1,4 @@
-"""Policy: pure functions from a case to a verdict. No clock, no files, no network.
+"""Policy: pure functions from a situation to a verdict. No clock, no files, no network.
 
 A new rule is a function in the file of its family and a line in `TABLE`.
 """
@@ -14,23 +14,23 @@ from runner.incident import Level, Reason, Verdict
 from runner.policy import calendar, ceilings, decision, frequency, radius, steps
 from runner.policy.budget import budget
 from runner.policy.capacity import capacity
-from runner.policy.case import Case, PastRun, Rule
 from runner.policy.contradictions import contradictions, late
 from runner.policy.cover import judge_cover
 from runner.policy.fidelity import judge_dry_run
 from runner.policy.radius import measure
+from runner.policy.situation import PastRun, Rule, Situation
 from runner.policy.steps import one_after_another, together
 
 __all__ = [
     "RULES",
     "TABLE",
     "Against",
-    "Case",
     "Late",
     "Moment",
     "PastRun",
     "Row",
     "Rule",
+    "Situation",
     "against",
     "judge",
     "judge_cover",
@@ -116,23 +116,23 @@ def moment_of(entry: Entry) -> Moment:
     return Moment.WHOLE if entry.placed else Moment.JUDGE
 
 
-def judge(case: Case, moment: Moment = Moment.JUDGE) -> Verdict:
+def judge(situation: Situation, moment: Moment = Moment.JUDGE) -> Verdict:
     """The least level that any rule of this moment grants, with every reason in their order."""
-    return verdict_of(case, (row.rule for row in TABLE if moment in row.moments))
+    return verdict_of(situation, (row.rule for row in TABLE if moment in row.moments))
 
 
-def verdict_of(case: Case, rules: Iterable[Rule]) -> Verdict:
+def verdict_of(situation: Situation, rules: Iterable[Rule]) -> Verdict:
     """The least level that any of `rules` grants, with every reason in their order."""
-    reasons = tuple(reason for rule in rules for reason in rule(case))
+    reasons = tuple(reason for rule in rules for reason in rule(situation))
     return Verdict(level=Level.lowest(*(reason.level for reason in reasons)), reasons=reasons)
 
 
-def judge_steps(verdict: Verdict, cases: Sequence[Case]) -> Verdict:
+def judge_steps(verdict: Verdict, situations: Sequence[Situation]) -> Verdict:
     """`verdict` with every reason for which a step holds the plan back; never a higher level."""
     added = [
-        replace(reason, text=f"Step {number}, {case.entry.id}: {reason.text}")
-        for number, case in enumerate(cases, start=1)
-        for reason in judge(case, Moment.STEP).reasons
+        replace(reason, text=f"Step {number}, {situation.entry.id}: {reason.text}")
+        for number, situation in enumerate(situations, start=1)
+        for reason in judge(situation, Moment.STEP).reasons
         if reason.level is not Level.AUTO
     ]
     level = Level.lowest(verdict.level, *(reason.level for reason in added))
@@ -151,24 +151,24 @@ class Against:
         return " ".join(reason.text for reason in self.reasons)
 
 
-def against(case: Case, shown: Collection[str] | None) -> Against | None:
+def against(situation: Situation, shown: Collection[str] | None) -> Against | None:
     """What stands against starting now; None when nothing does.
 
     A person's approval overrides the rules that were `shown` with the question (None: every
     rule), and no level below `approve`. An incident at `auto` was shown to nobody.
     """
-    found = list(_late(case, shown))
+    found = list(_late(situation, shown))
     for consequence in Late:
         if reasons := tuple(reason for what, reason in found if what is consequence):
             return Against(consequence, reasons)
     return None
 
 
-def _late(case: Case, shown: Collection[str] | None) -> Iterator[tuple[Late, Reason]]:
+def _late(situation: Situation, shown: Collection[str] | None) -> Iterator[tuple[Late, Reason]]:
     for row in TABLE:
         if row.late is None:
             continue
-        for reason in row.rule(case):
+        for reason in row.rule(situation):
             seen = shown is None or reason.rule in shown
             if reason.level is not Level.AUTO and not (seen and reason.level is Level.APPROVE):
                 yield row.late, reason

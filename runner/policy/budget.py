@@ -8,7 +8,7 @@ from datetime import datetime
 
 from runner.config import Budget
 from runner.incident import Reason
-from runner.policy.case import Case, PastRun
+from runner.policy.situation import PastRun, Situation
 from runner.text.duration import write
 
 
@@ -33,10 +33,12 @@ class Account:
         )
 
 
-def budget(case: Case) -> Iterator[Reason]:
+def budget(situation: Situation) -> Iterator[Reason]:
     """A service or group whose budget is spent needs a person for each run."""
-    for account in accounts(case.config.policy.budgets, case.history, case.groups, case.now):
-        if account.spent and _concerns(case, account):
+    for account in accounts(
+        situation.config.policy.budgets, situation.history, situation.groups, situation.now
+    ):
+        if account.spent and _concerns(situation, account):
             yield Reason(rule="budget", level=account.budget.level, text=account.text)
 
 
@@ -72,9 +74,9 @@ def _name(budget: Budget, run: PastRun, groups: Mapping[str, tuple[str, ...]]) -
     return f"{budget.label} {value}" if value else None
 
 
-def _concerns(case: Case, account: Account) -> bool:
-    """Whether the case is about this service or group."""
+def _concerns(situation: Situation, account: Account) -> bool:
+    """Whether the situation is about this service or group."""
     if (group := account.budget.group) is not None:
-        return bool(set(case.groups.get(group, ())) & set(case.reach))
+        return bool(set(situation.groups.get(group, ())) & set(situation.reach))
     label = account.budget.label or ""
-    return account.name == f"{label} {case.alert.labels.get(label)}"
+    return account.name == f"{label} {situation.alert.labels.get(label)}"

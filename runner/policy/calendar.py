@@ -8,16 +8,16 @@ from zoneinfo import ZoneInfo
 
 from runner.config import Freeze
 from runner.incident import Level, Reason
-from runner.policy.case import Case
+from runner.policy.situation import Situation
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def freeze(case: Case) -> Iterator[Reason]:
+def freeze(situation: Situation) -> Iterator[Reason]:
     """Every window that is open now."""
-    for window in case.config.policy.freeze:
+    for window in situation.config.policy.freeze:
         try:
-            opened = covers(window, case.now)
+            opened = covers(window, situation.now)
         except (ValueError, OSError, KeyError) as error:
             text = f"Freeze window {window.name} cannot be read ({error}), so it counts as open."
             yield Reason(rule="freeze", level=Level.lowest(window.level, Level.APPROVE), text=text)
@@ -27,7 +27,7 @@ def freeze(case: Case) -> Iterator[Reason]:
                 f"Freeze window {window.name} is open, {window.start} to {window.end} "
                 f"{window.timezone}, and limits to {window.level}."
             )
-            until = closes(window, case.now)
+            until = closes(window, situation.now)
             yield Reason(rule="freeze", level=window.level, text=text, until=until)
 
 

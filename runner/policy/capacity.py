@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from runner.incident import GroupReach, Level, Reason
-from runner.policy.case import Case
+from runner.policy.situation import Situation
 
 VARIABLE = "runner_min_available"
 EVERYTHING = "all"
@@ -24,15 +24,19 @@ _SHARE = re.compile(r"(\d{1,3})\s*%")
 _COUNT = re.compile(r"\d{1,6}")
 
 
-def capacity(case: Case) -> Iterator[Reason]:
+def capacity(situation: Situation) -> Iterator[Reason]:
     """A run that would leave too few healthy hosts of a group does not start."""
-    reached, problems = reaches(case)
+    reached, problems = reaches(situation)
     yield from problems
     bound = {host for reach in reached if reach.needed is not None for host in reach.touched}
-    asking = [host for host in case.affected if VARIABLE in case.variables.get(host, {})]
+    asking = [host for host in situation.affected if VARIABLE in situation.variables.get(host, {})]
     if not problems and (loose := [host for host in asking if host not in bound]):
-        yield _loose(loose)
-    if bound and case.healthy is None:
+        text = (
+            f"{', '.join(loose)} set {VARIABLE}, but no group has it on all its hosts, "
+            "so capacity is not known."
+        )
+        yield Reason(rule="capacity", level=Level.APPROVE, text=text)
+    if bound and situation.healthy is None:
         yield Reason(
             rule="capacity",
             level=Level.AUTO,
@@ -42,16 +46,16 @@ def capacity(case: Case) -> Iterator[Reason]:
     yield from (_shortage(reach) for reach in reached if reach.short())
 
 
-def reaches(case: Case) -> tuple[list[GroupReach], list[Reason]]:
+def reaches(situation: Situation) -> tuple[list[GroupReach], list[Reason]]:
     """What the run takes from each group that it touches, and what is wrong with a minimum."""
     found, problems = [], []
-    for name, hosts in sorted(case.groups.items()):
+    for name, hosts in sorted(situation.groups.items()):
         members = frozenset(hosts)
-        if name in NOT_SERVING or not members & set(case.affected):
+        if name in NOT_SERVING or not members & set(situation.affected):
             continue
-        minimum, problem = _minimum(case, name, members)
+        minimum, problem = _minimum(situation, name, members)
         problems += [problem] if problem else []
-        found.append(_reach(case, name, members, minimum))
+        found.append(_reach(situation, name, members, minimum))
     return [reach for reach in found if not _said_by_another(reach, found)], problems
 
 
@@ -61,14 +65,14 @@ def _said_by_another(reach: GroupReach, found: list[GroupReach]) -> bool:
     return reach.group == EVERYTHING and (reach.size, reach.needed) in named
 
 
-def greylisted(case: Case) -> frozenset[str]:
+def greylisted(situation: Situation) -> frozenset[str]:
     """Hosts with early signs: they are in service, but nobody counts on them."""
     marked = {
         host
-        for host, variables in case.variables.items()
+        for host, variables in situation.variables.items()
         if variables.get(GREYLISTED, False) not in (False, None, "", "false", "no", 0)
     }
-    return frozenset(marked | set(case.groups.get(GREYLIST, ())))
+    return frozenset(marked | set(situation.groups.get(GREYLIST, ())))
 
 
 def needed(value: Any, size: int) -> int | None:
@@ -84,25 +88,33 @@ def needed(value: Any, size: int) -> int | None:
     return math.ceil(size * int(share[1]) / 100)
 
 
-def _minimum(case: Case, group: str, members: frozenset[str]) -> tuple[int | None, Reason | None]:
+def _minimum(
+    situation: Situation, group: str, members: frozenset[str]
+) -> tuple[int | None, Reason | None]:
     """(how many hosts of the group must stay, or None; what is wrong with what it asks)."""
-    values = [_asked(case, host, group) for host in sorted(members)]
+    values = [_asked(situation, host, group) for host in sorted(members)]
     given = [value for value in values if value is not None]
-    if not given or (len(given) < len(members) and not _named(case, members, group)):
+    if not given or (len(given) < len(members) and not _named(situation, members, group)):
         return None, None
     counts = [needed(value, len(members)) for value in given]
     known = [count for count in counts if count is not None]
     if len(known) < len(counts):
-        return None, _unreadable(group, given[counts.index(None)])
+        text = (
+            f"{VARIABLE} of group {group} is {str(given[counts.index(None)])[:40]!r}; "
+            "write a count such as 2 or a share such as 50%."
+        )
+        return None, Reason(rule="capacity", level=Level.DRY_RUN, text=text)
     return max(known), None
 
 
-def _reach(case: Case, group: str, members: frozenset[str], minimum: int | None) -> GroupReach:
-    health = case.healthy or {}
-    touched = members & set(case.affected)
-    sick = {h for h in members if case.healthy is not None and health.get(h) is not True}
-    busy = members & case.busy
-    grey = members & greylisted(case)
+def _reach(
+    situation: Situation, group: str, members: frozenset[str], minimum: int | None
+) -> GroupReach:
+    health = situation.healthy or {}
+    touched = members & set(situation.affected)
+    sick = {h for h in members if situation.healthy is not None and health.get(h) is not True}
+    busy = members & situation.busy
+    grey = members & greylisted(situation)
     staying = members - touched - sick - busy - grey if minimum is not None else ()
     return GroupReach(
         group=group,
@@ -118,14 +130,14 @@ def _reach(case: Case, group: str, members: frozenset[str], minimum: int | None)
     )
 
 
-def _asked(case: Case, host: str, group: str) -> Any:
+def _asked(situation: Situation, host: str, group: str) -> Any:
     """What `host` asks for `group`; None when it asks nothing."""
-    value = case.variables.get(host, {}).get(VARIABLE)
+    value = situation.variables.get(host, {}).get(VARIABLE)
     return value.get(group) if isinstance(value, dict) else value
 
 
-def _named(case: Case, members: frozenset[str], group: str) -> bool:
-    values = (case.variables.get(host, {}).get(VARIABLE) for host in members)
+def _named(situation: Situation, members: frozenset[str], group: str) -> bool:
+    values = (situation.variables.get(host, {}).get(VARIABLE) for host in members)
     return any(isinstance(value, dict) and group in value for value in values)
 
 
@@ -136,19 +148,3 @@ def _shortage(reach: GroupReach) -> Reason:
         f"{reach.sick} unhealthy or of unknown health, {reach.grey} greylisted."
     )
     return Reason(rule="capacity", level=Level.DRY_RUN, text=text)
-
-
-def _unreadable(group: str, value: Any) -> Reason:
-    text = (
-        f"{VARIABLE} of group {group} is {str(value)[:40]!r}; "
-        "write a count such as 2 or a share such as 50%."
-    )
-    return Reason(rule="capacity", level=Level.DRY_RUN, text=text)
-
-
-def _loose(hosts: list[str]) -> Reason:
-    text = (
-        f"{', '.join(hosts)} set {VARIABLE}, but no group has it on all its hosts, "
-        "so capacity is not known."
-    )
-    return Reason(rule="capacity", level=Level.APPROVE, text=text)

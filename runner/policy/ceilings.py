@@ -9,28 +9,28 @@ from collections.abc import Iterator
 from typing import Any
 
 from runner.incident import Level, Reason
-from runner.policy.case import Case
+from runner.policy.situation import Situation
 
 VARIABLE = "runner_level"
 
 
-def configuration(case: Case) -> Iterator[Reason]:
+def configuration(situation: Situation) -> Iterator[Reason]:
     """`level:` of runner.yml."""
-    level = case.config.level
+    level = situation.config.level
     yield Reason(rule="configuration", level=level, text=_limit(level, "`level:` in runner.yml"))
 
 
-def command_line(case: Case) -> Iterator[Reason]:
+def command_line(situation: Situation) -> Iterator[Reason]:
     """What the command or the source that brought the incident allows."""
-    if case.ceiling is not Level.AUTO:
-        text = _limit(case.ceiling, "the command line or source")
-        yield Reason(rule="command_line", level=case.ceiling, text=text)
+    if situation.ceiling is not Level.AUTO:
+        text = _limit(situation.ceiling, "the command line or source")
+        yield Reason(rule="command_line", level=situation.ceiling, text=text)
 
 
-def entry(case: Case) -> Iterator[Reason]:
+def entry(situation: Situation) -> Iterator[Reason]:
     """`level:` of entry.yml."""
-    level = case.entry.level
-    text = _limit(level, f"`level:` of entry {case.entry.id}")
+    level = situation.entry.level
+    text = _limit(level, f"`level:` of entry {situation.entry.id}")
     yield Reason(rule="entry", level=level, text=text)
 
 
@@ -38,23 +38,23 @@ def _limit(level: Level, by: str) -> str:
     return f"No limit by {by}." if level is Level.AUTO else f"Limited to {level} by {by}."
 
 
-def pause(case: Case) -> Iterator[Reason]:
+def pause(situation: Situation) -> Iterator[Reason]:
     """`runner pause` makes it observe everywhere."""
-    if case.paused is not None:
+    if situation.paused is not None:
         yield Reason(
-            rule="pause", level=Level.OBSERVE, text=f"The runner is paused: {case.paused}."
+            rule="pause", level=Level.OBSERVE, text=f"The runner is paused: {situation.paused}."
         )
 
 
-def earned(case: Case) -> Iterator[Reason]:
+def earned(situation: Situation) -> Iterator[Reason]:
     """What the history of this entry, alert and environment has earned."""
-    if case.earned is not None:
-        yield case.earned
+    if situation.earned is not None:
+        yield situation.earned
 
 
-def hosts(case: Case) -> Iterator[Reason]:
+def hosts(situation: Situation) -> Iterator[Reason]:
     """The least `runner_level` of all hosts within reach."""
-    reasons = [_of_host(case, host) for host in case.reach]
+    reasons = [_of_host(situation, host) for host in situation.reach]
     said = [reason for reason in reasons if reason is not None]
     if not said:
         text = "No limit: no host within reach sets runner_level."
@@ -64,13 +64,13 @@ def hosts(case: Case) -> Iterator[Reason]:
     yield from (reason for reason in said if reason.level is least)
 
 
-def _of_host(case: Case, host: str) -> Reason | None:
-    if host not in case.variables:
+def _of_host(situation: Situation, host: str) -> Reason | None:
+    if host not in situation.variables:
         text = f"{host} is not in the inventory, so its runner_level is unknown."
         return Reason(rule="hosts", level=Level.APPROVE, text=text)
-    if VARIABLE not in case.variables[host]:
+    if VARIABLE not in situation.variables[host]:
         return None
-    value = case.variables[host][VARIABLE]
+    value = situation.variables[host][VARIABLE]
     level = level_of(value)
     if level is None:
         known = ", ".join(Level)

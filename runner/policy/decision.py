@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from runner.incident import Decision, Level, Reason
+from runner.incident import Level, Reason
 from runner.incident.firing import CLOCK_SKEW
-from runner.policy.case import Case
+from runner.policy.situation import Situation
 from runner.text.duration import write
 
 
-def chosen(case: Case) -> Iterator[Reason]:
+def chosen(situation: Situation) -> Iterator[Reason]:
     """Somebody must have chosen this entry."""
-    if all(decision.entry != case.entry.id for decision in case.decisions):
-        text = f"No decision chose {case.entry.id}."
+    if all(decision.entry != situation.entry.id for decision in situation.decisions):
+        text = f"No decision chose {situation.entry.id}."
         yield Reason(rule="decision", level=Level.OBSERVE, text=text)
 
 
-def confidence(case: Case) -> Iterator[Reason]:
+def confidence(situation: Situation) -> Iterator[Reason]:
     """Every decider must be sure enough."""
-    wanted = case.config.policy.min_confidence
-    for decision in case.decisions:
+    wanted = situation.config.policy.min_confidence
+    for decision in situation.decisions:
         if not decision.confidence >= wanted:  # also true of NaN
             text = (
                 f"{decision.decider} is {decision.confidence:.2f} confident; "
@@ -30,33 +30,29 @@ def confidence(case: Case) -> Iterator[Reason]:
             yield Reason(rule="confidence", level=Level.APPROVE, text=text)
 
 
-def agreement(case: Case) -> Iterator[Reason]:
+def agreement(situation: Situation) -> Iterator[Reason]:
     """Deciders that differ on the entry, or on a value that both gave, need a person."""
-    answers = {decision.entry for decision in case.decisions}
+    answers = {decision.entry for decision in situation.decisions}
     if len(answers) > 1:
-        said = ", ".join(f"{d.decider} chose {d.entry or 'none'}" for d in case.decisions)
+        said = ", ".join(f"{d.decider} chose {d.entry or 'none'}" for d in situation.decisions)
         text = f"The deciders disagree: {said}."
         yield Reason(rule="disagreement", level=Level.APPROVE, text=text)
         return
-    if names := _differing(case.decisions):
+    first: dict[str, object] = {}
+    differing = set()
+    for decision in situation.decisions:
+        for name, value in decision.values.items():
+            if first.setdefault(name, value) != value:
+                differing.add(name)
+    if names := sorted(differing):
         text = f"The deciders disagree about {', '.join(names)}."
         yield Reason(rule="disagreement", level=Level.APPROVE, text=text)
 
 
-def _differing(decisions: tuple[Decision, ...]) -> list[str]:
-    first: dict[str, object] = {}
-    differing = set()
-    for decision in decisions:
-        for name, value in decision.values.items():
-            if first.setdefault(name, value) != value:
-                differing.add(name)
-    return sorted(differing)
-
-
-def grounded(case: Case) -> Iterator[Reason]:
+def grounded(situation: Situation) -> Iterator[Reason]:
     """Cited evidence must exist, and the model must cite some."""
-    for decision in case.decisions:
-        missing = sorted(set(decision.cited) - case.evidence)
+    for decision in situation.decisions:
+        missing = sorted(set(decision.cited) - situation.evidence)
         if missing:
             numbers = ", ".join(str(number) for number in missing[:10])
             text = f"{decision.decider} cites evidence that does not exist: {numbers}."
@@ -66,33 +62,35 @@ def grounded(case: Case) -> Iterator[Reason]:
             yield Reason(rule="citation", level=Level.APPROVE, text=text)
 
 
-def suspicion(case: Case) -> Iterator[Reason]:
+def suspicion(situation: Situation) -> Iterator[Reason]:
     """Text that may have steered the model needs a person, who is also told (invariant 8)."""
-    for sentence in case.suspicions[:5]:
+    for sentence in situation.suspicions[:5]:
         text = f"Some text may be meant to steer the model: {sentence}."
         yield Reason(rule="injection", level=Level.APPROVE, text=text)
 
 
-def scope(case: Case) -> Iterator[Reason]:
+def scope(situation: Situation) -> Iterator[Reason]:
     """A decider that chose only some of the hosts, or others, disagrees about the scope."""
-    for decision in case.decisions:
+    for decision in situation.decisions:
         chosen = set(decision.hosts)
-        if decision.entry == case.entry.id and chosen and chosen != set(case.hosts):
+        if decision.entry == situation.entry.id and chosen and chosen != set(situation.hosts):
             hosts = ", ".join(sorted(chosen))
-            text = f"{decision.decider} chose {hosts} only, of {', '.join(sorted(case.hosts))}."
+            text = (
+                f"{decision.decider} chose {hosts} only, of {', '.join(sorted(situation.hosts))}."
+            )
             yield Reason(rule="scope", level=Level.APPROVE, text=text)
 
 
-def risk(case: Case) -> Iterator[Reason]:
+def risk(situation: Situation) -> Iterator[Reason]:
     """An entry of high risk always asks a person."""
-    if case.entry.risk == "high":
-        text = f"Entry {case.entry.id} has high risk."
+    if situation.entry.risk == "high":
+        text = f"Entry {situation.entry.id} has high risk."
         yield Reason(rule="risk", level=Level.APPROVE, text=text)
 
 
-def alert_age(case: Case) -> Iterator[Reason]:
+def alert_age(situation: Situation) -> Iterator[Reason]:
     """What began long ago, or has not begun yet, is not what the entry was made for."""
-    age, oldest = case.now - case.alert.starts_at, case.config.policy.max_alert_age
+    age, oldest = situation.now - situation.alert.starts_at, situation.config.policy.max_alert_age
     if age > oldest:
         text = f"The alert began {_hours(age)} ago; policy.max_alert_age is {write(oldest)}."
         yield Reason(rule="alert_age", level=Level.APPROVE, text=text)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from runner.incident import Level, Reason
 from runner.policy.capacity import GREYLIST, VARIABLE
-from runner.policy.case import Case
+from runner.policy.situation import Situation
 
 #: Groups that hold hosts of any kind, so that sharing one says nothing.
 _OF_ANY_KIND = frozenset({"all", "ungrouped", GREYLIST})
@@ -16,12 +16,12 @@ _OF_ANY_KIND = frozenset({"all", "ungrouped", GREYLIST})
 LOOK_AGAIN = timedelta(minutes=5)
 
 
-def one_at_a_time(case: Case) -> Iterator[Reason]:
+def one_at_a_time(situation: Situation) -> Iterator[Reason]:
     """While a plan with places is carried out in a group, no second one starts there."""
-    for incident, hosts in sorted(case.acting.items()):
-        if shared := together(case.groups, case.reach, hosts):
+    for incident, hosts in sorted(situation.acting.items()):
+        if shared := together(situation.groups, situation.reach, hosts):
             text = f"Incident {incident} is changing {shared} now; one change at a time."
-            until = case.now + LOOK_AGAIN
+            until = situation.now + LOOK_AGAIN
             yield Reason(rule="one_change", level=Level.DRY_RUN, text=text, until=until)
 
 
@@ -38,30 +38,32 @@ def together(
     return ""
 
 
-def one_after_another(cases: tuple[Case, ...], places: Mapping[str, str]) -> tuple[Case, ...]:
-    """Each step's case as it is once the steps before it have done their work.
+def one_after_another(
+    situations: tuple[Situation, ...], places: Mapping[str, str]
+) -> tuple[Situation, ...]:
+    """Each step's situation as it is once the steps before it have done their work.
 
     A spare that an earlier step brought in serves in every group of the target from then on:
     had it not been verified there, the later step would not be started.
     """
     spare, target = places.get("spare"), places.get("target")
     if spare is None or target is None:
-        return cases
+        return situations
     found, joined = [], False
-    for case in cases:
-        found.append(_with(case, spare, target) if joined else case)
-        joined = joined or spare in case.affected
+    for situation in situations:
+        found.append(_with(situation, spare, target) if joined else situation)
+        joined = joined or spare in situation.affected
     return tuple(found)
 
 
-def _with(case: Case, spare: str, target: str) -> Case:
+def _with(situation: Situation, spare: str, target: str) -> Situation:
     groups = {
         name: (*hosts, spare) if target in hosts and spare not in hosts else hosts
-        for name, hosts in case.groups.items()
+        for name, hosts in situation.groups.items()
     }
-    own = case.variables.get(spare, {})
-    same = {VARIABLE: case.variables.get(target, {}).get(VARIABLE)}
+    own = situation.variables.get(spare, {})
+    same = {VARIABLE: situation.variables.get(target, {}).get(VARIABLE)}
     inherited = {name: value for name, value in same.items() if value is not None}
-    variables = {**case.variables, spare: {**inherited, **own}}
-    healthy = case.healthy if case.healthy is None else {**case.healthy, spare: True}
-    return replace(case, groups=groups, variables=variables, healthy=healthy)
+    variables = {**situation.variables, spare: {**inherited, **own}}
+    healthy = situation.healthy if situation.healthy is None else {**situation.healthy, spare: True}
+    return replace(situation, groups=groups, variables=variables, healthy=healthy)

@@ -19,7 +19,7 @@ from runner.store.nodes import Member
 
 if TYPE_CHECKING:
     from runner.nodes.classify import Prediction, Tier
-    from runner.nodes.greylist import Standing, Step
+    from runner.nodes.greylist import NodeState, NodeStep
 
 
 def move(tx: sa.Connection, project: Project, outlook: Outlook) -> None:
@@ -55,11 +55,11 @@ def _measured(one: Prediction) -> bool:
     return any(finding.level is not None for finding in one.findings)
 
 
-def _standing(member: Member) -> Standing:
+def _standing(member: Member) -> NodeState:
     from runner.nodes.classify import Tier
-    from runner.nodes.greylist import Standing
+    from runner.nodes.greylist import NodeState
 
-    return Standing(
+    return NodeState(
         tier=Tier(member.tier),
         since=member.since,
         at=member.looked_at,
@@ -70,7 +70,9 @@ def _standing(member: Member) -> Standing:
     )
 
 
-def _note(tx: sa.Connection, member: Member, one: Prediction, done: Step, now: datetime) -> None:
+def _note(
+    tx: sa.Connection, member: Member, one: Prediction, done: NodeStep, now: datetime
+) -> None:
     from runner.nodes.greylist import Event
 
     standing = done.standing

@@ -18,7 +18,7 @@ from runner.decide.answer import Unusable, parse
 from runner.decide.model import ModelDecider
 from runner.decide.prompt import fence
 from runner.decide.single import tell
-from runner.nodes.classify import LONGEST, Finding, Prediction, Tier
+from runner.nodes.classify import LONGEST, Prediction, SignalTier, Tier
 from runner.store.nodes import Said
 from runner.text import brief, storable, visible
 from runner.text.duration import write
@@ -81,7 +81,7 @@ def evidence(one: Prediction, signals: Sequence[Signal], before: Sequence[Said])
     return (*measured, *earlier)
 
 
-def _measured(finding: Finding, signal: Signal) -> str:
+def _measured(finding: SignalTier, signal: Signal) -> str:
     unit = f" {signal.unit}" if signal.unit else ""
     now = "unknown" if finding.level is None else f"{finding.level:.4g}{unit}"
     text = (
@@ -104,15 +104,11 @@ def ask(
     shown = model.prompts.node(one.node, told, fence=fence())
     found = tell(model, shown, _SCHEMA, lambda text: read(text, len(told)))
     if found.value is not None:
-        return _masked(found.value, model)
+        reason = brief(visible(storable(model.mask(found.value.reason))), _REASON)
+        return Opinion(**{**vars(found.value), "reason": reason})
     if found.failure is not None and found.failure.of_content:
         return Opinion(tier=Tier.UNKNOWN, reason=found.why)
     return None
-
-
-def _masked(opinion: Opinion, model: ModelDecider) -> Opinion:
-    reason = brief(visible(storable(model.mask(opinion.reason))), _REASON)
-    return Opinion(**{**vars(opinion), "reason": reason})
 
 
 def read(text: str, evidence: int) -> Opinion:
@@ -130,12 +126,10 @@ def read(text: str, evidence: int) -> Opinion:
         reason=said.reason,
         confidence=said.confidence,
         cited=tuple(said.cited),
-        expected=None if said.hours is None or tier is Tier.NONE else _ahead(said.hours),
+        expected=None
+        if said.hours is None or tier is Tier.NONE
+        else timedelta(hours=min(said.hours, LONGEST / timedelta(hours=1))),
     )
-
-
-def _ahead(hours: float) -> timedelta:
-    return timedelta(hours=min(hours, LONGEST / timedelta(hours=1)))
 
 
 def as_row(opinion: Opinion) -> dict[str, Any]:

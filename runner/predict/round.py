@@ -41,7 +41,12 @@ def step(project: Project, now: datetime) -> bool:
     outlook = look(project, now)
     for problem in outlook.readings.problems:
         logger.info("%s", problem)
-    fresh = _fresh(project, outlook)
+    # The predictions that say more than what was kept last.
+    with project.database.read() as tx:
+        last = nodes.latest(tx)
+    fresh = tuple(
+        one for one in outlook.predictions if _says_more(one, last.get(one.node), outlook.at)
+    )
     said = opinions(project, outlook, fresh)
     with project.database.write() as tx:
         _remember(tx, outlook, fresh, said)
@@ -54,15 +59,6 @@ def step(project: Project, now: datetime) -> bool:
     publish(project)
     deliver(project, now)
     return True
-
-
-def _fresh(project: Project, outlook: Outlook) -> tuple[Prediction, ...]:
-    """The predictions that say more than what was kept last."""
-    with project.database.read() as tx:
-        last = nodes.latest(tx)
-    return tuple(
-        one for one in outlook.predictions if _says_more(one, last.get(one.node), outlook.at)
-    )
 
 
 def opinions(project: Project, outlook: Outlook, asked: Sequence[Prediction]) -> dict[str, Opinion]:

@@ -8,8 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from runner import acts, private
 from runner.errors import StoreError
 from runner.incident import Level
@@ -28,7 +26,22 @@ def deliver(project: Project, now: datetime) -> int:
     Where a model doubts what the rules say, nothing runs before a person was asked.
     """
     with project.database.read() as tx:
-        held = _held(tx, project)
+        # The members as their alerts tell of them.
+        from runner.predict import opinion
+
+        least = project.config.policy.min_confidence
+        by_rules, by_model = nodes.latest(tx), nodes.latest(tx, by=opinion.BY)
+        held = [
+            greylist.Held(
+                node=one.node,
+                tier=one.tier,
+                since=one.since,
+                why=one.why,
+                doubt=opinion.doubt(by_rules.get(one.node), by_model.get(one.node), least),
+            )
+            for one in nodes.members(tx)
+            if one.since is not None
+        ]
         firing = [incident.alert for incident in incidents.firing_of(tx, greylist.SOURCE)]
     settings = project.config.nodes
     wanted = [greylist.alert_of(one, settings) for one in held]
@@ -42,25 +55,6 @@ def deliver(project: Project, now: datetime) -> int:
             delivery = compose(some, source=greylist.SOURCE, group_key="predictions")
             acts.deliver(project, delivery.raw, source=delivery.source, ceiling=ceiling)
     return len(told)
-
-
-def _held(tx: sa.Connection, project: Project) -> list[greylist.Held]:
-    """The members as their alerts tell of them."""
-    from runner.predict import opinion
-
-    least = project.config.policy.min_confidence
-    by_rules, by_model = nodes.latest(tx), nodes.latest(tx, by=opinion.BY)
-    return [
-        greylist.Held(
-            node=one.node,
-            tier=one.tier,
-            since=one.since,
-            why=one.why,
-            doubt=opinion.doubt(by_rules.get(one.node), by_model.get(one.node), least),
-        )
-        for one in nodes.members(tx)
-        if one.since is not None
-    ]
 
 
 def publish(project: Project) -> bool:

@@ -1,5 +1,5 @@
 """The steps of an incident: each loads it, asks the module that knows, and stores the answer.
 
 A step may be repeated after a crash, so it starts by looking how far the incident is. It
-returns True when the incident goes on, and False when it has ended or waits for a person.
+returns `Then`: whether the incident goes on, or has ended or waits for a person.
 """

@@ -6,17 +6,17 @@ from runner import plan as plans
 from runner import policy
 from runner.catalog.scan import scan
 from runner.errors import RunnerError, StoreError
-from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run
+from runner.incident import Incident, Level, Outcome, Plan, Purpose
 from runner.plan.places import parts
 from runner.project import Project
 from runner.steps.carry_out import LEFT_OUT, left_out, midway
 from runner.steps.places import held_midway
-from runner.steps.progress import escalate, load
-from runner.steps.rehearse import Check, check, strangers
+from runner.steps.progress import Then, escalate, load
+from runner.steps.rehearse import DryRunJob, check, strangers
 from runner.store import audit_log, records, runs
 
 
-def approach(project: Project, incident_id: int, step: int) -> bool:
+def approach(project: Project, incident_id: int, step: int) -> Then:
     """Judge this step of the plan and do its dry run. What fails here stops the plan for a person.
 
     A dry run before the plan began could not have shown it: what the earlier steps changed
@@ -24,21 +24,23 @@ def approach(project: Project, incident_id: int, step: int) -> bool:
     """
     incident = load(project, incident_id)
     if incident.state.ended:
-        return False
+        return Then.STOP
     with project.database.read() as tx:
         plan = records.plan_of(tx, incident_id)
         begun = runs.find(tx, incident_id, Purpose.REMEDIATION, 1, step)
         skipped = left_out(tx, incident_id, step)
     assert plan is not None, "the step `rehearse` stores a plan before"
     if begun is not None or skipped:
-        return True
+        return Then.GO_ON
     try:
         why = _against(project, incident, plan, step)
     except StoreError:
         raise
     except RunnerError as error:
         why = str(error)
-    return not why or escalate(project, incident_id, midway(plan, step, why))
+    if why:
+        return escalate(project, incident_id, midway(plan, step, why))
+    return Then.GO_ON
 
 
 def _against(project: Project, incident: Incident, plan: Plan, step: int) -> str:
@@ -48,9 +50,17 @@ def _against(project: Project, incident: Incident, plan: Plan, step: int) -> str
     verdict = held_midway(project, incident, plan, step)
     run = None
     if entry.dry_run.required and not _too_low(incident, verdict.level):
-        run = check(project, incident, Check(Purpose.DRY_RUN, entry, part, step=step))
-        if run.outcome is Outcome.UNREACHABLE and _may_skip(project, plan, step):
-            _leave_out(project, incident, plan, step, run)
+        run = check(project, incident, DryRunJob(Purpose.DRY_RUN, entry, part, step=step))
+        if (
+            run.outcome is Outcome.UNREACHABLE
+            and parts(project.catalog.get(plan.entry), project.catalog)[step - 1].may_skip
+        ):
+            reason = f"{plan.called(step)}skipped, because its host cannot be reached: {run.reason}"
+            with project.database.write() as tx:
+                detail = {"step": step, "run": run.id}
+                audit_log.append(
+                    tx, action=LEFT_OUT, reason=reason, incident=incident.id, detail=detail
+                )
             return ""
         settings = project.config.policy
         verdict = policy.judge_dry_run(
@@ -74,14 +84,3 @@ def _too_low(incident: Incident, level: Level) -> bool:
     """Whether the level is not enough to go on: a person's approval is for the whole plan."""
     needed = Level.AUTO if incident.level is Level.AUTO else Level.APPROVE
     return level.rank < needed.rank
-
-
-def _may_skip(project: Project, plan: Plan, step: int) -> bool:
-    return parts(project.catalog.get(plan.entry), project.catalog)[step - 1].may_skip
-
-
-def _leave_out(project: Project, incident: Incident, plan: Plan, step: int, run: Run) -> None:
-    reason = f"{plan.called(step)}skipped, because its host cannot be reached: {run.reason}"
-    with project.database.write() as tx:
-        detail = {"step": step, "run": run.id}
-        audit_log.append(tx, action=LEFT_OUT, reason=reason, incident=incident.id, detail=detail)

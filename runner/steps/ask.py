@@ -7,26 +7,27 @@ import sqlalchemy as sa
 from runner.incident import Incident, Level, State, Verdict
 from runner.incident_report import approval_request
 from runner.project import Project
-from runner.steps.progress import load, passed
+from runner.steps.progress import Then, load, passed
 from runner.store import approvals, clock, incidents, records
 
 
-def ask(project: Project, incident_id: int) -> bool:
-    """Let the plan through at `auto`; otherwise ask and return False: the answer goes on."""
+def ask(project: Project, incident_id: int) -> Then:
+    """Let the plan through at `auto`; otherwise ask and stop: the answer goes on."""
     incident = load(project, incident_id)
     if incident.state is State.WAITING or incident.state.ended:
-        return False
+        return Then.STOP
     if passed(incident, State.APPROVED):
-        return True
+        return Then.GO_ON
     with project.database.write() as tx:
         if incident.level is Level.AUTO:
-            return incidents.move(tx, incident_id, State.APPROVED, "level auto: no person is asked")
+            reason = "level auto: no person is asked"
+            return Then(incidents.move(tx, incident_id, State.APPROVED, reason))
         verdict = records.verdict_of(tx, incident_id)
         assert verdict is not None, "judge stores a verdict before this step"
         if reason := _still_counts(tx, incident_id, verdict):
-            return incidents.move(tx, incident_id, State.APPROVED, reason)
+            return Then(incidents.move(tx, incident_id, State.APPROVED, reason))
         question(project, tx, incident, verdict)
-    return False
+    return Then.STOP
 
 
 def question(

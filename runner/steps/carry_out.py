@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from runner import plan as plans
 from runner.catalog.entry import Entry
-from runner.config import Approval as Settings
 from runner.errors import Refused, RemoteError, RunnerError, StoreError
 from runner.execute.diff import differing
 from runner.incident import (
@@ -34,9 +33,9 @@ from runner.steps.ask import question
 from runner.steps.judge import over_at
 from runner.steps.limits import Limited, Limits
 from runner.steps.perform import Job, Ready, perform
-from runner.steps.places import case_at
-from runner.steps.progress import end, escalate, load, perform_when_free
-from runner.steps.rehearse import Check, check
+from runner.steps.places import situation_at
+from runner.steps.progress import Then, end, escalate, load, perform_when_free
+from runner.steps.rehearse import DryRunJob, check
 from runner.store import approvals, audit_log, firings, incidents, records, runs
 from runner.text import visible
 
@@ -56,24 +55,33 @@ class Stale(Exception):
         self.state = state
 
 
-def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -> bool:
-    """Run one step of the approved plan; True when it was started, whatever came of it, when
+def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -> Then:
+    """Run one step of the approved plan; goes on when it was started, whatever came of it, when
     `approach` left it out, and when it is not repeated."""
     incident = load(project, incident_id)
     if incident.state.ended or incident.state in (State.HELD, State.WAITING):
-        return False
+        return Then.STOP
     with project.database.read() as tx:
         plan = records.plan_of(tx, incident_id)
         if left_out(tx, incident_id, step) or not_repeated(tx, incident_id):
-            return True
+            return Then.GO_ON
     assert plan is not None, "the step `rehearse` stores a plan before"
     try:
         run = _started(project, incident, plan, attempt, step)
     except Stale as stale:
-        return _not_started(project, incident_id, plan, step, stale)
+        # The end of an incident whose run did not start; a plan that has begun is a person's.
+        if step == 1:
+            return end(project, incident_id, stale.state, str(stale))
+        cancelled = load(project, incident_id).cancel_requested
+        state = State.CANCELLED if cancelled else State.ESCALATED
+        return end(project, incident_id, state, midway(plan, step, str(stale)))
     except Limited as limited:
         if attempt > 1:
-            return _not_repeated(project, incident, plan, step, limited.against)
+            # Keep that the limits allow no further attempt: what was not fixed is undone now.
+            reason = f"{plan.called(step)}it is not repeated: {limited.against.text}"
+            with project.database.write() as tx:
+                incidents.note(tx, incident.id, NOT_REPEATED, reason)
+            return Then.GO_ON
         return _held_back(project, incident, plan, step, limited.against)
     except StoreError:
         raise  # the step is repeated when the store is back, and finds its run if there is one
@@ -81,7 +89,12 @@ def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -
         if step > 1:
             return escalate(project, incident_id, midway(plan, step, str(error)))
         return escalate(project, incident_id, f"nothing ran: {error}")
-    return _ended(project, incident_id, plan, run)
+    reason = f"{plan.called(run.step)}{run.entry} ended {run.outcome}: {run.reason}"
+    detail = {"run": run.id, "outcome": run.outcome}
+    with project.database.write() as tx:
+        expected = {State.APPROVED, State.RUNNING}
+        incidents.move(tx, incident_id, State.VERIFYING, reason, expected=expected, detail=detail)
+        return Then(not incidents.get(tx, incident_id).state.ended)
 
 
 def _started(project: Project, incident: Incident, plan: Plan, attempt: int, step: int) -> Run:
@@ -97,8 +110,8 @@ def _started(project: Project, incident: Incident, plan: Plan, attempt: int, ste
 
 def _held_back(
     project: Project, incident: Incident, plan: Plan, step: int, against: Against
-) -> bool:
-    """What follows when a limit says no at the start of a run; False, as nothing was started."""
+) -> Then:
+    """What follows when a limit says no at the start of a run; STOP, as nothing was started."""
     if step > 1:
         return escalate(project, incident.id, midway(plan, step, against.text))
     if against.late is Late.CANCEL:
@@ -107,13 +120,13 @@ def _held_back(
         longest = project.config.policy.max_hold
         with project.database.write() as tx:
             incidents.hold(tx, incident.id, against.text, until=until, longest=longest)
-        return False
+        return Then.STOP
     if against.late is Late.ASK:
         return _ask_first(project, incident, against)
     return escalate(project, incident.id, f"it may no longer start: {against.text}")
 
 
-def _ask_first(project: Project, incident: Incident, against: Against) -> bool:
+def _ask_first(project: Project, incident: Incident, against: Against) -> Then:
     """Ask a person, who is shown what has come up since the verdict."""
     with project.database.write() as tx:
         before = records.verdict_of(tx, incident.id)
@@ -122,22 +135,12 @@ def _ask_first(project: Project, incident: Incident, against: Against) -> bool:
         if level.rank < Level.APPROVE.rank:  # no answer would let it run
             text = f"it may no longer start: {against.text}"
             incidents.move(tx, incident.id, State.ESCALATED, text)
-            return False
+            return Then.STOP
         known = [reason for reason in before.reasons if reason not in against.reasons]
         verdict = Verdict(level=level, reasons=(*known, *against.reasons))
         records.put_verdict(tx, incident.id, verdict)
         question(project, tx, incident, verdict, why=against.text)
-    return False
-
-
-def _not_repeated(
-    project: Project, incident: Incident, plan: Plan, step: int, against: Against
-) -> bool:
-    """Keep that the limits allow no further attempt: what was not fixed is undone now."""
-    reason = f"{plan.called(step)}it is not repeated: {against.text}"
-    with project.database.write() as tx:
-        incidents.note(tx, incident.id, NOT_REPEATED, reason)
-    return True
+    return Then.STOP
 
 
 def not_repeated(tx: sa.Connection, incident_id: int) -> bool:
@@ -151,30 +154,12 @@ def midway(plan: Plan, step: int, why: str) -> str:
     return f"{plan.called(step)}it was not started: {why}; what {done} did stays"
 
 
-def _not_started(project: Project, incident_id: int, plan: Plan, step: int, stale: Stale) -> bool:
-    """The end of an incident whose run did not start; a plan that has begun is a person's."""
-    if step == 1:
-        return end(project, incident_id, stale.state, str(stale))
-    cancelled = load(project, incident_id).cancel_requested
-    state = State.CANCELLED if cancelled else State.ESCALATED
-    return end(project, incident_id, state, midway(plan, step, str(stale)))
-
-
 def left_out(tx: sa.Connection, incident_id: int, step: int) -> bool:
     """Whether `approach` left this step out, because its host is gone."""
     return any(
         transition.action == LEFT_OUT and transition.detail.get("step") == step
         for transition in audit_log.of_incident(tx, incident_id)
     )
-
-
-def _ended(project: Project, incident_id: int, plan: Plan, run: Run) -> bool:
-    reason = f"{plan.called(run.step)}{run.entry} ended {run.outcome}: {run.reason}"
-    detail = {"run": run.id, "outcome": run.outcome}
-    with project.database.write() as tx:
-        expected = {State.APPROVED, State.RUNNING}
-        incidents.move(tx, incident_id, State.VERIFYING, reason, expected=expected, detail=detail)
-        return not incidents.get(tx, incident_id).state.ended
 
 
 def _once(project: Project, incident: Incident, plan: Plan, attempt: int, step: int) -> Run:
@@ -204,21 +189,17 @@ def _recheck(project: Project, incident: Incident, entry: Entry, plan: Plan) -> 
     """Check mode once more: what a person approved must still be what would happen."""
     if not entry.dry_run.required:
         return
-    run = check(project, incident, Check(Purpose.RECHECK, entry, plan.parts[0]))
+    run = check(project, incident, DryRunJob(Purpose.RECHECK, entry, plan.parts[0]))
     if not (run.outcome and run.outcome.completed):
         raise Stale(State.ESCALATED, f"the second dry run ended {run.outcome}: {run.reason}")
     if run.diff_hash != plan.diff:
         with project.database.read() as tx:
             before = runs.of_incident(tx, incident.id)
-        raise Stale(State.CANCELLED, _no_longer(before, run))
-
-
-def _no_longer(before: tuple[Run, ...], now: Run) -> str:
-    """Names where on the hosts something changed since the person saw the diff."""
-    shown = next((r.diff for r in reversed(before) if r.purpose is Purpose.DRY_RUN), "")
-    places = "; ".join(visible(place) for place in differing(shown, now.diff)[:MOST_NAMED])
-    text = "the dry run now shows other changes than those approved"
-    return f"{text}: {places}" if places else text
+        # Names where on the hosts something changed since the person saw the diff.
+        shown = next((r.diff for r in reversed(before) if r.purpose is Purpose.DRY_RUN), "")
+        places = "; ".join(visible(place) for place in differing(shown, run.diff)[:MOST_NAMED])
+        text = "the dry run now shows other changes than those approved"
+        raise Stale(State.CANCELLED, f"{text}: {places}" if places else text)
 
 
 def preflight(
@@ -235,7 +216,11 @@ def preflight(
     if incident.level is None or incident.level.rank < Level.APPROVE.rank:
         raise Stale(State.ESCALATED, f"level {incident.level or 'unknown'} allows no run")
     if incident.level is not Level.AUTO:
-        _let_through(questions, plan, project.config.approval)
+        # A state that says approved is not enough: the answer itself must be there, and count.
+        try:
+            approve.require_given(questions, plan=plan.hash, settings=project.config.approval)
+        except Refused as error:
+            raise Stale(State.ESCALATED, str(error)) from None
     _same_plan(project, incident, plan)
     if incident.requested_by is None and not _begun(plan, step):
         _still_firing(project, incident, firing)
@@ -243,7 +228,7 @@ def preflight(
         project,
         incident,
         entry=project.catalog.get(plan.entry),
-        case=case_at(project, incident, plan, step),
+        situation=situation_at(project, incident, plan, step),
         shown=_shown(incident, questions, plan),
         waits=partial(_waits, attempt, step),
         placed=bool(plan.places),
@@ -293,14 +278,6 @@ def _begun(plan: Plan, step: int) -> bool:
     """Whether an earlier step already acted on the target: its alert may clear by that alone,
     and to stop halfway would leave a node that is neither in nor out."""
     return any(plan.places.get("target") in part.touched for part in plan.parts[: step - 1])
-
-
-def _let_through(questions: tuple[Approval, ...], plan: Plan, settings: Settings) -> None:
-    """A state that says approved is not enough: the answer itself must be there, and count."""
-    try:
-        approve.require_given(questions, plan=plan.hash, settings=settings)
-    except Refused as error:
-        raise Stale(State.ESCALATED, str(error)) from None
 
 
 def _keep(project: Project, incident: Incident, radius: BlastRadius) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from functools import partial
 from typing import Any
 
@@ -30,15 +31,14 @@ from runner.incident import (
     Verification,
 )
 from runner.intake.alertmanager import Standing
-from runner.inventory import Inventory
 from runner.plan import draft, watched
 from runner.project import Project
 from runner.steps.carry_out import STARTS, not_repeated
 from runner.steps.gather import values_of
-from runner.steps.judge import case_of, over_at
+from runner.steps.judge import over_at, situation_of
 from runner.steps.limits import Limited, Limits
 from runner.steps.perform import Job, Ready
-from runner.steps.progress import advance, end, escalate, load, perform_when_free
+from runner.steps.progress import Then, advance, end, escalate, load, perform_when_free
 from runner.store import audit_log, incidents, records, runs
 
 #: Outcomes that a person must look at even when the trouble is gone.
@@ -49,18 +49,37 @@ _NOTHING_RAN = frozenset({Outcome.NO_HOSTS, Outcome.ALL_SKIPPED})
 STEP = "step"
 
 
-def confirm(project: Project, incident_id: int, step: int = 1) -> str:
-    """Verify the newest run of a step: `next` step, `again`, `undo`, or `end`."""
+class After(StrEnum):
+    """What follows the verification of a step. The engine stores the value."""
+
+    NEXT = "next"  #: the plan's next step
+    AGAIN = "again"  #: one more attempt at this one
+    UNDO = "undo"
+    END = "end"
+
+
+def confirm(project: Project, incident_id: int, step: int = 1) -> After:
+    """Verify the newest run of a step."""
     incident = load(project, incident_id)
     if incident.state.ended:
-        return "end"
+        return After.END
     with project.database.read() as tx:
         plan = records.plan_of(tx, incident_id)
         run = _newest(runs.of_incident(tx, incident_id))
         known = records.verifications_of(tx, incident_id).get(run.id)
     assert plan is not None, "the step `rehearse` stores a plan before"
     if run.step < step:  # this step was left out, and the one before it is verified
-        return _after_the_last(project, incident, plan, step, run)
+        # After a step that was left out: go on, or see whether the whole plan had its effect.
+        if step < len(plan.parts):
+            return After.NEXT
+        whole = project.catalog.get(plan.entry)
+        with project.database.read() as tx:
+            found = records.verifications_of(tx, incident.id)[run.id]
+        if _applicable(incident, whole):
+            found = _observed(project, incident, whole, run, incident.hosts)
+            with project.database.write() as tx:
+                records.put_verification(tx, incident.id, run.id, found)
+        return _next(project, incident, plan, replace(run, step=step), found)
     verification = known or _verified(project, incident, plan, run)
     with project.database.write() as tx:
         records.put_verification(tx, incident_id, run.id, verification)
@@ -78,40 +97,26 @@ def _of(run: Run) -> dict[str, Any]:
     return {"step": run.step, "run": run.id}
 
 
-def _after_the_last(project: Project, incident: Incident, plan: Plan, step: int, run: Run) -> str:
-    """After a step that was left out: go on, or see whether the whole plan had its effect."""
-    if step < len(plan.parts):
-        return "next"
-    whole = project.catalog.get(plan.entry)
-    with project.database.read() as tx:
-        found = records.verifications_of(tx, incident.id)[run.id]
-    if _applicable(incident, whole):
-        found = _observed(project, incident, whole, run, incident.hosts)
-        with project.database.write() as tx:
-            records.put_verification(tx, incident.id, run.id, found)
-    return _next(project, incident, plan, replace(run, step=step), found)
-
-
 def _next(
     project: Project, incident: Incident, plan: Plan, run: Run, verification: Verification
-) -> str:
+) -> After:
     if verification.result is Result.FIXED:
         if run.outcome in _BROKEN:
             reason = f"the run ended {run.outcome}, though the checks hold: {verification.reason}"
             escalate(project, incident.id, f"{plan.called(run.step)}{reason}")
         elif run.step < len(plan.parts):
-            return "next"
+            return After.NEXT
         else:
             end(project, incident.id, State.FIXED, verification.reason, run=run.id)
-        return "end"
+        return After.END
     if verification.result is Result.NOT_FIXED and _may_repeat(project, incident, run):
         project.sleep(project.config.retry.wait.total_seconds())
-        return "again"
+        return After.AGAIN
     if not verification.checks and run.outcome not in (*_BROKEN, *_NOTHING_RAN):
         # Nothing speaks against the run, so nothing is taken back without a person.
         escalate(project, incident.id, f"{plan.called(run.step)}{verification.reason}")
-        return "end"
-    return "undo"
+        return After.END
+    return After.UNDO
 
 
 def _may_repeat(project: Project, incident: Incident, run: Run) -> bool:
@@ -162,7 +167,15 @@ def _observed(
         promised = _promised(project, incident, entry, run)
         counting = (*counting, *(check for check in promised if check not in counting))
     if not counting:
-        return _without_checks(incident, entry)
+        # Nothing can ever show whether it helped, so nobody waits for it: a person must look.
+        if not entry.verify.checks:
+            why = f"{entry.id} has no checks (verify.checks in its entry.yml)"
+        elif incident.requested_by is not None:
+            why = f"{entry.id} only checks that the alert clears, and a manual run has no alert"
+        else:
+            why = f"{entry.id} only checks that the alert clears, which does not count here"
+        reason = f"Unknown: {why}; a person must check whether it helped."
+        return Verification(result=Result.UNKNOWN, reason=reason, checks=(), at=datetime.now(UTC))
     return verify.verify(
         counting,
         _sources(project, incident, run, hosts),
@@ -193,18 +206,6 @@ def _promised(
     return tuple(VerifyCheck(result=effect.after) for effect in effects)
 
 
-def _without_checks(incident: Incident, entry: Entry) -> Verification:
-    """Nothing can ever show whether it helped, so nobody waits for it: a person must look."""
-    if not entry.verify.checks:
-        why = f"{entry.id} has no checks (verify.checks in its entry.yml)"
-    elif incident.requested_by is not None:
-        why = f"{entry.id} only checks that the alert clears, and a manual run has no alert"
-    else:
-        why = f"{entry.id} only checks that the alert clears, which does not count here"
-    reason = f"Unknown: {why}; a person must check whether it helped."
-    return Verification(result=Result.UNKNOWN, reason=reason, checks=(), at=datetime.now(UTC))
-
-
 def _clock() -> Callable[[], datetime]:
     """Now, by a clock that nobody can set: a jump of the time is not time that checks held."""
     started, since = datetime.now(UTC), time.monotonic()
@@ -223,7 +224,10 @@ def _sources(
     project: Project, incident: Incident, run: Run, where: tuple[str, ...]
 ) -> verify.Sources:
     prometheus = project.prometheus
-    hosts = _addresses(project.inventory(), where)
+    # (inventory name, address) of each host, as the inventory tells.
+    inventory = project.inventory()
+    known = [inventory.hosts[host] for host in where if host in inventory.hosts]
+    hosts = tuple((host.name, str(host.variables.get("ansible_host", host.name))) for host in known)
     return verify.Sources(
         alert_cleared=lambda: cleared(project, incident),
         query=prometheus.query if prometheus is not None else None,
@@ -233,12 +237,6 @@ def _sources(
         addresses=frozenset(text for pair in hosts for text in pair),
         results=run.results,
     )
-
-
-def _addresses(inventory: Inventory, hosts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """(inventory name, address) of each host, as the inventory tells."""
-    known = [inventory.hosts[host] for host in hosts if host in inventory.hosts]
-    return tuple((host.name, str(host.variables.get("ansible_host", host.name))) for host in known)
 
 
 def cleared(project: Project, incident: Incident) -> Result:
@@ -292,11 +290,11 @@ def _rule(prometheus: PrometheusClient, incident: Incident) -> AlertingRule | No
     return prometheus.rule_of(incident.alert.name, incident.alert.labels, told)
 
 
-def undo(project: Project, incident_id: int) -> bool:
+def undo(project: Project, incident_id: int) -> Then:
     """Run the entry's declared undo, if it has one, then hand the incident to a person."""
     incident = load(project, incident_id)
     if incident.state.ended:
-        return False
+        return Then.STOP
     with project.database.read() as tx:
         plan = records.plan_of(tx, incident_id)
         run = _newest(runs.of_incident(tx, incident_id))
@@ -315,8 +313,7 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
     declared = Decision(
         decider="runner", entry=entry.id, reason=f"{incident.entry} declares it as its undo"
     )
-    case = replace(case_of(project, incident, entry), decisions=(declared,))
-    verdict = policy.judge(case)
+    verdict = policy.judge(replace(situation_of(project, incident, entry), decisions=(declared,)))
     needed = Level.AUTO if incident.level is Level.AUTO else Level.APPROVE
     if verdict.level.rank < needed.rank:
         return f"The undo {entry.id} was not run: {verdict.why}"
@@ -332,15 +329,14 @@ def _undo(project: Project, incident: Incident, entry: Entry) -> str:
     advance(project, incident.id, State.UNDOING, f"undoing with {entry.id}")
 
     def ready() -> Ready:
-        now = replace(case_of(project, incident, entry), decisions=(declared,))
-        # The approval of what it undoes covers it, whatever the rule.
-        shown = () if incident.level is Level.AUTO else None
+        now = replace(situation_of(project, incident, entry), decisions=(declared,))
         limits = Limits(
             project,
             incident,
             entry=entry,
-            case=now,
-            shown=shown,
+            situation=now,
+            # The approval of what it undoes covers it, whatever the rule.
+            shown=() if incident.level is Level.AUTO else None,
             waits=lambda against: over_at(against.reasons) is None,
         )
         return Ready(radius=limits.radius, allow=limits.require)

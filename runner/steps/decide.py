@@ -22,16 +22,16 @@ from runner.evidence.number import number
 from runner.incident import Decision, Evidence, Incident, State
 from runner.project import Project
 from runner.steps.gather import probed
-from runner.steps.progress import load, passed
+from runner.steps.progress import Then, load, passed
 from runner.store import incidents, records, runs
 from runner.store.similar import find_similar
 
 
-def decide(project: Project, incident_id: int) -> bool:
+def decide(project: Project, incident_id: int) -> Then:
     """An entry, by a person's request, by the rules or by the model; none is for a person."""
     incident = load(project, incident_id)
     if passed(incident, State.DECIDED):
-        return not incident.state.ended
+        return Then(not incident.state.ended)
     found, evidence = _settled(project, incident)
     decision = found.decision
     with project.database.write() as tx:
@@ -41,9 +41,9 @@ def decide(project: Project, incident_id: int) -> bool:
             records.put_evidence(tx, incident_id, evidence)
         if decision.entry is None:
             incidents.move(tx, incident_id, State.ESCALATED, decision.reason)
-            return False
+            return Then.STOP
         detail = {"entry": decision.entry, "decider": decision.decider}
-        return incidents.move(
+        moved = incidents.move(
             tx,
             incident_id,
             State.DECIDED,
@@ -52,6 +52,7 @@ def decide(project: Project, incident_id: int) -> bool:
             entry=decision.entry,
             chosen=dict(decision.values),
         )
+        return Then(moved)
 
 
 def _settled(project: Project, incident: Incident) -> tuple[Settled, tuple[Evidence, ...]]:

@@ -12,22 +12,22 @@ from runner.incident import Evidence, Incident, Purpose, State
 from runner.plan import draft
 from runner.project import Project
 from runner.steps.perform import Job
-from runner.steps.progress import load, passed, perform_when_free
+from runner.steps.progress import Then, load, passed, perform_when_free
 from runner.store import incidents, learning, records
 from runner.store.similar import find_similar
 from runner.text import promql
 
 
-def gather(project: Project, incident_id: int) -> bool:
+def gather(project: Project, incident_id: int) -> Then:
     """Numbered, sourced evidence; a source that fails is evidence of that."""
     incident = load(project, incident_id)
     if passed(incident, State.GATHERED):
-        return not incident.state.ended
+        return Then(not incident.state.ended)
     found = number(_pieces(project, incident), project.mask)
     with project.database.write() as tx:
         records.put_evidence(tx, incident_id, found)
         reason = f"{len(found)} items of evidence"
-        return incidents.move(tx, incident_id, State.GATHERED, reason)
+        return Then(incidents.move(tx, incident_id, State.GATHERED, reason))
 
 
 def _pieces(project: Project, incident: Incident) -> list[Evidence]:

@@ -9,27 +9,33 @@ import sqlalchemy as sa
 from runner import drill
 from runner import plan as plans
 from runner.errors import Refused, RunnerError, StoreError
-from runner.incident import Incident, Outcome, Plan, Purpose, Run, State
+from runner.incident import Incident, Outcome, Purpose, Run, State
 from runner.project import Project
 from runner.steps.perform import Job, Ready
-from runner.steps.progress import advance, end, escalate, load, perform_when_free
+from runner.steps.progress import Then, advance, end, escalate, load, perform_when_free
 from runner.store import runs, switches
 
 _ATTEMPT = 1
 
 
-def inject(project: Project, incident_id: int) -> bool:
-    """Run the drill that a person asked for, once; False, because the incident ends here."""
+def inject(project: Project, incident_id: int) -> Then:
+    """Run the drill that a person asked for, once; STOP, because the incident ends here."""
     incident = load(project, incident_id)
     if incident.state.ended:
-        return False
+        return Then.STOP
     try:
         run = _run(project, incident)
     except StoreError:
         raise  # the step is repeated when the store is back, and finds its run if there is one
     except RunnerError as error:
         return end(project, incident_id, State.CANCELLED, f"no fault was injected: {error}")
-    return _ended(project, incident_id, run)
+    if run.outcome is not None and run.outcome.completed:
+        return end(project, incident_id, State.DRILLED, f"{run.entry} injected its fault")
+    if run.outcome in (Outcome.FAILED, Outcome.UNREACHABLE, Outcome.CANCELLED):
+        reason = f"{run.entry} ended {run.outcome}: {run.reason}"
+        return end(project, incident_id, State.CANCELLED, reason)
+    reason = f"{run.entry} ended {run.outcome}: check whether its fault is still there"
+    return escalate(project, incident_id, reason)
 
 
 def _run(project: Project, incident: Incident) -> Run:
@@ -49,28 +55,14 @@ def _run(project: Project, incident: Incident) -> Run:
         ready=lambda: Ready(allow=_not_paused),
     )
     if before is None:
-        _allowed(project, plan)
+        # Raise Refused unless the drill may still start; looked at again right before it does.
+        drill.check(project.inventory(fresh=True), plan.touched)
+        with project.database.read() as tx:
+            _not_paused(tx)
         advance(project, incident.id, State.RUNNING, reason)
     return perform_when_free(project, job)
-
-
-def _allowed(project: Project, plan: Plan) -> None:
-    """Raise Refused unless the drill may still start; looked at again right before it does."""
-    drill.check(project.inventory(fresh=True), plan.touched)
-    with project.database.read() as tx:
-        _not_paused(tx)
 
 
 def _not_paused(tx: sa.Connection, now: datetime | None = None) -> None:
     if reason := switches.paused(tx):
         raise Refused(reason)
-
-
-def _ended(project: Project, incident_id: int, run: Run) -> bool:
-    if run.outcome is not None and run.outcome.completed:
-        return end(project, incident_id, State.DRILLED, f"{run.entry} injected its fault")
-    if run.outcome in (Outcome.FAILED, Outcome.UNREACHABLE, Outcome.CANCELLED):
-        reason = f"{run.entry} ended {run.outcome}: {run.reason}"
-        return end(project, incident_id, State.CANCELLED, reason)
-    reason = f"{run.entry} ended {run.outcome}: check whether its fault is still there"
-    return escalate(project, incident_id, reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -23,33 +23,34 @@ from runner.incident import (
     State,
     Verdict,
 )
+from runner.inventory import Inventory
 from runner.inventory import locate as locate_host
 from runner.plan import delegates_of
 from runner.project import Project
 from runner.steps import decide, learn
 from runner.steps.other_hosts import other_hosts
-from runner.steps.progress import escalate, load, passed, past_runs
+from runner.steps.progress import Then, escalate, load, passed, past_runs
 from runner.store import audit_log, clock, incidents, records, runs, switches
 
 #: Rules whose level somebody set on purpose: stopping there is no failure to handle it.
 CHOSEN = frozenset({"configuration", "command_line", "hosts", "entry", "pause", "earned"})
 
 
-def judge(project: Project, incident_id: int) -> bool:
+def judge(project: Project, incident_id: int) -> Then:
     """Policy's verdict; at `observe` the incident ends here, or is held back for a time."""
     incident = load(project, incident_id)
     if passed(incident, State.JUDGED):
-        return not incident.state.ended
+        return Then(not incident.state.ended)
     if incident.held_until is not None:
-        return False
+        return Then.STOP
     try:
         entry = project.catalog.get(incident.entry or "")
     except NotFound as error:
         return escalate(project, incident_id, str(error))
     # What the record grants by now is told before anything is judged by it.
     learn.note(project, learn.key_of(incident, entry.id), datetime.now(UTC))
-    case = case_of(project, incident, entry)
-    verdict, radius = policy.judge(case, policy.moment_of(entry)), policy.measure(case)
+    situation = situation_of(project, incident, entry)
+    verdict, radius = policy.judge(situation, policy.moment_of(entry)), policy.measure(situation)
     with project.database.write() as tx:
         records.put_verdict(tx, incident_id, verdict)
         records.put_radius(tx, incident_id, radius)
@@ -57,15 +58,17 @@ def judge(project: Project, incident_id: int) -> bool:
             tx, incident_id, State.JUDGED, _because(verdict), level=verdict.level
         )
         if not moved:
-            return False
+            return Then.STOP
         if texts := _suspected(verdict):
             audit_log.append(tx, incident=incident_id, action=SUSPECTED, reason=" ".join(texts))
-        return verdict.level is not Level.OBSERVE or stop_at(project, tx, incident_id, verdict)
+        if verdict.level is Level.OBSERVE:
+            return stop_at(project, tx, incident_id, verdict)
+    return Then.GO_ON
 
 
-def stop_at(project: Project, tx: sa.Connection, incident_id: int, verdict: Verdict) -> bool:
+def stop_at(project: Project, tx: sa.Connection, incident_id: int, verdict: Verdict) -> Then:
     """End an incident whose level goes no further, or hold it back where only time is missing;
-    False, so that a step can return it.
+    STOP, so that a step can return it.
 
     In the transaction that says how far it may go: in one of its own, a crash between the two
     would let the incident go on. A level that somebody chose is a quiet end. When policy or a
@@ -85,7 +88,7 @@ def stop_at(project: Project, tx: sa.Connection, incident_id: int, verdict: Verd
         incidents.hold(tx, incident_id, because, until=until, longest=longest)
     else:
         incidents.move(tx, incident_id, State.ESCALATED, because)
-    return False
+    return Then.STOP
 
 
 def over_at(reasons: Sequence[Reason]) -> datetime | None:
@@ -104,7 +107,7 @@ def _because(verdict: Verdict) -> str:
     return f"level {verdict.level}: {verdict.why}"
 
 
-def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
+def situation_of(project: Project, incident: Incident, entry: Entry) -> policy.Situation:
     """What policy must know to judge this entry on the incident's hosts, as things are now."""
     inventory = project.inventory()
     found = scan(entry, project.catalog.roles)
@@ -112,7 +115,7 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
         decisions = records.decisions_of(tx, incident.id)
         evidence = records.evidence_of(tx, incident.id)
         now = clock.now(tx)
-    case = policy.Case(
+    situation = policy.Situation(
         entry=entry,
         hosts=incident.hosts,
         touched=tuple(sorted({*incident.hosts, *delegates_of(found, inventory)})),
@@ -123,11 +126,7 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
         ceiling=incident.ceiling,
         variables={name: host.variables for name, host in inventory.hosts.items()},
         groups=inventory.groups,
-        healthy=health(
-            project.prometheus,
-            inventory.hosts,
-            lambda labels: locate_host(labels, "instance", inventory).hosts,
-        ),
+        healthy=healthy(project, inventory),
         incident=incident.id,
         suspicions=_suspicions(project, incident, decisions, evidence),
         other_hosts=tuple(other_hosts(incident, entry, inventory)),
@@ -135,22 +134,31 @@ def case_of(project: Project, incident: Incident, entry: Entry) -> policy.Case:
         now=now,
     )
     with project.database.read() as tx:
-        return by_the_store(project, tx, case, incident, entry, now)
+        return by_the_store(project, tx, situation, incident, entry, now)
+
+
+def healthy(project: Project, inventory: Inventory) -> Mapping[str, bool | None] | None:
+    """Host → whether Prometheus finds all its targets up; None without a Prometheus."""
+    return health(
+        project.prometheus,
+        inventory.hosts,
+        lambda labels: locate_host(labels, "instance", inventory).hosts,
+    )
 
 
 def by_the_store(
     project: Project,
     tx: sa.Connection,
-    case: policy.Case,
+    situation: policy.Situation,
     incident: Incident,
     entry: Entry,
     now: datetime,
-) -> policy.Case:
-    """`case` with what the store knows at this moment: pause, other runs, history, and what
+) -> policy.Situation:
+    """`situation` with what the store knows at this moment: pause, other runs, history, and what
     `entry` has earned; in the transaction that takes the hosts, this is what limits are asked of.
     """
     return replace(
-        case,
+        situation,
         paused=switches.paused(tx),
         busy=runs.acting_hosts(tx),
         history=past_runs(project, tx, now),

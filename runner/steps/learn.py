@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from runner.autonomy import earn, trial, uplift
-from runner.autonomy.record import Clearing, Key, Mark, Spell, Standing, Trial, Uplift
+from runner.autonomy.record import Clearing, Earned, Key, Mark, Spell, Trial, Uplift
 from runner.catalog.content import content_hash
 from runner.catalog.entry import Entry
 from runner.errors import NotFound, RemoteError
@@ -44,7 +44,7 @@ def earned(
     return Reason(rule=rule, level=found.level, text=found.text)
 
 
-def standing(project: Project, tx: sa.Connection, key: Key, now: datetime) -> Standing:
+def standing(project: Project, tx: sa.Connection, key: Key, now: datetime) -> Earned:
     """What a record has earned now, whether that counts or not."""
     rules = project.config.autonomy
     known = trials(project, tx, key, now)
@@ -94,7 +94,11 @@ def note(project: Project, key: Key, now: datetime, actor: str = "runner") -> bo
         found = standing(project, tx, key, now)
         before = learning.noted(tx, key) or rules.start
         if before is not found.level:
-            tell(tx, key, before, found.level, _why(found), actor, now)
+            last = found.changes[-1] if found.changes else None
+            because = (
+                f" Last: {last.why}." if last is not None and last.level is found.level else ""
+            )
+            tell(tx, key, before, found.level, found.text + because, actor, now)
         return before is not found.level
 
 
@@ -113,12 +117,6 @@ def tell(
         at=at,
     )
     learning.note(tx, key, level, at)
-
-
-def _why(found: Standing) -> str:
-    last = found.changes[-1] if found.changes else None
-    because = f" Last: {last.why}." if last is not None and last.level is found.level else ""
-    return found.text + because
 
 
 def note_all(project: Project, since: datetime | None, now: datetime) -> int:

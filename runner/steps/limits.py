@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from runner import policy
 from runner.catalog.entry import Entry
 from runner.incident import Incident
-from runner.policy import Against, Case, Late
+from runner.policy import Against, Late, Situation
 from runner.project import Project
 from runner.steps.judge import by_the_store, placed_plans
 from runner.store.runs import NotNow
@@ -38,7 +38,7 @@ class Limits:
         incident: Incident,
         *,
         entry: Entry,
-        case: Case,
+        situation: Situation,
         shown: Collection[str] | None,
         waits: Callable[[Against], bool],
         placed: bool = False,
@@ -48,20 +48,22 @@ class Limits:
         `waits` says whether the run stays and looks again for what passes with time."""
         self._project, self._incident, self._entry = project, incident, entry
         # Other runs do not count for capacity here: the intent waits for them, under its lock.
-        self._case, self._shown = replace(case, busy=frozenset()), shown
+        self._situation, self._shown = replace(situation, busy=frozenset()), shown
         self._placed, self._waits = placed, waits
         self._looked = time.monotonic()
-        self.radius = policy.measure(self._case)
+        self.radius = policy.measure(self._situation)
 
     def require(self, tx: sa.Connection, now: datetime) -> None:
         """Raise Limited for what stands against the run, and NotNow for what soon passes."""
         if time.monotonic() - self._looked > FRESH:
             raise NotNow("waiting for newer health data of the hosts")
-        case = by_the_store(self._project, tx, self._case, self._incident, self._entry, now)
-        case = replace(case, busy=frozenset())
+        situation = by_the_store(
+            self._project, tx, self._situation, self._incident, self._entry, now
+        )
+        situation = replace(situation, busy=frozenset())
         if self._placed:
-            case = replace(case, acting=placed_plans(tx, self._incident.id))
-        against = policy.against(case, self._shown)
+            situation = replace(situation, acting=placed_plans(tx, self._incident.id))
+        against = policy.against(situation, self._shown)
         if against is None:
             return
         if against.late is Late.WAIT and self._waits(against):

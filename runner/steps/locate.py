@@ -8,10 +8,9 @@ from dataclasses import replace
 from runner.errors import RemoteError
 from runner.incident import OWN_SOURCES, Incident, State
 from runner.intake.alertmanager import RELEARNS, Standing
-from runner.inventory import Inventory
 from runner.inventory import locate as locate_host
 from runner.project import Project
-from runner.steps.progress import advance, end, escalate, load, passed
+from runner.steps.progress import Then, advance, end, escalate, load, passed
 from runner.store import incidents
 from runner.text import visible
 
@@ -25,21 +24,21 @@ NOT_LISTED = (
 )
 
 
-def admit(project: Project, incident_id: int) -> bool:
+def admit(project: Project, incident_id: int) -> Then:
     """Is it ours to handle now? Not what resolved meanwhile, nor what somebody wants quiet.
 
     Asked of a new incident, and again of one that was held back.
     """
     incident = load(project, incident_id)
     if incident.state not in (State.ADMITTED, State.HELD) or incident.requested_by:
-        return not incident.state.ended
+        return Then(not incident.state.ended)
     with project.database.read() as tx:
         firing = incidents.still_firing(tx, incident_id)
     if not firing:
         reason = "the alert resolved by itself before anything ran"
         return end(project, incident_id, State.RESOLVED, reason)
     if incident.alert.source in OWN_SOURCES or project.alertmanagers is None:
-        return True
+        return Then.GO_ON
     # A peer that was restarted since cannot tell that an alert is gone. Of a late message, what
     # is asked is whether it fires at all.
     since = incident.created_at if incident.state is State.HELD else None
@@ -50,7 +49,7 @@ def admit(project: Project, incident_id: int) -> bool:
             incident.alert.fingerprint, incident.alert.labels, since=since
         )
     except RemoteError:
-        return True  # the pre-flight asks again, and then silence is a no
+        return Then.GO_ON  # the pre-flight asks again, and then silence is a no
     if incident.state is State.HELD and alert.standing is Standing.ABSENT:
         return end(project, incident_id, State.RESOLVED, "Alertmanager no longer has the alert")
     if alert.standing in QUIET:
@@ -60,45 +59,47 @@ def admit(project: Project, incident_id: int) -> bool:
     if incident.alert.late and alert.firing:
         with project.database.write() as tx:
             incidents.set_alert(tx, incident_id, replace(incident.alert, late=False))
-    return True
+    return Then.GO_ON
 
 
-def locate(project: Project, incident_id: int) -> bool:
+def locate(project: Project, incident_id: int) -> Then:
     """Labels to exact inventory hosts; none or several is for a person."""
     incident = load(project, incident_id)
     if passed(incident, State.LOCATED):
-        return not incident.state.ended
+        return Then(not incident.state.ended)
     inventory = project.inventory()
     if incident.requested_hosts:
-        return _locate_requested(project, incident, inventory)
+        unknown = [host for host in incident.requested_hosts if not inventory.exact(host)]
+        if unknown:
+            return escalate(project, incident.id, f"not in the inventory: {', '.join(unknown)}")
+        hosts = sorted(incident.requested_hosts)
+        reason = f"asked for {', '.join(hosts)}"
+        return advance(project, incident.id, State.LOCATED, reason, hosts=hosts)
     labels = incident.alert.labels
     place = locate_host(labels, project.catalog.target_labels(labels), inventory)
     if not place.hosts:
         return escalate(project, incident_id, f"not located: {place.reason}")
-    if not _join(project, incident, place.hosts):
-        return False
+    if _joined(project, incident, place.hosts):
+        return Then.STOP
     return advance(project, incident_id, State.LOCATED, place.reason, hosts=list(place.hosts))
 
 
-def _locate_requested(project: Project, incident: Incident, inventory: Inventory) -> bool:
-    unknown = [host for host in incident.requested_hosts if not inventory.exact(host)]
-    if unknown:
-        return escalate(project, incident.id, f"not in the inventory: {', '.join(unknown)}")
-    hosts = sorted(incident.requested_hosts)
-    reason = f"asked for {', '.join(hosts)}"
-    return advance(project, incident.id, State.LOCATED, reason, hosts=hosts)
-
-
-def _join(project: Project, incident: Incident, hosts: tuple[str, ...]) -> bool:
-    """False when another incident handles this one too: same host and service, or its cause.
+def _joined(project: Project, incident: Incident, hosts: tuple[str, ...]) -> bool:
+    """Whether another incident handles this one too: same host and service, or its cause.
 
     One that waited for another incident does so once, and is then handled by itself: alerts that
     joined one another in turn would be taken up all together each time.
     """
     if incident.woken:
-        return True
+        return False
     correlation = project.config.correlation
-    needs = _needed_hosts(project.inventory(), hosts, correlation.topology)
+    # Hosts that `hosts` depend on, as their inventory variable says.
+    inventory = project.inventory()
+    needed: list[str] = []
+    for host in hosts:
+        value = inventory.hosts[host].variables.get(correlation.topology, [])
+        needed += [value] if isinstance(value, str) else [str(name) for name in value or ()]
+    needs = [name for name in needed if name in inventory.hosts and name not in hosts]
     since = incident.created_at - correlation.window
     with project.database.write() as tx:
         for other in incidents.open_on(tx, [*hosts, *needs], incident.id):
@@ -108,17 +109,8 @@ def _join(project: Project, incident: Incident, hosts: tuple[str, ...]) -> bool:
                 continue
             if reason := _related(incident, other, hosts, needs, correlation.same_host):
                 incidents.move(tx, incident.id, State.SUPPRESSED, reason, joined=other.id)
-                return False
-    return True
-
-
-def _needed_hosts(inventory: Inventory, hosts: tuple[str, ...], variable: str) -> list[str]:
-    """Hosts that `hosts` depend on, as their inventory variable says."""
-    needed: list[str] = []
-    for host in hosts:
-        value = inventory.hosts[host].variables.get(variable, [])
-        needed += [value] if isinstance(value, str) else [str(name) for name in value or ()]
-    return [name for name in needed if name in inventory.hosts and name not in hosts]
+                return True
+    return False
 
 
 def _related(

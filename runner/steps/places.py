@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from runner import policy
 from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
-from runner.evidence.health import health
 from runner.incident import BlastRadius, Decision, Incident, Plan, Verdict
-from runner.inventory import locate as locate_host
 from runner.plan import places
 from runner.plan.places import Option
 from runner.project import Project
-from runner.steps.judge import case_of, placed_plans
+from runner.steps.judge import healthy, placed_plans, situation_of
 from runner.steps.perform import settle_own
 from runner.store import runs
 
@@ -33,7 +30,7 @@ def options(project: Project, incident: Incident, entry: Entry) -> tuple[Option,
         places.parts(entry, project.catalog),
         incident.hosts[0],
         inventory,
-        healthy=_health(project),
+        healthy=healthy(project, inventory),
         busy=busy,
     )
 
@@ -43,57 +40,44 @@ def judged(
 ) -> tuple[Verdict, BlastRadius]:
     """`verdict` with what policy says of each step, given that those before it did their work;
     and the blast radius of all steps together."""
-    cases = _cases(project, incident, plan)
-    serving = frozenset.intersection(*(case.serving for case in cases))
-    whole = replace(cases[0], hosts=plan.hosts, touched=plan.touched, serving=serving)
-    return policy.judge_steps(verdict, cases), policy.measure(whole)
+    situations = _situations(project, incident, plan)
+    serving = frozenset.intersection(*(situation.serving for situation in situations))
+    whole = replace(situations[0], hosts=plan.hosts, touched=plan.touched, serving=serving)
+    return policy.judge_steps(verdict, situations), policy.measure(whole)
 
 
-def case_at(project: Project, incident: Incident, plan: Plan, step: int) -> policy.Case:
-    """The case of one step as things are now; of an ordinary plan it is the only one."""
+def situation_at(project: Project, incident: Incident, plan: Plan, step: int) -> policy.Situation:
+    """The situation of one step as things are now; of an ordinary plan it is the only one."""
     if not plan.places:
-        return case_of(project, incident, project.catalog.get(plan.entry))
-    return _cases(project, incident, plan)[step - 1]
+        return situation_of(project, incident, project.catalog.get(plan.entry))
+    return _situations(project, incident, plan)[step - 1]
 
 
 def held_midway(project: Project, incident: Incident, plan: Plan, step: int) -> Verdict:
     """What policy says right before a later step: is it still safe?"""
-    return policy.judge(case_at(project, incident, plan, step), policy.Moment.APPROACH)
+    return policy.judge(situation_at(project, incident, plan, step), policy.Moment.APPROACH)
 
 
-def _cases(project: Project, incident: Incident, plan: Plan) -> tuple[policy.Case, ...]:
+def _situations(project: Project, incident: Incident, plan: Plan) -> tuple[policy.Situation, ...]:
     with project.database.read() as tx:
         others = placed_plans(tx, incident.id)
     entries = [project.catalog.get(part.entry) for part in plan.parts]
-    case = case_of(project, incident, entries[0])
-    cases = []
+    situation = situation_of(project, incident, entries[0])
+    situations = []
     for entry, part in zip(entries, plan.parts, strict=True):
         declared = Decision(decider="runner", entry=entry.id, reason=f"a step of {plan.entry}")
-        cases.append(
+        # Hosts that the step uses without taking them out of service: who acts for the target.
+        acts_for_another = plan.places["target"] in part.delegates
+        situations.append(
             replace(
-                case,
+                situation,
                 entry=entry,
                 hosts=part.hosts,
                 touched=part.touched,
-                serving=_serving(part, plan.places),
+                serving=frozenset(part.hosts) if acts_for_another else frozenset(),
                 decisions=(declared,),
                 acting=others,
                 unknown_radius=scan(entry, project.catalog.roles).unknown,
             )
         )
-    return policy.one_after_another(tuple(cases), plan.places)
-
-
-def _serving(part: Plan, where: Mapping[str, str]) -> frozenset[str]:
-    """Hosts that the step uses without taking them out of service: who acts for the target."""
-    acts_for_another = where["target"] in part.delegates
-    return frozenset(part.hosts) if acts_for_another else frozenset()
-
-
-def _health(project: Project) -> Mapping[str, bool | None] | None:
-    inventory = project.inventory()
-    return health(
-        project.prometheus,
-        inventory.hosts,
-        lambda labels: locate_host(labels, "instance", inventory).hosts,
-    )
+    return policy.one_after_another(tuple(situations), plan.places)

@@ -7,12 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
 
 from runner.errors import Refused
-from runner.incident import WAITS, Incident, Labels, Result, Run, State
+from runner.incident import WAITS, Incident, Run, State
 from runner.policy import PastRun
 from runner.project import Project
 from runner.steps.perform import Job, perform
@@ -21,6 +22,17 @@ from runner.store.runs import HostsBusy, NotNow
 from runner.text.duration import write
 
 _ORDER = list(State)
+
+
+class Then(Enum):
+    """What follows a step: the next one, or nothing, because the incident ended, is held back or
+    waits for an answer. The engine stores the value."""
+
+    GO_ON = True
+    STOP = False
+
+    def __bool__(self) -> bool:
+        return self.value
 
 
 def load(project: Project, incident: int) -> Incident:
@@ -42,21 +54,21 @@ def advance(
     *,
     detail: Mapping[str, Any] | None = None,
     **columns: Any,
-) -> bool:
-    """Move to `to`; whether the incident goes on, which it does unless it ended meanwhile."""
+) -> Then:
+    """Move to `to`; the incident goes on unless it ended meanwhile."""
     with project.database.write() as tx:
         moved = incidents.move(tx, incident, to, reason, detail=detail, **columns)
-        return moved and not to.ended
+        return Then(moved and not to.ended)
 
 
-def end(project: Project, incident: int, state: State, reason: str, **detail: Any) -> bool:
-    """End the incident; False, so that a step can return it."""
+def end(project: Project, incident: int, state: State, reason: str, **detail: Any) -> Then:
+    """End the incident; STOP, so that a step can return it."""
     advance(project, incident, state, reason, detail=detail)
-    return False
+    return Then.STOP
 
 
-def escalate(project: Project, incident: int, reason: str, **detail: Any) -> bool:
-    """Hand the incident to a person; False, so that a step can return it."""
+def escalate(project: Project, incident: int, reason: str, **detail: Any) -> Then:
+    """Hand the incident to a person; STOP, so that a step can return it."""
     return end(project, incident, State.ESCALATED, reason, **detail)
 
 
@@ -70,19 +82,18 @@ def past_runs(project: Project, tx: sa.Connection, now: datetime) -> tuple[PastR
     past = runs.since(tx, now - max([HISTORY, *(budget.within for budget in budgets)]))
     verified = records.verified(tx, [run.id for run in past])
     labels = incidents.labels_of(tx, {run.incident for run in past}) if budgets else {}
-    return tuple(_past(run, verified.get(run.id), labels.get(run.incident, {})) for run in past)
-
-
-def _past(run: Run, verification: Result | None, labels: Labels) -> PastRun:
-    return PastRun(
-        entry=run.entry,
-        hosts=run.hosts,
-        incident=run.incident,
-        purpose=run.purpose,
-        started_at=run.started_at,
-        outcome=run.outcome,
-        verification=verification,
-        labels=labels,
+    return tuple(
+        PastRun(
+            entry=run.entry,
+            hosts=run.hosts,
+            incident=run.incident,
+            purpose=run.purpose,
+            started_at=run.started_at,
+            outcome=run.outcome,
+            verification=verified.get(run.id),
+            labels=labels.get(run.incident, {}),
+        )
+        for run in past
     )
 
 

@@ -16,7 +16,7 @@ from runner.project import Project
 from runner.steps.judge import stop_at
 from runner.steps.perform import Job, settle_own
 from runner.steps.places import judged, options
-from runner.steps.progress import escalate, load, passed, perform_when_free
+from runner.steps.progress import Then, escalate, load, passed, perform_when_free
 from runner.store import incidents, records, runs
 
 #: A dry run that a crash cut short may be repeated so often: check mode changes nothing.
@@ -25,11 +25,11 @@ ATTEMPTS = 3
 ROUND = 10_000
 
 
-def rehearse(project: Project, incident_id: int) -> bool:
+def rehearse(project: Project, incident_id: int) -> Then:
     """Run the chosen entry in check mode and let policy judge what it showed."""
     incident = load(project, incident_id)
     if passed(incident, State.PLANNED):
-        return not incident.state.ended
+        return Then(not incident.state.ended)
     entry = project.catalog.get(incident.entry or "")
     try:
         shown = _shown(project, incident, entry)
@@ -63,7 +63,7 @@ def _shown(project: Project, incident: Incident, entry: Entry) -> _Shown:
         first = project.catalog.get(draft.parts[0].entry)
         if not first.dry_run.required:
             return _Shown(draft, None)
-        job = Check(Purpose.DRY_RUN, first, draft.parts[0], option=way.number)
+        job = DryRunJob(Purpose.DRY_RUN, first, draft.parts[0], option=way.number)
         run = check(project, incident, job)
         shown = _Shown(draft, run, tuple(passed_over))
         if (run.outcome and run.outcome.completed) or way is ways[-1]:
@@ -74,7 +74,7 @@ def _shown(project: Project, incident: Incident, entry: Entry) -> _Shown:
 
 
 @dataclass(frozen=True)
-class Check:
+class DryRunJob:
     """One dry run of a step. `option` tells apart the hosts that were tried for it."""
 
     purpose: Purpose
@@ -84,7 +84,7 @@ class Check:
     option: int = 0
 
 
-def check(project: Project, incident: Incident, wanted: Check) -> Run:
+def check(project: Project, incident: Incident, wanted: DryRunJob) -> Run:
     """the dry run's run; repeated when a crash left its end unknown.
 
     Raises Refused when the hosts stay busy.
@@ -128,7 +128,7 @@ def strangers(run: Run, plan: Plan) -> set[str]:
     return set(run.seen) - set(plan.touched)
 
 
-def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
+def _conclude(project: Project, incident: Incident, shown: _Shown) -> Then:
     run = shown.run
     seen = plans.watched(shown.draft, run, project.catalog)
     plan = plans.hashed(seen, run.diff_hash if run else "")
@@ -167,7 +167,7 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> bool:
         )
         if moved and verdict.level.rank < Level.APPROVE.rank:
             return stop_at(project, tx, incident.id, verdict)
-    return moved
+    return Then(moved)
 
 
 def _said(plan: Plan, shown: _Shown) -> str:

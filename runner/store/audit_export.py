@@ -132,23 +132,25 @@ def verify_export(lines: Iterable[str], *, head: str | None = None) -> Finding:
     each = enumerate(lines, 1)
     rows, last = 0, GENESIS
     try:
-        header = _read_header(next(each, (1, ""))[1])
+        header = _parse(1, next(each, (1, ""))[1], _HEADER)
+        if header.pop("check") != _digest([_dump(header)]):
+            raise _Broken("the header was changed after it was written")
+        if header["format"] != FORMAT:
+            raise _Broken(
+                f"the export is not of the format {FORMAT}; use the version that wrote it"
+            )
         last = header["before"]
         for rows, last in _checked(header, each):  # noqa: B007
             pass
-        _compare_ends(header, rows, last, head)
+        if (rows, last if rows else header["before"]) != (header["rows"], header["head"]):
+            raise _Broken(f"the export ends after {rows} rows, but {header['rows']} were written")
+        if head is not None and head != header["head"]:
+            raise _Broken(
+                f"the export ends with hash {brief(str(header['head']), 12)}, not {head[:12]}"
+            )
     except _Broken as broken:
         return Finding(rows=rows, head=last, broken=str(broken))
     return Finding(rows=rows, head=last)
-
-
-def _read_header(line: str) -> dict[str, Any]:
-    header = _parse(1, line, _HEADER)
-    if header.pop("check") != _digest([_dump(header)]):
-        raise _Broken("the header was changed after it was written")
-    if header["format"] != FORMAT:
-        raise _Broken(f"the export is not of the format {FORMAT}; use the version that wrote it")
-    return header
 
 
 def _checked(
@@ -161,29 +163,19 @@ def _checked(
         row = _parse(number, line, _ROW if whole else _ROW | {"before"})
         if whole and row["sequence"] != expected:
             raise _Broken(f"transition {expected} is missing: line {number} has {row['sequence']}")
-        _check_row(row, before if whole else row["before"])
+        at = datetime.fromisoformat(row["at"])
+        same_time = at.astimezone(UTC).isoformat(timespec="microseconds") == row["at"]
+        if (
+            not same_time
+            or digest(before if whole else row["before"], row | {"at": at}) != row["hash"]
+        ):
+            raise _Broken(f"transition {row['sequence']} was changed after it was written")
         before, expected = row["hash"], row["sequence"] + 1
         hashes.append(before)
         yield len(hashes), before
     # The rows of one incident have gaps, so that only together they show that none is missing.
     if not whole and _digest(hashes) != header["digest"]:
         raise _Broken("a row of the incident was removed, added or moved")
-
-
-def _check_row(row: dict[str, Any], before: str) -> None:
-    at = datetime.fromisoformat(row["at"])
-    same_time = at.astimezone(UTC).isoformat(timespec="microseconds") == row["at"]
-    if not same_time or digest(before, row | {"at": at}) != row["hash"]:
-        raise _Broken(f"transition {row['sequence']} was changed after it was written")
-
-
-def _compare_ends(header: Mapping[str, Any], rows: int, last: str, head: str | None) -> None:
-    if (rows, last if rows else header["before"]) != (header["rows"], header["head"]):
-        raise _Broken(f"the export ends after {rows} rows, but {header['rows']} were written")
-    if head is not None and head != header["head"]:
-        raise _Broken(
-            f"the export ends with hash {brief(str(header['head']), 12)}, not {head[:12]}"
-        )
 
 
 def _parse(number: int, line: str, keys: set[str]) -> dict[str, Any]:

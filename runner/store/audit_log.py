@@ -159,7 +159,11 @@ def verify(tx: sa.Connection) -> Finding:
     before, expected, rows = end.before, end.first, 0
     for row in walk(tx):
         if row.sequence != expected:
-            return Finding(rows=rows, head=before, broken=_gap(expected, row.sequence))
+            return Finding(
+                rows=rows,
+                head=before,
+                broken=f"transition {expected} is missing: the next row is {row.sequence}",
+            )
         if digest(before, vars(row)) != row.hash:
             broken = f"transition {row.sequence} was changed after it was written"
             return Finding(rows=rows, head=before, broken=broken)
@@ -168,10 +172,6 @@ def verify(tx: sa.Connection) -> Finding:
         broken = f"the audit log ends at transition {expected - 1} but {end.last} were written"
         return Finding(rows=rows, head=before, broken=broken)
     return Finding(rows=rows, head=before)
-
-
-def _gap(expected: int, found: int) -> str:
-    return f"transition {expected} is missing: the next row is {found}"
 
 
 def cut(tx: sa.Connection, before: datetime) -> int:

@@ -18,7 +18,7 @@ _ANY_OPEN = sa.select(sa.exists().where(sa.not_(deliveries.c.done)))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
+class StoredDelivery:
     """A delivery that waits to be admitted."""
 
     id: int
@@ -81,7 +81,7 @@ def any_open(tx: sa.Connection) -> bool:
     return bool(tx.execute(_ANY_OPEN).scalar())
 
 
-def next_open(tx: sa.Connection, turns: FairTurns) -> Stored | None:
+def next_open(tx: sa.Connection, turns: FairTurns) -> StoredDelivery | None:
     """A delivery with alerts that were not looked at: hosts take turns, and at one host the most
     urgent comes first. Locks it on PostgreSQL.
 
@@ -103,7 +103,16 @@ def next_open(tx: sa.Connection, turns: FairTurns) -> Stored | None:
         first = sa.select(deliveries).where(rows.id == chosen.first, sa.not_(rows.done))
         row = tx.execute(first.with_for_update(skip_locked=True)).mappings().first()
         if row is not None:
-            return _stored(row)
+            return StoredDelivery(
+                id=row["id"],
+                source=row["source"],
+                ceiling=Level(row["ceiling"]),
+                body=row["body"],
+                alerts=row["alerts"],
+                admitted=row["admitted"],
+                received_at=row["received_at"],
+                sender=row["sender"],
+            )
         # Another worker is at it: what may not overtake it waits, too.
         lines = [one for one in lines if one is not chosen and not _behind(one, chosen)]
     return None
@@ -129,19 +138,6 @@ def _behind(one: _Line, other: _Line) -> bool:
         return True
     mixed = one.urgency is None or other.urgency is None
     return one.place == other.place and (mixed or one.urgency == other.urgency)
-
-
-def _stored(row: sa.RowMapping) -> Stored:
-    return Stored(
-        id=row["id"],
-        source=row["source"],
-        ceiling=Level(row["ceiling"]),
-        body=row["body"],
-        alerts=row["alerts"],
-        admitted=row["admitted"],
-        received_at=row["received_at"],
-        sender=row["sender"],
-    )
 
 
 def advance(tx: sa.Connection, delivery: int, admitted: int, *, done: bool) -> None:

@@ -47,7 +47,23 @@ def take(tx: sa.Connection, fingerprints: Collection[str], now: datetime) -> dic
 
 def put(tx: sa.Connection, records: Iterable[Firing], now: datetime) -> None:
     """Keep these records, which were taken in this transaction."""
-    rows = [_row(record, now) for record in records]
+    rows = [
+        {
+            "of": record.fingerprint,
+            "fires": record.fires,
+            "told": {each: at.isoformat() for each, at in record.told.items()},
+            "ended": list(record.ended),
+            "quiet_at": record.quiet_at,
+            "heard_at": record.heard_at,
+            "listed_at": record.listed_at,
+            "pause_seconds": record.pause.total_seconds(),
+            "gone": record.gone,
+            "looks": record.looks,
+            "again_at": record.again_at,
+            "changed_at": now,
+        }
+        for record in records
+    ]
     if rows:
         same = firings.c.fingerprint == sa.bindparam("of")
         values: dict[str, Any] = {name: sa.bindparam(name) for name in rows[0] if name != "of"}
@@ -92,20 +108,3 @@ def _firing(row: Any) -> Firing:
         looks=row["looks"],
         again_at=row["again_at"],
     )
-
-
-def _row(record: Firing, now: datetime) -> dict[str, Any]:
-    return {
-        "of": record.fingerprint,
-        "fires": record.fires,
-        "told": {each: at.isoformat() for each, at in record.told.items()},
-        "ended": list(record.ended),
-        "quiet_at": record.quiet_at,
-        "heard_at": record.heard_at,
-        "listed_at": record.listed_at,
-        "pause_seconds": record.pause.total_seconds(),
-        "gone": record.gone,
-        "looks": record.looks,
-        "again_at": record.again_at,
-        "changed_at": now,
-    }

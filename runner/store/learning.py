@@ -125,20 +125,18 @@ def _deeds(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, list[Deed]]:
     )
     found: dict[int, list[Deed]] = defaultdict(list)
     for row in tx.execute(query).mappings():
-        found[row["incident"]].append(_deed(row))
+        outcome = Outcome(row["outcome"]) if row["outcome"] else None
+        found[row["incident"]].append(
+            Deed(
+                purpose=Purpose(row["purpose"]),
+                outcome=outcome,
+                result=Result(row["result"]) if row["result"] else None,
+                # As in carry_out: cancelled without any event is cancelled before Ansible began.
+                started=outcome is not Outcome.CANCELLED or bool(row["stats"]),
+                at=row["verified_at"] or row["ended_at"] or row["started_at"],
+            )
+        )
     return found
-
-
-def _deed(row: Any) -> Deed:
-    outcome = Outcome(row["outcome"]) if row["outcome"] else None
-    return Deed(
-        purpose=Purpose(row["purpose"]),
-        outcome=outcome,
-        result=Result(row["result"]) if row["result"] else None,
-        # As in carry_out: cancelled without any event is cancelled before Ansible began.
-        started=outcome is not Outcome.CANCELLED or bool(row["stats"]),
-        at=row["verified_at"] or row["ended_at"] or row["started_at"],
-    )
 
 
 def _answers(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, tuple[str, datetime]]:
@@ -366,20 +364,16 @@ def record_of(tx: sa.Connection, *, entry: str, alert: str, environment: str) ->
         .order_by(runs.c.started_at.desc())
         .limit(MOST)
     )
-    return _counted([_past(row) for row in tx.execute(query)])
-
-
-def _past(row: Any) -> PastResult:
-    return PastResult(
-        incident=row.incident,
-        at=row.started_at,
-        hosts=tuple(row.hosts),
-        outcome=Outcome(row.outcome) if row.outcome else None,
-        result=Result(row.result) if row.result else None,
-    )
-
-
-def _counted(past: list[PastResult]) -> Record:
+    past = [
+        PastResult(
+            incident=row.incident,
+            at=row.started_at,
+            hosts=tuple(row.hosts),
+            outcome=Outcome(row.outcome) if row.outcome else None,
+            result=Result(row.result) if row.result else None,
+        )
+        for row in tx.execute(query)
+    ]
     results = [each.result or Result.UNKNOWN for each in past]
     return Record(
         fixed=results.count(Result.FIXED),
@@ -394,21 +388,20 @@ def brief_from_json(content: Mapping[str, Any] | None) -> Brief | None:
     if content is None:
         return None
     record = content["record"]
-    last = tuple(_past_from_json(each) for each in record["last"])
+    last = tuple(
+        PastResult(
+            incident=each["incident"],
+            at=datetime.fromisoformat(each["at"]),
+            hosts=tuple(each["hosts"]),
+            outcome=Outcome(each["outcome"]) if each["outcome"] else None,
+            result=Result(each["result"]) if each["result"] else None,
+        )
+        for each in record["last"]
+    )
     return Brief(
         **{
             **{todays_word(key): value for key, value in content.items()},
             "approvers": tuple(content["approvers"]),
             "record": Record(**{**record, "last": last}),
         }
-    )
-
-
-def _past_from_json(content: Mapping[str, Any]) -> PastResult:
-    return PastResult(
-        incident=content["incident"],
-        at=datetime.fromisoformat(content["at"]),
-        hosts=tuple(content["hosts"]),
-        outcome=Outcome(content["outcome"]) if content["outcome"] else None,
-        result=Result(content["result"]) if content["result"] else None,
     )

@@ -7,7 +7,7 @@ only ever words to look for: it is cut into tokens, and each is quoted (invarian
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import sqlalchemy as sa
 
@@ -74,7 +74,13 @@ def search(tx: sa.Connection, texts: Iterable[str], *, before: int) -> dict[int,
     sqlite = tx.dialect.name == "sqlite"
     words = tokens(texts)
     if sqlite:
-        words = _telling(tx, words, before)
+        # The words that few incidents say; the first of them all where each is said by many.
+        kept = []
+        for word in words:
+            one = {"word": f'"{word}"', "before": before, "limit": _MANY}
+            if int(tx.execute(_HOW_OFTEN, one).scalar_one()) < _MANY:
+                kept.append(word)
+        words = tuple(kept) or tuple(words[:1])
     if not words:
         return {}
     quote, either = ('"', " OR ") if sqlite else ("'", " | ")
@@ -82,16 +88,6 @@ def search(tx: sa.Connection, texts: Iterable[str], *, before: int) -> dict[int,
     values = {"words": asked, "before": before, "limit": CANDIDATES}
     rows = tx.execute(_SQLITE if sqlite else _POSTGRESQL, values)
     return {int(row.incident): float(row.distance) for row in rows}
-
-
-def _telling(tx: sa.Connection, words: Sequence[str], before: int) -> tuple[str, ...]:
-    """The words that few incidents say; the first of them all where each is said by many."""
-    kept = []
-    for word in words:
-        asked = {"word": f'"{word}"', "before": before, "limit": _MANY}
-        if int(tx.execute(_HOW_OFTEN, asked).scalar_one()) < _MANY:
-            kept.append(word)
-    return tuple(kept) or tuple(words[:1])
 
 
 def tokens(texts: Iterable[str]) -> tuple[str, ...]:

@@ -115,7 +115,10 @@ def conclude(tx: sa.Connection, node: str, since: datetime, outcome: str) -> int
 def standings(tx: sa.Connection) -> dict[str, Member]:
     """Node → its row, of every node that is a member or on its way there."""
     rows = tx.execute(sa.select(greylist).order_by(greylist.c.node)).mappings()
-    return {row["node"]: _member(row) for row in rows}
+    return {
+        row["node"]: Member(**{**row, **{name: _span(row[name]) for name in _TIMES}})
+        for row in rows
+    }
 
 
 def members(tx: sa.Connection) -> tuple[Member, ...]:
@@ -170,10 +173,6 @@ def _said(row: Any) -> Said:
     spans = {name: _span(row[name]) for name in _AHEAD}
     lists = {"reasons": tuple(row["reasons"]), "findings": tuple(row["findings"])}
     return Said(**{**row, **spans, **lists})
-
-
-def _member(row: Any) -> Member:
-    return Member(**{**row, **{name: _span(row[name]) for name in _TIMES}})
 
 
 def _seconds(span: timedelta | None) -> float | None:

@@ -28,6 +28,8 @@ def sweep(
     tx: sa.Connection, retention: Retention, now: datetime, limit: int = 500
 ) -> dict[str, int]:
     """Remove what is older than it may be, at most `limit` incidents; returns counts by table."""
+    rows = tables.outbox
+    ended = sa.or_(rows.c.sent_at.is_not(None), rows.c.failed.is_not(None))
     gone = {
         "incidents": _incidents(tx, now - retention.incidents, limit),
         "deliveries": _deliveries(tx, now - retention.deliveries),
@@ -35,7 +37,11 @@ def sweep(
         "firings": firings.forget(tx, now - retention.incidents),
         "prompts": _prompts(tx, now - retention.prompts),
         "questions": _questions(tx, now - retention.incidents),
-        "notifications": _notifications(tx, now - retention.incidents),
+        "notifications": int(
+            tx.execute(
+                rows.delete().where(ended, rows.c.due_at < (now - retention.incidents))
+            ).rowcount
+        ),
         "records": _records(tx, now - retention.audit),
         "transitions": audit_log.cut(tx, now - retention.audit),
         "predictions": nodes.forget(tx, now - retention.predictions),
@@ -88,12 +94,6 @@ def _deliveries(tx: sa.Connection, before: datetime) -> int:
     rows = tables.deliveries
     done = tx.execute(rows.delete().where(rows.c.done, rows.c.received_at < before))
     return int(done.rowcount)
-
-
-def _notifications(tx: sa.Connection, before: datetime) -> int:
-    rows = tables.outbox
-    ended = sa.or_(rows.c.sent_at.is_not(None), rows.c.failed.is_not(None))
-    return int(tx.execute(rows.delete().where(ended, rows.c.due_at < before)).rowcount)
 
 
 def _prompts(tx: sa.Connection, before: datetime) -> int:

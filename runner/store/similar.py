@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import sqlalchemy as sa
 
 from runner.incident import Incident
@@ -16,18 +14,18 @@ def find_similar(tx: sa.Connection, incident: Incident, limit: int = 5) -> tuple
 
     The same alert name comes before any other; then the rank of the words; then the newest.
     """
-    ranks = memory.search(tx, _words_of(incident), before=incident.id)
-    same = _of_alert(tx, incident, ranks)
-    order = sorted({*ranks, *same}, key=lambda id: (id not in same, ranks.get(id, 0.0), -id))[
-        :limit
-    ]
-    rows = tx.execute(sa.select(t.incidents).where(t.incidents.c.id.in_(order))).mappings()
-    found = {past.id: past for past in map(incidents.from_row, rows)}
-    return tuple(found[id] for id in order if id in found)
-
-
-def _of_alert(tx: sa.Connection, incident: Incident, ranks: Iterable[int]) -> set[int]:
-    """Those of `ranks` with the alert name of `incident`, and the newest others that have it."""
+    labels = incident.alert.labels
+    ranks = memory.search(
+        tx,
+        [
+            incident.alert.name,
+            *incident.hosts,
+            *(value for name, value in sorted(labels.items()) if name != "alertname"),
+            *incident.alert.annotations.values(),
+        ],
+        before=incident.id,
+    )
+    # Those of `ranks` with the alert name of `incident`, and the newest others that have it.
     named = (t.incidents.c.alertname == incident.alert.name) & (t.incidents.c.id < incident.id)
     ranked = sa.select(t.incidents.c.id).where(named, t.incidents.c.id.in_(ranks))
     newest = (
@@ -37,14 +35,10 @@ def _of_alert(tx: sa.Connection, incident: Incident, ranks: Iterable[int]) -> se
         .order_by(t.incidents.c.id.desc())
         .limit(memory.CANDIDATES)
     )
-    return {*tx.execute(ranked).scalars(), *tx.execute(newest).scalars()}
-
-
-def _words_of(incident: Incident) -> list[str]:
-    labels = incident.alert.labels
-    return [
-        incident.alert.name,
-        *incident.hosts,
-        *(value for name, value in sorted(labels.items()) if name != "alertname"),
-        *incident.alert.annotations.values(),
+    same = {*tx.execute(ranked).scalars(), *tx.execute(newest).scalars()}
+    order = sorted({*ranks, *same}, key=lambda id: (id not in same, ranks.get(id, 0.0), -id))[
+        :limit
     ]
+    rows = tx.execute(sa.select(t.incidents).where(t.incidents.c.id.in_(order))).mappings()
+    found = {past.id: past for past in map(incidents.from_row, rows)}
+    return tuple(found[id] for id in order if id in found)

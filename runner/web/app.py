@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -64,11 +63,8 @@ def _refusal(request: Request, error: Exception) -> Refusal:
     if isinstance(error, RequestValidationError):
         # The webhook's own refusals are all 400, which Alertmanager does not repeat at once.
         status = 400 if request.url.path == "/api/v1/alerts" else 422
-        return Refusal(status, _problem(error.errors()[0]))
+        found = error.errors()[0]
+        place = ".".join(str(part) for part in found["loc"])
+        return Refusal(status, brief(f"{place}: {found['msg']}.", 190))
     assert isinstance(error, HTTPException)
     return Refusal(error.status_code, f"{error.detail}.", dict(error.headers or {}))
-
-
-def _problem(found: dict[str, Any]) -> str:
-    place = ".".join(str(part) for part in found["loc"])
-    return brief(f"{place}: {found['msg']}.", 190)

@@ -101,7 +101,8 @@ class Gate:
     def identify(self, header: str | None, permission: Permission) -> Actor | None:
         """Who presents this Authorization header; None when it must be refused with 401."""
         if header is None:
-            return ANONYMOUS if self._anonymous(permission) else None
+            guarded = permission is Permission.DELIVER and self._listen.auth.configured
+            return ANONYMOUS if self._listen.allow_anonymous and not guarded else None
         digest = hashlib.sha256(presented(header) or b"").digest()
         found: Actor | None = None
         for index, (actor, _) in enumerate(self._known):
@@ -110,10 +111,6 @@ class Gate:
                 if hmac.compare_digest(hashlib.sha256(secret).digest(), digest):
                     found = found or actor
         return found
-
-    def _anonymous(self, permission: Permission) -> bool:
-        guarded = permission is Permission.DELIVER and self._listen.auth.configured
-        return self._listen.allow_anonymous and not guarded
 
     def _secrets(self, index: int) -> tuple[bytes, ...]:
         """Read at each request, so that rotation needs no restart; a file that is just being

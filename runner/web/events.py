@@ -74,7 +74,9 @@ class Feed:
     def join(self, listener: Listener) -> None:
         """Add a listener. Raises Refusal 429 when there are too many, in all or of its user."""
         with self._lock:
-            self._forget_lost()
+            # A connection that broke before its first byte never says goodbye.
+            oldest = time.monotonic() - 2 * LIFETIME_SECONDS
+            self._listeners = {item for item in self._listeners if item.since > oldest}
             own = sum(1 for item in self._listeners if item.user == listener.user)
             if own >= self._limits.streams_per_user:
                 raise _too_many(f"{listener.user} has {own} event streams open; close one.")
@@ -85,11 +87,6 @@ class Feed:
                 self._thread = threading.Thread(target=self._run, name="web-events", daemon=True)
                 self._thread.start()
         self._wanted.set()
-
-    def _forget_lost(self) -> None:
-        """A connection that broke before its first byte never says goodbye."""
-        oldest = time.monotonic() - 2 * LIFETIME_SECONDS
-        self._listeners = {item for item in self._listeners if item.since > oldest}
 
     def leave(self, listener: Listener) -> None:
         """Remove a listener."""

@@ -54,6 +54,8 @@ def list_page(
         found = incidents.find(tx, ended=SHOWN[show], limit=PAGE + 1, before=before)
         counts = incidents.counts(tx)
     older = found[PAGE - 1].id if len(found) > PAGE else None
+    ended = sum(count for state, count in counts.items() if State(state) in ENDED)
+    total = sum(counts.values())
     return _page(
         request,
         project,
@@ -62,14 +64,8 @@ def list_page(
         incidents=found[:PAGE],
         show=show,
         older=older,
-        totals=_totals(counts),
+        totals={"open": total - ended, "ended": ended, "all": total},
     )
-
-
-def _totals(counts: dict[str, int]) -> dict[str, int]:
-    ended = sum(count for state, count in counts.items() if State(state) in ENDED)
-    total = sum(counts.values())
-    return {"open": total - ended, "ended": ended, "all": total}
 
 
 @router.get("/incidents/{id}")

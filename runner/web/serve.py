@@ -38,7 +38,22 @@ class Server:
         self.descriptors = raise_descriptors()
         self.room = room(listen.limits, self.descriptors)
         connections = Connections(listen.limits, self.room, app.state.metrics.closed)
-        self._uvicorn = uvicorn.Server(_settings(app, connections))
+        self._uvicorn = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http=cast("type[Any]", partial(Watched, connections)),
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                proxy_headers=False,
+                backlog=ACCEPTED_AT_ONCE,
+                h11_max_incomplete_event_size=MAX_HEADERS,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
         self._thread = threading.Thread(target=self._run, name="web")
 
     def start(self) -> None:
@@ -67,23 +82,6 @@ class Server:
 
     def _run(self) -> None:
         self._uvicorn.run(sockets=[self._socket])
-
-
-def _settings(app: FastAPI, connections: Connections) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http=cast("type[Any]", partial(Watched, connections)),
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        backlog=ACCEPTED_AT_ONCE,
-        h11_max_incomplete_event_size=MAX_HEADERS,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
 
 
 def bound(host: str, port: int) -> socket.socket:

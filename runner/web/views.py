@@ -54,19 +54,19 @@ TONES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class TimelineRow:
     """One transition and how long after the one before it came."""
 
     transition: Transition
     after: timedelta | None
 
 
-def timeline(transitions: Sequence[Transition]) -> list[Step]:
+def timeline(transitions: Sequence[Transition]) -> list[TimelineRow]:
     """The transitions, each with the time since the one before."""
     before: datetime | None = None
     steps = []
     for item in transitions:
-        steps.append(Step(transition=item, after=item.at - before if before else None))
+        steps.append(TimelineRow(transition=item, after=item.at - before if before else None))
         before = item.at
     return steps
 
@@ -199,7 +199,7 @@ def pack_file(pack: Pack, environment: str) -> str:
     Its own policy lets a browser use this very style and nothing else, so that even a text
     that found a way in would stay a text.
     """
-    style = _style()
+    style = (Path(__file__).parent / "static" / "style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return render(
         "pack_file.html",
@@ -209,7 +209,3 @@ def pack_file(pack: Pack, environment: str) -> str:
         policy=Markup(f"default-src 'none'; style-src 'sha256-{digest}'"),
         written=datetime.now(UTC),
     )
-
-
-def _style() -> str:
-    return (Path(__file__).parent / "static" / "style.css").read_text(encoding="utf-8")

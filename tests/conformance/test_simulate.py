@@ -14,7 +14,7 @@ import sqlalchemy as sa
 import yaml
 
 from runner.intake.simulate.bodies import PREFIX, Maker, message
-from runner.intake.simulate.play import Receiver, play_row, requests_of
+from runner.intake.simulate.play import Webhook, play_row, requests_of
 from runner.intake.simulate.rows import BY_NAME, ROWS, Expected, Row
 from runner.store.tables import incidents
 from tests.cli_lab import call
@@ -40,7 +40,7 @@ def test_our_own_intake_answers_as_it_should(site: Site, row: Row) -> None:
     """Each row: the answer, and one incident for each activation, none of which fires on."""
     make = Maker(row=row.name)
     with httpx.Client(timeout=30, trust_env=False) as client:
-        result = play_row(row, Receiver(client, site.url, TOKEN), make)
+        result = play_row(row, Webhook(client, site.url, TOKEN), make)
     assert result.result == "ok", result
     assert opened(site, make) == row.opens
     left = [one for one in site.incidents(make.alert()["labels"]["alertname"]) if site.firing(one)]

@@ -62,22 +62,26 @@ class Preload:
             each._clear_caches()
         for name in _LATE:
             importlib.import_module(name)
-        self._import_plugins(loader)
-        self._documented = self._document()
-        self._routed = self._route()
-        self._only_here = frozenset(sys.modules) - self._always
-        for each in self._loaders:
-            each._clear_caches()
-        self._hand_out(loader)
-        payload.hand_out(payload.known())
-
-    def _import_plugins(self, loader: Any) -> None:
         for kind in _KINDS:
             package = importlib.import_module(f"ansible.plugins.{kind}")
             for name in _names(package):
                 importlib.import_module(f"ansible.plugins.{kind}.{name}")
         for each in (loader.filter_loader, loader.test_loader):
             list(each.all())  # their modules' names are made of their paths
+        self._documented = self._document()
+        # The text of Ansible's own routing → what it means.
+        import ansible.config
+        from ansible.utils.collection_loader import _collection_finder as finder
+
+        folder = os.path.dirname(str(ansible.config.__file__))
+        with open(os.path.join(folder, "ansible_builtin_runtime.yml"), "rb") as file:
+            text = file.read()
+        self._routed = {text: finder._meta_yml_to_dict(text, ("ansible.builtin", "runtime.yml"))}
+        self._only_here = frozenset(sys.modules) - self._always
+        for each in self._loaders:
+            each._clear_caches()
+        self._hand_out(loader)
+        payload.hand_out(payload.known())
 
     def _document(self) -> dict[tuple[str, str], Any]:
         """(class, file) → the options that the plugin's documentation defines."""
@@ -106,16 +110,6 @@ class Preload:
                 found["CallbackModule", path] = options
         known.clear()
         return found
-
-    def _route(self) -> dict[bytes, Any]:
-        """The text of Ansible's own routing → what it means."""
-        import ansible.config
-        from ansible.utils.collection_loader import _collection_finder as finder
-
-        folder = os.path.dirname(str(ansible.config.__file__))
-        with open(os.path.join(folder, "ansible_builtin_runtime.yml"), "rb") as file:
-            text = file.read()
-        return {text: finder._meta_yml_to_dict(text, ("ansible.builtin", "runtime.yml"))}
 
     def _hand_out(self, loader: Any) -> None:
         """Each thing that was parsed is used once at most, by a fork, which owns its copy."""

@@ -190,7 +190,12 @@ class Parent:
         from runner.execute import supervisor
 
         environment = asked["environment"]
-        self._write_mark(environment[MARK])
+        # Write the run's id where others find it: in what this process was started with.
+        text = environment[MARK].encode()
+        if len(text) > LONGEST_MARK:
+            raise ValueError("the run's id is too long")
+        ctypes.memset(self._mark, 0, LONGEST_MARK)
+        ctypes.memmove(self._mark, text, len(text))
         child.take_over(environment, asked["folder"])
 
         def fork() -> child.Playing:
@@ -199,14 +204,6 @@ class Parent:
         supervisor.main(Path(asked["arguments"][0]), fork)
         sys.stdout.flush()
         os._exit(0)
-
-    def _write_mark(self, run_id: str) -> None:
-        """Write the run's id where others find it: in what this process was started with."""
-        text = run_id.encode()
-        if len(text) > LONGEST_MARK:
-            raise ValueError("the run's id is too long")
-        ctypes.memset(self._mark, 0, LONGEST_MARK)
-        ctypes.memmove(self._mark, text, len(text))
 
 
 def _die_with(parent: int) -> None:

@@ -22,7 +22,7 @@ AT_ONCE = 8  #: connections
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Response:
     """What came back for one body."""
 
     status: int = 0  #: 0 when nothing came
@@ -32,7 +32,7 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class Played:
     """One row: what was expected, and what was seen."""
 
     row: str
@@ -63,15 +63,15 @@ def requests_of(rows: Iterable[Row]) -> int:
     return sum(row.requests + (row.reads and row.opens > 0) for row in rows)
 
 
-def play(rows: Iterable[Row], url: str, token: str = "") -> Iterator[Result]:
+def play(rows: Iterable[Row], url: str, token: str = "") -> Iterator[Played]:
     """Plays one row after the other. Raises RemoteError when nobody answers at `url`."""
     with httpx.Client(timeout=PATIENCE, follow_redirects=False, trust_env=False) as client:
-        receiver = Receiver(client, checked(url), token)
+        receiver = Webhook(client, checked(url), token)
         for row in rows:
             yield play_row(row, receiver)
 
 
-class Receiver:
+class Webhook:
     """Whom the messages go to."""
 
     def __init__(self, client: httpx.Client, url: str, token: str = "") -> None:
@@ -80,7 +80,7 @@ class Receiver:
         self.token = token
         self._answered = False
 
-    def send(self, body: bytes, *, anonymous: bool = False) -> Answer:
+    def send(self, body: bytes, *, anonymous: bool = False) -> Response:
         """Post one body; never raises once anything has been answered."""
         headers = {"Content-Type": "application/json", "User-Agent": "Alertmanager/runner-simulate"}
         if self.token and not anonymous:
@@ -92,13 +92,13 @@ class Receiver:
             why = brief(str(error) or type(error).__name__)
             if not self._answered and isinstance(error, httpx.ConnectError):
                 raise RemoteError(f"{self._url} cannot be reached: {why}") from None
-            return Answer(error=why, seconds=time.perf_counter() - begun)
+            return Response(error=why, seconds=time.perf_counter() - begun)
         self._answered = True
         took = time.perf_counter() - begun
-        return Answer(status=answer.status_code, seconds=took, length=len(answer.content))
+        return Response(status=answer.status_code, seconds=took, length=len(answer.content))
 
 
-def play_row(row: Row, receiver: Receiver, make: Maker | None = None) -> Result:
+def play_row(row: Row, receiver: Webhook, make: Maker | None = None) -> Played:
     """Sends a row's bodies, then one that resolves what they left firing."""
     if row.anonymous and not receiver.token:
         return _result(row, "skipped", "", "there is no token to leave out: give --token-file")
@@ -112,10 +112,6 @@ def play_row(row: Row, receiver: Receiver, make: Maker | None = None) -> Result:
     tidy = closing(row, make)
     if tidy is not None and any(200 <= answer.status < 300 for answer in answers):
         answers.append(receiver.send(tidy))
-    return _judged(row, answers)
-
-
-def _judged(row: Row, answers: list[Answer]) -> Result:
     said = sorted({str(answer.status) if answer.status else "nothing" for answer in answers})
     slowest = max(answer.seconds for answer in answers)
     answered = f"{', '.join(said)} within {slowest * 1000:.0f} ms"
@@ -123,7 +119,7 @@ def _judged(row: Row, answers: list[Answer]) -> Result:
     return _result(row, "failed" if problems else "ok", answered, "; ".join(problems))
 
 
-def _problem(row: Row, answer: Answer) -> str:
+def _problem(row: Row, answer: Response) -> str:
     """What is wrong with an answer, and what it leads to; empty when it is right."""
     if not answer.status:
         return f"no answer ({answer.error}): it is sent again, by every peer"
@@ -147,8 +143,8 @@ def _consequence(status: int) -> str:
     return "it counts as delivered, and is never sent again"
 
 
-def _result(row: Row, result: str, answered: str, problem: str) -> Result:
-    return Result(
+def _result(row: Row, result: str, answered: str, problem: str) -> Played:
+    return Played(
         row=row.name,
         words=row.words,
         expected=row.expected.value,

@@ -1,6 +1,6 @@
-"""The case that policy judges: everything it may look at, as data.
+"""What policy judges: everything that it may look at, as data.
 
-Nothing in here is read from a clock, a file or the network; who builds the case
+Nothing in here is read from a clock, a file or the network; who builds it
 does that. What is not known is said to be not known (`None`), never left out.
 """
 
@@ -43,7 +43,7 @@ class PastRun:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class Situation:
     """One decision about exact hosts, and what policy must know to judge it."""
 
     entry: Entry
@@ -84,4 +84,4 @@ class Case:
 
 
 #: A rule gives reasons; none means that it grants `auto` and has nothing to say.
-Rule = Callable[[Case], Iterable[Reason]]
+Rule = Callable[[Situation], Iterable[Reason]]

@@ -44,7 +44,20 @@ class Setting:
     def inventory(self, case: CaseFile) -> Inventory:
         """The inventory of a case. Raises InventoryError."""
         if isinstance(case.inventory, Mapping):
-            return _inline(case.inventory)
+            # The inventory that a case writes down: hosts, each with variables and `groups`.
+            groups: dict[str, dict[str, list[str]]] = {"all": {"hosts": list(case.inventory)}}
+            variables: dict[str, dict[str, Any]] = {}
+            for host, given in case.inventory.items():
+                own = dict(given or {})
+                for group in _names(own.pop("groups", [])):
+                    groups.setdefault(group, {"hosts": []})["hosts"].append(host)
+                variables[host] = own
+            try:
+                return parse_inventory(json.dumps({**groups, "_meta": {"hostvars": variables}}))
+            except (TypeError, ValueError, RecursionError):
+                raise InventoryError(
+                    "inventory: a variable is neither text, number nor list"
+                ) from None
         path = case.path.parent / case.inventory if case.inventory else None
         if path not in self.inventories:
             paths = (path,) if path else self.config.project.inventory
@@ -59,7 +72,7 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Situation:
+class Briefing:
     """What a decider is told."""
 
     case: CaseFile
@@ -76,8 +89,8 @@ class Situation:
         return {_plain(q): truth for q, truth in self.case.conditions.items()}.get(_plain(query))
 
 
-def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Situation:
-    """The situation of a case. Raises CatalogError or InventoryError with a sentence."""
+def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Briefing:
+    """What a decider is told of a case. Raises CatalogError or InventoryError with a sentence."""
     catalog = catalog or setting.catalog
     alert, now = _alert(case)
     try:
@@ -91,7 +104,7 @@ def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Situ
     pieces = _pieces(
         told.model_copy(update={"logs": logs}), alert, inventory, where.hosts, eligible, now
     )
-    return Situation(
+    return Briefing(
         case=case,
         alert=alert,
         now=now,
@@ -106,7 +119,16 @@ def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Situ
 def _alert(case: CaseFile) -> tuple[Alert, datetime]:
     """What fires, and the moment at which it is looked at."""
     if case.webhook is not None:
-        alert = _of_body(case)
+        try:
+            found = parse(json.dumps(case.webhook).encode(), source=SOURCE).alerts
+        except (BadDelivery, TypeError, ValueError) as error:
+            raise CatalogError(f"{case.path}: webhook: {error}") from None
+        firing = [alert for alert in found if alert.status is AlertStatus.FIRING]
+        if len(firing) != 1:
+            raise CatalogError(
+                f"{case.path}: webhook has {len(firing)} firing alerts; one is needed"
+            )
+        alert = firing[0]
         return alert, case.at or alert.starts_at + timedelta(minutes=2)
     assert case.alert is not None, "the file has either"
     now = case.at or neutral()
@@ -119,17 +141,6 @@ def _alert(case: CaseFile) -> tuple[Alert, datetime]:
         source=SOURCE,
     )
     return alert, now
-
-
-def _of_body(case: CaseFile) -> Alert:
-    try:
-        found = parse(json.dumps(case.webhook).encode(), source=SOURCE).alerts
-    except (BadDelivery, TypeError, ValueError) as error:
-        raise CatalogError(f"{case.path}: webhook: {error}") from None
-    firing = [alert for alert in found if alert.status is AlertStatus.FIRING]
-    if len(firing) != 1:
-        raise CatalogError(f"{case.path}: webhook has {len(firing)} firing alerts; one is needed")
-    return firing[0]
 
 
 def _pieces(
@@ -158,21 +169,6 @@ def _texts(kind: str, title: str, texts: Mapping[str, str], at: datetime) -> Ite
 
 def _plain(query: str) -> str:
     return " ".join(query.split())
-
-
-def _inline(hosts: Mapping[str, Mapping[str, Any] | None]) -> Inventory:
-    """The inventory that a case writes down: hosts, each with variables and `groups`."""
-    groups: dict[str, dict[str, list[str]]] = {"all": {"hosts": list(hosts)}}
-    variables: dict[str, dict[str, Any]] = {}
-    for host, given in hosts.items():
-        own = dict(given or {})
-        for group in _names(own.pop("groups", [])):
-            groups.setdefault(group, {"hosts": []})["hosts"].append(host)
-        variables[host] = own
-    try:
-        return parse_inventory(json.dumps({**groups, "_meta": {"hostvars": variables}}))
-    except (TypeError, ValueError, RecursionError):
-        raise InventoryError("inventory: a variable is neither text, number nor list") from None
 
 
 def _names(value: Any) -> list[str]:
