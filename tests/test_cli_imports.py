@@ -59,3 +59,9 @@ def test_a_command_that_reads_imports_nothing_heavy(config: Path, command: tuple
 def test_help_imports_no_command_and_no_store(config: Path) -> None:
     found = _modules(config, "--help")
     assert not {"sqlalchemy", "pydantic", "yaml"} & found
+
+
+def test_who_serves_imports_no_numbers_library_unless_nodes_are_watched() -> None:
+    """It is an extra, and seventeen megabytes."""
+    ask = "import runner.daemon, runner.web.app, sys; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", ask], timeout=120).returncode == 0

@@ -15,11 +15,11 @@ from runner.nodes.classify import (
     Prediction,
     Scale,
     SignalTier,
-    Tier,
     classify,
     classify_all,
     combine,
 )
+from runner.nodes.tier import Tier
 from runner.nodes.trend import Values
 
 SCALE = Scale.of(Nodes())

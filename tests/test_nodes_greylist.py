@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.config import Greylist
-from runner.nodes.classify import Tier
 from runner.nodes.greylist import Event, NodeState, step
+from runner.nodes.tier import Tier
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 EVERY = timedelta(minutes=15)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from runner.config import Signal
 from runner.decide.answer import Unusable
 from runner.incident import Level
-from runner.nodes.classify import Prediction, SignalTier, Tier
+from runner.nodes.classify import Prediction, SignalTier
+from runner.nodes.tier import Tier
 from runner.predict import opinion
 from runner.store import model_calls, nodes
 from runner.store.nodes import Said

@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 
 from runner.config import Nodes, Signal
 from runner.nodes import greylist
-from runner.nodes.classify import Scale, Tier, classify_all
+from runner.nodes.classify import Scale, classify_all
 from runner.nodes.greylist import Event, NodeState
+from runner.nodes.tier import Tier
 from runner.nodes.trend import Values
 
 DAY = timedelta(days=1)

@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 
 import numpy as np
 
 from runner.config import Nodes, Signal
 from runner.nodes import trend
+from runner.nodes.tier import Tier
 from runner.nodes.trend import Values
 from runner.text.duration import write
 
@@ -26,20 +26,6 @@ EASE = 0.15
 FLOOR = 0.01  #: of the way between the bounds: no spread counts as less
 NEAR_RISE = 0.05  #: of the way to the critical bound that a trend must have gone in the window
 LONGEST = timedelta(days=365)  #: further ahead nothing is said
-
-
-class Tier(StrEnum):
-    """How a node stands."""
-
-    UNKNOWN = "unknown"  #: a signal that should be there is missing
-    NONE = "none"  #: nothing points to a failure
-    WARNING = "warning"  #: early signs: it stays in service, and capacity is added
-    CRITICAL = "critical"  #: it is about to fail: it is replaced
-
-    @property
-    def rank(self) -> int:
-        """Higher is worse; unknown lies above none."""
-        return ("none", "unknown", "warning", "critical").index(self)
 
 
 @dataclass(frozen=True, kw_only=True)

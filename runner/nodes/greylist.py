@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from runner.config import Greylist, Nodes
 from runner.incident import Alert, AlertStatus
-from runner.nodes.classify import Tier
+from runner.nodes.tier import Tier
 from runner.text import brief
 
 NO_TIME = timedelta()

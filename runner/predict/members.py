@@ -18,8 +18,9 @@ from runner.store import audit_log, incidents, nodes
 from runner.store.nodes import Member
 
 if TYPE_CHECKING:
-    from runner.nodes.classify import Prediction, Tier
+    from runner.nodes.classify import Prediction
     from runner.nodes.greylist import NodeState, NodeStep
+    from runner.nodes.tier import Tier
 
 
 def move(tx: sa.Connection, project: Project, outlook: Outlook) -> None:
@@ -56,8 +57,8 @@ def _measured(one: Prediction) -> bool:
 
 
 def _standing(member: Member) -> NodeState:
-    from runner.nodes.classify import Tier
     from runner.nodes.greylist import NodeState
+    from runner.nodes.tier import Tier
 
     return NodeState(
         tier=Tier(member.tier),

@@ -18,7 +18,8 @@ from runner.decide.answer import Unusable, parse
 from runner.decide.model import ModelDecider
 from runner.decide.prompt import fence
 from runner.decide.single import tell
-from runner.nodes.classify import LONGEST, Prediction, SignalTier, Tier
+from runner.nodes.classify import LONGEST, Prediction, SignalTier
+from runner.nodes.tier import Tier
 from runner.store.nodes import Said
 from runner.text import brief, storable, visible
 from runner.text.duration import write

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from runner.errors import ConfigError, NotFound, RemoteError
 from runner.incident import Labels
 from runner.inventory import Inventory, locate
+from runner.nodes.tier import Tier
 from runner.project import Project
 from runner.store import nodes
 
@@ -59,12 +60,12 @@ def look(project: Project, now: datetime) -> Outlook:
         lambda labels: _host(labels, project, inventory),
         now,
     )
-    held = {name: classify.Tier(member.tier) for name, member in known.items()}
+    held = {name: Tier(member.tier) for name, member in known.items()}
     found = classify.classify_all(
         readings.series,
         in_force,
         classify.Scale.of(settings),
-        lambda node: held.get(node, classify.Tier.NONE),
+        lambda node: held.get(node, Tier.NONE),
     )
     return Outlook(at=now, predictions=found, signals=in_force, readings=readings, serving=serving)
 
