@@ -6,13 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from runner import acts, predict, remediate
 from runner.engine import Worker
 from runner.engine.dispatch import Dispatcher
-from runner.errors import RemoteError, RunnerError
+from runner.errors import RemoteError, RunnerError, StoreError
 from runner.execute import artifacts
 from runner.incident import OWN_SOURCES, State
 from runner.intake.admit import Inbox, look_again, note_gone, note_listed, unheard
@@ -183,6 +184,9 @@ class Daemon:
         self._dispatcher.stop()
         for thread in self._threads:
             thread.join(timeout=5.0)
+        with suppress(StoreError):  # whoever works next does it
+            # By our own settings: what a terminal has shown is not told to the next one's console.
+            self._notifier.note_down(datetime.now(UTC))
         self._worker.stop()
 
     def _every(self, seconds: float, work: Callable[[], object], name: str) -> None:

@@ -21,6 +21,9 @@ from tests import small_project as small
 
 pytestmark = pytest.mark.store
 
+#: Nothing is sent to it here.
+RECEIVER = {"name": "chat", "url": "json://127.0.0.1:9/", "on": ["escalated"]}
+
 
 @pytest.fixture
 def project(tmp_path: Path, store_url: str) -> Any:
@@ -358,3 +361,20 @@ def test_housekeeping_begins_whenever_there_is_something_to_do(
     happens(project)
     with project.database.read() as tx:
         assert due.housekeeping(tx, project.worker, LEASE) is due_now
+
+
+def test_who_stops_notes_down_who_is_to_be_told(tmp_path: Path) -> None:
+    """By its own settings: a terminal that has shown it all leaves nothing for the next console."""
+    path = small.make(tmp_path, settings={"notify": {"console": False, "receivers": [RECEIVER]}})
+    for number, console in ((1, False), (2, True)):
+        project = small.project(path)
+        notify = project.config.notify.model_copy(update={"console": console})
+        project.config = project.config.model_copy(update={"notify": notify})
+        daemon = Daemon(project)
+        admitted(project, small.alert(host=f"web{number}"))
+        end(project, number, State.ESCALATED)
+        daemon.stop()
+        with project.database.read() as tx:
+            found = tx.execute(sa.select(tables.outbox.c.receiver)).scalars().all()
+        project.close()
+    assert sorted(found) == ["chat", "chat", "console"]

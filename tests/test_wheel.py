@@ -103,7 +103,7 @@ class Reader:
     def _typed(self, line: str) -> str:
         """What it prints; where the page waits for something, once that is there."""
         if line == "runner serve":
-            return self._serve(line, "#2 dry_run")
+            return self._serve(line)
         if line.startswith("runner approval approve"):
             code, said = self._terminal.run(line, answers={r"Approve this plan\? \[y/N\]: ": "y"})
             assert code == 0, said
@@ -115,10 +115,10 @@ class Reader:
             self._states = said
         return said
 
-    def _serve(self, line: str, last: str = "hosts") -> str:
+    def _serve(self, line: str) -> str:
         """What it prints, once the last of it is there."""
         self._run(f"{line} > serve.log 2>&1 &")
-        return self._terminal.until("cat serve.log", lambda said: last in said)
+        return self._terminal.until("cat serve.log", lambda said: "hosts" in said)
 
     def _run(self, line: str) -> str:
         code, said = self._terminal.run(line)

@@ -122,6 +122,11 @@ class Notifier:
             self._note(letter.due, error, now)
         return sent
 
+    def note_down(self, now: datetime) -> None:
+        """Keep who is to be told of what happened, for whoever sends next. Raises StoreError."""
+        with self.database.write() as tx:
+            outbox.fan_out(tx, self.subscriptions, now)
+
     def _obstacle(self, due: outbox.Due) -> RemoteError | None:
         if due.receiver not in self._senders:
             return RemoteError(
