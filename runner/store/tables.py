@@ -55,13 +55,6 @@ metadata = MetaData(
     }
 )
 
-
-def _index_where(name: str, column: str, condition: str) -> Index:
-    """An index of the few rows of which this holds."""
-    only = text(condition)
-    return Index(name, column, sqlite_where=only, postgresql_where=only)
-
-
 #: What arrived, as it arrived. `admitted` counts how many of its alerts were looked at.
 deliveries = Table(
     "deliveries",
@@ -307,7 +300,6 @@ runs = Table(
     UniqueConstraint("incident", "purpose", "attempt", "step"),
     Index("ix_runs_started_at", "started_at"),
     Index("ix_runs_entry", "entry"),
-    _index_where("ix_runs_open", "deadline", "outcome IS NULL"),
 )
 
 #: The host lock: one row per host while a run may be touching it.
@@ -365,7 +357,6 @@ outbox = Table(
     Column("digest", Identity),  # the transition whose message told of it, with many others
     UniqueConstraint("transition", "receiver"),
     Index("ix_notifications_due_at", "due_at"),
-    _index_where("ix_outbox_unsent", "due_at", "sent_at IS NULL AND failed IS NULL"),
 )
 
 #: Receivers that are being told of a storm: too much happens for a message each.
