@@ -313,7 +313,8 @@ def _run(tx: Any, made: int, purpose: Purpose, now: datetime, outcome: Outcome) 
         tx,
         run.id,
         outcome=outcome,
-        ended_at=now + timedelta(seconds=4),
+        # The start is the database's clock at the intent, not `now`.
+        ended_at=runs.get(tx, run.id).started_at + timedelta(seconds=4),
         diff=DIFF,
         reason="1 of 2 tasks changed something",
         fidelity=tasks,

@@ -39,7 +39,10 @@ if (document.querySelector("[data-live]")) {
   const events = new EventSource("/api/v1/events");
   events.addEventListener("transition", soon);
   events.addEventListener("reset", soon);
-  events.onopen = () => { document.getElementById("stale").hidden = true; };
+  events.onopen = () => {
+    document.getElementById("stale").hidden = true;
+    soon(); // something may have changed after this page was made, before anybody listened
+  };
   events.onerror = () => {
     if (events.readyState !== EventSource.CLOSED) return;
     document.getElementById("stale").hidden = false;
