@@ -88,7 +88,7 @@ class Daemon:
         InventoryError when there would be nothing to work with, ConfigError when the model
         cannot be asked as it is configured.
         """
-        read(self.project)
+        read_project(self.project)
         self.project.worker = self._worker.id
         remediate.work_on(self.project)
         self._worker.start()
@@ -269,7 +269,7 @@ class Daemon:
                 note_gone(tx, gone, now)
 
 
-def read(project: Project) -> None:
+def read_project(project: Project) -> None:
     """Read what the first alert would otherwise wait for. Raises as `Daemon.start` does."""
     project.database  # noqa: B018
     project.catalog  # noqa: B018

@@ -22,9 +22,10 @@ from contextlib import suppress
 
 logger = logging.getLogger(__name__)
 
-#: Seconds until one that ended is started again: long enough for people and probes to see it,
-#: and longer for one that ended as soon as it was started.
-PAUSE, LONG_PAUSE, AT_ONCE = 1.0, 10.0, 5.0
+#: Seconds until one that ended is started again: long enough for probes to see that it is away.
+PAUSE = 1.0
+#: The same for one that lived for less than SHORT_LIFE seconds.
+LONG_PAUSE, SHORT_LIFE = 10.0, 5.0
 #: Seconds for both to end, once they are told to; each of them has its own limit below that.
 STOP_WITHIN = 9.0
 NAMES = ("receiver", "worker")
@@ -44,7 +45,7 @@ class Link:
         return self._ready[NAMES.index(name)] == 1
 
     def mark(self, name: str, *, ready: bool) -> None:
-        """Say so."""
+        """Say whether it does, for all three processes."""
         self._ready[NAMES.index(name)] = int(ready)
 
     def wake(self) -> None:
@@ -52,13 +53,12 @@ class Link:
         with suppress(BlockingIOError):  # it has not yet looked at what came before
             os.write(self._bell, b"\0")
 
-    def call_when_woken(self, *calls: Callable[[], None]) -> None:
-        """Of the worker: call these whenever the receiver says that there is something new."""
+    def call_when_woken(self, call: Callable[[], None]) -> None:
+        """In the worker: have this called whenever the receiver has something new."""
 
         def listen() -> None:
             while os.read(self._rings, 4096):
-                for call in calls:
-                    call()
+                call()
 
         threading.Thread(target=listen, name="bell", daemon=True).start()
 
@@ -108,7 +108,7 @@ class Pair:
                     logger.error("the %s has ended (%s); it is started again", name, code)
                 self._link.mark(name, ready=False)
                 lived = time.monotonic() - self._began[name]
-                due[name] = time.monotonic() + (PAUSE if lived > AT_ONCE else LONG_PAUSE)
+                due[name] = time.monotonic() + (PAUSE if lived > SHORT_LIFE else LONG_PAUSE)
         return self._stop()
 
     def _heed_signals(self) -> None:
@@ -135,14 +135,18 @@ class Pair:
         """0 in the new process."""
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
+        # In between, our handler would take a signal to the new process for one to this one.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         pid = os.fork()
         if pid:
             self._alive[pid], self._began[name] = name, time.monotonic()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
             return pid
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first one decides
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         os.close(self._held)
         threading.Thread(target=self._end_with_parent, name="lifeline", daemon=True).start()
         return 0

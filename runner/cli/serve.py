@@ -55,7 +55,7 @@ def serve(session: Session, log_format: str) -> int:
     project, link = session.project, Link()
     taken = bound(project.config.listen.host, project.config.listen.port)
     url = url_of(taken)
-    daemon.read(project)
+    daemon.read_project(project)
     project.close()  # a connection to the store belongs to one process
 
     def receive() -> int:
@@ -142,7 +142,7 @@ def _until_told() -> Iterator[threading.Event]:
     """An event that SIGTERM and Ctrl-C set; the second one ends the process."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as for the two that `serve` forks
             signal.signal(number, lambda *_: os._exit(130) if stop.is_set() else stop.set())
     yield stop
 

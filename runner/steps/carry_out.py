@@ -26,6 +26,7 @@ from runner.incident import (
     Verdict,
 )
 from runner.intake.alertmanager import Standing
+from runner.inventory import Inventory
 from runner.plan import MOST_NAMED
 from runner.policy import Against, Late, approve
 from runner.project import Project
@@ -221,7 +222,7 @@ def preflight(
             approve.require_given(questions, plan=plan.hash, settings=project.config.approval)
         except Refused as error:
             raise Stale(State.ESCALATED, str(error)) from None
-    _same_plan(project, incident, plan)
+    inventory = _same_plan(project, incident, plan)
     if incident.requested_by is None and not _begun(plan, step):
         _still_firing(project, incident, firing)
     limits = Limits(
@@ -240,7 +241,7 @@ def preflight(
         limits.require(tx, now)
         _running(tx, incident, plan, attempt, step)
 
-    return Ready(radius=limits.radius, allow=allow)
+    return Ready(radius=limits.radius, inventory=inventory, allow=allow)
 
 
 def _waits(attempt: int, step: int, against: Against) -> bool:
@@ -288,7 +289,8 @@ def _keep(project: Project, incident: Incident, radius: BlastRadius) -> None:
             records.put_radius(tx, incident.id, radius)
 
 
-def _same_plan(project: Project, incident: Incident, plan: Plan) -> None:
+def _same_plan(project: Project, incident: Incident, plan: Plan) -> Inventory:
+    """The inventory by which the plan is what it was. Raises Stale when it is not."""
     entry = project.catalog.get(plan.entry)
     inventory = project.inventory(fresh=True)
     now = plans.draft(incident, entry, project.catalog, inventory, plan.places, like=plan)
@@ -297,6 +299,7 @@ def _same_plan(project: Project, incident: Incident, plan: Plan) -> None:
         raise Stale(
             State.CANCELLED, f"the plan changed since it was made: {plans.difference(plan, now)}"
         )
+    return inventory
 
 
 def _still_firing(project: Project, incident: Incident, firing: bool) -> None:

@@ -27,9 +27,9 @@ def look_again(project: Project) -> None:
             project.inventory()
 
 
-def excerpt(project: Project, entry: Entry, plan: Plan) -> bytes | None:
-    """What the run of this plan is to read. None: the whole inventory, as Ansible finds it."""
-    known = project.inventory_at_hand
+def excerpt(project: Project, known: Inventory | None, entry: Entry, plan: Plan) -> bytes | None:
+    """What the run of this plan is to read of the `known` inventory. None: the whole, as Ansible
+    finds it."""
     if known is None or known.whole is None:
         return None
     try:

@@ -25,6 +25,7 @@ from runner.errors import Refused, RunnerError, StoreError
 from runner.execute import run as ansible
 from runner.execute.request import Loading, RunRequest, RunResult
 from runner.incident import GOES_ON, BlastRadius, Outcome, Plan, Purpose, Run
+from runner.inventory import Inventory
 from runner.project import Project
 from runner.steps import own_inventory
 from runner.store import clock, incidents, runs
@@ -65,6 +66,7 @@ class Ready:
     """What the last look found, for the transaction that takes the hosts."""
 
     radius: BlastRadius | None = None  #: what must still stay in service when it starts
+    inventory: Inventory | None = None  #: what was compared with the plan, where one was
     #: asked with that transaction and its time; what it raises undoes the transaction
     allow: Callable[[sa.Connection, datetime], None] = lambda tx, now: None
 
@@ -125,7 +127,8 @@ def _start(project: Project, job: Job, only_waits: Callable[[bool], bool]) -> Ru
     request = _request(project, job, run, timeout)
     own_inventory.look_again(project)
     ready = job.ready() if job.ready is not None else Ready()
-    request = replace(request, excerpt=own_inventory.excerpt(project, job.entry, job.plan))
+    known = ready.inventory or project.inventory_at_hand
+    request = replace(request, excerpt=own_inventory.excerpt(project, known, job.entry, job.plan))
     with _in_flight(run.id):
         now = datetime.now(UTC)
         with project.database.write() as tx:

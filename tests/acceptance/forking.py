@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,22 +24,28 @@ class Forking:
     """The process that forks, for one call at a time."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
+        self._process = self._started()
+
+    def _started(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, "-m", "tests.acceptance.forking"],
             cwd=REPOSITORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+            start_new_session=True,
         )
 
     def run(self, words: Sequence[str], seconds: float) -> subprocess.CompletedProcess[str]:
-        """What came of a worker. Ends with everything when it takes longer than that."""
+        """What came of a worker. Fails when it takes longer than that, and ends it."""
+        if self._process.poll() is not None:
+            self._process = self._started()
         assert self._process.stdin is not None and self._process.stdout is not None
         with tempfile.TemporaryDirectory() as folder:
             said = [Path(folder, name) for name in ("out", "err")]
             print(json.dumps([*words, *map(str, said)]), file=self._process.stdin, flush=True)
-            late = threading.Timer(seconds, self._process.kill)
+            late = threading.Timer(seconds, os.killpg, (self._process.pid, signal.SIGKILL))
             late.start()
             answer = self._process.stdout.readline()
             late.cancel()
