@@ -171,7 +171,7 @@ def test_a_line_of_text_is_one_harmless_line() -> None:
 
 
 def own(server: Serving, *, worker: bool) -> psutil.Process:
-    """The receiver, or the worker: the one that holds the port, or the one that does not."""
+    """The web process, or the worker: the one that holds the port, or the one that does not."""
     port = int(about(server)["address"].rpartition(":")[2])
 
     def found() -> list[psutil.Process]:
@@ -218,11 +218,11 @@ def test_a_worker_that_dies_is_started_again_and_alerts_are_stored_meanwhile(pai
         assert small.wait(project).incident.state == "fixed"
         assert small.wait(project, incident=2).incident.state == "fixed"
     assert [small.runs(pair.path.parent, host) for host in ("web1", "web2")] == [1, 1]
-    assert "the worker has ended (-9); it is started again" in pair.log.read_text()
+    assert "the worker process has ended (-9); it is started again" in pair.log.read_text()
     assert pair.end() == 0
 
 
-def test_a_receiver_that_dies_is_started_again_and_the_work_goes_on(pair: Serving) -> None:
+def test_a_web_process_that_dies_is_started_again_and_the_work_goes_on(pair: Serving) -> None:
     assert post(pair).status_code == 200
     with closing(small.project(pair.path)) as project:
         small.wait(project, until=lambda one: one.state == "running")

@@ -28,7 +28,7 @@ PAUSE = 1.0
 LONG_PAUSE, SHORT_LIFE = 10.0, 5.0
 #: Seconds for both to end, once they are told to; each of them has its own limit below that.
 STOP_WITHIN = 9.0
-NAMES = ("receiver", "worker")
+NAMES = ("web", "worker")
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -54,7 +54,7 @@ class Link:
             os.write(self._bell, b"\0")
 
     def call_when_woken(self, call: Callable[[], None]) -> None:
-        """In the worker: have this called whenever the receiver has something new."""
+        """In the worker: have this called whenever the web process has something new."""
 
         def listen() -> None:
             while os.read(self._rings, 4096):
@@ -64,7 +64,7 @@ class Link:
 
 
 class Pair:
-    """The receiver and the worker, each a function that returns its exit code at the stop.
+    """The web process and the worker, each a function that returns its exit code at the stop.
 
     `let_go` is called at the stop, by the first process.
     """
@@ -73,12 +73,12 @@ class Pair:
         self,
         link: Link,
         *,
-        receive: Callable[[], int],
+        web: Callable[[], int],
         work: Callable[[], int],
         let_go: Callable[[], None],
     ) -> None:
         self._link, self._let_go = link, let_go
-        self._do = dict(zip(NAMES, (receive, work), strict=True))
+        self._do = dict(zip(NAMES, (web, work), strict=True))
         self._alive: dict[int, str] = {}
         self._began: dict[str, float] = {}
         self._lifeline, self._held = os.pipe()
@@ -105,7 +105,7 @@ class Pair:
                     self._stop()
                     return code if code > 0 else 1
                 if not self._told:
-                    logger.error("the %s has ended (%s); it is started again", name, code)
+                    logger.error("the %s process has ended (%s); it is started again", name, code)
                 self._link.mark(name, ready=False)
                 lived = time.monotonic() - self._began[name]
                 due[name] = time.monotonic() + (PAUSE if lived > SHORT_LIFE else LONG_PAUSE)

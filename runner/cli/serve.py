@@ -58,7 +58,7 @@ def serve(session: Session, log_format: str) -> int:
     daemon.read_project(project)
     project.close()  # a connection to the store belongs to one process
 
-    def receive() -> int:
+    def answer() -> int:
         project.queue.added = project.delivered = link.wake
         project.is_worked_on = lambda: link.is_ready("worker")
         ours = app.create_app(project, WebMetrics(project.database))
@@ -70,7 +70,7 @@ def serve(session: Session, log_format: str) -> int:
             )
         with _until_told() as stop:
             server.start()
-            link.mark("receiver", ready=True)
+            link.mark("web", ready=True)
             alive = _wait(stop, server)
             server.stop()
         if not alive:
@@ -86,7 +86,7 @@ def serve(session: Session, log_format: str) -> int:
             _wait(stop, None)
         return 0
 
-    return Pair(link, receive=receive, work=do_work, let_go=taken.close).run()
+    return Pair(link, web=answer, work=do_work, let_go=taken.close).run()
 
 
 @click.command(cls=Verb)

@@ -133,7 +133,7 @@ class Game:
         """The runner does nothing for the time of the block, and goes on after it."""
         assert self._server is not None, "nobody works here"
         server = psutil.Process(self._server.pid)
-        own = [server, *server.children()]  # the receiver and the worker
+        own = [server, *server.children()]  # the web process and the worker
         for process in own:
             process.suspend()
         try:

@@ -74,7 +74,7 @@ class Watch:
                 self._measure()
 
     def _measure(self) -> None:
-        # Below the receiver and the worker, which are two of the server's own.
+        # Below the web process and the worker, which are two of the server's own.
         own = psutil.Process(self.pid).children()
         for process in [child for one in own for child in one.children(recursive=True)]:
             try:
