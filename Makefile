@@ -1,7 +1,8 @@
 # The same targets for people and for CI. Everything lands in .venv; nothing else is touched.
 PYTHON ?= python3
 BIN := .venv/bin
-JOBS ?= 3
+# Twice the processors of the machine that CI has: a fifth of the tests' time is waiting.
+JOBS ?= 4
 LAB_JOBS ?= 2
 # Without compiled modules every process that a test starts would compile the runner again.
 unexport PYTHONDONTWRITEBYTECODE

@@ -8,7 +8,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -167,8 +167,9 @@ class Game:
             labels = [alert["labels"] for alert in json.load(answer)]
         return [n["alertname"] for n in labels if n["instance"].partition(":")[0] == host]
 
-    def heard(self, host: str, since: datetime, until: datetime) -> set[str]:
+    def heard(self, host: str, since: datetime, until: datetime | None = None) -> set[str]:
         """Names of the alerts about a host that the runner was told of between the two."""
+        until = until or datetime.now(UTC)
         with self.project.database.read() as tx:
             found = incidents.find(tx, since=since, limit=200)
         return {
