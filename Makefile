@@ -31,7 +31,7 @@ lab: .venv/ready ## Boot hosts with a real systemd and monitoring, and stay unti
 	$(BIN)/python -m tests.lab up $(ARGS)
 
 lab-test: .venv/ready ## Run the tests that break and heal the hosts of the lab (Debian, as root)
-	$(BIN)/pytest -n $(LAB_JOBS) --dist loadfile -m "lab and not nightly" $(or $(ARGS),tests/lab)
+	$(BIN)/pytest -n $(LAB_JOBS) --dist loadfile --no-loadscope-reorder -m "lab and not nightly" $(or $(ARGS),tests/lab)
 
 coverage: .venv/ready ## Measure which lines the tests run; var/coverage/index.html shows them
 	@mkdir -p var/coverage
@@ -43,7 +43,7 @@ reliability: .venv/ready ## Inject every failure of docs/reliability.md, count, 
 nightly: .venv/ready ## Run what repeats and counts: the tests marked nightly, and `make reliability` (Debian, as root)
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m "nightly and not lab and not fault" $(ARGS)
 	$(MAKE) reliability
-	$(BIN)/pytest -n $(LAB_JOBS) --dist loadfile -m "lab and nightly" tests/lab
+	$(BIN)/pytest -n $(LAB_JOBS) --dist loadfile --no-loadscope-reorder -m "lab and nightly" tests/lab
 
 lab-matrix: .venv/ready ## Run every drill on the hosts of a lab and report into var/drills (Debian, as root)
 	$(BIN)/python -m tests.lab matrix --report var/drills $(ARGS)

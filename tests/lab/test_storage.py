@@ -20,6 +20,7 @@ from tests.lab import crashing, layout, project
 from tests.lab.game import Game, knowing
 from tests.lab.storage import Disk, Storage, acted, belong, running, said
 
+pytestmark = pytest.mark.slow
 FIVE = (*layout.MEMBERS, *layout.SPARES)
 FOUR = FIVE[:-1]  #: one spare
 #: Any machine comes to this point in the end; nothing is measured by it.
