@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import configparser
 import os
-import stat
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from pathlib import Path
 from runner.catalog.installed import home
 from runner.execute.request import RunRequest
 from runner.execute.snapshot import mirrored
+from runner.private import ours_alone
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FIRST_PERSON = 1000  # the first uid of a person: logind empties a person's /dev/shm at logout
@@ -99,13 +99,7 @@ def _paths(folders: Iterable[Path]) -> str:
 def _tuned(request: RunRequest, private: Path) -> dict[str, str]:
     # A short folder that outlives the run, so that SSH connections are shared; ours alone.
     shared = Path(tempfile.gettempdir()) / f"runner-ssh-{os.getuid()}"
-    try:
-        shared.mkdir(mode=0o700, exist_ok=True)
-        seen = shared.lstat()
-        ours = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid()
-        fit = ours and not seen.st_mode & 0o077 and len(str(shared)) < 60
-    except OSError:
-        fit = False
+    fit = ours_alone(shared) and len(str(shared)) < 60
     values = {
         "ANSIBLE_PIPELINING": "True",
         "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=30m",

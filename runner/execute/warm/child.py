@@ -294,6 +294,13 @@ def default_signals() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def refuse_stranger(connection: socket.socket) -> None:
+    """Raises OSError where another user is at the other end."""
+    peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    if struct.unpack("3i", peer)[1] != os.getuid():
+        raise OSError("it is another user's")
+
+
 def send(to: socket.socket, message: Mapping[str, Any]) -> None:
     """One message: its length in four bytes, then JSON."""
     text = json.dumps(message).encode("utf-8", "surrogateescape")

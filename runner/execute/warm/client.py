@@ -12,8 +12,6 @@ import os
 import select
 import signal
 import socket
-import stat
-import struct
 import subprocess
 import sys
 import tempfile
@@ -24,9 +22,10 @@ from contextlib import ExitStack, suppress
 from importlib import metadata
 from pathlib import Path
 
-from runner.execute.warm.child import receive, send
+from runner.execute.warm.child import receive, refuse_stranger, send
 from runner.execute.warm.preload import PROVEN
 from runner.execute.warm.surroundings import surroundings
+from runner.private import ours_alone
 
 _PARENT = Path(__file__).with_name("parent.py")
 MARK = "RUNNER_RUN_ID"  #: tells a run's processes, see `processes`
@@ -86,17 +85,8 @@ class Warm:
         """Where its socket is: ours alone, and short. None where there can be none."""
         above = Path(tempfile.gettempdir()) / f"runner-warm-{os.getuid()}"
         folder = above / self._name
-        if len(str(folder)) > 90:
+        if len(str(folder)) > 90 or not all(map(ours_alone, (above, folder))):
             return None
-        for each in (above, folder):
-            try:
-                each.mkdir(mode=0o700, exist_ok=True)
-                found = each.lstat()
-            except OSError:
-                return None
-            ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-            if not ours or found.st_mode & 0o077:
-                return None
         return folder
 
     def supervise(
@@ -203,11 +193,7 @@ class Warm:
         connection.settimeout(_PATIENCE)
         try:
             connection.connect(str(folder / "socket"))
-            peer = connection.getsockopt(
-                socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
-            )
-            if struct.unpack("3i", peer)[1] != os.getuid():
-                raise OSError("it is another user's")
+            refuse_stranger(connection)
             socket.send_fds(connection, [b"\0"], descriptors)
             send(connection, asked)
         except OSError as error:

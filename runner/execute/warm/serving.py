@@ -8,7 +8,6 @@ import runpy
 import selectors
 import signal
 import socket
-import struct
 import sys
 import time
 from collections.abc import Mapping
@@ -121,9 +120,7 @@ class Parent:
         self, connection: socket.socket, descriptors: list[int]
     ) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """(why not, nothing) or (nothing, what to fork)."""
-        peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        if struct.unpack("3i", peer)[1] != os.getuid():
-            raise OSError("it is another user's")
+        child.refuse_stranger(connection)
         _, found, _, _ = socket.recv_fds(connection, 1, 3)
         descriptors.extend(found)
         asked = child.receive(connection)
