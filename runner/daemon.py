@@ -97,8 +97,13 @@ class Daemon:
         self._dispatcher.start()
         self.project.delivered = self._inbox.wake
         self._inbox.start()
+
+        def notify() -> None:
+            while self._notifier.step(datetime.now(UTC)) and not self._stop.is_set():
+                time.sleep(0)
+
         self._every(1.0, self._keep_house, "housekeeping")
-        self._every(1.0, self._notify, "notifier")
+        self._every(1.0, notify, "notifier")
         self._every(REVIVE_EVERY, self._revive, "revive")
         self._every(RETENTION_EVERY, self._forget, "retention")
         self._every(LEARN_EVERY, self._learn, "learning")
@@ -122,8 +127,13 @@ class Daemon:
                 workers.forget_failures(tx)
                 for watch in config.watches:
                     workers.put_failures(tx, watch.name, 0, datetime.now(UTC))
+
+            def note(watch: str, failures: int) -> None:
+                with self.project.database.write() as tx:
+                    workers.put_failures(tx, watch, failures, datetime.now(UTC))
+
             self._watches = WatchLoop(
-                config.watches, self._deliver, query=query, note=self._note_failures, firing=firing
+                config.watches, self._deliver, query=query, note=note, firing=firing
             )
             self._watches.start()
         if config.nodes.group:
@@ -147,10 +157,6 @@ class Daemon:
     def _predict(self) -> None:
         """A round of predictions, if it is due."""
         predict.step(self.project, datetime.now(UTC))
-
-    def _note_failures(self, watch: str, failures: int) -> None:
-        with self.project.database.write() as tx:
-            workers.put_failures(tx, watch, failures, datetime.now(UTC))
 
     def _deliver(self, delivery: Delivery) -> None:
         acts.deliver(self.project, delivery.raw, source=delivery.source)
@@ -211,10 +217,6 @@ class Daemon:
         for work in (expire_approvals, settle_left, release_held, release_joined):
             work(self.project)
         look_again(self.project.database, self.project.queue.remediate, datetime.now(UTC))
-
-    def _notify(self) -> None:
-        while self._notifier.step(datetime.now(UTC)) and not self._stop.is_set():
-            time.sleep(0)
 
     def _revive(self) -> None:
         """Take up what nobody works on: threads that a full disk ended, workflows that broke."""

@@ -72,6 +72,21 @@ def make_folder(path: Path) -> None:
     path.mkdir(mode=0o700, exist_ok=True)
 
 
+def ours_alone(folder: Path) -> bool:
+    """Make the folder where it is missing; whether it is one, and nobody else's in any way.
+
+    For places that everybody may write to: whoever was there first may have put a link, or
+    may be able to put something inside.
+    """
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return False
+    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    return ours and not found.st_mode & _OTHERS
+
+
 def tighten(path: Path) -> None:
     """Take group and others away from a file or folder of ours; nothing for one that is missing.
 

@@ -31,6 +31,7 @@ from runner.text.promql import fill
 LONGEST = timedelta(hours=2)
 REPORTED = "result"  #: the kind of a check of what the play reported
 _SHORTEST_POLL = timedelta(milliseconds=100)
+_OF_HOSTS = re.compile(r"\$(?:host\b|\{host\})")  # a check that asks about each host
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -45,16 +46,12 @@ class Point(Protocol):
     def value(self) -> float: ...
 
 
-def _nothing() -> Result:
-    return Result.UNKNOWN
-
-
 @dataclass(frozen=True, kw_only=True)
 class Sources:
     """Where the checks look. A source that is None leaves its checks unknown."""
 
     #: fixed: absent from Alertmanager; not_fixed: firing; silenced or inhibited: unknown
-    alert_cleared: Callable[[], Result] = _nothing
+    alert_cleared: Callable[[], Result] = lambda: Result.UNKNOWN
     query: Callable[[str], Sequence[Point]] | None = None
     http: Callable[[str], int] | None = None  #: URL → status; `http_status` is one
     values: Mapping[str, str] = field(default_factory=dict)  #: host, instance, for `$name`
@@ -67,18 +64,16 @@ class Sources:
 
 def observe_once(checks: Sequence[VerifyCheck], sources: Sources) -> tuple[Check, ...]:
     """What each check sees right now. Never raises: a source that fails is unknown."""
-    return tuple(_observed(check, one) for check in checks for one in _each(check, sources))
-
-
-def _each(check: VerifyCheck, sources: Sources) -> Iterator[Sources]:
-    """`sources` once for each host, if `check` asks about hosts."""
-    text = check.promql or check.http or ""
-    if not sources.hosts or not re.search(r"\$(?:host\b|\{host\})", text):
-        yield sources
-        return
-    for name, address in sources.hosts:
-        host = address if check.http is not None else name
-        yield replace(sources, values={**sources.values, "host": host}, hosts=((name, address),))
+    found = []
+    for check in checks:
+        if not sources.hosts or not _OF_HOSTS.search(check.promql or check.http or ""):
+            found.append(_observed(check, sources))
+            continue
+        for name, address in sources.hosts:
+            values = {**sources.values, "host": name if check.http is None else address}
+            one = replace(sources, values=values, hosts=((name, address),))
+            found.append(_observed(check, one))
+    return tuple(found)
 
 
 def combine(checks: Sequence[Check]) -> Result:
@@ -115,7 +110,14 @@ def settle(
     gap longer than `gap` between two. At the deadline: not_fixed if the last `hold`
     saw any not_fixed, else unknown.
     """
-    if observations and _held(observations, gap) >= hold:
+    held = timedelta(-1)  # how long the last of them were all fixed
+    later = observations[-1][0] if observations else now
+    for at, seen in reversed(observations):
+        between = later - at
+        if seen is not Result.FIXED or between < timedelta() or (gap and between > gap):
+            break
+        later, held = at, observations[-1][0] - at
+    if held >= hold:
         return Result.FIXED
     if now < deadline:
         return None
@@ -133,20 +135,6 @@ def already_told(checks: Sequence[Check]) -> Result | None:
     if Result.NOT_FIXED in reported:
         return Result.NOT_FIXED
     return Result.UNKNOWN if Result.UNKNOWN in reported and len(reported) == len(checks) else None
-
-
-def _held(observations: Sequence[Observation], gap: timedelta | None) -> timedelta:
-    """How long the last observations were all fixed; negative if the last was not."""
-    last, seen = observations[-1]
-    if seen is not Result.FIXED:
-        return timedelta(-1)
-    since = last
-    for at, result in reversed(observations[:-1]):
-        between = since - at
-        if result is not Result.FIXED or between < timedelta() or (gap and between > gap):
-            break
-        since = at
-    return last - since
 
 
 def verify(
@@ -208,9 +196,25 @@ _WORDS = {Result.NOT_FIXED: "Not fixed", Result.UNKNOWN: "Unknown", Result.FIXED
 
 
 def _observed(check: VerifyCheck, sources: Sources) -> Check:
-    kind, target, look = _look(check)
+    kind, target = REPORTED, ", ".join(check.result or ())
     try:
-        result, seen = look(check, sources)
+        if check.alert is not None:
+            kind, target = "alert", "cleared"
+            result = sources.alert_cleared()
+            seen = _CLEARED[result]
+        elif check.promql is not None:
+            kind, target = "promql", check.promql
+            result, seen = _promql(check.promql, sources)
+        elif check.http is not None:
+            kind, target = "http", check.http
+            result, seen = Result.UNKNOWN, "no HTTP client is given"
+            if sources.http is not None:
+                status = sources.http(fill_url(check.http, sources.values, sources.addresses))
+                result = Result.FIXED if status == check.status else Result.NOT_FIXED
+                redirect = ", a redirect, which is not followed" if 300 <= status < 400 else ""
+                seen = f"it answers {status}{redirect}, wanted is {check.status}"
+        else:
+            result, seen = _reported(check.result or {}, sources)
     # a bug in a source must leave the effect unknown, not lose the verification of a run
     except Exception as error:
         result, seen = Result.UNKNOWN, f"it cannot be checked: {brief(str(error), 200)}"
@@ -219,33 +223,17 @@ def _observed(check: VerifyCheck, sources: Sources) -> Check:
     return Check(kind=kind, target=target, result=result, seen=seen)
 
 
-_Look = Callable[[VerifyCheck, Sources], tuple[Result, str]]
+_CLEARED = {
+    Result.FIXED: "it no longer fires",
+    Result.NOT_FIXED: "it still fires",
+    Result.UNKNOWN: "no Alertmanager answers for it, or it is silenced or inhibited",
+}
 
 
-def _look(check: VerifyCheck) -> tuple[str, str, _Look]:
-    if check.alert is not None:
-        return "alert", "cleared", _alert
-    if check.promql is not None:
-        return "promql", check.promql, _promql
-    if check.http is not None:
-        return "http", check.http, _http
-    return REPORTED, ", ".join(check.result or ()), _reported
-
-
-def _alert(check: VerifyCheck, sources: Sources) -> tuple[Result, str]:
-    result = sources.alert_cleared()
-    seen = {
-        Result.FIXED: "it no longer fires",
-        Result.NOT_FIXED: "it still fires",
-        Result.UNKNOWN: "no Alertmanager answers for it, or it is silenced or inhibited",
-    }
-    return result, seen[result]
-
-
-def _promql(check: VerifyCheck, sources: Sources) -> tuple[Result, str]:
+def _promql(template: str, sources: Sources) -> tuple[Result, str]:
     if sources.query is None:
         return Result.UNKNOWN, "no Prometheus is configured"
-    promql = fill(check.promql or "", sources.values)
+    promql = fill(template, sources.values)
     samples = sources.query(promql)
     if any(math.isnan(sample.value) for sample in samples):
         return Result.UNKNOWN, "it gives NaN, which is no value"
@@ -259,17 +247,7 @@ def _promql(check: VerifyCheck, sources: Sources) -> tuple[Result, str]:
     return Result.UNKNOWN, "it gives nothing, and neither does what it compares"
 
 
-def _http(check: VerifyCheck, sources: Sources) -> tuple[Result, str]:
-    if sources.http is None:
-        return Result.UNKNOWN, "no HTTP client is given"
-    status = sources.http(fill_url(check.http or "", sources.values, sources.addresses))
-    result = Result.FIXED if status == check.status else Result.NOT_FIXED
-    redirect = ", a redirect, which is not followed" if 300 <= status < 400 else ""
-    return result, f"it answers {status}{redirect}, wanted is {check.status}"
-
-
-def _reported(check: VerifyCheck, sources: Sources) -> tuple[Result, str]:
-    wanted = check.result or {}
+def _reported(wanted: Mapping[str, Any], sources: Sources) -> tuple[Result, str]:
     missing = [name for name in wanted if name not in sources.results]
     if missing or not wanted:
         return Result.UNKNOWN, f"the play did not report {', '.join(missing) or 'anything'}"
@@ -297,31 +275,23 @@ def fill_url(template: str, values: Mapping[str, str], addresses: frozenset[str]
         name = match[1] or match[2]
         if name not in values:
             raise Refused(f"{brief(template)} needs a value for ${name}, and there is none")
-        return _address(values[name], addresses)
+        value = values[name]
+        host, port = value, ""
+        if value not in addresses:
+            before, _, after = value.rpartition(":")
+            if before and _PORT.fullmatch(after):
+                host, port = before, after
+            host = host.removeprefix("[").removesuffix("]")
+        if host not in addresses:
+            raise Refused(f"{brief(value)} is not an address of the plan's hosts")
+        if not _HOST.fullmatch(host):
+            try:
+                host = f"[{ipaddress.IPv6Address(host).compressed}]"
+            except ValueError:
+                raise Refused(f"{brief(value)} is not a host name or an address") from None
+        return f"{host}:{port}" if port else host
 
     return f"{parts.scheme}://{_VARIABLE.sub(address, parts.netloc)}{rest}"
-
-
-def _address(value: str, addresses: frozenset[str]) -> str:
-    """`value`, a host or host:port whose host is in `addresses`, as it stands in a URL."""
-    host, port = _split(value, addresses)
-    if host not in addresses:
-        raise Refused(f"{brief(value)} is not an address of the plan's hosts")
-    if not _HOST.fullmatch(host):
-        try:
-            host = f"[{ipaddress.IPv6Address(host).compressed}]"
-        except ValueError:
-            raise Refused(f"{brief(value)} is not a host name or an address") from None
-    return f"{host}:{port}" if port else host
-
-
-def _split(value: str, addresses: frozenset[str]) -> tuple[str, str]:
-    if value in addresses:
-        return value, ""
-    host, _, port = value.rpartition(":")
-    if host and _PORT.fullmatch(port):
-        return host.removeprefix("[").removesuffix("]"), port
-    return value.removeprefix("[").removesuffix("]"), ""
 
 
 def http_status(
@@ -384,21 +354,19 @@ def subjects(promql: str) -> tuple[str, ...]:
         if word[0].lower() == "and" and word.end() <= end:
             edges += word.span()
     edges.append(end)
-    sides = [promql[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
-    found = [_subject(_MATCHING.sub("", side)) for side in sides]
+    found = []
+    for a, b in zip(edges[::2], edges[1::2], strict=True):
+        side = _MATCHING.sub("", promql[a:b])
+        if absent := _ABSENT.fullmatch(side):
+            inside = absent[2].strip()
+            found.append(inside if absent[1] == "absent" else f"present_over_time({inside})")
+            continue
+        outside = [word for word, depth in _tokens(side) if depth == 0]
+        comparisons = [word for word in outside if word[0] in _OPERATORS]
+        if not comparisons or not _SIGNED_NUMBER.fullmatch(side[comparisons[-1].end() :]):
+            return ()
+        found.append(side[: comparisons[-1].start()].strip())
     return tuple(found) if all(found) else ()
-
-
-def _subject(promql: str) -> str:
-    """What is compared with a number, or must be absent; empty when it is neither."""
-    if absent := _ABSENT.fullmatch(promql):
-        inside = absent[2].strip()
-        return inside if absent[1] == "absent" else f"present_over_time({inside})"
-    words = [match for match, depth in _tokens(promql) if depth == 0]
-    comparisons = [word for word in words if word[0] in _OPERATORS]
-    if not comparisons or not _SIGNED_NUMBER.fullmatch(promql[comparisons[-1].end() :]):
-        return ""
-    return promql[: comparisons[-1].start()].strip()
 
 
 def _tokens(promql: str) -> Iterator[tuple[re.Match[str], int]]:

@@ -126,3 +126,14 @@ def test_what_everybody_can_read_and_is_not_ours_is_refused(
     os.chmod(path, 0o644)
     with pytest.raises(RunnerError, match="everybody on this machine can read it"):
         private.tighten(path)
+
+
+def test_a_place_that_somebody_else_made_is_not_ours_alone(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    assert private.ours_alone(made) and private.ours_alone(made)
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    (tmp_path / "link").symlink_to(made)
+    (tmp_path / "file").touch()
+    made.chmod(0o750)
+    assert not any(private.ours_alone(tmp_path / name) for name in ("made", "link", "file"))
+    assert not private.ours_alone(tmp_path / "missing" / "below")

@@ -172,33 +172,30 @@ class Worker:
                 self._locks.append(_take(path))
             with self._database.write() as tx:
                 workers.join(tx, self.id, socket.gethostname())
-            self._launch()
+            config: DBOSConfig = {
+                "name": "runner",
+                "system_database_engine": self._database.engine,
+                "application_version": APPLICATION_VERSION,
+                "executor_id": self.id,
+                "log_level": "ERROR",
+                "use_listen_notify": False,
+                "notification_listener_polling_interval_sec": 1.0,
+                "scheduler_polling_interval_sec": 3600.0,
+            }
+            library = DBOS(config=config)
+            # Private, and so only here and under a contract test: nothing of ours is ever in it.
+            library._registry.get_internal_queue()._polling_interval_sec = UNUSED_POLL
+            DBOS.launch()
+            queue = DBOS.register_queue(
+                QUEUE, worker_concurrency=CONCURRENCY, polling_interval_sec=POLL
+            )
+            self._bell.start(partial(queue_worker_thread, dbos=library, queue=queue))
+            self._bell.ring()  # for what was taken up again
         except BaseException:
             self._unlock()
             raise
         self._beating = threading.Thread(target=self._beat, name="worker-heartbeat", daemon=True)
         self._beating.start()
-
-    def _launch(self) -> None:
-        config: DBOSConfig = {
-            "name": "runner",
-            "system_database_engine": self._database.engine,
-            "application_version": APPLICATION_VERSION,
-            "executor_id": self.id,
-            "log_level": "ERROR",
-            "use_listen_notify": False,
-            "notification_listener_polling_interval_sec": 1.0,
-            "scheduler_polling_interval_sec": 3600.0,
-        }
-        library = DBOS(config=config)
-        # Private, and so only here and under a contract test: nothing of ours is ever in it.
-        library._registry.get_internal_queue()._polling_interval_sec = UNUSED_POLL
-        DBOS.launch()
-        queue = DBOS.register_queue(
-            QUEUE, worker_concurrency=CONCURRENCY, polling_interval_sec=POLL
-        )
-        self._bell.start(partial(queue_worker_thread, dbos=library, queue=queue))
-        self._bell.ring()  # for what was taken up again
 
     def stop(self) -> None:
         """Stop taking work; what is under way resumes at the next start."""
@@ -208,15 +205,12 @@ class Worker:
             self._beating = None
             self._bell.stop()
             DBOS.destroy()
-            self._leave()
+            try:
+                with self._database.write() as tx:
+                    workers.leave(tx, self.id)
+            except StoreError as error:
+                logger.warning("worker %s could not say goodbye: %s", self.id, error)
         self._unlock()
-
-    def _leave(self) -> None:
-        try:
-            with self._database.write() as tx:
-                workers.leave(tx, self.id)
-        except StoreError as error:
-            logger.warning("worker %s could not say goodbye: %s", self.id, error)
 
     def _unlock(self) -> None:
         while self._locks:
@@ -287,30 +281,24 @@ class Worker:
             except StoreError:
                 last = time.monotonic()
                 continue
-            if not alive:
-                self._abandon()
-            if not self._database.sqlite and reachable_for > TTL.total_seconds():
-                self._take_over()
-
-    def _abandon(self) -> None:
-        """Another worker has taken over: what still runs here may no longer write."""
-        logger.critical("worker %s was marked dead while it lived; it exits", self.id)
-        os._exit(75)
-
-    def _take_over(self) -> None:
-        """Requeue the workflows of every dead worker; harmless when there is nothing to do."""
-        try:
-            with self._database.write() as tx:
-                if not tx.execute(sa.text("select pg_try_advisory_xact_lock(7242002)")).scalar():
-                    return
-                dead = workers.reap(tx, TTL)
-            if dead:
-                # Private, and so only here and under a contract test: the library's public
-                # way resets attempts and can revive a cancelled workflow.
-                DBOS._recover_pending_workflows(list(dead))
-                self._bell.ring()
-        except StoreError as error:
-            logger.warning("dead workers could not be looked for: %s", error)
+            if not alive:  # another worker has taken over: what still runs here may not write
+                logger.critical("worker %s was marked dead while it lived; it exits", self.id)
+                os._exit(75)
+            if self._database.sqlite or reachable_for <= TTL.total_seconds():
+                continue
+            # Requeue the workflows of every dead worker; harmless when there is nothing to do.
+            dead: tuple[str, ...] = ()
+            try:
+                with self._database.write() as tx:
+                    if tx.execute(sa.text("select pg_try_advisory_xact_lock(7242002)")).scalar():
+                        dead = workers.reap(tx, TTL)
+                if dead:
+                    # Private, and so only here and under a contract test: the library's public
+                    # way resets attempts and can revive a cancelled workflow.
+                    DBOS._recover_pending_workflows(list(dead))
+                    self._bell.ring()
+            except StoreError as error:
+                logger.warning("dead workers could not be looked for: %s", error)
 
 
 def _lock_files(database: Database, state: Path) -> tuple[Path, ...]:
@@ -363,11 +351,8 @@ def is_worked_on(database: Database, state: Path) -> bool:
     if not database.sqlite:
         with database.read() as tx:
             return workers.count_alive(tx, TTL) > 0
-    return any(_is_held(path) for path in _lock_files(database, state))
-
-
-def _is_held(path: Path) -> bool:
-    if not path.exists():
-        return False
-    with path.open() as handle:
-        return not _locked(handle, fcntl.LOCK_SH)
+    for path in filter(Path.exists, _lock_files(database, state)):
+        with path.open() as handle:
+            if not _locked(handle, fcntl.LOCK_SH):
+                return True
+    return False

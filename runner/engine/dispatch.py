@@ -8,8 +8,6 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection
-
 from runner.config import Turns
 from runner.engine import Queue
 from runner.errors import RunnerError
@@ -86,7 +84,20 @@ class Dispatcher:
             groups = waiting.groups(tx, now) if len(begun) < self._settings.incidents else ()
         if not groups:
             return 0
-        host_of = self._resolved({group.place for group in groups} | {one.place for one in begun})
+        places = {group.place for group in groups} | {one.place for one in begun}
+        try:
+            inventory = self._inventory()
+        except RunnerError as error:  # the steps tell people; turns go by what alerts say
+            logger.warning("hosts take turns by the names in their alerts: %s", error)
+            host_of = {place: place for place in places}
+        else:
+            most = max(MAX_NAMES, 2 * len(places))
+            if self._names[0] is not inventory or len(self._names[1]) > most:
+                self._names = (inventory, {})
+            host_of = self._names[1]
+            for place in places - host_of.keys():
+                hosts = locate({"instance": place}, "instance", inventory).hosts
+                host_of[place] = hosts[0] if hosts else UNKNOWN
         chosen = self._choose(groups, begun, host_of, now)
         with self._database.write() as tx:
             for one in chosen:
@@ -103,7 +114,7 @@ class Dispatcher:
     ) -> list[waiting.Turn]:
         """Who is next, for each free place: the host by turns, then severity, stage and age."""
         busy = Counter(host_of[one.place] for one in begun)
-        free = self._settings.incidents - len(begun)
+        free, most = self._settings.incidents - len(begun), self._settings.per_host
         kept = self._settings.incidents // 4  # for what is critical
         of_host: dict[str, list[waiting.Group]] = {}
         for group in groups:  # oldest first
@@ -114,16 +125,19 @@ class Dispatcher:
         with self._database.read() as tx:
             while free > 0:
                 ready = {
-                    host: most
-                    for host, most in urgency.items()
-                    if busy[host] < self._settings.per_host
-                    and (free > kept or most is Urgency.CRITICAL)
+                    host: highest
+                    for host, highest in urgency.items()
+                    if busy[host] < most and (free > kept or highest is Urgency.CRITICAL)
                 }
                 if not ready:
                     break
                 host = self._turns.next(ready)
                 if host not in rows:
-                    rows[host] = self._first(tx, of_host[host], now)
+                    rows[host] = []  # what is next there, by whatever names it is called
+                    for group in sorted(of_host[host], key=lambda one: -one.urgency):
+                        if len(rows[host]) < most:  # the most urgent, of those the oldest
+                            rows[host] += waiting.first(tx, group.place, now, most)
+                    rows[host].sort(key=lambda one: -one.urgency)
                 if rows[host]:
                     chosen.append(rows[host].pop(0))
                     busy[host] += 1
@@ -133,31 +147,3 @@ class Dispatcher:
                 else:
                     del urgency[host]
         return chosen
-
-    def _first(
-        self, tx: Connection, groups: list[waiting.Group], now: datetime
-    ) -> list[waiting.Turn]:
-        """What is next on one host, by whatever names it is called."""
-        most = self._settings.per_host
-        found: list[waiting.Turn] = []
-        for group in sorted(groups, key=lambda one: -one.urgency):  # stable: age stays
-            if len(found) >= most:
-                break
-            found += waiting.first(tx, group.place, now, most)
-        return sorted(found, key=lambda one: -one.urgency)
-
-    def _resolved(self, places: set[str]) -> dict[str, str]:
-        """Inventory host of each place; what the inventory does not know shares one turn."""
-        try:
-            inventory = self._inventory()
-        except RunnerError as error:  # the steps tell people; turns go by what alerts say
-            logger.warning("hosts take turns by the names in their alerts: %s", error)
-            return {place: place for place in places}
-        most = max(MAX_NAMES, 2 * len(places))
-        if self._names[0] is not inventory or len(self._names[1]) > most:
-            self._names = (inventory, {})
-        known = self._names[1]
-        for place in places - known.keys():
-            hosts = locate({"instance": place}, "instance", inventory).hosts
-            known[place] = hosts[0] if hosts else UNKNOWN
-        return {place: known[place] for place in places}

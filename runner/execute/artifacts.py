@@ -22,15 +22,11 @@ def forget(artifacts: Path, before: datetime, keep: Collection[str], limit: int 
             break
         if folder.name in keep or not _RUN.fullmatch(folder.name) or folder.is_symlink():
             continue
-        if _written(folder) < before.timestamp():
+        try:
+            written = max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+        except OSError:
+            continue  # it is being written to, or gone
+        if written < before.timestamp():
             shutil.rmtree(folder, ignore_errors=True)
             gone += 1
     return gone
-
-
-def _written(folder: Path) -> float:
-    """When something in the folder was written last."""
-    try:
-        return max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
-    except OSError:  # it is being written to, or gone
-        return float("inf")

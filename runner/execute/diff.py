@@ -15,7 +15,7 @@ import hashlib
 import json
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,8 +66,20 @@ NOTHING = Own()
 
 def unified(reported: Any) -> str:
     """What one module reported as `diff`, as unified diff text."""
-    parts = reported if isinstance(reported, list) else [reported]
-    return storable("\n".join(filter(None, (_part(part) for part in parts))))
+    texts = []
+    for part in reported if isinstance(reported, list) else [reported]:
+        if not isinstance(part, dict):
+            texts.append("\n".join(_lines(str(part))))
+        elif part.get("prepared"):
+            texts.append("\n".join(_lines(str(part["prepared"]).rstrip("\n"))))
+        else:
+            binary = [key for key in ("src_binary", "dst_binary") if part.get(key)]
+            larger = [key for key in ("src_larger", "dst_larger") if part.get(key)]
+            texts += [f"({key}: {part[key]})" for key in binary]
+            texts += [f"({key}: above {part[key]} bytes)" for key in larger]
+            if "before" in part or "after" in part:
+                texts.append(_compared(part))
+    return storable("\n".join(filter(None, texts)))
 
 
 def hash_of(text: str) -> str:
@@ -100,12 +112,16 @@ def is_whole(text: str) -> bool:
 def differing(before: str, now: str) -> list[str]:
     """Where two diffs of a whole run differ: `web1 · mark : Write the text (/etc/motd)`, sorted."""
     left, right = _sections(before), _sections(now)
-    names = {
-        name
-        for name in {*left, *right}
-        if hash_of(left.get(name, "")) != hash_of(right.get(name, ""))
-    }
-    return sorted(_named(name, left.get(name, ""), right.get(name, "")) for name in names)
+    found = []
+    for title in {*left, *right}:
+        old, new = left.get(title, ""), right.get(title, "")
+        if hash_of(old) != hash_of(new):
+            # The files that the diff is of; where it only lists files, those that are not in both.
+            headed = set(_PATH.findall(new or old))
+            paths = sorted(headed or set(_LISTED.findall(old)) ^ set(_LISTED.findall(new)))
+            where = f" ({', '.join(paths[:3])})" if paths else ""
+            found.append(f"{title or 'the diff'}{where}")
+    return sorted(found)
 
 
 def _sections(text: str) -> dict[str, str]:
@@ -119,29 +135,6 @@ def _sections(text: str) -> dict[str, str]:
     return found
 
 
-def _named(title: str, before: str, now: str) -> str:
-    # The files that the diff is of; where it only lists files, those that are not in both.
-    headed = set(_PATH.findall(now or before))
-    paths = sorted(headed or set(_LISTED.findall(before)) ^ set(_LISTED.findall(now)))
-    where = f" ({', '.join(paths[:3])})" if paths else ""
-    return f"{title or 'the diff'}{where}"
-
-
-def _part(part: Any) -> str:
-    if not isinstance(part, dict):
-        return "\n".join(_lines(str(part)))
-    if part.get("prepared"):
-        return "\n".join(_lines(str(part["prepared"]).rstrip("\n")))
-    lines = [f"({key}: {part[key]})" for key in ("src_binary", "dst_binary") if part.get(key)]
-    lines += [f"({key}: above {part[key]} bytes)" for key in _LARGER if part.get(key)]
-    if "before" in part or "after" in part:
-        lines.append(_compared(part))
-    return "\n".join(filter(None, lines))
-
-
-_LARGER = ("src_larger", "dst_larger")
-
-
 def _compared(part: dict[str, Any]) -> str:
     before, after = _side(part.get("before")), _side(part.get("after"))
     if before == after:
@@ -152,33 +145,33 @@ def _compared(part: dict[str, Any]) -> str:
             hashlib.sha256(text.encode(errors="replace")).hexdigest() for text in (before, after)
         ]
         return f"({names[0]}: too large to show; sha256 {digests[0]} becomes {digests[1]})"
-    return "\n".join(_changes(_lines(before), _lines(after), names))
+    left, right = _lines(before), _lines(after)
+    if len(left) * len(right) <= MAX_PAIRS:
+        return "\n".join(difflib.unified_diff(left, right, names[0], names[1], lineterm=""))
+    lines = [f"--- {names[0]}", f"+++ {names[1]}"]
+    for group in _Anchored(left, right).get_grouped_opcodes(_CONTEXT):
+        (_, i, _, j, _), (_, _, i_end, _, j_end) = group[0], group[-1]
+        lines.append(f"@@ -{_range(i, i_end)} +{_range(j, j_end)} @@")
+        for tag, i1, i2, j1, j2 in group:
+            if tag == "equal":
+                lines += [f" {line}" for line in left[i1:i2]]
+            else:
+                lines += [f"-{line}" for line in left[i1:i2]]
+                lines += [f"+{line}" for line in right[j1:j2]]
+    return "\n".join(lines)
 
 
 def _lines(text: str) -> list[str]:
     """The lines of `text`, each of a bounded length."""
-    return [line if len(line) <= MAX_LINE else _cut_line(line) for line in text.splitlines()]
-
-
-def _cut_line(line: str) -> str:
-    digest = hashlib.sha256(line.encode(errors="replace")).hexdigest()
-    return f"{line[:MAX_LINE]} [cut: {len(line)} characters in this line, sha256 {digest}]"
-
-
-def _changes(left: list[str], right: list[str], names: list[str]) -> Iterator[str]:
-    """Unified diff lines."""
-    if len(left) * len(right) <= MAX_PAIRS:
-        yield from difflib.unified_diff(left, right, names[0], names[1], lineterm="")
-        return
-    yield from (f"--- {names[0]}", f"+++ {names[1]}")
-    for group in _Anchored(left, right).get_grouped_opcodes(_CONTEXT):
-        yield f"@@ -{_range(group[0][1], group[-1][2])} +{_range(group[0][3], group[-1][4])} @@"
-        for tag, i1, i2, j1, j2 in group:
-            if tag == "equal":
-                yield from (f" {line}" for line in left[i1:i2])
-                continue
-            yield from (f"-{line}" for line in left[i1:i2])
-            yield from (f"+{line}" for line in right[j1:j2])
+    found = []
+    for line in text.splitlines():
+        if len(line) > MAX_LINE:
+            digest = hashlib.sha256(line.encode(errors="replace")).hexdigest()
+            cut = f" [cut: {len(line)} characters in this line, sha256 {digest}]"
+            found.append(line[:MAX_LINE] + cut)
+        else:
+            found.append(line)
+    return found
 
 
 def _range(start: int, stop: int) -> str:
@@ -200,21 +193,25 @@ class _Anchored(difflib.SequenceMatcher[str]):
         self.a, self.b = left, right
 
     def get_matching_blocks(self) -> list[difflib.Match]:
-        blocks: list[difflib.Match] = []
+        blocks: list[tuple[int, int, int]] = []
         i = j = 0
         ends = (len(self.a), len(self.b))
         for next_i, next_j in [*_anchors(self.a, self.b), ends]:
-            blocks += self._between(i, next_i, j, next_j)
+            if 0 < (next_i - i) * (next_j - j) <= MAX_PAIRS:
+                matcher = difflib.SequenceMatcher(None, self.a[i:next_i], self.b[j:next_j])
+                found = matcher.get_matching_blocks()[:-1]
+                blocks += [(i + a, j + b, size) for a, b, size in found]
             if (next_i, next_j) != ends:
-                blocks.append(difflib.Match(next_i, next_j, 1))
+                blocks.append((next_i, next_j, 1))
             i, j = next_i + 1, next_j + 1
-        return [*_joined(blocks), difflib.Match(*ends, 0)]
-
-    def _between(self, i: int, i_end: int, j: int, j_end: int) -> Iterator[difflib.Match]:
-        if 0 < (i_end - i) * (j_end - j) <= MAX_PAIRS:
-            matcher = difflib.SequenceMatcher(None, self.a[i:i_end], self.b[j:j_end])
-            for block in matcher.get_matching_blocks()[:-1]:
-                yield difflib.Match(i + block.a, j + block.b, block.size)
+        joined: list[difflib.Match] = []  # what follows one another on both sides is one block
+        for a, b, size in blocks:
+            last = joined[-1] if joined else difflib.Match(-1, -1, 0)
+            if (last.a + last.size, last.b + last.size) == (a, b):
+                joined[-1] = difflib.Match(last.a, last.b, last.size + size)
+            else:
+                joined.append(difflib.Match(a, b, size))
+        return [*joined, difflib.Match(*ends, 0)]
 
 
 def _anchors(left: Sequence[str], right: Sequence[str]) -> list[tuple[int, int]]:
@@ -238,20 +235,6 @@ def _anchors(left: Sequence[str], right: Sequence[str]) -> list[tuple[int, int]]
         found.append(pairs[number])
         number = before[number]
     return found[::-1]
-
-
-def _joined(blocks: Sequence[difflib.Match]) -> Iterator[difflib.Match]:
-    """Blocks that follow one another on both sides as one."""
-    held: difflib.Match | None = None
-    for block in blocks:
-        if held and (held.a + held.size, held.b + held.size) == (block.a, block.b):
-            held = difflib.Match(held.a, held.b, held.size + block.size)
-            continue
-        if held:
-            yield held
-        held = block
-    if held:
-        yield held
 
 
 def _side(value: Any) -> str:

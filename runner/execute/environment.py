@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import configparser
 import os
-import stat
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from pathlib import Path
 from runner.catalog.installed import home
 from runner.execute.request import RunRequest
 from runner.execute.snapshot import mirrored
+from runner.private import ours_alone
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FIRST_PERSON = 1000  # the first uid of a person: logind empties a person's /dev/shm at logout
@@ -25,11 +25,11 @@ _CALLBACKS = "ANSIBLE_CALLBACK_PLUGINS"
 _COLLECTIONS = "ANSIBLE_COLLECTIONS_PATH"
 _OWN_CALLBACKS = Path(__file__).parent / "callback"
 
-#: Set unless the project's ansible.cfg says something: variable → section, key.
+#: Set unless the project's ansible.cfg says something: variable → key, sections that may have it.
 _TUNING = {
-    "ANSIBLE_PIPELINING": ("connection", "pipelining"),
-    "ANSIBLE_SSH_ARGS": ("ssh_connection", "ssh_args"),
-    "ANSIBLE_SSH_CONTROL_PATH_DIR": ("ssh_connection", "control_path_dir"),
+    "ANSIBLE_PIPELINING": ("pipelining", ("connection", "ssh_connection", "defaults")),
+    "ANSIBLE_SSH_ARGS": ("ssh_args", ("ssh_connection",)),
+    "ANSIBLE_SSH_CONTROL_PATH_DIR": ("control_path_dir", ("ssh_connection",)),
 }
 
 
@@ -43,34 +43,6 @@ def private_root() -> Path:
 
 def closed(request: RunRequest, private: Path) -> dict[str, str]:
     """Every variable that the run's processes get."""
-    variables = _fixed(request, private) | _tuned(request, private) | dict(request.environment)
-    named = variables.get(_CALLBACKS)
-    variables[_CALLBACKS] = f"{named}:{_OWN_CALLBACKS}" if named else str(_OWN_CALLBACKS)
-    if request.loading.collection_paths:
-        variables[_COLLECTIONS] = _paths(request.loading.collection_paths)
-    return variables
-
-
-def copied(request: RunRequest, collections: Iterable[Path]) -> dict[str, str]:
-    """The variables that lead Ansible to the run's private copy instead of the project."""
-    assert request.snapshot is not None
-    loading, found = request.loading, {}
-    for name, folders in loading.plugin_folders.items():
-        copies = [mirrored(request.snapshot, folder) for folder in folders]
-        if name == _CALLBACKS:  # those that only an ansible.cfg names are not used
-            copies = [*(copies if name in request.environment else ()), _OWN_CALLBACKS]
-        if copies:
-            found[name] = _paths(copies)
-    if loading.collection_paths:
-        found[_COLLECTIONS] = _paths((*collections, *loading.collection_paths))
-    return found
-
-
-def _paths(folders: Iterable[Path]) -> str:
-    return os.pathsep.join(map(str, folders))
-
-
-def _fixed(request: RunRequest, private: Path) -> dict[str, str]:
     variables = {
         "RUNNER_RUN_ID": request.id,
         "RUNNER_TASK_FACTS": str(private / "facts.jsonl"),
@@ -97,35 +69,48 @@ def _fixed(request: RunRequest, private: Path) -> dict[str, str]:
     }
     if request.vault_password_file:
         variables["ANSIBLE_VAULT_PASSWORD_FILE"] = str(request.vault_password_file)
+    variables |= _tuned(request, private) | dict(request.environment)
+    named = variables.get(_CALLBACKS)
+    variables[_CALLBACKS] = f"{named}:{_OWN_CALLBACKS}" if named else str(_OWN_CALLBACKS)
+    if request.loading.collection_paths:
+        variables[_COLLECTIONS] = _paths(request.loading.collection_paths)
     return variables
 
 
+def copied(request: RunRequest, collections: Iterable[Path]) -> dict[str, str]:
+    """The variables that lead Ansible to the run's private copy instead of the project."""
+    assert request.snapshot is not None
+    loading, found = request.loading, {}
+    for name, folders in loading.plugin_folders.items():
+        copies = [mirrored(request.snapshot, folder) for folder in folders]
+        if name == _CALLBACKS:  # those that only an ansible.cfg names are not used
+            copies = [*(copies if name in request.environment else ()), _OWN_CALLBACKS]
+        if copies:
+            found[name] = _paths(copies)
+    if loading.collection_paths:
+        found[_COLLECTIONS] = _paths((*collections, *loading.collection_paths))
+    return found
+
+
+def _paths(folders: Iterable[Path]) -> str:
+    return os.pathsep.join(map(str, folders))
+
+
 def _tuned(request: RunRequest, private: Path) -> dict[str, str]:
+    # A short folder that outlives the run, so that SSH connections are shared; ours alone.
+    shared = Path(tempfile.gettempdir()) / f"runner-ssh-{os.getuid()}"
+    fit = ours_alone(shared) and len(str(shared)) < 60
     values = {
         "ANSIBLE_PIPELINING": "True",
         "ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=30m",
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(_control_folder(private)),
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(shared if fit else private),
     }
     config = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         config.read(request.ansible_config or ())
     except (configparser.Error, UnicodeDecodeError):
         return values  # Ansible itself will say what is wrong with it
-    return {name: text for name, text in values.items() if not _says(config, *_TUNING[name])}
-
-
-def _says(config: configparser.ConfigParser, section: str, key: str) -> bool:
-    sections = (section, "ssh_connection", "defaults") if key == "pipelining" else (section,)
-    return any(config.has_option(name, key) for name in sections)
-
-
-def _control_folder(private: Path) -> Path:
-    """A short folder that outlives the run, so that SSH connections are shared; ours alone."""
-    shared = Path(tempfile.gettempdir()) / f"runner-ssh-{os.getuid()}"
-    try:
-        shared.mkdir(mode=0o700, exist_ok=True)
-        seen = shared.lstat()
-    except OSError:
-        return private
-    ours = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid() and not seen.st_mode & 0o077
-    return shared if ours and len(str(shared)) < 60 else private
+    for name, (key, sections) in _TUNING.items():
+        if any(config.has_option(section, key) for section in sections):
+            del values[name]
+    return values

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,11 @@ def compact(raw: Mapping[str, Any], own: Own = NOTHING) -> Event:
         "stdout": cut(str(raw.get("stdout") or ""), MAX_TEXT),
     }
     if isinstance(data.get("res"), dict):
-        event["res"] = _result(data["res"], own) or _lost(event["stdout"])
+        event["res"] = _result(data["res"], own) or {  # ansible-runner empties what is too large
+            "lost": True,
+            "changed": event["stdout"].lstrip().startswith("changed:"),
+            "msg": "(the result was too large to keep)",
+        }
     if raw.get("event") == "playbook_on_stats":
         hosts = set(data.get("processed") or ()) | set(data.get("dark") or ())
         event |= {
@@ -126,53 +131,34 @@ def cut(text: str, most: int) -> str:
 
 
 def _result(result: Mapping[str, Any], own: Own) -> dict[str, Any]:
-    kept = {key: _small(result[key]) for key in _KEPT if key in result}
+    kept = {key: result[key] for key in _KEPT if key in result}
+    for key, value in kept.items():
+        if value is not None and not isinstance(value, bool | int | float):
+            text = value if isinstance(value, str) else json.dumps(value, default=str)
+            kept[key] = cut(text, MAX_TEXT)
     if _OUT_OF_MEMORY in str(result.get("exception", ""))[-MAX_TEXT:]:
         kept["msg"] = f"{_SHORT_OF_MEMORY} {kept.get('msg') or ''}".rstrip()
     if result.get("diff"):
         kept["diff"] = bounded(own.leave_out(unified(result["diff"])), MAX_DIFF)
-    items = result.get("results")
-    if isinstance(items, list):
-        dicts = [item for item in items if isinstance(item, dict)]
-        kept["items"] = _items(dicts, own)
-        kept["more_items"] = len(dicts) - len(kept["items"])
-        if rest := _rest(dicts[len(kept["items"]) :], own):
-            kept["items"].append({"changed": True, "diff": rest})
-    return kept
-
-
-def _items(items: list[dict[str, Any]], own: Own) -> list[dict[str, Any]]:
-    """The first items, as many as their number and the length of all of them allow."""
-    kept: list[dict[str, Any]] = []
-    left = MAX_ALL_ITEMS
+    if not isinstance(result.get("results"), list):
+        return kept
+    # The first items, as many as their number and the length of all of them allow. Where the
+    # others would change something, one more notes what.
+    items = [item for item in result["results"] if isinstance(item, dict)]
+    kept["items"], left = [], MAX_ALL_ITEMS
     for item in items[:MAX_ITEMS]:
         small = _result(item, own)
         left -= sum(len(text) for text in small.values() if isinstance(text, str))
-        if left < 0 and kept:
+        if left < 0 and kept["items"]:
             break
-        kept.append(small)
+        kept["items"].append(small)
+    more = items[len(kept["items"]) :]
+    kept["more_items"] = len(more)
+    diff = "\n".join(filter(None, (own.leave_out(unified(one.get("diff") or [])) for one in more)))
+    if diff or any(one.get("changed") for one in more):
+        note = f"[{len(more)} more items; their diff has sha256 {hash_of(diff)}]"
+        kept["items"].append({"changed": True, "diff": note})
     return kept
-
-
-def _rest(items: list[dict[str, Any]], own: Own) -> str:
-    """A note of what the items that are not kept would change; empty when nothing."""
-    texts = (own.leave_out(unified(item.get("diff") or [])) for item in items)
-    text = "\n".join(filter(None, texts))
-    if not text and not any(item.get("changed") for item in items):
-        return ""
-    return f"[{len(items)} more items; their diff has sha256 {hash_of(text)}]"
-
-
-def _lost(shown: str) -> dict[str, Any]:
-    """For a result that ansible-runner emptied because of its size."""
-    changed = shown.lstrip().startswith("changed:")
-    return {"lost": True, "changed": changed, "msg": "(the result was too large to keep)"}
-
-
-def _small(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return cut(value if isinstance(value, str) else json.dumps(value, default=str), MAX_TEXT)
 
 
 def _results(artifact: Any) -> dict[str, Any]:
@@ -189,21 +175,16 @@ def _results(artifact: Any) -> dict[str, Any]:
     for name, value in sorted(reported.items(), key=lambda pair: pair[0] == "logs"):
         size = len(json.dumps(value, default=str))
         if size > left:
-            value = _end(value, left // 2) if name == "logs" else f"(left out: {size} characters)"
+            if name == "logs":
+                lines = (
+                    list(map(str, value)) if isinstance(value, list) else str(value).splitlines()
+                )
+                sizes = accumulate(len(json.dumps(line)) + 2 for line in reversed(lines))
+                value = lines[len(lines) - sum(size <= left // 2 for size in sizes) :]
+            else:
+                value = f"(left out: {size} characters)"
             size = len(json.dumps(value, default=str))
         if size <= left:
             kept[str(name)] = value
             left -= size
     return kept
-
-
-def _end(log: Any, most: int) -> list[str]:
-    """The last lines of a log that fit."""
-    lines = [str(line) for line in log] if isinstance(log, list) else str(log).splitlines()
-    kept: list[str] = []
-    for line in reversed(lines):
-        most -= len(json.dumps(line)) + 2
-        if most < 0:
-            break
-        kept.append(line)
-    return kept[::-1]

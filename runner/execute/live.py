@@ -52,6 +52,7 @@ class Follower:
             self._dropped.set()
 
     def _follow(self) -> None:
+        assert self._on_event is not None
         while not self._path.exists():
             if self._over.wait(_PAUSE):
                 return
@@ -61,25 +62,17 @@ class Follower:
                 last = self._over.is_set()
                 lines = (torn + file.read(_PIECE)).split(b"\n")
                 torn = lines.pop()
-                if not self._show_all(lines) or (last and not lines):
-                    return
+                for event in filter(None, (task_event(json.loads(line)) for line in lines)):
+                    if self._dropped.is_set():
+                        return
+                    try:
+                        self._on_event(event)
+                    except Exception:
+                        logger.exception(
+                            "a run's live display failed and is left alone from here on"
+                        )
+                        return
                 if not lines:
+                    if last:
+                        return
                     self._over.wait(_PAUSE)
-
-    def _show_all(self, lines: list[bytes]) -> bool:
-        for line in lines:
-            if self._dropped.is_set():
-                return False
-            event = task_event(json.loads(line))
-            if event and not self._show(event):
-                return False
-        return True
-
-    def _show(self, event: TaskEvent) -> bool:
-        try:
-            assert self._on_event is not None
-            self._on_event(event)
-        except Exception:
-            logger.exception("a run's live display failed and is left alone from here on")
-            return False
-        return True

@@ -67,101 +67,55 @@ def judge(
     """The outcome and one sentence of reason. Success needs rc 0 and a stats event."""
     said = messages or Messages()
     requested = sorted(hosts)
-    for verdict in (
-        _strangers(ending, {*requested, *allowed}),
-        _refused(ending),
-        _stopped(ending),
-        _unproved(ending, said),
-        _incomplete(ending, requested),
-        _broken(ending, said),
-        _hollow(ending, said),
-    ):
-        if verdict:
-            return verdict
-    return _completed(ending)
-
-
-def _strangers(ending: Ending, allowed: set[str]) -> Verdict | None:
+    left = f"; {ending.survivors} of its processes could not be ended" if ending.survivors else ""
     seen = ending.hosts_seen | set(ending.stats or ())
-    if strangers := sorted(seen - allowed):
-        text = f"it touched {_list(strangers)}, which the plan does not name"
-        return Outcome.FAILED, text + (
-            f", and was ended early ({ending.stopped})" if ending.stopped else ""
-        )
-    return None
-
-
-def _refused(ending: Ending) -> Verdict | None:
-    if not ending.refused:
-        return None
-    text = f"it was stopped before its next task, because it would have loaded {ending.refused[0]}"
-    if ending.survivors:
-        text += f"; {ending.survivors} of its processes could not be ended"
-    return Outcome.FAILED, text
-
-
-def _stopped(ending: Ending) -> Verdict | None:
-    if not ending.stopped or (ending.rc == 0 and ending.stats):
-        return None  # it had come to its end before it could be stopped
-    words = {"timeout": "it was ended at its deadline", "cancelled": "it was cancelled"}
-    text = words[ending.stopped] + "; what it had done until then is not known"
-    if ending.error:
-        text = f"{words[ending.stopped]}: {ending.error}"
-    if ending.survivors:
-        text += f"; {ending.survivors} of its processes could not be ended"
-    return Outcome(ending.stopped), text
-
-
-def _unproved(ending: Ending, said: Messages) -> Verdict | None:
+    if strangers := sorted(seen - {*requested, *allowed}):
+        early = f", and was ended early ({ending.stopped})" if ending.stopped else ""
+        text = f"it touched {_list(strangers)}, which the plan does not name{early}"
+        return Outcome.FAILED, text
+    if ending.refused:
+        why = f"because it would have loaded {ending.refused[0]}"
+        return Outcome.FAILED, f"it was stopped before its next task, {why}{left}"
+    # One that had come to its end before it could be stopped is judged by that.
+    if ending.stopped and not (ending.rc == 0 and ending.stats):
+        words = {"timeout": "it was ended at its deadline", "cancelled": "it was cancelled"}
+        why = f": {ending.error}" if ending.error else "; what it had done until then is not known"
+        return Outcome(ending.stopped), f"{words[ending.stopped]}{why}{left}"
+    # Without a status and statistics of every host nothing is proved.
     if ending.rc is None:
         return Outcome.UNKNOWN, ending.error or "Ansible went away without an exit status"
-    if ending.stats is not None:
-        return None
-    if ending.rc == 0:
+    if ending.stats is None and ending.rc == 0:
         return Outcome.UNKNOWN, "Ansible ended with status 0 but never reported its statistics"
-    if "no hosts to target" in said.play:
+    if ending.stats is None and "no hosts to target" in said.play:
         return Outcome.NO_HOSTS, "the inventory has none of the requested hosts"
-    why = said.play or "it gave no reason"
-    return Outcome.FAILED, f"the play never ran (status {ending.rc}): {why}"
-
-
-def _incomplete(ending: Ending, requested: list[str]) -> Verdict | None:
-    processed = set(ending.stats or ())
-    if not processed:
+    if ending.stats is None:
+        why = said.play or "it gave no reason"
+        return Outcome.FAILED, f"the play never ran (status {ending.rc}): {why}"
+    if not ending.stats:
         return Outcome.NO_HOSTS, f"the play matched no host; asked for {_list(requested)}"
-    if missing := [host for host in requested if host not in processed]:
+    if missing := [host for host in requested if host not in ending.stats]:
         return Outcome.FAILED, f"the play never reached {_list(missing)}, which it was asked to"
-    return None
+    return _told(ending, said)
 
 
-def _broken(ending: Ending, said: Messages) -> Verdict | None:
+def _told(ending: Ending, said: Messages) -> Verdict:
+    """What the statistics of a whole run say; some ends look like success and are none."""
+    stats = ending.stats or {}
     if failed := _with(ending, "failures"):
         return Outcome.FAILED, f"a task failed on {_list(failed)}{_words(said, failed)}"
     if dark := _with(ending, "dark"):
         return Outcome.UNREACHABLE, f"{_list(dark)} could not be reached{_words(said, dark)}"
     if ending.rc:
         return Outcome.FAILED, f"Ansible ended with status {ending.rc}: {said.play or 'no reason'}"
-    return None
-
-
-def _hollow(ending: Ending, said: Messages) -> Verdict | None:
-    """The ends that look like success and are none."""
-    for count, word in (("ignored", "ignored"), ("rescued", "rescued")):
-        if hosts := _with(ending, count):
+    for word in ("ignored", "rescued"):
+        if hosts := _with(ending, word):
             text = f"a failure was {word} on {_list(hosts)}{_words(said, hosts)}"
             return Outcome.TOLERATED_FAILURE, text
-    stats = ending.stats or {}
-    idle = sorted(
-        ending.idle
-        | {host for host, count in stats.items() if count.get("skipped") and not count.get("ok")}
-    )
-    if idle:
+    skipped = {
+        host for host, count in stats.items() if count.get("skipped") and not count.get("ok")
+    }
+    if idle := sorted(ending.idle | skipped):
         return Outcome.ALL_SKIPPED, f"every task was skipped on {_list(idle)}"
-    return None
-
-
-def _completed(ending: Ending) -> Verdict:
-    stats = ending.stats or {}
     if changed := _with(ending, "changed"):
         tasks = sum(stats[host]["changed"] for host in changed)
         return Outcome.CHANGED, f"{tasks} task{'s' * (tasks != 1)} changed {_list(changed)}"

@@ -8,6 +8,7 @@ of those.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -23,7 +24,10 @@ def of_run(run_id: str, *, root: int | None = None) -> list[psutil.Process]:
     """The run's living processes, without our own; `root` and its descendants included."""
     found = {process.pid: process for process in _descent(root)}
     everything = [process for process in psutil.process_iter() if process.pid != os.getpid()]
-    found |= {process.pid: process for process in everything if _marked(process, run_id)}
+    for process in everything:
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == run_id:
+                found[process.pid] = process
     sessions = {_session(pid) for pid in found} - {None, _session(os.getpid())}
     found |= {process.pid: process for process in everything if _session(process.pid) in sessions}
     return [p for pid, p in found.items() if pid != os.getpid() and _lives(p)]
@@ -91,13 +95,6 @@ def _descent(root: int | None) -> list[psutil.Process]:
         return [process, *process.children(recursive=True)]
     except psutil.Error:
         return []
-
-
-def _marked(process: psutil.Process, run_id: str) -> bool:
-    try:
-        return bool(process.environ().get(MARK) == run_id)
-    except (psutil.Error, OSError):
-        return False
 
 
 def _session(pid: int) -> int | None:

@@ -98,7 +98,23 @@ def seen_in(
 
     `reads` names tasks that only read, by the entry's word: a condition may leave them out.
     """
-    changes = _changes(list(events), facts, effects, reads)
+    tasks: dict[str, _Task] = {}  # by id, in the order of their start
+    for fact in facts:
+        uuid = str(fact.get("uuid"))
+        if "reads" in fact:
+            task = _Task(
+                name=str(fact.get("task")),
+                reads=frozenset(fact["reads"]),
+                sets=frozenset(fact["sets"]),
+                stated=bool(fact.get("stated")),
+                never=bool(fact.get("never")),
+                reading=bool(fact.get("reading")),
+                spared=bool(fact.get("spared")),
+            )
+            tasks.setdefault(uuid, task)
+        elif uuid in tasks and "host" in fact:
+            tasks[uuid].ends[fact["host"]] = fact
+    changes = _changes(events, tasks, effects, reads)
     length = 0
     for place, change in enumerate(changes):
         length += len(change.text) + 1 if change.text else 0
@@ -129,15 +145,18 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _changes(
-    events: list[Event],
-    facts: Iterable[Facts],
+    events: Iterable[Event],
+    tasks: dict[str, _Task],
     effects: Sequence[Effect],
     reads: Collection[str],
 ) -> list[_Change]:
     """Every change and read of a dry run, in the order of the tasks' start, then of the hosts."""
-    tasks, ends = _tasks(facts), _ends(events)
-    for uuid, of_task in ends.items():
-        tasks.setdefault(uuid, _Task(_name(of_task[0])))
+    ends: dict[str, list[Event]] = {}
+    for event in events:
+        if event.get("event") in _ENDS:
+            uuid = event.get("uuid", "")
+            ends.setdefault(uuid, []).append(event)
+            tasks.setdefault(uuid, _Task(_name(event)))
     tainted: set[str] = set()
     states: dict[tuple[str, str], str] = {}
     found = []
@@ -157,35 +176,6 @@ def _changes(
         if fed or any(_is_missing(event, task) for event in ends.get(uuid, ())):
             tainted |= task.sets
     return found
-
-
-def _tasks(facts: Iterable[Facts]) -> dict[str, _Task]:
-    """Tasks by id, in the order of their start."""
-    tasks: dict[str, _Task] = {}
-    for fact in facts:
-        uuid = str(fact.get("uuid"))
-        if "reads" in fact:
-            task = _Task(
-                name=str(fact.get("task")),
-                reads=frozenset(fact["reads"]),
-                sets=frozenset(fact["sets"]),
-                stated=bool(fact.get("stated")),
-                never=bool(fact.get("never")),
-                reading=bool(fact.get("reading")),
-                spared=bool(fact.get("spared")),
-            )
-            tasks.setdefault(uuid, task)
-        elif uuid in tasks and "host" in fact:
-            tasks[uuid].ends[fact["host"]] = fact
-    return tasks
-
-
-def _ends(events: Iterable[Event]) -> dict[str, list[Event]]:
-    ends: dict[str, list[Event]] = {}
-    for event in events:
-        if event.get("event") in _ENDS:
-            ends.setdefault(event.get("uuid", ""), []).append(event)
-    return ends
 
 
 def _kind(event: Event, task: _Task, fed: bool) -> Shown | None:
@@ -210,8 +200,11 @@ def _kind(event: Event, task: _Task, fed: bool) -> Shown | None:
         return None
     if fed:
         return Shown.FED_BY_SKIPPED
-    if changes:
-        return Shown.SHOWN if _all_shown(result) else Shown.UNSHOWN
+    if changes:  # shown when all of it is in the diff; of a loop, of each item that changes
+        items = result.get("items", ())
+        parts = [item for item in items if item.get("changed") or item.get("diff")] or [result]
+        whole = all(is_whole(part.get("diff", "")) for part in parts)
+        return Shown.SHOWN if whole else Shown.UNSHOWN
     return Shown.UNSHOWN if result.get("lost") or task.stated else None
 
 
@@ -230,12 +223,6 @@ def _is_missing(event: Event, task: _Task) -> bool:
     if event["event"] == "runner_on_skipped" and fact.get("skipped") == "when":
         return False
     return not fact or fact.get("skipped") == "check" or event["event"] != "runner_on_ok"
-
-
-def _all_shown(result: Mapping[str, Any]) -> bool:
-    """Whether everything that the task would change is in its diff; of a loop, each item."""
-    items = [item for item in result.get("items", ()) if item.get("changed") or item.get("diff")]
-    return all(is_whole(part.get("diff", "")) for part in items or [result])
 
 
 def _text(event: Event, task: _Task, kind: Shown) -> str:

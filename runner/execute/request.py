@@ -79,7 +79,21 @@ class RunRequest:
     def __post_init__(self) -> None:
         if not _ID.fullmatch(self.id):
             raise Refused(f"run id {self.id!r} must be 8 to 64 hexadecimal digits")
-        _refuse_hosts(self.hosts)
+        if not self.hosts:
+            raise Refused("a run needs at least one host: an empty limit would mean every host")
+        for host in self.hosts:
+            if ":" in host:
+                raise Refused(
+                    f"host {host!r} cannot be a limit, because a colon separates patterns; "
+                    "give it a plain name in the inventory and set ansible_host"
+                )
+            if host in _GROUPS_OF_EVERYTHING or not _HOST.fullmatch(host):
+                raise Refused(
+                    f"host {host!r} is not an exact host name: letters, digits, dot, dash and "
+                    "underscore only, and neither all nor ungrouped"
+                )
+        if len(set(self.hosts)) != len(self.hosts):
+            raise Refused(f"the hosts {', '.join(self.hosts)} name one host twice")
         _refuse_paths(self)
         refuse_unplain(self.variables)
         if self.timeout <= timedelta():
@@ -101,24 +115,6 @@ class RunRequest:
     def touchable(self) -> frozenset[str]:
         """Every host that may be seen in this run's events."""
         return self.allowed | frozenset(self.hosts)
-
-
-def _refuse_hosts(hosts: tuple[str, ...]) -> None:
-    if not hosts:
-        raise Refused("a run needs at least one host: an empty limit would mean every host")
-    for host in hosts:
-        if ":" in host:
-            raise Refused(
-                f"host {host!r} cannot be a limit, because a colon separates patterns; "
-                "give it a plain name in the inventory and set ansible_host"
-            )
-        if host in _GROUPS_OF_EVERYTHING or not _HOST.fullmatch(host):
-            raise Refused(
-                f"host {host!r} is not an exact host name: letters, digits, dot, dash and "
-                "underscore only, and neither all nor ungrouped"
-            )
-    if len(set(hosts)) != len(hosts):
-        raise Refused(f"the hosts {', '.join(hosts)} name one host twice")
 
 
 def _refuse_paths(request: RunRequest) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,7 +47,8 @@ def summarize(spec: Mapping[str, Any], mask: Mask) -> None:
     """
     folder, private = Path(spec["folder"]), Path(spec["private"])
     if (private / "events.jsonl").exists():
-        shutil.copyfile(private / "events.jsonl", _owned(folder / "events.jsonl"))
+        (folder / "events.jsonl").touch(mode=0o600)  # before there is anything in it to read
+        shutil.copyfile(private / "events.jsonl", folder / "events.jsonl")
     if (private / "facts.jsonl").exists():
         facts = read_lines(private / "facts.jsonl", most=MAX_FACTS)
         lines = (json.dumps(fact | masked(_said(fact), mask)) for fact in facts)
@@ -58,15 +59,26 @@ def summarize(spec: Mapping[str, Any], mask: Mask) -> None:
     if spec["check"]:
         effects = [Effect.model_validate(effect) for effect in spec["effects"]]
         whole, fidelity = rehearsal.seen_in(events, known, effects, spec["reads"])
+    failed = [e for e in events if e.get("event") in ("runner_on_failed", "runner_on_unreachable")]
+    hosts: dict[str, str] = {}  # what the first failure of each said, an ignored one last
+    for event in sorted(failed, key=lambda event: bool(event.get("ignored"))):
+        said = f"{event.get('task')}: {_text(event)}"
+        hosts.setdefault(str(event.get("host")), cut(" ".join(said.split()), 300))
+    loud = [str(e.get("stdout", "")) for e in events if e.get("event") in ("error", "verbose")]
+    play = next((text for text in loud if "ERROR" in text), loud[-1] if loud else "")
     summary = {
-        "messages": asdict(_messages(events)),
+        "messages": {"hosts": hosts, "play": cut(" ".join(play.split()), 300)},
         "diff": cut(whole, rehearsal.MAX_DIFF),
         "diff_hash": diff.hash_of(whole),
         "fidelity": [asdict(task) for task in fidelity.tasks],
         "included": sorted({(fact["file"], fact["what"]) for fact in known if "what" in fact}),
         "results": next((event["results"] for event in events if event.get("results")), {}),
         "hosts": sorted({str(event["host"]) for event in events if "host" in event}),
-        "tasks": [_to_json(e) for e in map(task_event, events) if e][:MAX_TASKS],
+        "tasks": [
+            asdict(e) | {"at": e.at.isoformat(), "duration": e.duration.total_seconds()}
+            for e in map(task_event, events)
+            if e
+        ][:MAX_TASKS],
     }
     write_whole(folder / "summary.json", json.dumps(summary).encode())
 
@@ -78,18 +90,26 @@ def finish(folder: Path, intent: Mapping[str, Any], mask: Mask, stopped: str | N
     """
     summary: Mapping[str, Any] = next(read_lines(folder / "summary.json"), {})
     check = bool(intent["check"])
-    ending = _ending(folder, stopped, summary)
-    outcome, reason = judge(
-        ending,
-        hosts=intent["hosts"],
-        allowed=intent["allowed"],
-        messages=Messages(**summary["messages"]) if summary else None,
-    )
-    if not summary:
-        outcome, reason = _unread(outcome, reason, check=check)
-    fidelity = _fidelity(summary.get("fidelity", ()))
+    if record := next(read_lines(folder / "ending.json"), None):
+        ending = Ending.parse(record)
+    else:
+        error = "" if stopped else "the run's supervisor went away and left no ending"
+        seen = frozenset(summary.get("hosts", ()))
+        ending = Ending(stopped=stopped, error=error, hosts_seen=seen)
+    said = Messages(**summary.get("messages", {}))
+    outcome, reason = judge(ending, hosts=intent["hosts"], allowed=intent["allowed"], messages=said)
+    if not summary and check and outcome.completed:
+        outcome, reason = Outcome.FAILED, f"{UNREAD}, so nothing is known of what it would change"
+    elif not summary:  # a run did what it did
+        reason += f"; {UNREAD}"
+    kept = [{**task, "kind": Shown(task["kind"])} for task in summary.get("fidelity", ())]
+    fidelity = Fidelity(tasks=tuple(TaskFidelity(**task) for task in kept))
     if check and outcome.completed:
         reason += rehearsal.summary(fidelity)
+    tasks = [
+        {**task, "at": _time(task["at"]), "duration": timedelta(seconds=task["duration"])}
+        for task in summary.get("tasks", ())
+    ]
     result = RunResult(
         id=intent["id"],
         outcome=outcome,
@@ -105,40 +125,11 @@ def finish(folder: Path, intent: Mapping[str, Any], mask: Mask, stopped: str | N
         hosts_seen=ending.hosts_seen,
         loaded=ending.loaded if check else {},
         included=frozenset((file, what) for file, what in summary.get("included", ())),
-        tasks=tuple(map(_from_json, summary.get("tasks", ()))),
+        tasks=tuple(TaskEvent(**task) for task in tasks),
     )
     for own in filter(None, (intent["private"], intent.get("snapshot"))):
         shutil.rmtree(own, ignore_errors=True)
     return result
-
-
-def _unread(outcome: Outcome, reason: str, *, check: bool) -> tuple[Outcome, str]:
-    """What is said without a summary: a run did what it did, a dry run has shown nothing."""
-    if check and outcome.completed:
-        return Outcome.FAILED, f"{UNREAD}, so nothing is known of what it would change"
-    return outcome, f"{reason}; {UNREAD}"
-
-
-def _owned(path: Path) -> Path:
-    """`path` as an empty file of ours that nobody else can read."""
-    path.touch(mode=0o600)
-    return path
-
-
-def _fidelity(kept: Iterable[Mapping[str, Any]]) -> Fidelity:
-    return Fidelity(
-        tasks=tuple(TaskFidelity(**{**task, "kind": Shown(task["kind"])}) for task in kept)
-    )
-
-
-def _to_json(event: TaskEvent) -> dict[str, Any]:
-    seconds = event.duration.total_seconds()
-    return asdict(event) | {"at": event.at.isoformat(), "duration": seconds}
-
-
-def _from_json(event: Mapping[str, Any]) -> TaskEvent:
-    duration = timedelta(seconds=event["duration"])
-    return TaskEvent(**{**event, "at": _time(event["at"]), "duration": duration})
 
 
 def task_event(event: Event) -> TaskEvent | None:
@@ -183,24 +174,6 @@ def mask_event(event: Event, mask: Mask) -> Event:
 
 def _said(event: Mapping[str, Any]) -> dict[str, Any]:
     return {key: event[key] for key in ("stdout", "res", "results", "task") if key in event}
-
-
-def _ending(folder: Path, stopped: str | None, summary: Mapping[str, Any]) -> Ending:
-    for record in read_lines(folder / "ending.json"):
-        return Ending.parse(record)
-    error = "" if stopped else "the run's supervisor went away and left no ending"
-    return Ending(stopped=stopped, error=error, hosts_seen=frozenset(summary.get("hosts", ())))
-
-
-def _messages(events: list[Event]) -> Messages:
-    hosts: dict[str, str] = {}
-    failed = [e for e in events if e.get("event") in ("runner_on_failed", "runner_on_unreachable")]
-    for event in sorted(failed, key=lambda event: bool(event.get("ignored"))):
-        said = f"{event.get('task')}: {_text(event)}"
-        hosts.setdefault(str(event.get("host")), cut(" ".join(said.split()), 300))
-    loud = [str(e.get("stdout", "")) for e in events if e.get("event") in ("error", "verbose")]
-    play = next((text for text in loud if "ERROR" in text), loud[-1] if loud else "")
-    return Messages(hosts=hosts, play=cut(" ".join(play.split()), 300))
 
 
 def _text(event: Event) -> str:

@@ -80,7 +80,18 @@ def run(
         try:
             if on_started:
                 on_started(supervisor.pid, supervisor.pid)
-            stopped = _wait(supervisor, request, cancelled, Load(supervisor.pid, only_waits))
+            load = Load(supervisor.pid, only_waits)
+            until = time.monotonic() + (request.timeout + request.grace).total_seconds() + _SLACK
+            stopped: str | None = None
+            while not stopped and not _ended(supervisor, _LOOK):
+                if cancelled():
+                    stopped = "cancelled"
+                elif time.monotonic() > until:
+                    stopped = "timeout"
+                else:
+                    load.look()
+            if stopped:
+                _stop(supervisor, request)
             _sweep(request)
         except BaseException:
             _stop(supervisor, request)
@@ -115,38 +126,36 @@ def recover(
 
 
 def _finish(folder: Path, intent: dict[str, Any], mask: Mask, stopped: str | None) -> RunResult:
+    """Its result, once another process has read what it left, where its supervisor did not.
+
+    That process has the limits that the run's own supervisor had.
+    """
     if not (folder / "summary.json").exists():
-        _summarize(folder, intent, mask)
+        spec = {
+            "private": intent["private"],
+            "folder": str(folder),
+            "check": intent["check"],
+            "effects": intent.get("effects", ()),
+            "reads": intent.get("reads", ()),
+            "ended": True,
+            **_limits(mask, intent.get("memory", MEMORY)),
+        }
+        place = Path(tempfile.mkdtemp(prefix="runner-", dir=private_root()))
+        try:
+            write_whole(place / "spec.json", json.dumps(spec).encode())
+            subprocess.run(
+                [sys.executable, "-I", str(_SUPERVISOR), str(place / "spec.json")],
+                env={},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_SUMMARY,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            logger.warning("run %s: what it printed and changed cannot be read", intent["id"])
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
     return finish(folder, intent, mask, stopped)
-
-
-def _summarize(folder: Path, intent: dict[str, Any], mask: Mask) -> None:
-    """Have another process do it, within the limits that the run's own supervisor had."""
-    spec = {
-        "private": intent["private"],
-        "folder": str(folder),
-        "check": intent["check"],
-        "effects": intent.get("effects", ()),
-        "reads": intent.get("reads", ()),
-        "ended": True,
-        **_limits(mask, intent.get("memory", MEMORY)),
-    }
-    place = Path(tempfile.mkdtemp(prefix="runner-", dir=private_root()))
-    try:
-        write_whole(place / "spec.json", json.dumps(spec).encode())
-        command = [sys.executable, "-I", str(_SUPERVISOR), str(place / "spec.json")]
-        subprocess.run(
-            command,
-            env={},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_SUMMARY,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        logger.warning("run %s: what it printed and changed cannot be read", intent["id"])
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
 
 
 def _limits(mask: Mask, memory: int) -> dict[str, Any]:
@@ -155,7 +164,7 @@ def _limits(mask: Mask, memory: int) -> dict[str, Any]:
 
 
 def _begin(request: RunRequest, mask: Mask, warm: Warm | None) -> tuple[dict[str, Any], Holder]:
-    """Make the run's folder, which can be made once only, and start the supervisor."""
+    """Make the run's folder, which can be made once only, copy what it reads, and start it."""
     private = None
     try:
         make_folder(request.artifacts)
@@ -166,37 +175,36 @@ def _begin(request: RunRequest, mask: Mask, warm: Warm | None) -> tuple[dict[str
         raise RunnerError(f"run {request.id}: cannot be started: {error}") from None
     try:
         private = _private(request)
-        intent = _intend(request, private)
-        environment = closed(request, private) | _copied(request)
-        supervisor = _spawn(request, private, environment, mask, warm)
+        intent = _describe(request, private, mask)
+        environment, loading = closed(request, private), request.loading
+        if loading.files is not None and request.snapshot is not None:
+            snapshot.take(request.snapshot, loading.files, loading.base)
+            assert loading.cache is not None or not loading.collections
+            collections = [
+                snapshot.collection(loading.cache, name, folder, digest)
+                for name, (folder, digest) in loading.collections.items()
+                if loading.cache
+            ]
+            environment |= copied(request, collections)
+        supervisor = _spawn(request, private, environment, warm)
     except (OSError, Refused) as error:
         for folder in filter(None, (private, request.folder)):
             shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, Refused):
             raise
         raise RunnerError(f"run {request.id}: cannot be started: {error}") from None
-    _record_process(request.folder, supervisor.pid)
+    record = {"pid": supervisor.pid, "started": processes.started_at(supervisor.pid)}
+    write_whole(request.folder / "process.json", json.dumps(record).encode())
     return intent, supervisor
 
 
-def _copied(request: RunRequest) -> dict[str, str]:
-    """Copy all that the plan names; the environment that leads to the copy. Raises Refused."""
-    loading = request.loading
-    if loading.files is None or request.snapshot is None:
-        return {}
-    snapshot.take(request.snapshot, loading.files, loading.base)
-    assert loading.cache is not None or not loading.collections
-    collections = [
-        snapshot.collection(loading.cache, name, folder, digest)
-        for name, (folder, digest) in loading.collections.items()
-        if loading.cache
-    ]
-    return copied(request, collections)
-
-
-def _intend(request: RunRequest, private: Path) -> dict[str, Any]:
-    """Note what will be started, before it is."""
-    seconds = request.timeout.total_seconds() + request.grace.total_seconds()
+def _describe(request: RunRequest, private: Path, mask: Mask) -> dict[str, Any]:
+    """Note what will be started, before it is: kept as the intent, and for its supervisor."""
+    playbook, roles = request.playbook, list(request.roles_path)
+    if request.snapshot:
+        playbook = snapshot.mirrored(request.snapshot, playbook)
+        roles = [*(snapshot.mirrored(request.snapshot, path) for path in roles), *roles]
+    inventory = request.inventory if request.excerpt is None else (private / EXCERPT,)
     intent = {
         "id": request.id,
         "entry": request.entry_id,
@@ -209,95 +217,45 @@ def _intend(request: RunRequest, private: Path) -> dict[str, Any]:
         "private": str(private),
         "snapshot": str(request.snapshot or ""),
         "started_at": datetime.now(UTC).isoformat(),
-        "deadline": time.time() + seconds,
+        "deadline": time.time() + (request.timeout + request.grace).total_seconds(),
         "grace": request.grace.total_seconds(),
     }
-    write_whole(request.folder / "intent.json", json.dumps(intent).encode())
-    return intent
-
-
-def _private(request: RunRequest) -> Path:
-    """A fresh folder for this run alone, with the variables and its own inventory in it."""
-    private = Path(tempfile.mkdtemp(prefix="runner-", dir=private_root()))
-    (private / "tmp").mkdir(mode=0o700)
-    (private / "ansible.cfg").touch(mode=0o600)
-    write_variables(private / "variables.json", request.variables)
-    if request.excerpt is not None:
-        write_whole(private / EXCERPT, request.excerpt)
-    return private
-
-
-def _watch(request: RunRequest, private: Path) -> dict[str, Any]:
-    """What the watch over Ansible's files must know, see `watched.py`."""
-    loading, copies = request.loading, [private, request.folder]
-    listed = loading.files
-    return {
-        "roots": list(map(str, loading.roots)),
-        "trusted": [str(path) for path in (*copies, loading.cache) if path],
-        "ignored": [str(path) for path in _by_value(request)],
-        "strict": loading.strict,
-        "listed": None if listed is None else {str(path): d for path, d in listed.items()},
-        "report": str(private / "loaded.jsonl"),
-    }
-
-
-def _by_value(request: RunRequest) -> list[Path]:
-    """The inventory: it counts by the values that it gives the plan's hosts."""
-    paths = list(request.inventory)
-    for path in request.inventory:
-        paths += [path.parent / name for name in ("group_vars", "host_vars")]
-    return [*paths, *request.loading.passwords, *filter(None, [request.vault_password_file])]
-
-
-def _inventory(request: RunRequest, private: Path) -> tuple[Path, ...]:
-    return request.inventory if request.excerpt is None else (private / EXCERPT,)
-
-
-def _spawn(
-    request: RunRequest,
-    private: Path,
-    environment: dict[str, str],
-    mask: Mask,
-    warm: Warm | None,
-) -> Holder:
-    def reads(path: Path) -> Path:
-        return snapshot.mirrored(request.snapshot, path) if request.snapshot else path
-
-    roles = [*map(reads, request.roles_path), *(request.roles_path if request.snapshot else ())]
-    write_whole(private / "watch.json", json.dumps(_watch(request, private)).encode())
-    spec = {
-        "id": request.id,
-        "private": str(private),
-        "snapshot": str(request.snapshot or ""),
+    spec = intent | {
         "folder": str(request.folder),
-        "playbook": str(reads(request.playbook)),
+        "playbook": str(playbook),
         "variables": str(private / "variables.json"),
-        "inventory": list(map(str, _inventory(request, private))),
+        "inventory": list(map(str, inventory)),
         "given": [str(private / name) for name in ("variables.json", EXCERPT)],
         "roles_path": list(map(str, roles)),
         "limit": ",".join(request.hosts),
-        "check": request.check,
-        "effects": [effect.model_dump() for effect in request.effects],
-        "reads": list(request.reads),
         "forks": request.forks,
         "timeout": request.timeout.total_seconds(),
-        "grace": request.grace.total_seconds(),
         "ended": False,
         **_limits(mask, request.memory),
     }
-    path = private / "spec.json"
-    write_whole(path, json.dumps(spec).encode())
+    write_whole(request.folder / "intent.json", json.dumps(intent).encode())
+    write_whole(private / "spec.json", json.dumps(spec).encode())
+    return intent
+
+
+def _spawn(
+    request: RunRequest, private: Path, environment: dict[str, str], warm: Warm | None
+) -> Holder:
+    spec = private / "spec.json"
     with open(request.folder / "supervisor.log", "wb", opener=opener) as log:
-        if warm is not None:
+        try:
+            if warm and (forked := warm.supervise(spec, environment, private, log.fileno())):
+                return forked
+        except OSError:
             try:
-                forked = warm.supervise(path, environment, private, log.fileno())
-            except OSError:
-                path = _taken_back(request, path)
-            else:
-                if forked is not None:
-                    return forked
+                # Under another name, so that whoever was asked cannot begin any more.
+                spec = spec.rename(private / "spec-cold.json")
+            except FileNotFoundError:  # somebody had begun
+                grace = request.grace.total_seconds()
+                processes.end(lambda: processes.of_run(request.id), grace=grace)
+                raise OSError("the warm process went away while it started the run") from None
         return subprocess.Popen(
-            [sys.executable, "-I", str(_SUPERVISOR), str(path)],
+            [sys.executable, "-I", str(_SUPERVISOR), str(spec)],
             env=environment,
             cwd=private,
             stdin=subprocess.DEVNULL,
@@ -307,41 +265,31 @@ def _spawn(
         )
 
 
-def _taken_back(request: RunRequest, spec: Path) -> Path:
-    """What a run is, under another name: whoever was asked to hold it cannot begin any more.
-
-    Raises OSError when somebody had begun, once that is ended.
-    """
-    mine = spec.with_name("spec-cold.json")
-    try:
-        spec.rename(mine)
-    except FileNotFoundError:
-        grace = request.grace.total_seconds()
-        processes.end(lambda: processes.of_run(request.id), grace=grace)
-        raise OSError("the warm process went away while it started the run") from None
-    return mine
-
-
-def _record_process(folder: Path, pid: int) -> None:
-    record = {"pid": pid, "started": processes.started_at(pid)}
-    write_whole(folder / "process.json", json.dumps(record).encode())
-
-
-def _wait(
-    supervisor: Holder, request: RunRequest, cancelled: Callable[[], bool], load: Load
-) -> str | None:
-    """Return when the supervisor has ended: why we ended it, if we did."""
-    seconds = request.timeout.total_seconds() + request.grace.total_seconds() + _SLACK
-    until = time.monotonic() + seconds
-    while not _ended(supervisor, _LOOK):
-        if cancelled():
-            _stop(supervisor, request)
-            return "cancelled"
-        if time.monotonic() > until:
-            _stop(supervisor, request)
-            return "timeout"
-        load.look()
-    return None
+def _private(request: RunRequest) -> Path:
+    """A fresh folder for this run alone, with all that it is given to read in it."""
+    private = Path(tempfile.mkdtemp(prefix="runner-", dir=private_root()))
+    (private / "tmp").mkdir(mode=0o700)
+    (private / "ansible.cfg").touch(mode=0o600)
+    write_variables(private / "variables.json", request.variables)
+    if request.excerpt is not None:
+        write_whole(private / EXCERPT, request.excerpt)
+    loading, trusted = request.loading, [private, request.folder, request.loading.cache]
+    listed = loading.files
+    # The inventory counts by the values that it gives the plan's hosts.
+    by_value = [*request.inventory, *loading.passwords]
+    for path in request.inventory:
+        by_value += [path.parent / name for name in ("group_vars", "host_vars")]
+    by_value += filter(None, [request.vault_password_file])
+    watch = {
+        "roots": list(map(str, loading.roots)),
+        "trusted": [str(path) for path in trusted if path],
+        "ignored": list(map(str, by_value)),
+        "strict": loading.strict,
+        "listed": None if listed is None else {str(path): d for path, d in listed.items()},
+        "report": str(private / "loaded.jsonl"),
+    }
+    write_whole(private / "watch.json", json.dumps(watch).encode())  # see `watched.py`
+    return private
 
 
 def _ended(supervisor: Holder, seconds: float) -> bool:

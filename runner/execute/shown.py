@@ -28,18 +28,21 @@ class OutputFilter:
         self._left = MAX_SHOWN
 
     def __call__(self, text: str) -> str:
-        first, *others = self._whole_marks(text)
-        kept = [self._more(first)]
-        for part in others:
-            kept += [self._marked(), self._more(part)]
-        return "".join(kept)
-
-    def _whole_marks(self, text: str) -> list[str]:
-        """The text between marks; the beginning of a mark at its end is held back."""
         text = self._held + text
+        # The beginning of a mark at the end is held back.
         size = next((n for n in (2, 1) if text.endswith(MARK[:n])), 0)
         self._held = text[len(text) - size :]
-        return text[: len(text) - size].split(MARK)
+        first, *others = text[: len(text) - size].split(MARK)
+        kept = [self._more(first)]
+        for part in others:  # before it stands a mark: a token's end, or where one may begin
+            found, self._pending = self._pending, ""
+            if found is not None and _is_token(found):
+                self._pending, self._left = None, MAX_SHOWN
+                kept.append(f"{MARK}{found}{MARK}")
+            elif found is not None:
+                kept.append(self._bounded(found))
+            kept.append(self._more(part))
+        return "".join(kept)
 
     def _more(self, text: str) -> str:
         """Text that is no mark."""
@@ -49,16 +52,6 @@ class OutputFilter:
             self._pending += text
             return ""
         found, self._pending = self._pending + text, None
-        return self._bounded(found)
-
-    def _marked(self) -> str:
-        """A mark: the end of a token, or where one may begin."""
-        found, self._pending = self._pending, ""
-        if found is None:
-            return ""
-        if _is_token(found):
-            self._pending, self._left = None, MAX_SHOWN
-            return f"{MARK}{found}{MARK}"
         return self._bounded(found)
 
     def _bounded(self, text: str) -> str:

@@ -8,6 +8,7 @@ of silently being absent.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -57,7 +58,11 @@ def collection(cache: Path, name: str, folder: Path, expected: str) -> Path:
     kept = cache / expected
     if not kept.is_dir():
         cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _forget(cache)
+        before = time.time() - _UNUSED
+        for copy in cache.iterdir():
+            with contextlib.suppress(OSError):  # another run's draft may have its name by now
+                if copy.stat().st_mtime < before:
+                    shutil.rmtree(copy, ignore_errors=True)
         made = Path(tempfile.mkdtemp(prefix=".", dir=cache))
         try:
             copy = made / "ansible_collections" / Path(*name.split("."))
@@ -65,7 +70,11 @@ def collection(cache: Path, name: str, folder: Path, expected: str) -> Path:
                 _copy(path, copy / inside)
             if of_collection(copy) != expected:
                 raise Refused(f"the collection {name} changed since the plan was made")
-            _place(made, kept)
+            try:
+                made.rename(kept)
+            except OSError:
+                if not kept.is_dir():  # else another run made the same copy meanwhile
+                    raise
         finally:
             shutil.rmtree(made, ignore_errors=True)
     os.utime(kept)
@@ -87,22 +96,3 @@ def _copy(source: Path, target: Path) -> str:
     except FileNotFoundError:
         return ""
     return total.hexdigest()
-
-
-def _place(made: Path, kept: Path) -> None:
-    try:
-        made.rename(kept)
-    except OSError:
-        if not kept.is_dir():  # another run made the same copy meanwhile
-            raise
-
-
-def _forget(cache: Path) -> None:
-    before = time.time() - _UNUSED
-    for kept in cache.iterdir():
-        try:
-            unused = kept.stat().st_mtime < before
-        except OSError:
-            continue  # another run's draft, which has its name by now
-        if unused:
-            shutil.rmtree(kept, ignore_errors=True)

@@ -25,7 +25,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":  # isolated, so nothing but the installed packages is importable
@@ -92,20 +91,17 @@ class Log:
             except (TypeError, ValueError, RecursionError, AttributeError, MemoryError) as error:
                 event = {"event": str(raw.get("event")), "stdout": f"[unreadable: {error}]"}
                 self._tally(event)
+            if self._written > events.MAX_LOG:
+                event = events.skeleton(event)
+            if self._written > 2 * events.MAX_LOG and "stats" not in event:
+                continue
+            line = json.dumps(event, default=str).encode() + b"\n"
+            self._written += len(line)
             try:
-                self._write(event)
+                self._file.write(line)
+                self._file.flush()
             except OSError as error:  # what is lost is only shown; the run must not stand still
                 print(f"an event could not be kept: {error}", file=sys.stderr)
-
-    def _write(self, event: events.Event) -> None:
-        if self._written > events.MAX_LOG:
-            event = events.skeleton(event)
-        if self._written > 2 * events.MAX_LOG and "stats" not in event:
-            return
-        line = json.dumps(event, default=str).encode() + b"\n"
-        self._written += len(line)
-        self._file.write(line)
-        self._file.flush()
 
     def _tally(self, event: events.Event) -> None:
         self.stats = event.get("stats", self.stats)
@@ -130,7 +126,7 @@ class Stopper:
         self._asked = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._wait, name="stopper", daemon=True)
-        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGTERM, lambda number, frame: self._asked.set())
         self._thread.start()
 
     def over(self) -> None:
@@ -143,10 +139,12 @@ class Stopper:
         """End whatever is left of the run."""
         from runner.execute import processes
 
-        self.survivors = processes.end(self._find, grace=self._grace)
+        root = os.getpid()
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self._asked.set()
+        def find() -> list[Any]:
+            return [p for p in processes.of_run(self._run_id, root=root) if p.pid != root]
+
+        self.survivors = processes.end(find, grace=self._grace)
 
     def _wait(self) -> None:
         asked = self._asked.wait(self._timeout)
@@ -158,12 +156,6 @@ class Stopper:
             if self._over.wait(0.2):
                 self.sweep()
                 return
-
-    def _find(self) -> list[Any]:
-        from runner.execute import processes
-
-        root = os.getpid()
-        return [p for p in processes.of_run(self._run_id, root=root) if p.pid != root]
 
 
 def preload() -> None:
@@ -192,7 +184,10 @@ def main(path: Path, fork: Callable[[], Playing] | None = None) -> None:
         return
     playing = fork() if fork else None  # while there is no second thread
     stopper = Stopper(spec["id"], spec["timeout"], spec["grace"])
-    _adopt_orphans()
+    if sys.platform.startswith("linux"):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
     given = list(map(Path, spec["given"]))
     log = Log(private / "events.jsonl", given, Own.of(spec), mask)
     code, error = _run(spec, private, log, stopper, playing)
@@ -233,43 +228,40 @@ def _summarize(spec: Mapping[str, Any], mask: Mask) -> None:
 def _run(
     spec: Mapping[str, Any], private: Path, log: Log, stopper: Stopper, playing: Playing | None
 ) -> tuple[int | None, str]:
+    """Ansible's status, None where there is none, and what went wrong around it."""
     try:
-        held = _prepared(spec, private, log, playing)
+        import pexpect
+        from ansible_runner.config.runner import RunnerConfig
+        from ansible_runner.runner import Runner
+
+        _hasten(pexpect, playing)
+        config = RunnerConfig(
+            private_data_dir=str(private),
+            artifact_dir=str(private / "artifacts"),
+            ident="run",
+            playbook=spec["playbook"],
+            inventory=spec["inventory"],
+            roles_path=spec["roles_path"] or None,
+            limit=spec["limit"],
+            extravars=spec["variables"],
+            cmdline="--check --diff" if spec["check"] else "--diff",
+            forks=spec["forks"],
+            quiet=True,
+            fact_cache_type="none",
+            suppress_env_files=True,
+        )
+        config.prepare()
+        watched = str(Path(__file__).with_name("watched.py"))
+        config.command[:1] = [sys.executable, "-P", watched, str(private / "watch.json")]
+        config.pexpect_timeout = _POLL
+        config.suppress_output_file = True
+        held = Runner(config, event_handler=log.put)
         if stopper.reason:
             return None, "it was ended before Ansible began"
         held.run()
     except Exception as error:
         return None, f"ansible-runner: {type(error).__name__}: {error}"[:500]
     return held.rc, ""
-
-
-def _prepared(spec: Mapping[str, Any], private: Path, log: Log, playing: Playing | None) -> Any:
-    import pexpect
-    from ansible_runner.config.runner import RunnerConfig
-    from ansible_runner.runner import Runner
-
-    _hasten(pexpect, playing)
-    config = RunnerConfig(
-        private_data_dir=str(private),
-        artifact_dir=str(private / "artifacts"),
-        ident="run",
-        playbook=spec["playbook"],
-        inventory=spec["inventory"],
-        roles_path=spec["roles_path"] or None,
-        limit=spec["limit"],
-        extravars=spec["variables"],
-        cmdline="--check --diff" if spec["check"] else "--diff",
-        forks=spec["forks"],
-        quiet=True,
-        fact_cache_type="none",
-        suppress_env_files=True,
-    )
-    config.prepare()
-    watched = str(Path(__file__).with_name("watched.py"))
-    config.command[:1] = [sys.executable, "-P", watched, str(private / "watch.json")]
-    config.pexpect_timeout = _POLL
-    config.suppress_output_file = True
-    return Runner(config, event_handler=log.put)
 
 
 def _hasten(pexpect: Any, playing: Playing | None) -> None:
@@ -303,14 +295,6 @@ def _hasten(pexpect: Any, playing: Playing | None) -> None:
             super()._log(self._shown(text) if direction == "read" else text, direction)
 
     pexpect.spawn = Spawn
-
-
-def _adopt_orphans() -> None:
-    if not sys.platform.startswith("linux"):
-        return
-    import ctypes
-
-    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
 def _ending(

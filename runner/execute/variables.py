@@ -53,19 +53,29 @@ def tagged(value: Any, place: str = "variables", depth: int = 0) -> Any:
     if depth > _MAX_DEPTH:
         raise Refused(f"{place[:80]}: is nested more than {_MAX_DEPTH} deep")
     if isinstance(value, str):
-        return {"__ansible_unsafe": _text(value, place)}
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
+        text = str.__str__(value)  # a subclass could bring its own way of being written
+        if "\0" in text:
+            raise Refused(f"{place}: holds a NUL character")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise Refused(f"{place}: is not text that can be written as UTF-8") from None
+        return {"__ansible_unsafe": text}
+    finite = isinstance(value, float) and math.isfinite(value)
+    if finite or value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, list | tuple):
         return [tagged(item, f"{place}[{n}]", depth + 1) for n, item in enumerate(value)]
-    if isinstance(value, Mapping):
-        return {
-            _key(key, place): tagged(item, f"{place}.{key}", depth + 1)
-            for key, item in value.items()
-        }
-    raise Refused(f"{place}: a {type(value).__name__} cannot be passed to Ansible")
+    if not isinstance(value, Mapping):
+        raise Refused(f"{place}: a {type(value).__name__} cannot be passed to Ansible")
+    found = {}
+    for key, item in value.items():
+        if not isinstance(key, str) or not _KEY.fullmatch(key) or key.startswith("__"):
+            raise Refused(
+                f"{place}: the key {key!r} is not a plain name, and keys cannot be tagged"
+            )
+        found[key] = tagged(item, f"{place}.{key}", depth + 1)
+    return found
 
 
 def _dump(variables: Mapping[str, Any]) -> bytes:
@@ -73,21 +83,3 @@ def _dump(variables: Mapping[str, Any]) -> bytes:
         return json.dumps(tagged(variables)).encode()
     except ValueError:
         raise Refused("a variable holds a number too long to be written") from None
-
-
-def _text(value: str, place: str) -> str:
-    # str(): a subclass could bring its own way of being written.
-    text = str.__str__(value)
-    if "\0" in text:
-        raise Refused(f"{place}: holds a NUL character")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Refused(f"{place}: is not text that can be written as UTF-8") from None
-    return text
-
-
-def _key(key: object, place: str) -> str:
-    if not isinstance(key, str) or not _KEY.fullmatch(key) or key.startswith("__"):
-        raise Refused(f"{place}: the key {key!r} is not a plain name, and keys cannot be tagged")
-    return key

@@ -66,33 +66,30 @@ class Watch:
             return  # quickly, since most of what is opened is Python's and Ansible's own
         self._inside.looking = True
         try:
-            self._judge(_source(os.path.realpath(path)), loader)
+            path = os.path.realpath(path)
+            compiled = _COMPILED.fullmatch(path)
+            if compiled and os.path.isfile(source := f"{compiled[1]}{compiled[2]}.py"):
+                path = source  # it was made of that
+            root = _longest(path, self._roots)
+            ignored = _longest(f"{path}/", self._ignored) > root
+            if ignored or path in self._seen or path.startswith(self._trusted):
+                return
+            watched = root > 0 or path in (self._listed or ())
+            if not (watched or loader) or not os.path.isfile(path):
+                return
+            if not watched and path.startswith(self._library):
+                return  # ansible-core's own: its version stands for it
+            if self._listed is None:
+                self._seen.add(path)
+                self._write(loaded=path, digest=_digest(path))
+            elif path not in self._listed:
+                # Outside of the watched folders a play may read what it made itself a moment ago.
+                if watched or (self._strict and os.stat(path).st_ctime < self._began):
+                    self._stop(path, "the plan does not name it")
+            elif _digest(path) != self._listed[path]:
+                self._stop(path, "it is not what it was when the plan was made")
         finally:
             self._inside.looking = False
-
-    def _judge(self, path: str, loader: bool) -> None:
-        if path in self._seen or path.startswith(self._trusted):
-            return
-        root = _longest(path, self._roots)
-        if _longest(f"{path}/", self._ignored) > root:
-            return
-        watched = root > 0 or path in (self._listed or ())
-        if not (watched or loader) or not os.path.isfile(path):
-            return
-        if not watched and path.startswith(self._library):
-            return  # ansible-core's own: its version stands for it
-        if self._listed is None:
-            self._seen.add(path)
-            self._write(loaded=path, digest=_digest(path))
-        elif path not in self._listed:
-            if watched or (self._strict and not self._made_by_this_run(path)):
-                self._stop(path, "the plan does not name it")
-        elif _digest(path) != self._listed[path]:
-            self._stop(path, "it is not what it was when the plan was made")
-
-    def _made_by_this_run(self, path: str) -> bool:
-        """Outside of the watched folders a play may read what it made itself a moment ago."""
-        return os.stat(path).st_ctime >= self._began
 
     def _stop(self, path: str, why: str) -> None:
         """End the whole run now: nothing may follow, whatever Ansible makes of an error."""
@@ -111,31 +108,12 @@ def _longest(path: str, folders: tuple[str, ...]) -> int:
     return max((len(folder) for folder in folders if path.startswith(folder)), default=0)
 
 
-def _source(path: str) -> str:
-    """The file that a compiled one was made of, where it is still there."""
-    if (found := _COMPILED.fullmatch(path)) is not None:
-        source = f"{found[1]}{found[2]}.py"
-        return source if os.path.isfile(source) else path
-    return path
-
-
 def _digest(path: str) -> str:
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""
-
-
-def _told(watch: Watch, read: Callable[..., Any]) -> Callable[..., Any]:
-    """A method of Ansible's reader that says first what it is about to read."""
-
-    def reading(self: Any, name: Any, *arguments: Any, **options: Any) -> Any:
-        if isinstance(name, str | bytes) and name:
-            watch.reads(self.path_dwim(os.fsdecode(name)))
-        return read(self, name, *arguments, **options)
-
-    return reading
 
 
 def main() -> None:
@@ -148,8 +126,18 @@ def main() -> None:
     from ansible.cli.playbook import main as play
     from ansible.parsing.dataloader import DataLoader
 
+    def told(read: Callable[..., Any]) -> Callable[..., Any]:
+        """A method of Ansible's reader that says first what it is about to read."""
+
+        def reading(self: Any, name: Any, *arguments: Any, **options: Any) -> Any:
+            if isinstance(name, str | bytes) and name:
+                watch.reads(self.path_dwim(os.fsdecode(name)))
+            return read(self, name, *arguments, **options)
+
+        return reading
+
     for name in ("_get_file_contents", "get_real_file"):
-        setattr(DataLoader, name, _told(watch, getattr(DataLoader, name)))
+        setattr(DataLoader, name, told(getattr(DataLoader, name)))
     sys.exit(play())
 
 

@@ -90,8 +90,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         for name, given in written.items():
             if str(name).rpartition(".")[2] in _INCLUDES:
                 file = str(task.get_path() or "").rpartition(":")[0]
-                for what in _named(given):
-                    self._write(file=file, what=what)
+                named = [given]  # the text itself, or its file, folder or role
+                if isinstance(given, dict):
+                    named = [given[key] for key in _NAMING if given.get(key)]
+                for what in named:
+                    self._write(file=file, what=str(what))
 
     def _ended(self, result: Any, skipped: bool = False) -> None:
         if not (skipped and self._fed.get(str(result._task._uuid))):
@@ -124,13 +127,6 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_item_on_skipped(self, result: Any) -> None:
         self._ended(result, skipped=True)
-
-
-def _named(given: Any) -> list[str]:
-    """What an include names, as written: the text itself, or its file, folder or role."""
-    if not isinstance(given, dict):
-        return [str(given)]
-    return [str(given[key]) for key in _NAMING if given.get(key)]
 
 
 def _written_check_mode(task: Any) -> Any:

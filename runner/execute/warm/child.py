@@ -92,7 +92,18 @@ def settle(
     take_over(environment, folder)
     locale.setlocale(locale.LC_ALL, "")
     _configure(before, may_differ)
-    _reset_ansible()
+    # What Ansible made at its import, and would make anew in each process.
+    import importlib
+    import secrets
+
+    from ansible import constants
+    from ansible.utils import color, vars
+    from ansible.utils.display import Display
+
+    vars.random_int = f"{secrets.randbelow(vars._MAXSIZE):08x}"[:8]  # ids of tasks begin with it
+    if not constants.ANSIBLE_NOCOLOR:
+        importlib.reload(color)  # it asks the terminal
+    Display().__init__()  # streams, width, and what was warned of
 
 
 def take_over(environment: Mapping[str, str], folder: str) -> None:
@@ -102,11 +113,7 @@ def take_over(environment: Mapping[str, str], folder: str) -> None:
     os.chdir(folder)
     tempfile.tempdir = None
     time.tzset()
-    _open_streams()
-
-
-def _open_streams() -> None:
-    """As Python opens them at its start."""
+    # The streams as Python opens them at its start.
     assert sys.__stdin__ is not None
     plain = sys.__stdin__.errors  # Ansible has changed it for the others
     for number, name, mode, errors in (
@@ -132,7 +139,15 @@ def _configure(before: Mapping[str, str], may_differ: frozenset[str]) -> None:
     atexit.unregister(manager.cleanup_tmp_file)  # that folder is the parent's
     config.WARNINGS.clear()
     config.DEPRECATED.clear()
-    _same_file(config, manager.find_ini_config_file(config.WARNINGS))
+    path = manager.find_ini_config_file(config.WARNINGS)
+    if path != config._config_file:  # another one can be used where both are empty
+        if _text(path).strip() or _text(config._config_file).strip():
+            raise Differs("another ansible.cfg is used")
+        config._config_file = path
+        config._parsers.clear()
+        config._get_ini_config_value.cache_clear()
+        if path:
+            config._parse_config_file()
     variables = vars(constants)
     may_differ = may_differ | PER_RUN | set(PLUGIN_FOLDERS.values())
     for name, definition in config.get_configuration_definitions().items():
@@ -151,39 +166,11 @@ def _configure(before: Mapping[str, str], may_differ: frozenset[str]) -> None:
         plugins.config = list(folders) if isinstance(folders, list) else [folders] * bool(folders)
 
 
-def _same_file(config: Any, path: str | None) -> None:
-    """Use the configuration file at `path`: the one that was read, or as empty as that one."""
-    if path != config._config_file:
-        if _text(path).strip() or _text(config._config_file).strip():
-            raise Differs("another ansible.cfg is used")
-        config._config_file = path
-        config._parsers.clear()
-        config._get_ini_config_value.cache_clear()
-        if path:
-            config._parse_config_file()
-
-
 def _text(path: str | None) -> bytes:
     if path is None:
         return b""
     with open(path, "rb") as file:
         return file.read()
-
-
-def _reset_ansible() -> None:
-    """What Ansible made at its import, and would make anew in each process."""
-    import importlib
-    import secrets
-
-    from ansible import constants
-    from ansible.utils import color, vars
-    from ansible.utils.display import Display
-
-    # Ids of tasks begin with it.
-    vars.random_int = f"{secrets.randbelow(vars._MAXSIZE):08x}"[:8]
-    if not constants.ANSIBLE_NOCOLOR:
-        importlib.reload(color)  # it asks the terminal
-    Display().__init__()  # streams, width, and what was warned of
 
 
 def finish(main: Callable[[], Any]) -> NoReturn:
@@ -264,7 +251,13 @@ def _wait_and_play(talk: socket.socket, before: Mapping[str, str]) -> NoReturn:
             asked = receive(talk)
         except OSError:
             os._exit(0)  # the supervisor went away, or there is nothing to play
-        _set_up_terminal()
+        # The terminal as ptyprocess sets it up: 24 lines of 80 columns, and no echo.
+        import fcntl
+
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        attributes = termios.tcgetattr(0)
+        attributes[3] &= ~termios.ECHO
+        termios.tcsetattr(0, termios.TCSANOW, attributes)
         try:
             settle(asked["environment"], asked["folder"], before=before)
             answer = {}
@@ -285,16 +278,6 @@ def _wait_and_play(talk: socket.socket, before: Mapping[str, str]) -> NoReturn:
     finish(main)
 
 
-def _set_up_terminal() -> None:
-    """As ptyprocess does it: 24 lines of 80 columns, and no echo."""
-    import fcntl
-
-    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    attributes = termios.tcgetattr(0)
-    attributes[3] &= ~termios.ECHO
-    termios.tcsetattr(0, termios.TCSANOW, attributes)
-
-
 def close_all(keep: set[int]) -> None:
     """Close every descriptor above 2, except those."""
     most = min(1048576, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
@@ -309,6 +292,13 @@ def default_signals() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def refuse_stranger(connection: socket.socket) -> None:
+    """Raises OSError where another user is at the other end."""
+    peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    if struct.unpack("3i", peer)[1] != os.getuid():
+        raise OSError("it is another user's")
 
 
 def send(to: socket.socket, message: Mapping[str, Any]) -> None:

@@ -12,8 +12,6 @@ import os
 import select
 import signal
 import socket
-import stat
-import struct
 import subprocess
 import sys
 import tempfile
@@ -24,9 +22,10 @@ from contextlib import ExitStack, suppress
 from importlib import metadata
 from pathlib import Path
 
-from runner.execute.warm.child import receive, send
+from runner.execute.warm.child import receive, refuse_stranger, send
 from runner.execute.warm.preload import PROVEN
 from runner.execute.warm.surroundings import surroundings
+from runner.private import ours_alone
 
 _PARENT = Path(__file__).with_name("parent.py")
 MARK = "RUNNER_RUN_ID"  #: tells a run's processes, see `processes`
@@ -86,7 +85,7 @@ class Warm:
         """Where its socket is: ours alone, and short. None where there can be none."""
         above = Path(tempfile.gettempdir()) / f"runner-warm-{os.getuid()}"
         folder = above / self._name
-        if len(str(folder)) > 90 or not all(map(_ours_alone, (above, folder))):
+        if len(str(folder)) > 90 or not all(map(ours_alone, (above, folder))):
             return None
         return folder
 
@@ -111,7 +110,11 @@ class Warm:
             with connection:
                 pid, handle = _answer(connection)
         if pid is None:
-            self._let_end()
+            # It cannot fork any more, and so it ends at once; another one may then begin.
+            with self._lock:
+                if self._started is not None:
+                    with suppress(subprocess.TimeoutExpired):
+                        self._started.wait(1.0)
             self._start(environment, folder)
             return None
         return Supervisor(pid, handle)
@@ -156,7 +159,7 @@ class Warm:
                     return None  # it went away; reading again does no harm
             if status == COLD:
                 return None
-            out, err = (_content(stream) for stream in streams[1:])
+            out, err = (os.pread(each, os.fstat(each).st_size, 0) for each in streams[1:])
         return subprocess.CompletedProcess(command, status, out, err)
 
     def close(self) -> None:
@@ -170,12 +173,15 @@ class Warm:
     def _asked(
         self, what: str, arguments: list[str], environment: Mapping[str, str], folder: Path
     ) -> dict[str, object]:
+        # Read, because it can be asked for only by setting it, which other threads would see.
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            umask = next((int(line[6:], 8) for line in file if line.startswith("Umask:")), 0o077)
         return {
             "do": what,
             "arguments": arguments,
             "environment": dict(environment),
             "folder": str(folder),
-            "umask": _umask(),
+            "umask": umask,
             "surroundings": surroundings(),
         }
 
@@ -187,11 +193,7 @@ class Warm:
         connection.settimeout(_PATIENCE)
         try:
             connection.connect(str(folder / "socket"))
-            peer = connection.getsockopt(
-                socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")
-            )
-            if struct.unpack("3i", peer)[1] != os.getuid():
-                raise OSError("it is another user's")
+            refuse_stranger(connection)
             socket.send_fds(connection, [b"\0"], descriptors)
             send(connection, asked)
         except OSError as error:
@@ -199,13 +201,6 @@ class Warm:
             connection.close()
             return None
         return connection
-
-    def _let_end(self) -> None:
-        """One that said that it cannot fork any more ends at once; another one may then begin."""
-        with self._lock:
-            if self._started is not None:
-                with suppress(subprocess.TimeoutExpired):
-                    self._started.wait(1.0)
 
     def _start(self, environment: Mapping[str, str], private: Path) -> None:
         """Start one in the background, unless one begins just now or could not."""
@@ -243,17 +238,6 @@ class Warm:
             os.close(ours)
 
 
-def _ours_alone(folder: Path) -> bool:
-    """Make the folder where it is missing; whether it is one, and nobody else's in any way."""
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-    except OSError:
-        return False
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-    return ours and not found.st_mode & 0o077
-
-
 def proven() -> bool:
     """Whether Ansible and this machine are such that a warm run is known to equal a cold one."""
     try:
@@ -271,19 +255,3 @@ def _answer(connection: socket.socket) -> tuple[int | None, int]:
         logger.info("a run is cold: %s", answer.get("cold"))
         return None, -1
     return int(answer["pid"]), handles[0]
-
-
-def _umask() -> int:
-    """Read where it can be read without setting it, which other threads would see."""
-    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-        return next((int(line[6:], 8) for line in file if line.startswith("Umask:")), 0o077)
-
-
-def _content(stream: int) -> bytes:
-    size = os.lseek(stream, 0, os.SEEK_END)
-    os.lseek(stream, 0, os.SEEK_SET)
-    parts = []
-    while size > 0 and (part := os.read(stream, size)):
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)

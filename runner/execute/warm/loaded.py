@@ -46,7 +46,10 @@ class Loaded:
 
     def add(self, paths: list[str], ours: str) -> None:
         """Remember these files too."""
-        for path in map(_source, paths):
+        for path in paths:
+            if (found := _COMPILED.fullmatch(path)) is not None:
+                source = f"{found[1]}{found[2]}.py"
+                path = source if os.path.isfile(source) else path
             if path not in self._files and not path.startswith(("/proc/", "/dev/", f"{ours}/")):
                 stamp = stamp_of(path)
                 if stamp is not None:
@@ -84,11 +87,3 @@ def digest(path: str) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return ""
-
-
-def _source(path: str) -> str:
-    """The file that a compiled one was made of, where it is still there."""
-    if (found := _COMPILED.fullmatch(path)) is not None:
-        source = f"{found[1]}{found[2]}.py"
-        return source if os.path.isfile(source) else path
-    return path

@@ -54,8 +54,10 @@ def known() -> dict[Key, Imports]:
     while waiting:
         parts = waiting.pop()
         for length in range(len(parts), 2, -1):  # the last of them may be no module at all
-            name, package, path = _located(root, parts[:length])
-            if path and name not in seen:
+            name, path = ".".join(parts[:length]), os.path.join(root, *parts[:length])
+            package = os.path.isfile(f"{path}/__init__.py")
+            path += "/__init__.py" if package else ".py"
+            if name not in seen and os.path.isfile(path):
                 seen.add(name)
                 text = _read(path)
                 tree = module_common._compile_module_ast(name, text)
@@ -88,14 +90,6 @@ def hand_out(imports: dict[Key, Imports]) -> None:
 
     module_common._compile_module_ast = compile_module_ast
     module_common.ModuleDepFinder.__init__ = find
-
-
-def _located(root: str, parts: tuple[str, ...]) -> tuple[str, bool, str]:
-    """(dotted name, whether it is a package, file or nothing)."""
-    path, name = os.path.join(root, *parts), ".".join(parts)
-    if os.path.isfile(f"{path}/__init__.py"):
-        return name, True, f"{path}/__init__.py"
-    return name, False, f"{path}.py" if os.path.isfile(f"{path}.py") else ""
 
 
 def _read(path: str) -> bytes:

@@ -100,14 +100,26 @@ class Preload:
                     if options := known.get(kind, {}).get(name):
                         found[each.class_name, str(module.__file__)] = options
         from ansible.plugins.loader import callback_loader
+        from ansible_runner import display_callback
 
-        for path in _callbacks():
-            # Not imported: ansible-runner's keeps state of the run in which it is.
+        # Callbacks that are in every run: the runner's, and ansible-runner's. They are parsed and
+        # not imported: ansible-runner's keeps state of the run in which it is.
+        folders = [Path(__file__).parents[1], *map(Path, display_callback.__path__)]
+        files = [file for folder in folders for file in sorted(folder.glob("callback/*.py"))]
+        for file in files:
+            if file.name == "__init__.py":
+                continue
+            texts = {
+                getattr(target, "id", ""): str(node.value.value)
+                for node in ast.parse(file.read_bytes()).body
+                if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+                for target in node.targets
+            }
+            said = types.SimpleNamespace(DOCUMENTATION=texts.get("DOCUMENTATION", ""))
             known.pop("callback", None)
-            text = types.SimpleNamespace(DOCUMENTATION=_documentation(path))
-            callback_loader._load_config_defs("it", text, path)
+            callback_loader._load_config_defs("it", said, str(file))
             if options := known.get("callback", {}).get("it"):
-                found["CallbackModule", path] = options
+                found["CallbackModule", str(file)] = options
         known.clear()
         return found
 
@@ -153,31 +165,6 @@ class Preload:
         loader.PluginLoader._load_config_defs = load_config_defs
         loader.PluginLoader._load_module_source = load_module_source
         finder._meta_yml_to_dict = meta_yml_to_dict
-
-
-def _callbacks() -> list[str]:
-    """The files of callbacks that are in every run: the runner's, and ansible-runner's."""
-    from ansible_runner import display_callback
-
-    folders = [str(Path(__file__).parents[1] / "callback")]
-    folders += [os.path.join(path, "callback") for path in display_callback.__path__]
-    return [
-        os.path.join(folder, name)
-        for folder in folders
-        for name in sorted(os.listdir(folder))
-        if name.endswith(".py") and name != "__init__.py"
-    ]
-
-
-def _documentation(path: str) -> str:
-    """What a plugin's file says of itself, without running it."""
-    with open(path, "rb") as file:
-        tree = ast.parse(file.read())
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            if [getattr(name, "id", "") for name in node.targets] == ["DOCUMENTATION"]:
-                return str(node.value.value)
-    return ""
 
 
 def _names(package: Any) -> list[str]:

@@ -8,7 +8,6 @@ import runpy
 import selectors
 import signal
 import socket
-import struct
 import sys
 import time
 from collections.abc import Mapping
@@ -61,29 +60,25 @@ class Parent:
             listening.listen(16)
             self._selector.register(listening, selectors.EVENT_READ, self._accept)
             self._selector.register(self._lifeline, selectors.EVENT_READ, self._end)
-            self._selector.register(self._notes, selectors.EVENT_READ, self._read_note)
+            self._selector.register(self._notes, selectors.EVENT_READ, self._end)
+            since = time.monotonic()
             try:
-                self._loop()
+                while not self._over:
+                    ready = self._selector.select(IDLE / 20)
+                    if ready or self._forks:
+                        since = time.monotonic()
+                    elif time.monotonic() - since >= IDLE:
+                        return
+                    for key, _ in ready:
+                        key.data(key.fileobj)
             finally:
                 path.unlink(missing_ok=True)
 
-    def _loop(self) -> None:
-        since = time.monotonic()
-        while not self._over:
-            ready = self._selector.select(IDLE / 20)
-            if ready or self._forks:
-                since = time.monotonic()
-            elif time.monotonic() - since >= IDLE:
-                return
-            for key, _ in ready:
-                key.data(key.fileobj)
-
-    def _end(self, _: Any) -> None:
-        self._over = True
-
-    def _read_note(self, notes: int) -> None:
-        """A fork had to run cold, because of what this process is: another one must take over."""
-        print(os.read(notes, 4096).decode(errors="replace"), file=sys.stderr, flush=True)
+    def _end(self, pipe: int) -> None:
+        """Whoever started this process is gone, or a fork says why it had to run cold, because of
+        what this process is: another one must take over."""
+        if note := os.read(pipe, 4096):
+            print(note.decode(errors="replace"), file=sys.stderr, flush=True)
         self._over = True
 
     def _accept(self, listening: socket.socket) -> None:
@@ -96,8 +91,24 @@ class Parent:
                 connection.sendall(b"\0")
                 child.send(connection, answer)
                 connection.close()
+                return
+            waits = None if asked["do"] == "supervise" else connection
+            parent = os.getpid()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    self._be(asked, descriptors, parent)
+                finally:
+                    os._exit(1)  # whatever happens, a fork never comes back to this loop
+            handle = os.pidfd_open(pid)
+            self._forks[handle] = pid, waits
+            self._selector.register(handle, selectors.EVENT_READ, self._reap)
+            socket.send_fds(connection, [b"\0"], [handle])
+            child.send(connection, {"pid": pid})
+            if waits is None:
+                connection.close()
             else:
-                self._fork(connection, asked, descriptors)
+                self._selector.register(connection, selectors.EVENT_READ, self._hang_up)
         except (OSError, ValueError, KeyError, TypeError) as error:
             print(f"a question was dropped: {error}", file=sys.stderr, flush=True)
             connection.close()
@@ -109,9 +120,7 @@ class Parent:
         self, connection: socket.socket, descriptors: list[int]
     ) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """(why not, nothing) or (nothing, what to fork)."""
-        peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        if struct.unpack("3i", peer)[1] != os.getuid():
-            raise OSError("it is another user's")
+        child.refuse_stranger(connection)
         _, found, _, _ = socket.recv_fds(connection, 1, 3)
         descriptors.extend(found)
         asked = child.receive(connection)
@@ -126,28 +135,6 @@ class Parent:
             self._over = True
             return {"cold": "it has a second thread"}, None
         return {}, asked
-
-    def _fork(
-        self, connection: socket.socket, asked: dict[str, Any], descriptors: list[int]
-    ) -> None:
-        supervises = asked["do"] == "supervise"
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                self._be(asked, descriptors, parent)
-            finally:
-                os._exit(1)  # whatever happens, a fork never comes back to this loop
-        handle = os.pidfd_open(pid)
-        waits = None if supervises else connection
-        self._forks[handle] = pid, waits
-        self._selector.register(handle, selectors.EVENT_READ, self._reap)
-        socket.send_fds(connection, [b"\0"], [handle])
-        child.send(connection, {"pid": pid})
-        if waits is None:
-            connection.close()
-        else:
-            self._selector.register(connection, selectors.EVENT_READ, self._hang_up)
 
     def _reap(self, handle: int) -> None:
         pid, waits = self._forks.pop(handle)
@@ -177,39 +164,36 @@ class Parent:
             os.dup2(descriptor, number)
         child.default_signals()
         os.umask(asked["umask"])
-        if asked["do"] == "supervise":
-            note = os.dup2(self._note, 3)
-            child.close_all(keep={note})
-            os.set_inheritable(note, False)
-            child.finish(lambda: self._supervise(asked, note))
-        child.close_all(keep=set())
-        _die_with(parent)
-        child.finish(lambda: _command(asked, self._environment))
+        if asked["do"] != "supervise":
+            child.close_all(keep=set())
+            ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, 9, 0, 0, 0)
+            if os.getppid() != parent:  # it died before that
+                os._exit(1)
+            child.finish(lambda: _command(asked, self._environment))
+        note = os.dup2(self._note, 3)
+        child.close_all(keep={note})
+        os.set_inheritable(note, False)
 
-    def _supervise(self, asked: dict[str, Any], note: int) -> None:
-        from runner.execute import supervisor
+        def supervise() -> None:
+            from runner.execute import supervisor
 
-        environment = asked["environment"]
-        # Write the run's id where others find it: in what this process was started with.
-        text = environment[MARK].encode()
-        if len(text) > LONGEST_MARK:
-            raise ValueError("the run's id is too long")
-        ctypes.memset(self._mark, 0, LONGEST_MARK)
-        ctypes.memmove(self._mark, text, len(text))
-        child.take_over(environment, asked["folder"])
+            environment = asked["environment"]
+            # Write the run's id where others find it: in what this process was started with.
+            text = environment[MARK].encode()
+            if len(text) > LONGEST_MARK:
+                raise ValueError("the run's id is too long")
+            ctypes.memset(self._mark, 0, LONGEST_MARK)
+            ctypes.memmove(self._mark, text, len(text))
+            child.take_over(environment, asked["folder"])
+            before = self._environment
+            supervisor.main(
+                Path(asked["arguments"][0]),
+                lambda: child.Playing(before, lambda why: os.write(note, why.encode())),
+            )
+            sys.stdout.flush()
+            os._exit(0)
 
-        def fork() -> child.Playing:
-            return child.Playing(self._environment, lambda why: os.write(note, why.encode()))
-
-        supervisor.main(Path(asked["arguments"][0]), fork)
-        sys.stdout.flush()
-        os._exit(0)
-
-
-def _die_with(parent: int) -> None:
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, 9, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
+        child.finish(supervise)
 
 
 def _command(asked: Mapping[str, Any], before: Mapping[str, str]) -> Any:
