@@ -126,6 +126,7 @@ AWAIT = """\
         (START.format(poll=5), False),
         (START.format(poll=0), True),
         (START.format(poll="'{{ poll }}'"), True),
+        (START.format(poll="²"), True),
         (START.format(poll=0) + AWAIT.format(jid="started.ansible_job_id"), False),
         (START.format(poll=0) + AWAIT.format(jid="other.ansible_job_id"), True),
         (AWAIT.format(jid="started.ansible_job_id") + START.format(poll=0), True),
@@ -141,7 +142,8 @@ AWAIT = """\
             False,
         ),
     ],
-    ids=["polled", "forgotten", "templated", "awaited", "another's", "before", "by fact", "block"],
+    ids=["polled", "forgotten", "templated", "no number", "awaited", "another's", "before",
+         "by fact", "block"],
 )  # fmt: skip
 def test_async_without_poll_needs_a_later_task_that_waits_for_it(
     tmp_path: Path, tasks: str, forgotten: bool

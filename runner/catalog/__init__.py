@@ -106,14 +106,13 @@ def load(
         try:
             entry = _entry(folder)
             schemas[entry.id] = _schema(entry, found)
-            problems += _queries(entry)
             entries[entry.id] = entry
         except CatalogError as error:
             problems += str(error).splitlines()
     known = {folder.name for folder in entry_folders}
     for entry in entries.values():
-        problems += _references(entry, entries, known)
-    problems += _cycles(entries) or [p for e in entries.values() for p in _steps(e, entries)]
+        problems += _unsound(entry, entries, known)
+    problems += _plans(entries)
     if problems:
         raise CatalogError("\n".join(problems))
     return Catalog(
@@ -179,58 +178,37 @@ def _schema(entry: Entry, roles: Roles) -> Specs:
     return MappingProxyType(specs)
 
 
-def _queries(entry: Entry) -> Iterator[str]:
-    """What keeps values from being filled into the entry's queries."""
+def _unsound(entry: Entry, entries: Mapping[str, Entry], known: set[str]) -> Iterator[str]:
+    """What is wrong with an entry's queries, into which values are filled, and with the entries
+    that it names. One of `known` that is none of `entries` is broken, which is told elsewhere.
+    """
+    file = entry.folder / "entry.yml"
     queries = [condition.promql for condition in entry.when]
     queries += [check.promql for check in entry.verify.checks if check.promql]
     for query in [*queries, *entry.queries.values()]:
         try:
             promql.names(query)
         except CatalogError as error:
-            yield f"{entry.folder / 'entry.yml'}: {error}"
-
-
-def _references(entry: Entry, entries: Mapping[str, Entry], known: set[str]) -> Iterator[str]:
-    """What is wrong with the entries that this one names. A broken one is told elsewhere."""
-    for key, other, kinds in _named(entry):
-        place = f"{entry.folder / 'entry.yml'}: {key}"
-        if other not in known:
-            yield f"{place}: there is no entry {other!r}{_hint(other, known)}"
-        elif other in entries and entries[other].kind not in kinds:
-            wanted = " or ".join(kinds)
-            yield f"{place}: {other} is a {entries[other].kind}, but a {wanted} is needed here"
-
-
-def _named(entry: Entry) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """(key, entry id, kinds that it may have) of every entry that this one names."""
-    if entry.undo:
-        yield "undo", entry.undo, ("remediation",)
-    if entry.probe:
-        yield "probe", entry.probe, ("probe",)
-    for number, step in enumerate(entry.steps):
-        yield f"steps.{number}", step.entry, ("remediation", "probe")
-
-
-def _steps(entry: Entry, entries: Mapping[str, Entry]) -> Iterator[str]:
-    """What keeps the plan from being carried out step by step."""
-    for number, step in enumerate(entry.steps):
-        place, of = f"{entry.folder / 'entry.yml'}: steps.{number}", entries.get(step.entry)
-        if of is None or of.kind == "drill":
+            yield f"{file}: {error}"
+    named = [
+        ("undo", entry.undo, ("remediation",)),
+        ("probe", entry.probe, ("probe",)),
+        *((f"steps.{n}", s.entry, ("remediation", "probe")) for n, s in enumerate(entry.steps)),
+    ]
+    for key, other, kinds in named:
+        if not other:
             continue
-        if of.steps and (step.host not in (None, "target") or step.unreachable == "skip"):
-            yield f"{place}: {of.id} is a plan itself; its own steps say where they act"
-        if not any(check.alert is None for check in of.verify.checks) and not of.steps:
-            yield (
-                f"{place}: {of.id} has no check but `alert: cleared`, which holds only when the "
-                "whole plan is done; give it one that shows its own effect"
-            )
+        if other not in known:
+            yield f"{file}: {key}: there is no entry {other!r}{_hint(other, known)}"
+        elif other in entries and entries[other].kind not in kinds:
+            wanted, kind = " or ".join(kinds), entries[other].kind
+            yield f"{file}: {key}: {other} is a {kind}, but a {wanted} is needed here"
 
 
-def _cycles(entries: Mapping[str, Entry]) -> list[str]:
-    graph: dict[str, list[str]] = {
-        entry.id: sorted(
-            {*(step.entry for step in entry.steps), *([entry.undo] if entry.undo else [])}
-        )
+def _plans(entries: Mapping[str, Entry]) -> Iterator[str]:
+    """What keeps plans from being carried out step by step, and from coming to an end."""
+    graph = {
+        entry.id: sorted({*(step.entry for step in entry.steps), *filter(None, [entry.undo])})
         for entry in entries.values()
     }
     try:
@@ -238,8 +216,20 @@ def _cycles(entries: Mapping[str, Entry]) -> list[str]:
     except CycleError as error:
         way = " → ".join(reversed(error.args[1]))
         first = entries[error.args[1][0]].folder / "entry.yml"
-        return [f"{first}: undo and steps lead back to where they start ({way}); cut one"]
-    return []
+        yield f"{first}: undo and steps lead back to where they start ({way}); cut one"
+        return
+    for entry in entries.values():
+        for number, step in enumerate(entry.steps):
+            place, of = f"{entry.folder / 'entry.yml'}: steps.{number}", entries.get(step.entry)
+            if of is None or of.kind == "drill":
+                continue
+            if of.steps and (step.host not in (None, "target") or step.unreachable == "skip"):
+                yield f"{place}: {of.id} is a plan itself; its own steps say where they act"
+            if not any(check.alert is None for check in of.verify.checks) and not of.steps:
+                yield (
+                    f"{place}: {of.id} has no check but `alert: cleared`, which holds only when "
+                    "the whole plan is done; give it one that shows its own effect"
+                )
 
 
 def _hint(name: str, known: Iterable[Any]) -> str:

@@ -23,6 +23,17 @@ def main() -> None:
         for name, setting in definitions.items()
         if setting.get("type") == "pathspec" and setting.get("env")
     }
+    # Short name → collections in which ansible-core looks for a plugin of that name.
+    redirects: dict[str, set[str]] = {}
+    path = os.path.join(os.path.dirname(release.__file__), "config", "ansible_builtin_runtime.yml")
+    with open(path, "rb") as file:
+        routing = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    for section in routing.values():
+        for kind in section.values() if isinstance(section, dict) else ():
+            for name, route in kind.items() if isinstance(kind, dict) else ():
+                target = route.get("redirect", "") if isinstance(route, dict) else ""
+                if target.count(".") > 1 and not target.startswith("ansible.builtin."):
+                    redirects.setdefault(name, set()).add(".".join(target.split(".")[:2]))
     answer = {
         "versions": {"ansible-core": release.__version__, "jinja2": jinja2.__version__},
         "folders": folders,
@@ -31,25 +42,10 @@ def main() -> None:
             *folders.get("ANSIBLE_COLLECTIONS_PATH", ()),
             *(list(sys.path) if constants.COLLECTIONS_SCAN_SYS_PATH else []),
         ],
-        "redirects": _redirects(),
+        "redirects": {name: sorted(targets) for name, targets in redirects.items()},
         "config": constants.CONFIG_FILE,
     }
     print(json.dumps(answer))
-
-
-def _redirects() -> dict[str, list[str]]:
-    """Short name → collections in which ansible-core looks for a plugin of that name."""
-    path = os.path.join(os.path.dirname(release.__file__), "config", "ansible_builtin_runtime.yml")
-    with open(path, "rb") as file:
-        routing = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    found: dict[str, set[str]] = {}
-    for section in routing.values():
-        for kind in section.values() if isinstance(section, dict) else ():
-            for name, route in kind.items() if isinstance(kind, dict) else ():
-                target = route.get("redirect", "") if isinstance(route, dict) else ""
-                if target.count(".") > 1 and not target.startswith("ansible.builtin."):
-                    found.setdefault(name, set()).add(".".join(target.split(".")[:2]))
-    return {name: sorted(targets) for name, targets in found.items()}
 
 
 if __name__ == "__main__":

@@ -78,8 +78,12 @@ def _files(catalog: Catalog, entry: Entry) -> Iterator[tuple[str, Path]]:
 
 def tree(label: str, folder: Path) -> list[tuple[str, Path]]:
     """(name below `label`, file) of every file of the folder that a run may read, sorted."""
+
+    def unreadable(error: OSError) -> None:
+        raise CatalogError(f"{error.filename}: cannot be read ({error.strerror})") from None
+
     found = []
-    for place, folders, files in os.walk(folder, onerror=_unreadable):
+    for place, folders, files in os.walk(folder, onerror=unreadable):
         here = Path(place)
         skipped = _NOT_RUN if here == folder else frozenset()
         folders[:] = [name for name in folders if _counts(name, skipped)]
@@ -97,7 +101,3 @@ def tree(label: str, folder: Path) -> list[tuple[str, Path]]:
 
 def _counts(name: str, skipped: frozenset[str]) -> bool:
     return name not in skipped and not name.endswith(LEFT_BEHIND)
-
-
-def _unreadable(error: OSError) -> None:
-    raise CatalogError(f"{error.filename}: cannot be read ({error.strerror})") from None

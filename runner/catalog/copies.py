@@ -62,7 +62,12 @@ class Copy:
 
 def find(playbooks: Path, roles: Iterable[Path], prompts: Path) -> list[Copy]:
     """Every copy in these folders of a project."""
-    releases = {path.stem: json.loads(path.read_bytes()) for path in _newest_first()}
+    newest_first = sorted(
+        _RELEASES.glob("v*.json"),
+        key=lambda path: [int(number) for number in re.findall(r"\d+", path.stem)],
+        reverse=True,
+    )
+    releases = {path.stem: json.loads(path.read_bytes()) for path in newest_first}
     known = {"/".join(name.split("/")[:2]) for files in releases.values() for name in files}
     places = [("playbooks", playbooks), *(("roles", each) for each in roles), ("prompts", prompts)]
     return [
@@ -106,7 +111,12 @@ def judged(copies: Iterable[Copy], used: Collection[str], roles: Iterable[Path])
 def difference(copy: Copy) -> Iterator[str]:
     """The lines of a diff from what comes with the runner now to the project's file."""
     for name in copy.changed:
-        own, theirs = copy.path / name if name else copy.path, _counterpart(copy, name)
+        own = copy.path / name if name else copy.path
+        first, _, rest = name.partition("/")
+        if copy.kind == "roles" and first in _PLUGINS:
+            theirs = shipped.collection() / "plugins" / _PLUGINS[first] / rest
+        else:
+            theirs = _shipped(copy.kind, copy.path.name) / name
         yield from difflib.unified_diff(
             _lines(theirs), _lines(own), f"shipped/{copy.title}/{name}", f"{copy.title}/{name}",
             lineterm="",
@@ -128,17 +138,16 @@ def remove(copy: Copy) -> None:
         raise RunnerError(f"{error.filename}: cannot be removed ({error.strerror})") from None
 
 
-def _newest_first() -> list[Path]:
-    def version(path: Path) -> tuple[int, ...]:
-        return tuple(map(int, re.findall(r"\d+", path.stem)))
-
-    return sorted(_RELEASES.glob("v*.json"), key=version, reverse=True)
-
-
 def _nearest(kind: str, path: Path, releases: Mapping[str, Mapping[str, str]]) -> Copy:
     """Compared with each release; of equals the newest."""
     start = f"{kind}/{path.name}"
-    own = {f"{start}/{name}" if name else start: digest for name, digest in _digests(path)}
+    own = {}
+    for name, file in _files(path) if path.is_dir() and not path.is_symlink() else [("", path)]:
+        try:
+            content = b"" if file.is_symlink() else file.read_bytes()
+        except OSError:
+            content = b""  # like no release's, as a link is
+        own[f"{start}/{name}" if name else start] = hashlib.sha256(content).hexdigest()
     found = []
     for release, files in releases.items():
         theirs = {
@@ -157,16 +166,6 @@ def _nearest(kind: str, path: Path, releases: Mapping[str, Mapping[str, str]]) -
 
 def _for_people(name: str, start: str) -> bool:
     return name.removeprefix(f"{start}/").startswith(_FOR_PEOPLE)
-
-
-def _digests(path: Path) -> Iterator[tuple[str, str]]:
-    """(name, digest) of each file; what is a link, or cannot be read, is like no release's."""
-    for name, file in [("", path)] if not path.is_dir() or path.is_symlink() else _files(path):
-        try:
-            content = b"" if file.is_symlink() else file.read_bytes()
-        except OSError:
-            content = b""
-        yield name, hashlib.sha256(content).hexdigest()
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -195,15 +194,6 @@ def _entry(copy: Copy, staying: Collection[str], used: Collection[str]) -> Copy:
 
 def _shipped(kind: str, name: str) -> Path:
     return shipped.roles() / name if kind == "roles" else shipped.folder() / kind / name
-
-
-def _counterpart(copy: Copy, name: str) -> Path:
-    """The file that comes with the runner now; one that is not there for none."""
-    first, _, rest = name.partition("/")
-    if copy.kind == "roles" and first in _PLUGINS:
-        return shipped.collection() / "plugins" / _PLUGINS[first] / rest
-    folder = _shipped(copy.kind, copy.path.name)
-    return folder / name if name else folder
 
 
 def _lines(path: Path) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner.catalog import Catalog, Entry, document
+from runner.catalog import Catalog, document
 from runner.catalog.near import NearMiss, near_misses
 from runner.errors import UsageError
 from runner.incident import Labels
@@ -45,8 +45,13 @@ class Fit:
 
 def fits(rule: AlertRule, catalog: Catalog) -> tuple[Fit, ...]:
     """The remediation entries that may be chosen for this rule's alerts, the certain ones first."""
-    found = (_fit(rule, entry) for entry in catalog.by_kind("remediation"))
-    return tuple(sorted(filter(None, found), key=lambda fit: (len(fit.depends), fit.entry)))
+    known, found = rule.known, []
+    for entry in catalog.by_kind("remediation"):
+        certain = [matcher for matcher in entry.match if matcher.label in known]
+        if entry.match and all(matcher.matches(known) for matcher in certain):
+            depends = [matcher.label for matcher in entry.match if matcher.label not in known]
+            found.append(Fit(entry=entry.id, depends=tuple(dict.fromkeys(depends))))
+    return tuple(sorted(found, key=lambda fit: (len(fit.depends), fit.entry)))
 
 
 def misses(rule: AlertRule, catalog: Catalog) -> tuple[NearMiss, ...]:
@@ -57,18 +62,6 @@ def misses(rule: AlertRule, catalog: Catalog) -> tuple[NearMiss, ...]:
         for miss in found
     )
     return tuple(miss for miss in sure if miss.failed)
-
-
-def _fit(rule: AlertRule, entry: Entry) -> Fit | None:
-    if not entry.match:
-        return None
-    known, depends = rule.known, []
-    for matcher in entry.match:
-        if matcher.label not in known:
-            depends.append(matcher.label)
-        elif not matcher.matches(known):
-            return None
-    return Fit(entry=entry.id, depends=tuple(dict.fromkeys(depends)))
 
 
 def rules_in(path: Path) -> list[AlertRule]:

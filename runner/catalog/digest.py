@@ -51,7 +51,17 @@ def facts_of(path: Path) -> FileFacts:
         before = stamp(path)
         if (known := _files.get(str(path))) and known[0] == before:
             return known[1]
-        facts = _large(path) if before[2] > _LARGE else _facts(path, path.read_bytes())
+        if before[2] > _LARGE:  # not held in memory, so what it names is not known
+            with path.open("rb") as file:
+                binary = b"\0" in file.read(_CHUNK)
+                file.seek(0)
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            facts = FileFacts(digest, words=frozenset(), pairs=frozenset(), indirect=not binary)
+        else:
+            content = path.read_bytes()
+            facts = facts_in(content)
+            if b"\0" not in content[:_CHUNK]:
+                facts = replace(facts, outside=lookups.uncovered(path, content))
     except OSError as error:
         raise CatalogError(f"{path}: cannot be read ({error.strerror})") from None
     if _settled(before):
@@ -59,21 +69,6 @@ def facts_of(path: Path) -> FileFacts:
             _files.clear()
         _files[str(path)] = (before, facts)
     return facts
-
-
-def _facts(path: Path, content: bytes) -> FileFacts:
-    facts = facts_in(content)
-    binary = b"\0" in content[:_CHUNK]
-    return facts if binary else replace(facts, outside=lookups.uncovered(path, content))
-
-
-def _large(path: Path) -> FileFacts:
-    """Of a file that is not held in memory; what it names is not known."""
-    with path.open("rb") as file:
-        binary = b"\0" in file.read(_CHUNK)
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileFacts(digest=digest, words=frozenset(), pairs=frozenset(), indirect=not binary)
 
 
 def facts_in(content: bytes) -> FileFacts:

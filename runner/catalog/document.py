@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from runner.text.plain_yaml import Parser, is_deep
+from runner.text.plain_yaml import Parser, is_deep, untagged
 
 _DUPLICATE = "the key {key!r} is written twice (line {line}); keep one"
 
@@ -33,16 +33,7 @@ class _Ansible(_Strict):
     """The same, in which `!vault`, `!unsafe` and any other tag gives the plain value."""
 
 
-def _untagged(loader: _Ansible, _tag: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    assert isinstance(node, yaml.ScalarNode)
-    return loader.construct_scalar(node)
-
-
-_Ansible.add_multi_constructor("!", _untagged)
+_Ansible.add_multi_constructor("!", untagged)
 
 
 def read(path: Path, *, ansible: bool = False) -> Any:

@@ -65,7 +65,14 @@ def checked(entry: Entry, tasks: Sequence[Task]) -> Checked:
         problems += [f"dry_run.effects: {text}" for text in wrong]
         if not wrong:
             sound.append(effect)
-    problems += [f"dry_run.reads: {text}" for text in _reads(entry, tasks)]
+    for name in entry.dry_run.reads:
+        found = _named(tasks, name)
+        left_out = ["ansible_check_mode" in str(task.keywords.get("when")) for task in found]
+        if not found:
+            problems.append(f"dry_run.reads: there is no task called {name!r}")
+        elif not any(left_out) and not any(map(_really_runs, found)):
+            why = "has no check_mode: false, so a dry run does not really run it"
+            problems.append(f"dry_run.reads: {name!r} {why}")
     return Checked(tuple(sound), tuple(problems))
 
 
@@ -88,21 +95,8 @@ def _against(effect: Effect, tasks: Sequence[Task]) -> Iterator[str]:
         yield f"before: a dry run does not really run {effect.before!r}; give it check_mode: false"
 
 
-def _reads(entry: Entry, tasks: Sequence[Task]) -> Iterator[str]:
-    for name in entry.dry_run.reads:
-        found = _named(tasks, name)
-        if not found:
-            yield f"there is no task called {name!r}"
-        elif not any(_really_runs(task) or _is_left_out(task) for task in found):
-            yield f"{name!r} has no check_mode: false, so a dry run does not really run it"
-
-
 def _really_runs(task: Task) -> bool:
     return task.keywords.get("check_mode") is False
-
-
-def _is_left_out(task: Task) -> bool:
-    return "ansible_check_mode" in str(task.keywords.get("when"))
 
 
 def _named(tasks: Sequence[Task], name: str) -> list[Task]:

@@ -44,18 +44,16 @@ class Collection:
         except (OSError, ValueError, KeyError, TypeError):
             return {}
 
-    @property
+    @cached_property
     def version(self) -> str:
         """Its version; empty when it does not say."""
-        return str(self.manifest.get("version") or self._unbuilt.get("version") or "")
-
-    @cached_property
-    def _unbuilt(self) -> Mapping[str, Any]:
-        """What a checkout says of itself, and the collection that comes with the runner."""
+        if built := self.manifest.get("version"):
+            return str(built)
+        # A checkout, or the collection that comes with the runner.
         try:
-            return document.mapping(self.folder / "galaxy.yml")
+            return str(document.mapping(self.folder / "galaxy.yml").get("version") or "")
         except ValueError:
-            return {}
+            return ""
 
     @property
     def dependencies(self) -> tuple[str, ...]:
@@ -108,23 +106,14 @@ class Installed:
 
     @property
     def _answer(self) -> dict[str, Any]:
-        state = self._state()
-        last = self._kept.get("last")
-        if last is None or last[0] != state:
-            last = self._kept["last"] = (state, self._ask())
-        return dict(last[1])
-
-    def _state(self) -> object:
-        """What the answer depends on, as far as a file of the project says it."""
-        if self.config is None:
-            return None
+        # What it depends on, as far as a file of the project says it.
         try:
-            found = self.config.stat()
+            found = self.config.stat() if self.config else None
         except OSError:
-            return None
-        return found.st_ino, found.st_ctime_ns, found.st_mtime_ns, found.st_size
-
-    def _ask(self) -> dict[str, Any]:
+            found = None
+        state = found and (found.st_ino, found.st_ctime_ns, found.st_mtime_ns, found.st_size)
+        if (last := self._kept.get("last")) and last[0] == state:
+            return dict(last[1])
         program = Path(__file__).with_name("ask_ansible.py")
         with tempfile.NamedTemporaryFile(suffix=".cfg") as nothing:
             try:
@@ -152,7 +141,9 @@ class Installed:
             why = (done.stderr.decode(errors="replace").strip().splitlines() or ["no reason"])[-1]
             where = self.config or "its configuration"
             raise CatalogError(f"{where}: Ansible does not start with it: {why[:300]}")
-        return dict(json.loads(done.stdout))
+        answer = dict(json.loads(done.stdout))
+        self._kept["last"] = (state, answer)
+        return dict(answer)
 
 
 def collections_in(paths: tuple[Path, ...]) -> Mapping[str, Collection]:

@@ -7,7 +7,7 @@ reads the whole inventory. So does whatever only a run could tell.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -68,17 +68,15 @@ def of_text(text: str) -> InventoryUse:
         return InventoryUse(whole=f"it uses {' '.join(found[0].split())}")
     groups = set()
     for found in _GROUPS.finditer(text):
-        if named := _NAMED.match(text, found.start()):
+        start, end = found.span()
+        if named := _NAMED.match(text, start):
             groups.add(named["quoted"] or named["plain"])
-        elif not (_KEY.match(text, found.start()) or _is_asked_for(text, found)):
+            continue
+        # Whether a group is there may be asked.
+        asked = _ASKED_FOR.search(text[max(0, start - 40) : start]) and not _PART.match(text, end)
+        if not asked and not _KEY.match(text, start):
             return InventoryUse(whole="it uses groups otherwise than by a literal name")
     return InventoryUse(groups=frozenset(groups))
-
-
-def _is_asked_for(text: str, found: re.Match[str]) -> bool:
-    """Whether it is only looked at whether a group is there."""
-    before = text[max(0, found.start() - 40) : found.start()]
-    return bool(_ASKED_FOR.search(before)) and not _PART.match(text, found.end())
 
 
 def of_entry(catalog: Catalog, entry: Entry, loaded: Mapping[str, str]) -> InventoryUse:
@@ -129,13 +127,10 @@ def _outside(task: Task) -> str:
         named = [task.arguments.get("src"), task.free]
     else:
         return ""
-    if any(_leads_away(str(name)) for name in named if name):
-        return f"{task.name} reads a file that only the run knows"
+    for name in map(str, filter(None, named)):
+        if "{{" in name or ".." in name or name.startswith(("/", "~")):
+            return f"{task.name} reads a file that only the run knows"
     return ""
-
-
-def _leads_away(name: str) -> bool:
-    return "{{" in name or ".." in name or name.startswith(("/", "~"))
 
 
 def _patterns(playbook: Path) -> tuple[str, ...]:
@@ -171,12 +166,10 @@ def _of_plugins(
 @lru_cache(maxsize=200)
 def _asking(folder: Path, digest: str) -> frozenset[str]:
     """The plugins of a collection, at this digest, that may see other hosts, by their names."""
-    return frozenset(_askers(folder / "plugins"))
-
-
-def _askers(plugins: Path) -> Iterable[str]:
-    for path in plugins.rglob("*.py"):
-        kind = path.relative_to(plugins).parts[0]
+    names = set()
+    for path in (folder / "plugins").rglob("*.py"):
+        kind = path.relative_to(folder / "plugins").parts[0]
         if kind not in _ELSEWHERE and of_text(_text(path)).whole:
             # What other plugins import is known by the name of none of them.
-            yield path.stem if kind != "plugin_utils" else "ansible"
+            names.add(path.stem if kind != "plugin_utils" else "ansible")
+    return frozenset(names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from runner.catalog import Catalog, document, parameters
 from runner.catalog.dry_run import checked
 from runner.catalog.entry import Entry
 from runner.catalog.roles import Roles
-from runner.catalog.scan import scan
+from runner.catalog.scan import Scan, scan
 from runner.catalog.task import Task, blocks_in, tasks_in
 from runner.catalog.unattended import waits_for_a_person
 from runner.errors import CatalogError
@@ -44,77 +44,35 @@ def lint(catalog: Catalog) -> list[Problem]:
     found: dict[Problem, None] = {}
     roles: dict[Path, None] = {}
     for entry in sorted(catalog.entries.values(), key=lambda entry: entry.id):
-        for check in (_readme, _folder):
-            found |= dict.fromkeys(check(entry))
+        found |= dict.fromkeys(_folder(entry))
         if entry.role is None:
             continue
         found |= dict.fromkeys(_playbook(entry))
-        found |= dict.fromkeys(_parameters(catalog, entry))
         seen = scan(entry, catalog.roles)
+        found |= dict.fromkeys(_entry(entry, catalog.schema(entry.id), seen))
         # A role of an installed collection is its author's: it is not for the project to mend.
         own = [folder for folder in seen.folders if "ansible_collections" not in folder.parts]
         roles |= dict.fromkeys(own)
-        found |= dict.fromkeys(_radius(entry, seen.unknown))
-        found |= dict.fromkeys(_unattended(entry, seen.obstacles))
-        found |= dict.fromkeys(_dry_run(entry, seen.tasks))
     for role in sorted(roles):
         found |= dict.fromkeys(lint_role(role, catalog.roles))
     return list(found)
 
 
-def _radius(entry: Entry, unknown: tuple[str, ...]) -> Iterator[Problem]:
-    """A play whose blast radius cannot be known: policy asks a person, whatever the level."""
-    place, automatic = entry.folder / "entry.yml", entry.level is Level.AUTO
-    for text in unknown:
-        said = (
-            "level auto is too high" if automatic else "blast radius not known, a person is asked"
-        )
-        yield Problem(place, f"{said}: {text}", note=not automatic)
-
-
-def _unattended(entry: Entry, obstacles: tuple[str, ...]) -> Iterator[Problem]:
-    for text in obstacles:
-        yield Problem(entry.folder / "entry.yml", f"can never be run: {text}", refused=True)
-
-
-def _dry_run(entry: Entry, tasks: tuple[Task, ...]) -> Iterator[Problem]:
-    for text in checked(entry, tasks).problems:
-        yield Problem(entry.folder / "entry.yml", text)
-    if not entry.verify.checks and entry.kind == "remediation":
-        text = "verify.checks is empty: after each run a person has to see whether it helped"
-        yield Problem(entry.folder / "entry.yml", text, note=True)
-
-
-def _readme(entry: Entry) -> Iterator[Problem]:
+def _folder(entry: Entry) -> Iterator[Problem]:
     try:
         text = entry.readme.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         yield Problem(entry.readme, "cannot be read; the on-call person and the model need it")
-        return
-    for heading in HEADINGS:
-        if not re.search(rf"^#+\s+{heading}\s*$", text, re.MULTILINE):
-            yield Problem(entry.readme, f"has no heading {heading}")
-    if not entry.dry_run.required and not re.search(
-        r"rehears|dry run|check mode", text, re.IGNORECASE
-    ):
-        yield Problem(entry.readme, "does not say why the entry has no dry run")
-
-
-def _folder(entry: Entry) -> Iterator[Problem]:
+    else:
+        for heading in HEADINGS:
+            if not re.search(rf"^#+\s+{heading}\s*$", text, re.MULTILINE):
+                yield Problem(entry.readme, f"has no heading {heading}")
+        why_none = re.search(r"rehears|dry run|check mode", text, re.IGNORECASE)
+        if not entry.dry_run.required and not why_none:
+            yield Problem(entry.readme, "does not say why the entry has no dry run")
     for path in sorted(entry.folder.iterdir()):
         if _FOUND_BY_ANSIBLE.fullmatch(path.name):
             yield Problem(path, "would be used by Ansible without being named; move it to a role")
-
-
-def _parameters(catalog: Catalog, entry: Entry) -> Iterator[Problem]:
-    """Outside values must be narrow: a free path is not."""
-    place = entry.folder / "entry.yml"
-    for name, parameter in entry.parameters.items():
-        spec = catalog.schema(entry.id)[name]
-        if spec.type in ("path", "dict") and not spec.choices:
-            if parameter.kind in ("label", "choice"):
-                text = f"parameters.{name}: a free {spec.type} must not come from outside"
-                yield Problem(place, f"{text}; give it choices in the role's argument_specs")
 
 
 def _playbook(entry: Entry) -> Iterator[Problem]:
@@ -127,42 +85,49 @@ def _playbook(entry: Entry) -> Iterator[Problem]:
     if not isinstance(plays, list) or len(plays) != 1 or not isinstance(plays[0], Mapping):
         yield Problem(path, "must hold exactly one play")
         return
-    for wrong, text in _PLAY:
-        if wrong(entry, plays[0]):
-            yield Problem(path, text.format(role=entry.role))
+    play = plays[0]
+    items = play["roles"] if isinstance(play.get("roles"), list) else []
+    roles = [(i.get("role") or i.get("name")) if isinstance(i, Mapping) else i for i in items]
+    if roles != [entry.role]:
+        yield Problem(path, f"must run the one role {entry.role}")
+    if play.get("hosts") != "all":
+        yield Problem(path, "needs hosts: all; the runner sets the limit")
+    if "gather_facts" not in play:
+        yield Problem(path, "must say gather_facts: false, or true")
+    if play.keys() & {"tasks", "pre_tasks", "post_tasks", "handlers"}:
+        yield Problem(path, "must have no tasks or handlers; they belong to the role")
+    if play.keys() & {"vars", "vars_files"}:
+        text = (
+            "must set no variables; they come from defaults, inventory and the entry's parameters"
+        )
+        yield Problem(path, text)
+    one_by_one = play.get("serial") and play.get("any_errors_fatal") is True
+    if entry.target.max_hosts > 1 and not one_by_one:
+        yield Problem(
+            path, "may touch several hosts, so it needs serial and any_errors_fatal: true"
+        )
 
 
-def _roles(play: Mapping[str, Any]) -> list[Any]:
-    roles = play.get("roles")
-    items = roles if isinstance(roles, list) else []
-    return [(i.get("role") or i.get("name")) if isinstance(i, Mapping) else i for i in items]
-
-
-def _has(*keys: str) -> Callable[[Entry, Mapping[str, Any]], bool]:
-    return lambda _, play: any(key in play for key in keys)
-
-
-#: (whether a play is wrong, what to say of it)
-_PLAY: tuple[tuple[Callable[[Entry, Mapping[str, Any]], bool], str], ...] = (
-    (lambda entry, play: _roles(play) != [entry.role], "must run the one role {role}"),
-    (lambda _, play: play.get("hosts") != "all", "needs hosts: all; the runner sets the limit"),
-    (lambda _, play: "gather_facts" not in play, "must say gather_facts: false, or true"),
-    (
-        _has("tasks", "pre_tasks", "post_tasks", "handlers"),
-        "must have no tasks or handlers; they belong to the role",
-    ),
-    (
-        _has("vars", "vars_files"),
-        "must set no variables; they come from defaults, inventory and the entry's parameters",
-    ),
-    (
-        lambda entry, play: (
-            entry.target.max_hosts > 1
-            and not (play.get("serial") and play.get("any_errors_fatal") is True)
-        ),
-        "may touch several hosts, so it needs serial and any_errors_fatal: true",
-    ),
-)
+def _entry(entry: Entry, specs: parameters.Specs, seen: Scan) -> Iterator[Problem]:
+    """What entry.yml says, against what its play does."""
+    place, automatic = entry.folder / "entry.yml", entry.level is Level.AUTO
+    # Outside values must be narrow: a free path is not.
+    for name, parameter in entry.parameters.items():
+        kind, choices = specs[name].type, specs[name].choices
+        if kind in ("path", "dict") and not choices and parameter.kind in ("label", "choice"):
+            text = f"parameters.{name}: a free {kind} must not come from outside"
+            yield Problem(place, f"{text}; give it choices in the role's argument_specs")
+    # Where the blast radius cannot be known, policy asks a person, whatever the level.
+    said = "level auto is too high" if automatic else "blast radius not known, a person is asked"
+    for text in seen.unknown:
+        yield Problem(place, f"{said}: {text}", note=not automatic)
+    for text in seen.obstacles:
+        yield Problem(place, f"can never be run: {text}", refused=True)
+    for text in checked(entry, seen.tasks).problems:
+        yield Problem(place, text)
+    if not entry.verify.checks and entry.kind == "remediation":
+        text = "verify.checks is empty: after each run a person has to see whether it helped"
+        yield Problem(place, text, note=True)
 
 
 _RUNS_COMMANDS = frozenset({"command", "shell", "raw", "script", "expect"})
@@ -180,27 +145,31 @@ def lint_role(role: Path, roles: Roles) -> Iterator[Problem]:
     if carries and not (role / "tasks").is_dir():
         return
     yield from _variables(role)
-    own = frozenset(_modules(role, roles))
-    for section in ("tasks", "handlers"):
-        for path in sorted((role / section).rglob("*.y*ml")):
-            yield from _file(path, own)
-    if not (role / "molecule" / "default" / "molecule.yml").is_file():
-        yield Problem(role, "has no molecule/default scenario: prepare breaks, converge heals")
-
-
-def _modules(role: Path, roles: Roles) -> Iterator[str]:
-    """The modules that come with the role and with those that it depends on."""
-    folders = [role]
     meta = role / "meta" / "main.yml"
     try:
         content = document.mapping(meta, ansible=True) if meta.is_file() else {}
     except ValueError:
         content = {}  # the scan of the play says so
+    # The modules that come with the role and with those that it depends on.
+    folders = [role]
     for needed in content.get("dependencies") or ():
         name = needed.get("role") if isinstance(needed, Mapping) else needed
         folders += filter(None, [roles.find(str(name))])
-    for folder in folders:
-        yield from (path.stem for path in (folder / "library").glob("*.py"))
+    own = frozenset(path.stem for each in folders for path in (each / "library").glob("*.py"))
+    sections = (role / "tasks", role / "handlers")
+    for path in (path for each in sections for path in sorted(each.rglob("*.y*ml"))):
+        try:
+            items = document.read(path, ansible=True)
+        except ValueError as error:
+            yield Problem(path, str(error))
+            continue
+        for block in blocks_in(items):
+            yield from _tolerance(path, "a block", block)
+        for task in tasks_in(items):
+            yield from (Problem(path, f"{task.name} {text}") for text in _task(task, own))
+            yield from _tolerance(path, task.name, task.keywords)
+    if not (role / "molecule" / "default" / "molecule.yml").is_file():
+        yield Problem(role, "has no molecule/default scenario: prepare breaks, converge heals")
 
 
 def _variables(role: Path) -> Iterator[Problem]:
@@ -214,44 +183,25 @@ def _variables(role: Path) -> Iterator[Problem]:
         yield Problem(path, str(error).removeprefix(f"{path}: "))
         return
     for spec in specs.values():
-        for key in ("type", "description"):
-            if key not in spec.keys:
-                yield Problem(path, f"{spec.name} has no {key}")
+        missing = [key for key in ("type", "description") if key not in spec.keys]
+        yield from (Problem(path, f"{spec.name} has no {key}") for key in missing)
         if "default" in spec.keys:
             yield Problem(path, f"{spec.name} has a default, which sets nothing; use defaults/")
-    yield from _names(role, path, specs)
-
-
-def _names(role: Path, path: Path, specs: parameters.Specs) -> Iterator[Problem]:
-    """Whether defaults and specs name the same variables."""
+    # Defaults and specs have to name the same variables.
     defaults = role / "defaults" / "main.yml"
     try:
         given = set(document.mapping(defaults, ansible=True)) if defaults.is_file() else set()
     except ValueError as error:
         yield Problem(defaults, str(error))
         return
-    for name in sorted(given - set(specs)):
-        if not name.startswith("__"):
-            yield Problem(path, f"does not describe {name}, which defaults/main.yml sets")
+    undescribed = sorted(name for name in given - set(specs) if not name.startswith("__"))
+    for name in undescribed:
+        yield Problem(path, f"does not describe {name}, which defaults/main.yml sets")
     for name, spec in sorted(specs.items()):
         if name not in given and not spec.required:
             yield Problem(defaults, f"sets no {name}, which the argument_specs describe")
         if name in given and spec.required:
             yield Problem(defaults, f"sets {name}, which is required; leave a comment instead")
-
-
-def _file(path: Path, own: frozenset[str]) -> Iterator[Problem]:
-    try:
-        items = document.read(path, ansible=True)
-    except ValueError as error:
-        yield Problem(path, str(error))
-        return
-    for block in blocks_in(items):
-        yield from _tolerance(path, "a block", block)
-    for task in tasks_in(items):
-        for text in _task(task, own):
-            yield Problem(path, f"{task.name} {text}")
-        yield from _tolerance(path, task.name, task.keywords)
 
 
 def _tolerance(path: Path, name: str, keywords: Mapping[str, Any]) -> Iterator[Problem]:

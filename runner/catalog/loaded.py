@@ -74,13 +74,18 @@ def loaded(
         for name, value in sorted(installed.environment.items())
         if not is_secret(name)
     }
-    facts["variables"] = facts_in(json.dumps([dict(v) for v in variables], default=str).encode())
-    known = installed.collections
-    in_use = _in_use(content, filter(None, facts.values()), installed.redirects)
+    steering = json.dumps([dict(v) for v in variables], default=str)
+    facts["variables"] = facts_in(steering.encode())
+    # Names that may be those of collections: written out, or by a short name of a plugin.
+    in_use, words = set(content.pairs), set(content.words)
+    for each in filter(None, facts.values()):
+        in_use |= each.pairs
+        words |= each.words
+    redirects, known = installed.redirects, installed.collections
+    in_use.update(*(redirects[word] for word in words & redirects.keys()))
     in_use |= {name.split(" ")[1] for name in further if name.startswith(_COLLECTION)}
-    collections = {
-        name: (known[name], of_collection(known[name].folder)) for name in _whole(in_use, known)
-    }
+    whole = _with_dependencies(in_use, known)
+    collections = {name: (known[name], of_collection(known[name].folder)) for name in whole}
     names |= {called(each): digest for each, digest in collections.values()}
     return Loaded(names=names, collections=collections)
 
@@ -112,18 +117,7 @@ def _own_files(config: Path | None, folders: Iterable[tuple[Path, ...]]) -> Iter
             yield from (path for _, path in tree("", folder) if path.is_file())
 
 
-def _in_use(
-    content: Content, facts: Iterable[FileFacts], redirects: Mapping[str, list[str]]
-) -> set[str]:
-    """Names that may be those of collections: written out, or by a short name of a plugin."""
-    pairs, words = set(content.pairs), set(content.words)
-    for each in facts:
-        pairs |= each.pairs
-        words |= each.words
-    return pairs | {target for word in words & redirects.keys() for target in redirects[word]}
-
-
-def _whole(names: Iterable[str], known: Mapping[str, Collection]) -> list[str]:
+def _with_dependencies(names: Iterable[str], known: Mapping[str, Collection]) -> list[str]:
     """The installed ones of these collections, and those that they build on."""
     found: set[str] = set()
     waiting = [name for name in names if name in known]

@@ -46,8 +46,10 @@ class Matcher:
         if not self.label:
             raise ValueError(f"a matcher needs a label name; {_EXAMPLE}")
         for text in (self.label, self.value):
-            if not _is_unicode(text):
-                raise ValueError(f"{text[:60]!r} is not valid Unicode text")
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise ValueError(f"{text[:60]!r} is not valid Unicode text") from None
         if self.op in ("=~", "!~"):
             _compiled(self._pattern)
 
@@ -91,14 +93,6 @@ def specificity(matcher: Matcher) -> int:
     if matcher.op == "=~":
         return 0 if matcher.value == ".*" else 2
     return 3 if matcher.op == "=" else 1
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _unquoted(text: str) -> str:

@@ -26,13 +26,12 @@ class NearMiss:
     @property
     def why(self) -> str:
         """As in `service!="" fails (the alert has no label service)`."""
-        return " and ".join(
-            f"{matcher} fails ({self._has(matcher.label)})" for matcher in self.failed
-        )
-
-    def _has(self, label: str) -> str:
-        value = self.labels.get(label, "")
-        return f"{label} is {brief(value)!r}" if value else f"the alert has no label {label}"
+        reasons = []
+        for matcher in self.failed:
+            label, value = matcher.label, self.labels.get(matcher.label, "")
+            found = f"{label} is {brief(value)!r}" if value else f"the alert has no label {label}"
+            reasons.append(f"{matcher} fails ({found})")
+        return " and ".join(reasons)
 
     def __str__(self) -> str:
         return f"{self.entry}, where {self.why}"

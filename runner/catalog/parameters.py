@@ -10,6 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -57,41 +58,39 @@ def specs_of(role: Path) -> dict[str, ParameterSpec]:
     path = spec_file(role)
     if path is None:
         return {}
+    specs: dict[str, ParameterSpec] = {}
     try:
         section: Any = document.mapping(path, ansible=True)
         for key in ("argument_specs", "main", "options"):
             section = section.get(key) or {}
             if not isinstance(section, dict):
                 raise ValueError(f"{key} must be a mapping")
-        options = {str(name): option for name, option in section.items()}
-        return {name: _spec(name, option) for name, option in options.items()}
+        for name, option in section.items():
+            if not isinstance(option, dict):
+                raise ValueError(f"{name} must be a mapping with type and description")
+            choices = option.get("choices") or ()
+            if not isinstance(choices, list | tuple):
+                raise ValueError(f"the choices of {name} must be a list")
+            text = option.get("description") or ""
+            lines = text if isinstance(text, list) else [text]
+            specs[str(name)] = ParameterSpec(
+                name=str(name),
+                type=str(option.get("type", "str")),
+                elements=str(option.get("elements", "str")),
+                choices=tuple(choices),
+                required=option.get("required") is True,
+                description=" ".join(str(line).strip() for line in lines),
+                keys=frozenset(str(key) for key in option),
+            )
     except ValueError as error:
         raise CatalogError(f"{path}: {error}") from None
+    return specs
 
 
 def spec_file(role: Path) -> Path | None:
     """The argument_specs file of the role, or None."""
     paths = (role / "meta" / f"argument_specs.{suffix}" for suffix in ("yml", "yaml"))
     return next((path for path in paths if path.is_file()), None)
-
-
-def _spec(name: str, option: Any) -> ParameterSpec:
-    if not isinstance(option, dict):
-        raise ValueError(f"{name} must be a mapping with type and description")
-    choices = option.get("choices") or ()
-    if not isinstance(choices, list | tuple):
-        raise ValueError(f"the choices of {name} must be a list")
-    description = option.get("description") or ""
-    lines = description if isinstance(description, list) else [description]
-    return ParameterSpec(
-        name=name,
-        type=str(option.get("type", "str")),
-        elements=str(option.get("elements", "str")),
-        choices=tuple(choices),
-        required=option.get("required") is True,
-        description=" ".join(str(line).strip() for line in lines),
-        keys=frozenset(str(key) for key in option),
-    )
 
 
 def problems(entry: Entry, specs: Specs) -> list[str]:
@@ -200,10 +199,12 @@ def resolve(
             continue
         if parameter.kind == "label" and not labels.get(parameter.name) and not spec.required:
             continue  # the role's default stands
-        if parameter.kind == "host":
-            values[name] = _host(entry, parameter, places)
-        else:
+        if parameter.kind != "host":
             values[name] = _value(entry, parameter, spec, labels, hostvars, chosen)
+        elif parameter.name in places:
+            values[name] = places[parameter.name]
+        else:
+            raise Refused(f"{entry.id}: the plan has no {parameter.name}, whose name it needs")
     return values
 
 
@@ -227,14 +228,22 @@ def _value(
     chosen: Mapping[str, Any],
 ) -> Any:
     error: Callable[[str], RunnerError] = Refused
+    value, place = parameter.value, spec.name
     if parameter.kind == "label":
         value, place = _from_label(entry, parameter, labels), f"label {parameter.name}"
     elif parameter.kind == "inventory":
-        value, place = _from_inventory(entry, parameter, hostvars), parameter.from_
+        value, place = hostvars.get(parameter.name), parameter.from_
+        variable = f"variable {parameter.name}"
+        if value is None:
+            raise Refused(f"{entry.id}: the inventory has no {variable} for the host")
+        # It would reach the play as this very text, because every value is tagged unsafe.
+        if any(mark in str(value) for mark in ("{{", "{%")):
+            raise Refused(
+                f"{entry.id}: the inventory {variable} is a template, which is not evaluated "
+                "here; set the value itself"
+            )
     elif spec.name in chosen:
-        value, place, error = chosen[spec.name], spec.name, UsageError
-    else:
-        value, place = parameter.value, spec.name
+        value, error = chosen[spec.name], UsageError
     try:
         if parameter.kind in ("label", "choice"):
             _bounded(value)
@@ -243,40 +252,18 @@ def _value(
         raise error(f"{entry.id}: {place} {why}") from None
 
 
-def _host(entry: Entry, parameter: Parameter, places: Mapping[str, str]) -> str:
-    if parameter.name not in places:
-        raise Refused(f"{entry.id}: the plan has no {parameter.name}, whose name it needs")
-    return places[parameter.name]
-
-
 def _from_label(entry: Entry, parameter: Parameter, labels: Mapping[str, str]) -> str:
     value = labels.get(parameter.name, "")
     if not value:
         raise Refused(f"{entry.id}: the alert has no label {parameter.name}")
-    if parameter.name == SERVICE and _is_another_unit(labels.get(UNIT, ""), value):
-        raise Refused(
-            f"{entry.id}: the alert is about the unit {labels[UNIT]} (label {UNIT}), and {value} "
-            f"(label {SERVICE}) is what was scraped"
-        )
-    return value
-
-
-def _is_another_unit(unit: str, service: str) -> bool:
-    """Whether `unit` is one of systemd's, and not the one that `service` may be derived from."""
+    unit = labels.get(UNIT, "")
     stem, _, suffix = unit.rpartition(".")
-    return bool(stem) and suffix in UNIT_SUFFIXES and service not in (unit, stem)
-
-
-def _from_inventory(entry: Entry, parameter: Parameter, hostvars: Mapping[str, Any]) -> Any:
-    name = parameter.name
-    if hostvars.get(name) is None:
-        raise Refused(f"{entry.id}: the inventory has no variable {name} for the host")
-    value = hostvars[name]
-    # It would reach the play as this very text, because every value is tagged unsafe.
-    if any(mark in str(value) for mark in ("{{", "{%")):
+    of_systemd = bool(stem) and suffix in UNIT_SUFFIXES
+    # A `service` that is not derived from the unit is what was scraped.
+    if parameter.name == SERVICE and of_systemd and value not in (unit, stem):
         raise Refused(
-            f"{entry.id}: the inventory variable {name} is a template, which is not evaluated "
-            "here; set the value itself"
+            f"{entry.id}: the alert is about the unit {unit} (label {UNIT}), and {value} "
+            f"(label {SERVICE}) is what was scraped"
         )
     return value
 
@@ -317,27 +304,30 @@ def chosen(entry: Entry, specs: Specs, values: Mapping[str, Any]) -> dict[str, A
 
 def schema_json(entry: Entry, specs: Specs) -> dict[str, Any]:
     """A JSON schema of what may be chosen, for the command line, the web form and the model."""
-    names = [name for name, p in entry.parameters.items() if p.kind == "choice" and name in specs]
-    unset = [n for n in names if specs[n].required and entry.parameters[n].value is None]
+    properties: dict[str, Any] = {}
+    required = []
+    for name, parameter in entry.parameters.items():
+        spec = specs.get(name)
+        if spec is None or parameter.kind != "choice":
+            continue
+        made: dict[str, Any] = {"description": spec.description} | _schema_of(spec.type)
+        item = made
+        if spec.type == "list":
+            item = made["items"] = _schema_of(spec.elements)
+            made["maxItems"] = MAX_ITEMS
+        if spec.choices:
+            item["enum"] = choices_of(spec)
+        if parameter.value is not None:
+            made["default"] = checked(parameter.value, spec)
+        elif spec.required:
+            required.append(name)
+        properties[name] = made
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {name: _property(entry.parameters[name], specs[name]) for name in names},
-        "required": unset,
+        "properties": properties,
+        "required": required,
     }
-
-
-def _property(parameter: Parameter, spec: ParameterSpec) -> dict[str, Any]:
-    made: dict[str, Any] = {"description": spec.description} | _schema_of(spec.type)
-    item = made
-    if spec.type == "list":
-        item = made["items"] = _schema_of(spec.elements)
-        made["maxItems"] = MAX_ITEMS
-    if spec.choices:
-        item["enum"] = choices_of(spec)
-    if parameter.value is not None:
-        made["default"] = checked(parameter.value, spec)
-    return made
 
 
 def _schema_of(kind: str) -> dict[str, Any]:
@@ -354,6 +344,16 @@ def _near(name: str, known: Iterable[str]) -> str:
     return f"; known here: {', '.join(names)}" if names else ""
 
 
+#: Type → what a value of it must be.
+TYPES = {
+    "str": "a text",
+    "path": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a mapping of names",
+}
 _INT = re.compile(r"[+-]?[0-9]{1,18}")
 _FLOAT = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?")
 _TRUE = frozenset({"y", "yes", "on", "1", "true", "t"})
@@ -362,79 +362,25 @@ _FALSE = frozenset({"n", "no", "off", "0", "false", "f"})
 
 def convert(value: Any, kind: str, elements: str = "str") -> Any:
     """`value` as `kind`, one of TYPES. Raises ValueError with a predicate: «must be …»."""
-    if kind == "list":
-        return [convert(item, elements) for item in _items(value)]
-    return TYPES[kind](value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise ValueError(f"must be a text, not {_shown(value)}")
-
-
-def _int(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return int(value)
-    if isinstance(value, str) and _INT.fullmatch(value):
-        return int(value)
-    raise ValueError(f"must be a whole number, not {_shown(value)}")
-
-
-def _float(value: Any) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number or (isinstance(value, str) and _FLOAT.fullmatch(value)):
-        try:
-            made = float(value)
-        except OverflowError:
-            made = math.inf
-        if math.isfinite(made):
-            return made
-    raise ValueError(f"must be a number, not {_shown(value)}")
-
-
-def _bool(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str | int):
-        word = str(value).lower()[:6] if isinstance(value, str) else _digit(value)
-        if word in _TRUE or word in _FALSE:
-            return word in _TRUE
-    raise ValueError(f"must be true or false, not {_shown(value)}")
-
-
-def _digit(value: int) -> str:
-    return str(value) if value in (0, 1) else ""
-
-
-def _items(value: Any) -> list[Any]:
-    if isinstance(value, list | tuple):
-        return list(value)
-    if isinstance(value, str):
-        return [item.strip() for item in value.split(",") if item.strip()]
-    raise ValueError(f"must be a list, not {_shown(value)}")
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return dict(value)
-    raise ValueError(f"must be a mapping of names, not {_shown(value)}")
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return repr(value[:60])
-    return f"a value of type {type(value).__name__}"
-
-
-TYPES: dict[str, Callable[[Any], Any]] = {
-    "str": _text,
-    "path": _text,
-    "int": _int,
-    "float": _float,
-    "bool": _bool,
-    "list": _items,
-    "dict": _dict,
-}
+    text = isinstance(value, str)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    match kind:
+        case "str" | "path" if text or whole:
+            return str(value)
+        case "int" if whole or (text and _INT.fullmatch(value)):
+            return int(value)
+        case "float" if whole or isinstance(value, float) or (text and _FLOAT.fullmatch(value)):
+            with suppress(OverflowError):
+                if math.isfinite(made := float(value)):
+                    return made
+        case "bool" if isinstance(value, int) and value in (0, 1):
+            return bool(value)
+        case "bool" if text and value.lower() in _TRUE | _FALSE:
+            return value.lower() in _TRUE
+        case "list" if text or isinstance(value, list | tuple):
+            items = filter(None, map(str.strip, value.split(","))) if text else value
+            return [convert(item, elements) for item in items]
+        case "dict" if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+            return dict(value)
+    shown = repr(value[:60]) if text else f"a value of type {type(value).__name__}"
+    raise ValueError(f"must be {TYPES[kind]}, not {shown}")

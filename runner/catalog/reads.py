@@ -28,31 +28,24 @@ def digests(content: Content, variables: Mapping[str, Any], key: str = "") -> di
     With a `key` of the plan's own, who reads one digest cannot find the value by trying, and
     cannot see that two plans have the same one.
     """
-    return {name: _digest(variables[name], key) for name in sorted(_read(content, variables))}
+    open_ = {name for name in variables if not is_secret(name)}
+    read = {name for name in open_ if name in content.words or name.startswith("ansible_")}
+    waiting = list(read)
+    while waiting:  # what a variable names in its own value is read through it
+        words = set(_WORD.findall(_written(variables[waiting.pop()])))
+        new = (words & open_) - read
+        read |= new
+        waiting += new
+    made = {}
+    for name in sorted(open_ if content.indirect else read):
+        text = _written(variables[name]).encode(errors="replace")
+        made[name] = hmac.new(key.encode(), text, hashlib.sha256).hexdigest()[:_LENGTH]
+    return made
 
 
 def is_secret(name: str) -> bool:
     """Whether a variable's name promises a secret."""
     return bool(_SECRET.search(name))
-
-
-def _read(content: Content, variables: Mapping[str, Any]) -> set[str]:
-    open_ = {name for name in variables if not is_secret(name)}
-    if content.indirect:
-        return open_
-    found = {name for name in open_ if name in content.words or name.startswith("ansible_")}
-    waiting = list(found)
-    while waiting:  # what a variable names in its own value is read through it
-        words = set(_WORD.findall(_written(variables[waiting.pop()])))
-        new = (words & open_) - found
-        found |= new
-        waiting += new
-    return found
-
-
-def _digest(value: Any, key: str) -> str:
-    text = _written(value).encode(errors="replace")
-    return hmac.new(key.encode(), text, hashlib.sha256).hexdigest()[:_LENGTH]
 
 
 def _written(value: Any) -> str:

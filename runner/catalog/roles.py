@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,28 +40,21 @@ class Roles:
         """
         if not _NAME.fullmatch(name):
             return None
-        if folder := self._in_collection(name, collections):
-            return folder
+        wanted = [(collection, name) for collection in collections]
+        if full := collection_of(name):
+            wanted = [(full, name[len(full) + 1 :])]
+        if wanted:
+            paths = self.installed.collection_paths if self.installed else (shipped.collections(),)
+            every = collections_in((*self.adjacent, *paths))
+            for known, role in ((every[coll], role) for coll, role in wanted if coll in every):
+                if (found := known.folder.joinpath("roles", *role.split("."))).is_dir():
+                    return found
         return next((path / name for path in self.paths if (path / name).is_dir()), None)
 
     def names(self) -> list[str]:
         """Every role in the folders."""
         found = (path for folder in self.paths if folder.is_dir() for path in folder.iterdir())
         return [path.name for path in found]
-
-    def _in_collection(self, name: str, collections: Iterable[str]) -> Path | None:
-        wanted = [(collection, name) for collection in collections]
-        if full := collection_of(name):
-            wanted = [(full, name[len(full) + 1 :])]
-        if not wanted:
-            return None
-        paths = self.installed.collection_paths if self.installed else (shipped.collections(),)
-        every = collections_in((*self.adjacent, *paths))
-        for collection, role in wanted:
-            known = every.get(collection)
-            if known and (found := known.folder.joinpath("roles", *role.split("."))).is_dir():
-                return found
-        return None
 
 
 def collection_of(name: str) -> str | None:

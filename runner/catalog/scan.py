@@ -7,7 +7,7 @@ What only a run could tell is listed as unknown.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ _GROUP = re.compile(
     re.VERBOSE,
 )
 _ELSEWHERE = ("ansible_host", "ansible_connection", "ansible_port", "ansible_ssh_host")
+_IN_COLLECTION = re.compile(
+    r".*/ansible_collections/(?P<collection>[^/]+/[^/]+)/roles/(?P<role>.+)", re.DOTALL
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,11 @@ def scan(entry: Entry, roles: Roles) -> Scan:
     # A drill's fault ends by itself, after its own time; that is what a drill is.
     walk = _Walk(roles.beside(entry.playbook), may_outlive=entry.kind == "drill")
     walk.playbook(entry.playbook)
+    for role in walk.reached.values():
+        for folder in ("defaults", "vars"):
+            for path in sorted((role / folder).rglob("*.y*ml")):
+                if _CHECK_MODE in path.read_text(errors="replace"):
+                    walk.differs.append(f"{path} sets variables by {_CHECK_MODE}")
     return Scan(
         delegates=tuple(sorted(walk.delegates)),
         groups=tuple(sorted(walk.groups)),
@@ -84,7 +92,7 @@ def scan(entry: Entry, roles: Roles) -> Scan:
         beside=tuple(sorted(walk.beside)),
         templated=walk.decided_by(),
         tasks=tuple(task for _, task in walk.tasks),
-        differs=tuple(dict.fromkeys([*walk.differs, *_by_variables(walk.reached.values())])),
+        differs=tuple(dict.fromkeys(walk.differs)),
         obstacles=tuple(dict.fromkeys(walk.obstacles)),
     )
 
@@ -101,15 +109,6 @@ def _by_check_mode(task: Task) -> bool:
         return False
     rest = {key: value for key, value in task.keywords.items() if key not in ("when", "vars")}
     return _CHECK_MODE in str(rest)
-
-
-def _by_variables(roles: Iterable[Path]) -> Iterator[str]:
-    """Files of variables that say another thing in check mode."""
-    for role in roles:
-        for folder in ("defaults", "vars"):
-            for path in sorted((role / folder).rglob("*.y*ml")):
-                if _CHECK_MODE in path.read_text(errors="replace"):
-                    yield f"{path} sets variables by {_CHECK_MODE}"
 
 
 @dataclass
@@ -155,8 +154,11 @@ class _Walk:
         self.obstacles += unattended.of_play(f"{path}: the play{named}", play)
         self.searched[None] = _names(play.get("collections"))
         for files in play.get("vars_files") or ():
-            for file in files if isinstance(files, list) else [files]:
-                self._vars_file(path, str(file))
+            for file in map(str, files if isinstance(files, list) else [files]):
+                if "{{" in file:
+                    self.templates[path, file] = (file, True)
+                elif (found := path.parent / file).is_file():
+                    self.beside.add(found.resolve())
         before = len(self.tasks)
         self._tasks(play.get("pre_tasks"), path, None)
         for role in play.get("roles") or ():
@@ -165,12 +167,6 @@ class _Walk:
             self._tasks(play.get(section), path, None)
         own = self.tasks[before:]
         self.obstacles += unattended.of_tasks(own, may_outlive=self.may_outlive)
-
-    def _vars_file(self, path: Path, file: str) -> None:
-        if "{{" in file:
-            self.templates[path, file] = (file, True)
-        elif (found := path.parent / file).is_file():
-            self.beside.add(found.resolve())
 
     def _role_entry(self, path: Path, role: Any, inside: Path | None) -> None:
         """One item of a play's `roles` or of a role's `dependencies`."""
@@ -192,35 +188,28 @@ class _Walk:
             self.unknown.append(f"{place}: the role {str(name)!r} cannot be read here")
             return
         if folder not in self.reached.values():
-            self.reached[_full_name(folder)] = folder
-            self._dependencies(folder)
-        starts = {"tasks": "main", "handlers": "main"}
-        for section, start in starts.items():
-            file = (wanted or {}).get(f"{section}_from") or start
-            self._role_file(folder, section, str(file), place, optional=file == "main")
-
-    def _dependencies(self, folder: Path) -> None:
-        self.searched[folder] = own = _names(_collection_of(folder))
-        path = _existing(folder / "meta", "main")
-        if path is None:
-            return
-        try:
-            content = document.mapping(path, ansible=True)
-        except ValueError as error:
-            self.unknown.append(f"{path}: {error}")
-            return
-        self.searched[folder] = (*own, *_names(content.get("collections")))
-        for role in content.get("dependencies") or ():
-            self._role_entry(path, role, folder)
-
-    def _role_file(
-        self, folder: Path, section: str, file: str, place: Path, *, optional: bool
-    ) -> None:
-        path = _existing(folder / section, file)
-        if path is not None and _inside(path, folder):
-            self._file(path, folder)
-        elif not optional:
-            self.unknown.append(f"{place}: {section} file {file!r} of {folder.name} is not there")
+            collection, full_name = "", folder.name
+            if found := _IN_COLLECTION.fullmatch(folder.as_posix()):
+                collection = found["collection"].replace("/", ".")
+                full_name = f"{collection}.{found['role'].replace('/', '.')}"
+            self.reached[full_name] = folder
+            meta = _existing(folder / "meta", "main") or folder / "meta" / "main.yml"
+            content: Mapping[str, Any] = {}
+            try:
+                content = document.mapping(meta, ansible=True) if meta.is_file() else {}
+            except ValueError as error:
+                self.unknown.append(f"{meta}: {error}")
+            self.searched[folder] = (*_names(collection), *_names(content.get("collections")))
+            for role in content.get("dependencies") or ():
+                self._role_entry(meta, role, folder)
+        for section in ("tasks", "handlers"):
+            file = str((wanted or {}).get(f"{section}_from") or "main")
+            path = _existing(folder / section, file)
+            if path is not None and _inside(path, folder):
+                self._file(path, folder)
+            elif file != "main":
+                why = f"{section} file {file!r} of {folder.name} is not there"
+                self.unknown.append(f"{place}: {why}")
 
     def _file(self, path: Path, role: Path | None) -> None:
         path = path.resolve()
@@ -243,43 +232,40 @@ class _Walk:
         for block in blocks_in(items):
             self._keywords(f"{path}: a block", block)
         for task in tasks_in(items):
-            self._task(task, path, role)
-
-    def _task(self, task: Task, path: Path, role: Path | None) -> None:
-        place = f"{path}: {task.name}"
-        self.tasks.append((place, task))
-        self._keywords(place, task.keywords)
-        if _by_check_mode(task):
-            self.differs.append(f"{place} goes by {_CHECK_MODE} elsewhere than in its own when")
-        if task.local or task.module == "add_host":
-            self._action(task, place)
-        if task.module == "set_fact":
-            self._connection(place, task.arguments)
-        if task.module in ("import_tasks", "include_tasks", "include"):
-            self._include(task, path, role)
-        elif task.module in ("import_role", "include_role"):
-            for key in ("name", *_FROM):
-                if "{{" in (text := str(task.arguments.get(key))):
-                    self._templated(task, path, text)
-            self._role(task.arguments.get("name"), path, role, task.arguments)
-        elif task.module == "include_vars":
-            file = str(task.arguments.get("file") or task.arguments.get("dir") or task.free)
-            if "{{" in file:
+            place = f"{path}: {task.name}"
+            self.tasks.append((place, task))
+            self._keywords(place, task.keywords)
+            if _by_check_mode(task):
+                self.differs.append(f"{place} goes by {_CHECK_MODE} elsewhere than in its own when")
+            if task.module == "add_host":
+                self.unknown.append(f"{place} adds hosts while it runs (add_host)")
+            elif task.module == "set_fact":
+                self._connection(place, task.arguments)
+            elif task.module in ("import_tasks", "include_tasks", "include"):
+                self._include(task, path, role)
+            elif task.module in ("import_role", "include_role"):
+                for key in ("name", *_FROM):
+                    self._templated(task, path, task.arguments.get(key))
+                self._role(task.arguments.get("name"), path, role, task.arguments)
+            elif task.module == "include_vars":
+                file = task.arguments.get("file") or task.arguments.get("dir") or task.free
                 self._templated(task, path, file)
 
-    def _templated(self, task: Task, path: Path, text: str) -> None:
-        """`text` and what a loop fills in for it decide what is loaded."""
-        loops = [v for k, v in task.keywords.items() if k == "loop" or str(k).startswith("with_")]
-        own = task.keywords.get("vars")
-        read = " ".join(map(str, (text, *loops, own or "")))
-        self.templates[path, text] = (read, task.module.startswith("import_"))
+    def _templated(self, task: Task, path: Path, file: Any) -> None:
+        """A template, and what a loop fills in for it, decide what is loaded."""
+        text = str(file)
+        if "{{" in text:
+            named = task.keywords.items()
+            loops = [v for k, v in named if k == "loop" or str(k).startswith("with_")]
+            own = task.keywords.get("vars")
+            read = " ".join(map(str, (text, *loops, own or "")))
+            self.templates[path, text] = (read, task.module.startswith("import_"))
 
     def decided_by(self) -> tuple[Templated, ...]:
         """Each template with what decides it beside facts and inventory."""
         if not self.templates:
             return ()
-        files = {*self.files, *_task_files(self.reached.values())}
-        results, defined = _results_and_variables(files, self.reached.values())
+        results, defined = _results_and_variables(self.files, self.reached.values())
         return tuple(
             Templated(
                 file=path,
@@ -290,19 +276,12 @@ class _Walk:
             for (path, text), (read, at_start) in sorted(self.templates.items())
         )
 
-    def _action(self, task: Task, place: str) -> None:
-        if task.local:
-            self.delegates.add(_HERE)
-        if task.module == "add_host":
-            self.unknown.append(f"{place} adds hosts while it runs (add_host)")
-
     def _include(self, task: Task, path: Path, role: Path | None) -> None:
         file = task.arguments.get("file") or task.free
         literal = bool(file) and "{{" not in file and "=" not in file
         candidates = [path.parent, *([role / "tasks"] if role else [])]
         found = next(filter(None, (_existing(c, file) for c in candidates)), None)
-        if "{{" in str(file):
-            self._templated(task, path, str(file))
+        self._templated(task, path, file)
         if not literal or found is None:
             self.unknown.append(f"{path}: includes {file!r}, which cannot be read before the run")
         elif not _inside(found, role or path.parent):
@@ -314,16 +293,15 @@ class _Walk:
     def _keywords(self, place: str, keywords: Mapping[str, Any]) -> None:
         """What any play, role, block or task may say of where it acts, and of whom it waits for."""
         self.obstacles += unattended.of_keywords(place, keywords)
-        if "delegate_to" in keywords:
-            host = str(keywords["delegate_to"])
-            if host not in _SELF:
-                if "{{" not in host and "{%" not in host:
-                    self.delegates.add(host)
-                elif group := _group_in(host) or _group_looped(host, keywords):
-                    self.groups.add(group)
-                else:
-                    self.unknown.append(f"{place} acts on {host}, a host that only the run knows")
-        if str(keywords.get("connection", "")).endswith("local"):
+        host = str(keywords.get("delegate_to", _SELF[0]))
+        if host not in _SELF:
+            if "{{" not in host and "{%" not in host:
+                self.delegates.add(host)
+            elif group := _group(host, keywords):
+                self.groups.add(group)
+            else:
+                self.unknown.append(f"{place} acts on {host}, a host that only the run knows")
+        if "local_action" in keywords or str(keywords.get("connection", "")).endswith("local"):
             self.delegates.add(_HERE)
         if keywords.get("run_once"):
             self.run_once.append(place)
@@ -337,24 +315,21 @@ class _Walk:
                 self.unknown.append(f"{place} sets {name} and so may act on another host")
 
 
-def _group_in(text: str) -> str | None:
-    """The group of `{{ groups['lb'][0] }}`, `{{ groups.lb | first }}` and the like.
+def _group(host: str, keywords: Mapping[str, Any]) -> str | None:
+    """The group of `{{ groups['lb'][0] }}`, `{{ groups.lb | first }}` and the like, also of a
+    loop over it by a task that acts on each item.
 
     Which host of it is taken is not looked at: any of them counts as touched. A name that only
     the run fills in gives none, and so does anything else beside the group.
     """
-    found = _GROUP.fullmatch(text.strip())
-    return (found["quoted"] or found["plain"]) if found else None
-
-
-def _group_looped(host: str, keywords: Mapping[str, Any]) -> str | None:
-    """The group that a task loops over when it acts on each item of it."""
     control = keywords.get("loop_control")
     named = control.get("loop_var", "item") if isinstance(control, Mapping) else "item"
-    if not re.fullmatch(rf"\{{\{{\s*{re.escape(str(named))}\s*\}}\}}", host.strip()):
-        return None
-    loops = [keywords[key] for key in ("loop", "with_items") if key in keywords]
-    return _group_in(loops[0]) if len(loops) == 1 and isinstance(loops[0], str) else None
+    text = host.strip()
+    if re.fullmatch(rf"\{{\{{\s*{re.escape(str(named))}\s*\}}\}}", text):
+        loops = [keywords[key] for key in ("loop", "with_items") if key in keywords]
+        text = loops[0].strip() if len(loops) == 1 and isinstance(loops[0], str) else ""
+    found = _GROUP.fullmatch(text)
+    return (found["quoted"] or found["plain"]) if found else None
 
 
 def _existing(folder: Path, file: str) -> Path | None:
@@ -371,41 +346,16 @@ def _names(given: Any) -> tuple[str, ...]:
     return tuple(str(item) for item in items if item)
 
 
-def _collection_of(role: Path) -> str | None:
-    """`ns.coll`, when the role's folder is one of a collection's."""
-    parts = role.parts
-    if "ansible_collections" not in parts:
-        return None
-    at = len(parts) - 1 - parts[::-1].index("ansible_collections")
-    return ".".join(parts[at + 1 : at + 3]) if parts[at + 3 : at + 4] == ("roles",) else None
-
-
-def _full_name(role: Path) -> str:
-    """`author.role`, or `ns.coll.role` of a collection's role."""
-    collection = _collection_of(role)
-    if collection is None:
-        return role.name
-    at = len(role.parts) - 1 - role.parts[::-1].index("roles")
-    return ".".join((collection, *role.parts[at + 1 :]))
-
-
-def _task_files(roles: Iterable[Path]) -> set[Path]:
-    """Every task file of these roles: an include may reach any of them."""
-    return {
-        path.resolve()
-        for role in roles
-        for section in ("tasks", "handlers")
-        for path in (role / section).rglob("*.y*ml")
-    }
-
-
 def _results_and_variables(
-    files: Iterable[Path], roles: Iterable[Path]
+    files: Iterable[Path], roles: Collection[Path]
 ) -> tuple[set[str], dict[str, set[str]]]:
     """(names that tasks set while they run, variable → words of the texts that define it)."""
     results: set[str] = set()
     defined: dict[str, set[str]] = {}
-    for path in files:
+    # Every task file of the roles: an include may reach any of them.
+    folders = [role / section for role in roles for section in ("tasks", "handlers")]
+    reachable = {path.resolve() for folder in folders for path in folder.rglob("*.y*ml")}
+    for path in reachable.union(files):
         items = _read_or_nothing(path)
         for holder in (*blocks_in(items), *(task.keywords for task in tasks_in(items))):
             _define(defined, holder.get("vars"))

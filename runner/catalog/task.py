@@ -31,7 +31,6 @@ class Task:
     free: str  #: the free-form text after the module's name; empty when there is none
     arguments: Mapping[str, Any]
     keywords: Mapping[str, Any]
-    local: bool = False  #: written as local_action
 
 
 def tasks_in(items: Any) -> Iterator[Task]:
@@ -42,8 +41,22 @@ def tasks_in(items: Any) -> Iterator[Task]:
         if "block" in item:
             for part in BLOCKS:
                 yield from tasks_in(item.get(part))
-        else:
-            yield _task(item)
+            continue
+        written, value = _action(item)
+        module = written
+        for prefix in _BUILTIN:
+            module = module.removeprefix(prefix)
+        arguments: dict[str, Any] = dict(value) if isinstance(value, Mapping) else {}
+        if isinstance(extra := item.get("args"), Mapping):
+            arguments |= extra
+        yield Task(
+            name=repr(str(item.get("name") or written or "a task without a name")),
+            written=written,
+            module=module,
+            free=value if isinstance(value, str) else "",
+            arguments=arguments,
+            keywords=item,
+        )
 
 
 def blocks_in(items: Any) -> Iterator[Mapping[str, Any]]:
@@ -53,23 +66,6 @@ def blocks_in(items: Any) -> Iterator[Mapping[str, Any]]:
             yield item
             for part in BLOCKS:
                 yield from blocks_in(item.get(part))
-
-
-def _task(item: Mapping[Any, Any]) -> Task:
-    written, value = _action(item)
-    free = value if isinstance(value, str) else ""
-    arguments: dict[str, Any] = dict(value) if isinstance(value, Mapping) else {}
-    if isinstance(extra := item.get("args"), Mapping):
-        arguments |= extra
-    return Task(
-        name=repr(str(item.get("name") or written or "a task without a name")),
-        written=written,
-        module=_short(written),
-        free=free,
-        arguments=arguments,
-        keywords=item,
-        local="local_action" in item,
-    )
 
 
 def _action(item: Mapping[Any, Any]) -> tuple[str, Any]:
@@ -85,10 +81,3 @@ def _action(item: Mapping[Any, Any]) -> tuple[str, Any]:
         if key not in KEYWORDS and not str(key).startswith("with_"):
             return str(key), value
     return "", ""
-
-
-def _short(module: str) -> str:
-    for prefix in _BUILTIN:
-        if module.startswith(prefix):
-            return module.removeprefix(prefix)
-    return module

@@ -13,6 +13,7 @@ from runner.catalog.task import Task
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _FREE_TIME = re.compile(r"\b(?:seconds|minutes)\s*=")
+_POSITIVE = re.compile(r"0*[1-9][0-9]*")
 #: (where it stands, the task), in the order in which Ansible runs them
 Placed = tuple[str, Task]
 
@@ -45,12 +46,15 @@ def of_tasks(tasks: Sequence[Placed], *, may_outlive: bool = False) -> Iterator[
                 f"{place} waits for a person (pause without seconds or minutes); "
                 "give it a time, or use wait_for"
             )
-        if _is_left_alone(task) and not may_outlive:
-            if not _is_waited_for(task, [later for _, later in tasks[number + 1 :]]):
-                yield (
-                    f"{place} would outlive the run (async with poll: 0), because no later task "
-                    "waits for it; register it and wait with async_status"
-                )
+        if may_outlive or not task.keywords.get("async") or "poll" not in task.keywords:
+            continue
+        # A template in `poll` may come to 0, so it counts as such.
+        polled = _POSITIVE.fullmatch(str(task.keywords["poll"]).strip())
+        if not polled and not _is_waited_for(task, [later for _, later in tasks[number + 1 :]]):
+            yield (
+                f"{place} would outlive the run (async with poll: 0), because no later task "
+                "waits for it; register it and wait with async_status"
+            )
 
 
 def waits_for_a_person(task: Task) -> bool:
@@ -59,14 +63,6 @@ def waits_for_a_person(task: Task) -> bool:
         return False
     timed = [task.arguments.get(unit) for unit in ("seconds", "minutes")]
     return all(time is None for time in timed) and not _FREE_TIME.search(task.free)
-
-
-def _is_left_alone(task: Task) -> bool:
-    """A template in `poll` may come to 0, so it counts as such."""
-    if not task.keywords.get("async") or "poll" not in task.keywords:
-        return False
-    poll = str(task.keywords["poll"]).strip()
-    return not poll.isdigit() or int(poll) == 0
 
 
 def _is_waited_for(task: Task, later: Sequence[Task]) -> bool:

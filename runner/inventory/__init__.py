@@ -29,7 +29,7 @@ NAMING = ("ansible_host", "ansible_ssh_host", "runner_aliases")
 #: Started as a program of its own, because it imports Ansible.
 _RESOLVER = Path(__file__).with_name("resolve_names.py")
 _LISTER = Path(__file__).with_name("list_exactly.py")  #: the same
-_TEMPLATE = ("{{", "{%")
+_TEMPLATE = re.compile(r"\{\{|\{%")
 _SECRET = re.compile(r"ansible_.*(pass|password|secret|token)", re.IGNORECASE)
 _VAULT = object()  #: stands for an encrypted value until it is dropped
 #: (command, environment, standard input, seconds) → what it says as the fork of a process that
@@ -174,7 +174,11 @@ def read_from(paths: Sequence[Path]) -> list[Path]:
 
 def _listed(paths: tuple[Path, ...], environment: Mapping[str, str], warm: Warm | None) -> str:
     """What `ansible-inventory --list` prints."""
-    command = [_program(), "--list"]
+    beside = Path(sys.executable).with_name("ansible-inventory")
+    program = str(beside) if beside.is_file() else shutil.which("ansible-inventory")
+    if not program:
+        raise InventoryError("ansible-inventory is not installed; pip install ansible-core")
+    command = [program, "--list"]
     for path in paths:
         command += ["--inventory", str(path.absolute())]
     return _output(command, paths, environment, warm=warm)
@@ -202,11 +206,13 @@ def _resolved(
     warm: Warm | None = None,
 ) -> Inventory:
     """The inventory with every name that is a template resolved; nothing is asked if none is."""
-    wanted = {
-        name: templates
-        for name, host in inventory.hosts.items()
-        if (templates := [key for key in NAMING if _templated(host.variables.get(key))])
-    }
+    wanted: dict[str, list[str]] = {}
+    for name, host in inventory.hosts.items():
+        for key in NAMING:
+            given = host.variables.get(key)
+            texts = given if isinstance(given, list) else [given]
+            if any(isinstance(text, str) and _TEMPLATE.search(text) for text in texts):
+                wanted.setdefault(name, []).append(key)
     if not wanted:
         return inventory
     command = [sys.executable, "-I", str(_RESOLVER), *(str(p.absolute()) for p in paths)]
@@ -229,11 +235,6 @@ def _resolved(
         merged = MappingProxyType({**hosts[name].variables, **known})
         hosts[name] = replace(hosts[name], variables=merged)
     return replace(inventory, hosts=MappingProxyType(hosts), unresolved=unresolved, templated=True)
-
-
-def _templated(value: Any) -> bool:
-    texts = value if isinstance(value, list) else [value]
-    return any(mark in text for text in texts if isinstance(text, str) for mark in _TEMPLATE)
 
 
 def _output(
@@ -263,18 +264,9 @@ def _output(
     except OSError as error:
         raise InventoryError(f"ansible-inventory cannot be started ({error.strerror})") from None
     if done.returncode:
-        said = done.stderr.decode(errors="replace")
-        why = _about_vault(paths, said) or _useful(said)
+        why = _why(done.stderr.decode(errors="replace"), paths)
         raise InventoryError(f"{paths[0]}: the inventory cannot be read: {why}")
     return done.stdout.decode(errors="replace")
-
-
-def _program() -> str:
-    beside = Path(sys.executable).with_name("ansible-inventory")
-    found = str(beside) if beside.is_file() else shutil.which("ansible-inventory")
-    if not found:
-        raise InventoryError("ansible-inventory is not installed; pip install ansible-core")
-    return found
 
 
 def closed(environment: Mapping[str, str]) -> dict[str, str]:
@@ -289,8 +281,8 @@ def closed(environment: Mapping[str, str]) -> dict[str, str]:
     return own | dict(environment)
 
 
-def _about_vault(paths: tuple[Path, ...], errors: str) -> str:
-    """What to do when Ansible's error is about a password of its vault; else nothing."""
+def _why(errors: str, paths: tuple[Path, ...]) -> str:
+    """Why Ansible cannot read these inventories, and what to do where it is about its vault."""
     files = [str(path) for path, _ in encrypted(read_from(paths))]
     which = f"{files[0]} is" if len(files) == 1 else f"{', '.join(files[:3]) or 'a file'} are"
     if "no vault secrets found" in errors:
@@ -302,26 +294,36 @@ def _about_vault(paths: tuple[Path, ...], errors: str) -> str:
         )
     if match := re.search(r"The vault password file (\S+) was not found", errors):
         return f"{match[1]} is not there; see execution.vault_password_file"
-    return ""
-
-
-def _useful(errors: str) -> str:
-    """The line that says what, and the line that says why."""
     lines = [line.strip() for line in errors.splitlines() if line.strip()]
-    picked = [line for line in lines if line.startswith("[ERROR]")][:1]
-    picked += [line for line in lines if line.startswith("[WARNING]")][:1]
-    picked += [line for line in lines if line.startswith("Origin:")][:1]
+    picked = []
+    for mark in ("[ERROR]", "[WARNING]", "Origin:"):  # the first of each says what, and why
+        picked += [line for line in lines if line.startswith(mark)][:1]
     texts = [re.sub(r"^\[\w+\]:?\s*", "", line) for line in picked or lines[:1]]
     return "; ".join(texts)[:600] or "it gave no reason"
 
 
 def parse(text: str, secrets: Secrets = Secrets()) -> Inventory:
-    """The inventory that `ansible-inventory --list` printed. Raises InventoryError."""
+    """The inventory that `ansible-inventory --list` printed. Raises InventoryError.
+
+    Variables are those that may be seen: unsafe ones as plain text, secrets not at all.
+    """
     try:
         content = json.loads(text)
-        variables = content.pop("_meta")["hostvars"]
+        hostvars = content.pop("_meta")["hostvars"]
         groups = _groups(content)
-        hosts = _hosts(groups, {name: _shown(of, secrets) for name, of in variables.items()})
+        memberships: dict[str, list[str]] = {name: [] for name in [*groups["all"], *hostvars]}
+        for group in sorted(groups.keys() - {"all"}):
+            for name in groups[group]:
+                memberships.setdefault(name, []).append(group)
+        hosts = {}
+        for name, of in memberships.items():
+            variables = {
+                key: _plain(value)
+                for key, value in hostvars.get(name, {}).items()
+                if not _SECRET.match(key) and not secrets.withholds(key)
+            }
+            shown = {key: value for key, value in variables.items() if value is not _VAULT}
+            hosts[name] = Host(name=name, groups=tuple(of), variables=MappingProxyType(shown))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InventoryError(
             f"ansible-inventory printed what is not an inventory ({type(error).__name__}); "
@@ -330,51 +332,22 @@ def parse(text: str, secrets: Secrets = Secrets()) -> Inventory:
     return Inventory(hosts=MappingProxyType(hosts), groups=MappingProxyType(groups))
 
 
-def _hosts(
-    groups: Mapping[str, tuple[str, ...]], variables: Mapping[str, dict[str, Any]]
-) -> dict[str, Host]:
-    memberships: dict[str, list[str]] = {name: [] for name in [*groups["all"], *variables]}
-    for group in sorted(groups.keys() - {"all"}):
-        for name in groups[group]:
-            memberships.setdefault(name, []).append(group)
-    return {
-        name: Host(
-            name=name,
-            groups=tuple(of),
-            variables=MappingProxyType(variables.get(name, {})),
-        )
-        for name, of in memberships.items()
-    }
-
-
 def _groups(content: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Group → the hosts of it and of everything below it, each once."""
     known = {name for group in content.values() for name in group.get("children", ())}
-    return {name: _members(name, content) for name in sorted({*content, *known})}
-
-
-def _members(group: str, content: Mapping[str, Any]) -> tuple[str, ...]:
-    """The hosts of a group and of everything below it, each once."""
-    hosts: dict[str, None] = {}
-    seen: set[str] = set()
-    waiting = [group]
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        hosts |= dict.fromkeys(content.get(name, {}).get("hosts", ()))
-        waiting += content.get(name, {}).get("children", ())
-    return tuple(hosts)
-
-
-def _shown(variables: Mapping[str, Any], secrets: Secrets) -> dict[str, Any]:
-    """The variables that may be seen: unsafe ones as plain text, secrets not at all."""
-    plain = {
-        name: _plain(value)
-        for name, value in variables.items()
-        if not _SECRET.match(name) and not secrets.withholds(name)
-    }
-    return {name: value for name, value in plain.items() if value is not _VAULT}
+    groups = {}
+    for group in sorted({*content, *known}):
+        hosts: dict[str, None] = {}
+        seen: set[str] = set()
+        waiting = [group]
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                hosts |= dict.fromkeys(content.get(name, {}).get("hosts", ()))
+                waiting += content.get(name, {}).get("children", ())
+        groups[group] = tuple(hosts)
+    return groups
 
 
 def _still_encrypted(text: str) -> Iterator[tuple[str, str]]:

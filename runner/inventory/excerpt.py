@@ -70,12 +70,18 @@ class Whole:
 
         Raises Doubtful.
         """
-        whole = self._below(named)
+        whole: set[str] = set()  # the named groups, and all groups in them
+        below = [name for name in named if name in self.members]
+        while below:
+            name = below.pop()
+            if name not in whole:
+                whole.add(name)
+                below += self.children.get(name, ())
         groups: dict[str, Any] = {}
         waiting = {host: self._checked(host) for host in hosts}
-        for name in self.members:
+        for name, members in self.members.items():
             there: dict[str, Any] = {}
-            for host in self.members.get(name, ()):
+            for host in members:
                 if host in hosts:
                     there[host] = waiting.pop(host, None)  # at the first mention
                 elif name in whole:
@@ -98,17 +104,6 @@ class Whole:
             raise Doubtful(f"{name}: {lost}")
         return self._of(name)
 
-    def _below(self, named: Iterable[str]) -> set[str]:
-        """These groups and all groups in them."""
-        found: set[str] = set()
-        waiting = [name for name in named if name in self.members]
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                waiting += self.children.get(name, ())
-        return found
-
     def _require_plain(self, groups: Mapping[str, Any]) -> None:
         """Raise Doubtful for a name that may be read as something else."""
         hosts = {host for group in groups.values() for host in group.get("hosts", ())}
@@ -127,12 +122,9 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item)
-    elif isinstance(value, dict) and not _is_marked(value):
+    elif isinstance(value, dict):
+        if len(value) == 1 and value.keys() <= _MARKS:
+            return  # it stands for a text that is no template
         for key, item in value.items():
             yield key
             yield from _texts(item)
-
-
-def _is_marked(value: Mapping[str, Any]) -> bool:
-    """Whether it stands for a text, which is no template."""
-    return len(value) == 1 and value.keys() <= _MARKS

@@ -28,14 +28,17 @@ def main() -> int:
         def json_inventory(self, top: Any) -> dict[str, Any]:
             found: dict[str, Any] = super().json_inventory(top)
             meta, of_all = found["_meta"], self._get_group_variables(top)
-            variables = {**meta["hostvars"], "all": of_all}
             found.setdefault("all", {})["vars"] = of_all
             meta["first"] = [host.name for host in top.hosts]
             meta["places"] = {
                 host.name: [host.vars.get("inventory_file"), host.vars.get("inventory_dir")]
                 for host in self.inventory.get_hosts("all")
             }
-            meta["lost"] = {name: why for name, of in variables.items() if (why := _lost(of))}
+            meta["lost"] = {}
+            for host, variables in {**meta["hostvars"], "all": of_all}.items():
+                for name, value in variables.items():
+                    if why := _no_json(value):
+                        meta["lost"].setdefault(host, f"{name} holds {why}")
             return found
 
         @staticmethod
@@ -48,11 +51,6 @@ def main() -> int:
                 json.dumps = dumps
 
     return int(Listing.cli_executor() or 0)
-
-
-def _lost(variables: Mapping[str, Any]) -> str:
-    found = ((name, _no_json(value)) for name, value in variables.items())
-    return next((f"{name} holds {why}" for name, why in found if why), "")
 
 
 def _no_json(value: Any) -> str:

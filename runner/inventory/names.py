@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,32 +38,51 @@ class Names:
         """The tables of these hosts, each with its variables."""
         names = cls(domains={_folded(domain).strip(".") for domain in domains})
         for host, variables in hosts.items():
-            names._add(host, list(_aliases(variables)), _connection(variables))
+            given = variables.get("runner_aliases")
+            items = given if isinstance(given, list) else [given]
+            aliases = [alias for alias in items if isinstance(alias, str) and alias]
+            addresses = [variables.get(name) for name in ("ansible_host", "ansible_ssh_host")]
+            connection = [text for text in addresses if isinstance(text, str) and text][:1]
+            reached = [text for text in connection if not is_loopback(text)]
+            _put(names.exact, host, host)
+            _put(names.folded, _folded(host), host)
+            for alias in aliases:
+                _put(names.aliases, _folded(alias), host)
+            for text in reached:
+                _put(names.connection, _folded(text), host)
+            for text in (host, *aliases, *reached):
+                if (address := address_of(text)) is not None:
+                    _put(names.addresses, address, host)
+            for text in (host, *aliases):
+                if address_of(text) is None:
+                    name, _, domain = _folded(text).partition(".")
+                    _put(names.short, name, host)
+                    names.domains.add(domain)
         return names
-
-    def _add(self, host: str, aliases: list[str], connection: list[str]) -> None:
-        _put(self.exact, host, host)
-        _put(self.folded, _folded(host), host)
-        for alias in aliases:
-            _put(self.aliases, _folded(alias), host)
-        reached = [text for text in connection if not is_loopback(text)]
-        for text in reached:
-            _put(self.connection, _folded(text), host)
-        for text in (host, *aliases, *reached):
-            if (address := address_of(text)) is not None:
-                _put(self.addresses, address, host)
-        for text in (host, *aliases):
-            if address_of(text) is None:
-                name, _, domain = _folded(text).partition(".")
-                _put(self.short, name, host)
-                self.domains.add(domain)
 
     def find(self, text: str, host: str) -> tuple[tuple[str, ...], str]:
         """(hosts, sorted; the way in which they were found) for a label and the host in it.
 
         The first way that gives any host decides. Several hosts mean: not known which.
         """
-        for way, table, key in self._ways(text, host):
+        loopback = is_loopback(host)  # everybody calls himself so: only an alias tells who
+        ways: list[tuple[str, Table, Any]] = []
+        for part in (text, host):
+            if not loopback:
+                ways += [("name", self.exact, part), ("name", self.folded, _folded(part))]
+            ways.append(("alias", self.aliases, _folded(part)))
+        if not loopback:
+            ways.append(("ansible_host", self.connection, _folded(host)))
+            name, _, domain = _folded(host).partition(".")
+            way = "name without domain"
+            if (address := address_of(host)) is not None:
+                ways.append(("address", self.addresses, address))
+            # A domain that only one of the two has. Two different domains are different hosts.
+            elif not domain:
+                ways.append((way, self.short, name))
+            elif domain in self.domains:
+                ways += [(way, self.folded, name), (way, self.aliases, name)]
+        for way, table, key in ways:
             if found := table.get(key):
                 return tuple(sorted(found)), way
         return (), ""
@@ -80,28 +99,6 @@ class Names:
         if domain and address_of(host) is None and name in self.short:
             return f"; if {domain[:120]} is a domain of yours, add it to project.domains"
         return ""
-
-    def _ways(self, text: str, host: str) -> Iterator[tuple[str, Table, Any]]:
-        if is_loopback(host):  # everybody calls himself so
-            for part in (text, host):
-                yield "alias", self.aliases, _folded(part)
-            return
-        for part in (text, host):
-            yield "name", self.exact, part
-            yield "name", self.folded, _folded(part)
-            yield "alias", self.aliases, _folded(part)
-        yield "ansible_host", self.connection, _folded(host)
-        if (address := address_of(host)) is not None:
-            yield "address", self.addresses, address
-            return
-        # A domain that only one of the two has. Two different domains are two different hosts.
-        name, _, domain = _folded(host).partition(".")
-        way = "name without domain"
-        if not domain:
-            yield way, self.short, name
-        elif domain in self.domains:
-            yield way, self.folded, name
-            yield way, self.aliases, name
 
 
 def is_loopback(text: str) -> bool:
@@ -136,18 +133,6 @@ def address_of(text: str) -> Address | None:
 def written_plainly(name: str) -> bool:
     """Whether Ansible can only read the name as one host, not as a pattern."""
     return bool(_PLAIN.fullmatch(name)) or address_of(name) is not None
-
-
-def _aliases(variables: Mapping[str, Any]) -> Iterator[str]:
-    value = variables.get("runner_aliases")
-    for alias in value if isinstance(value, list) else [value]:
-        if isinstance(alias, str) and alias:
-            yield alias
-
-
-def _connection(variables: Mapping[str, Any]) -> list[str]:
-    values = (variables.get(name) for name in ("ansible_host", "ansible_ssh_host"))
-    return [value for value in values if isinstance(value, str) and value][:1]
 
 
 def _folded(text: str) -> str:

@@ -60,7 +60,28 @@ class InventoryReader:
                 at, seen, error = self._failed
                 if seen == stamp and now - at <= _AGAIN:
                     raise error
-            return self._load()
+            self._stamped = None  # what is read may be newer than a stamp of the last second
+            now = time.monotonic()
+            stamp = self._stamp(now)
+            try:
+                inventory = Inventory.load(
+                    self._paths,
+                    environment=self._environment,
+                    vault=self._vault,
+                    domains=self._domains,
+                    warm=self._warm,
+                    large=sources.size(self._paths, stamp) > LARGE * _SHORTEST,
+                )
+            except InventoryError as error:
+                self._failed = (time.monotonic(), stamp, error)
+                raise
+            only_files = sources.only_files(self._paths, stamp, self._environment)
+            if not only_files or sources.may_add(self._environment):
+                inventory = replace(inventory, whole=None)
+            lasts = only_files and not inventory.templated
+            self._last = _Read(at=now, stamp=stamp, inventory=inventory, lasts=lasts)
+            self._failed = None
+            return inventory
 
     @property
     def last(self) -> Inventory | None:
@@ -75,30 +96,6 @@ class InventoryReader:
             seen = sources.stamp(read_from(self._paths), self._environment)
             self._stamped = time.monotonic(), seen
         return self._stamped[1]
-
-    def _load(self) -> Inventory:
-        self._stamped = None  # what is read may be newer than a stamp of the last second
-        now = time.monotonic()
-        stamp = self._stamp(now)
-        try:
-            inventory = Inventory.load(
-                self._paths,
-                environment=self._environment,
-                vault=self._vault,
-                domains=self._domains,
-                warm=self._warm,
-                large=sources.size(self._paths, stamp) > LARGE * _SHORTEST,
-            )
-        except InventoryError as error:
-            self._failed = (time.monotonic(), stamp, error)
-            raise
-        only_files = sources.only_files(self._paths, stamp, self._environment)
-        if not only_files or sources.may_add(self._environment):
-            inventory = replace(inventory, whole=None)
-        lasts = only_files and not inventory.templated
-        self._last = _Read(at=now, stamp=stamp, inventory=inventory, lasts=lasts)
-        self._failed = None
-        return inventory
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,21 +37,19 @@ def main() -> int:
     inventory = InventoryManager(loader=loader, sources=sys.argv[1:])
     variables = VariableManager(loader=loader, inventory=inventory)
     HostVars(inventory, variables, loader)  # so that a template may read hostvars
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {host: {} for host in wanted}
     for host, names in wanted.items():
         known = variables.get_vars(host=inventory.get_host(host))
         templar = Templar(loader=loader, variables=known)
-        found[host] = {name: _resolved(templar, known.get(name)) for name in names}
+        for name in names:
+            try:
+                answer = templar.template(known.get(name))
+            except Exception as error:  # whatever it raises says that it has no value here
+                found[host][name] = {"unresolved": " ".join(str(error).split())[:300]}
+            else:
+                found[host][name] = answer if isinstance(answer, str | list) else str(answer)
     json.dump(found, sys.stdout, default=str)
     return 0
-
-
-def _resolved(templar: Any, value: Any) -> Any:
-    try:
-        answer = templar.template(value)
-    except Exception as error:  # whatever a template raises says that it has no value here
-        return {"unresolved": " ".join(str(error).split())[:300]}
-    return answer if isinstance(answer, str | list) else str(answer)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
+from stat import S_ISREG
 
 #: Settings of Ansible by which something else than these files may take part.
 _BY_ENVIRONMENT = ("ANSIBLE_INVENTORY_ENABLED", "ANSIBLE_INVENTORY_PLUGINS")
@@ -32,15 +32,20 @@ class Stamp:
 
 def stamp(tops: Sequence[Path], environment: Mapping[str, str]) -> Stamp:
     """What the files at and below `tops` are now, with the ansible.cfg of this environment."""
-    found = set()
+    files: list[str] = []
     linked = False
-    for path, status in _walked([*map(str, tops), *map(str, _configs(environment))]):
-        if status is None:
-            found.add((path, 0, 0, -1))
-        elif S_ISDIR(status.st_mode):
-            linked = True
-        else:
+    for top in map(str, [*tops, *_configs(environment)]):
+        if not os.path.isdir(top):
+            files.append(top)
+        for at, folders, names in os.walk(top):
+            linked = linked or any(os.path.islink(os.path.join(at, name)) for name in folders)
+            files += [os.path.join(at, name) for name in names]
+    found = set()
+    for path in files:
+        if status := _status(path):
             found.add((path, status.st_mtime_ns, status.st_ctime_ns, status.st_size))
+        else:
+            found.add((path, 0, 0, -1))  # gone, or a link to nothing
     return Stamp(files=tuple(sorted(found)), linked=linked)
 
 
@@ -50,27 +55,6 @@ def _configs(environment: Mapping[str, str]) -> list[Path]:
         return [Path(named)]
     home = environment.get("HOME")
     return [*([Path(home) / ".ansible.cfg"] if home else []), Path("/etc/ansible/ansible.cfg")]
-
-
-def _walked(tops: Sequence[str]) -> Iterator[tuple[str, os.stat_result | None]]:
-    """Every file, and every folder that is a link below `tops`; None for what is not there."""
-    folders = []
-    for top in tops:
-        status = _status(top)
-        if status is not None and S_ISDIR(status.st_mode):
-            folders.append(top)
-        else:
-            yield top, status
-    while folders:
-        try:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-                    else:
-                        yield entry.path, _status(entry.path)
-        except OSError:
-            continue  # gone meanwhile, or not readable: Ansible says so
 
 
 def _status(path: str) -> os.stat_result | None:
@@ -91,7 +75,16 @@ def only_files(paths: Sequence[Path], seen: Stamp, environment: Mapping[str, str
         return False
     if any(_BY_CONFIG.search(_text(config) or b"") for config in _configs(environment)):
         return False
-    return not any(_is_asked(Path(file)) for file, *_ in seen.files if _is_source(file, paths))
+    for file in (file for file, *_ in seen.files if _is_source(file, paths)):
+        status = _status(file)
+        if status is None or not S_ISREG(status.st_mode):
+            return False  # a pipe or a device gives what it likes
+        content = _text(Path(file))
+        if content is None or content.startswith(b"#!") or os.access(file, os.X_OK):
+            return False
+        if _PLUGIN.search(content):
+            return False
+    return True
 
 
 def size(paths: Sequence[Path], seen: Stamp) -> int:
@@ -119,17 +112,6 @@ def _is_source(file: str, paths: Sequence[Path]) -> bool:
         if path.is_relative_to(top):
             return not _CONSTANT & set(path.relative_to(top).parts[:-1])
     return False
-
-
-def _is_asked(path: Path) -> bool:
-    """Whether the file is a program or the settings of one, not a list of hosts."""
-    status = _status(str(path))
-    if status is None or not S_ISREG(status.st_mode):
-        return True  # a pipe or a device gives what it likes
-    if os.access(path, os.X_OK):
-        return True
-    content = _text(path)
-    return content is None or content.startswith(b"#!") or bool(_PLUGIN.search(content))
 
 
 def _text(path: Path) -> bytes | None:

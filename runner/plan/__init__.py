@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from runner.catalog import Catalog, parameters
-from runner.catalog.content import Content, read
+from runner.catalog.content import read
 from runner.catalog.digest import of_collection
 from runner.catalog.entry import Entry
 from runner.catalog.loaded import called, loaded, outside_of
@@ -96,6 +96,11 @@ def _part(
     delegates = delegates_of(found, inventory)
     content = read(catalog, entry)
     known = [inventory.hosts[h] for h in sorted({*hosts, *delegates}) if h in inventory.hosts]
+    # The variables that choose Ansible's own plugins, as `ansible_connection` does.
+    steering = [
+        {name: value for name, value in host.variables.items() if name.startswith("ansible_")}
+        for host in known
+    ]
     plan = Plan(
         entry=entry.id,
         hosts=hosts,
@@ -106,21 +111,10 @@ def _part(
         hash="",
         files=content.files,
         inventory={host.name: digests(content, host.variables, key) for host in known},
-        loaded=loaded(
-            catalog,
-            entry,
-            content,
-            variables=[_steering(host.variables) for host in known],
-            also=also,
-        ).names,
+        loaded=loaded(catalog, entry, content, variables=steering, also=also).names,
         key=key,
     )
     return hashed(plan, "")
-
-
-def _steering(variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The variables that choose Ansible's own plugins, as `ansible_connection` does."""
-    return {name: value for name, value in variables.items() if name.startswith("ansible_")}
 
 
 def _whole(
@@ -195,8 +189,21 @@ def watched(plan: Plan, run: Run | None, catalog: Catalog) -> Plan:
     for part in plan.parts:
         seen = run if part is first else None
         entry = catalog.get(part.entry)
-        open_ += _uncovered(scan(entry, catalog.roles), seen.included if seen else None)
-        open_ += _lookups(read(catalog, entry), {*part.loaded, *(seen.loaded if seen else ())})
+        for each in scan(entry, catalog.roles).templated:
+            place = f"{each.file}: includes {brief(each.text)!r}"
+            include = (os.path.realpath(each.file), each.text)
+            if each.depends_on:
+                open_.append(f"{place}, which depends on {each.depends_on}")
+            elif seen is None or not (each.at_start or include in seen.included):
+                open_.append(f"{place}, which no dry run has filled in")
+        # Lookups that bring what no hash covers: of the entry, and beside it of what is loaded.
+        content = read(catalog, entry)
+        names = {*part.loaded, *(seen.loaded if seen else ())}
+        beside = {os.path.realpath(name) for name in names if name[0] == "/"}
+        beside -= set(map(os.path.realpath, content.paths.values()))
+        for name, lookups in sorted({**content.outside, **outside_of(beside)}.items()):
+            some = ", ".join(sorted(lookups))
+            open_.append(f"{name}: lookup {some} reads from outside the plan's files")
     first = hashed(replace(first, loaded={**first.loaded, **further}), first.diff)
     if not plan.steps:
         return replace(first, uncovered=tuple(open_))
@@ -227,49 +234,39 @@ def beyond(
     return further, tuple(sorted(changed))
 
 
-def _uncovered(found: Scan, included: Collection[tuple[str, str]] | None) -> Iterator[str]:
-    """What a template may load that no dry run showed, a sentence each; None without one."""
-    for each in found.templated:
-        place = f"{each.file}: includes {brief(each.text)!r}"
-        if each.depends_on:
-            yield f"{place}, which depends on {each.depends_on}"
-        elif included is None or not (
-            each.at_start or (os.path.realpath(each.file), each.text) in included
-        ):
-            yield f"{place}, which no dry run has filled in"
-
-
-def _lookups(content: Content, loaded: Iterable[str]) -> Iterator[str]:
-    """Lookups that bring what no hash covers, a sentence for each file: of the entry, and beside
-    it of what is `loaded`."""
-    own = set(map(os.path.realpath, content.paths.values()))
-    beside = {os.path.realpath(name) for name in loaded if name[0] == "/"} - own
-    for name, lookups in sorted({**content.outside, **outside_of(beside)}.items()):
-        yield f"{name}: lookup {', '.join(sorted(lookups))} reads from outside the plan's files"
-
-
 def difference(before: Plan, now: Plan) -> str:
     """What changed between two plans, for a person, by its name.
 
     As in `playbook or role (roles/web/tasks/main.yml), variable service_restart_unit`.
     """
+    pairs = [(before, now), *zip(before.steps, now.steps, strict=False)]
+    absent = object()
+
+    def differing(of: Callable[[Plan], Mapping[str, Any]]) -> set[str]:
+        """Names whose values differ in the plan or in any of its steps."""
+        return {
+            name
+            for one, other in ((of(earlier), of(later)) for earlier, later in pairs)
+            for name in {*one, *other}
+            if one.get(name, absent) != other.get(name, absent)
+        }
+
+    def inventory(plan: Plan) -> dict[str, str]:
+        hosts = plan.inventory.items()
+        return {f"{name} of {host}": digest for host, of in hosts for name, digest in of.items()}
+
+    contents = [[plan.content, *(step.content for step in plan.steps)] for plan in (before, now)]
     found = [
         _names("entry", {before.entry} ^ {now.entry}),
-        _names("hosts", _hosts(before) ^ _hosts(now)),
-        _names(
-            "variable",
-            _all(lambda before, now: _keys(before.variables, now.variables), before, now),
-        ),
+        _names("hosts", {*before.hosts, *before.delegates} ^ {*now.hosts, *now.delegates}),
+        _names("variable", differing(lambda plan: plan.variables)),
         _names(
             "playbook or role",
-            _all(lambda before, now: _keys(before.files, now.files), before, now),
-            changed=_content(before) != _content(now),
+            differing(lambda plan: plan.files),
+            changed=contents[0] != contents[1],
         ),
-        _names(
-            "what Ansible loads",
-            _all(lambda before, now: _keys(before.loaded, now.loaded), before, now),
-        ),
-        _names("inventory variable", _all(_inventory, before, now)),
+        _names("what Ansible loads", differing(lambda plan: plan.loaded)),
+        _names("inventory variable", differing(inventory)),
         _names("steps", {s.entry for s in before.steps} ^ {s.entry for s in now.steps}),
         "what check mode would change" if before.diff != now.diff else "",
     ]
@@ -283,32 +280,3 @@ def _names(what: str, names: Iterable[str], *, changed: bool = False) -> str:
         return what if changed else ""
     more = f" and {len(some) - MOST_NAMED} more" if len(some) > MOST_NAMED else ""
     return f"{what} ({', '.join(brief(name, MOST_OF_A_NAME) for name in some[:MOST_NAMED])}{more})"
-
-
-def _hosts(plan: Plan) -> set[str]:
-    return {*plan.hosts, *plan.delegates}
-
-
-def _all(what: Callable[[Plan, Plan], set[str]], before: Plan, now: Plan) -> set[str]:
-    """What differs in the plan or in any of its steps."""
-    steps = zip(before.steps, now.steps, strict=False)
-    return {name for pair in ((before, now), *steps) for name in what(*pair)}
-
-
-def _content(plan: Plan) -> list[str]:
-    return [plan.content, *(step.content for step in plan.steps)]
-
-
-def _keys(before: Mapping[str, Any], now: Mapping[str, Any]) -> set[str]:
-    """The keys whose values differ, or that only one of the two has."""
-    absent = object()
-    names = {*before, *now}
-    return {name for name in names if before.get(name, absent) != now.get(name, absent)}
-
-
-def _inventory(before: Plan, now: Plan) -> set[str]:
-    return {
-        f"{name} of {host}"
-        for host in {*before.inventory, *now.inventory}
-        for name in _keys(before.inventory.get(host, {}), now.inventory.get(host, {}))
-    }

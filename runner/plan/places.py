@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from runner.catalog import Catalog
-from runner.catalog.entry import Entry, Place, Step
+from runner.catalog.entry import Entry, Place
 from runner.errors import Refused
 from runner.inventory import Inventory
 
@@ -43,15 +43,15 @@ def parts(entry: Entry, catalog: Catalog) -> tuple[Part, ...]:
     """The steps of an entry in order; an ordinary entry is its own only step."""
     if not entry.steps:
         return (Part(entry=entry, place=entry.target.host, may_skip=False),)
-    return tuple(part for step in entry.steps for part in _laid_out(step, catalog))
-
-
-def _laid_out(step: Step, catalog: Catalog) -> tuple[Part, ...]:
-    entry = catalog.get(step.entry)
-    if entry.steps:
-        return parts(entry, catalog)
-    place, skip = step.host or entry.target.host, step.unreachable == "skip"
-    return (Part(entry=entry, place=place, may_skip=skip),)
+    found: list[Part] = []
+    for step in entry.steps:
+        of = catalog.get(step.entry)
+        if of.steps:
+            found += parts(of, catalog)
+        else:
+            place, skip = step.host or of.target.host, step.unreachable == "skip"
+            found.append(Part(entry=of, place=place, may_skip=skip))
+    return tuple(found)
 
 
 def options(

@@ -55,6 +55,15 @@ def read_yaml(text: str) -> Any:
         raise ValueError("is not UTF-8 text") from None
 
 
+def untagged(loader: Any, _tag: str, node: yaml.Node) -> Any:
+    """The plain value of what has a tag: a constructor for any tag, as `!vault` and `!unsafe`."""
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return node.value
+
+
 def is_deep(text: str) -> bool:
     """Whether it is nested too deeply. libyaml's loader builds by recursion and would end the
     process; its parser takes a time that grows with the square of the depth."""

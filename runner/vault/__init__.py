@@ -184,6 +184,7 @@ class Vault:
         self._known = Known(secrets=self._secrets, public=self._public)
 
     def _opened(self, variables: Iterable[Path], others: Iterable[Path]) -> Secrets:
+        """What the program beside this module, which has Ansible, says of the files."""
         asked = {
             "inventory": sorted(map(str, variables)),
             "others": sorted(map(str, others)),
@@ -191,7 +192,24 @@ class Vault:
         }
         if not any(asked.values()):
             return Secrets()
-        said = _ask(asked, self._environment)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", str(Path(__file__).with_name("program.py"))],
+                input=json.dumps(asked).encode(),
+                env=self._environment,
+                cwd="/",
+                capture_output=True,
+                timeout=TIMEOUT.total_seconds(),
+                check=True,
+            )
+            said = json.loads(done.stdout)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            text = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip()
+            why = text.splitlines()[-1][:300] if text else type(error).__name__
+            raise InventoryError(
+                f"what Ansible Vault encrypts cannot be read ({why}); "
+                "see execution.vault_password_file"
+            ) from None
         return Secrets(
             names=frozenset(said["names"]),
             values=frozenset(said["values"]),
@@ -200,20 +218,34 @@ class Vault:
         )
 
 
+_looked_into: dict[tuple[Path, tuple[int, int, int]], bool] = {}
+
+
 def encrypted(tops: Iterable[Path]) -> Iterator[tuple[Path, tuple[int, int, int]]]:
-    """(file, its stamp) of every file at or below `tops` that holds something encrypted."""
-    for path in sorted({file for top in tops for file in _files(top)}):
+    """(file, its stamp) of every file at or below `tops` that holds something encrypted.
+
+    What was found in a file is remembered by its stamp.
+    """
+    files = set()
+    for top in tops:
+        if top.is_file():
+            files.add(top)
+        for at, folders, names in os.walk(top):
+            folders[:] = [name for name in folders if name not in _SKIPPED]
+            files |= {Path(at) / name for name in names}
+    for path in sorted(files):
         stamp = _stamp(path)
-        if _holds_vault(path, stamp):
+        if not 0 < stamp[2] <= _MAX_FILE:
+            continue
+        if (path, stamp) not in _looked_into:
+            if len(_looked_into) > 20_000:
+                _looked_into.clear()
+            try:
+                _looked_into[path, stamp] = path.is_file() and _HEADER in path.read_bytes()
+            except OSError:
+                continue  # Ansible, as the same user, cannot read it either
+        if _looked_into[path, stamp]:
             yield path, stamp
-
-
-def _files(top: Path) -> Iterator[Path]:
-    if top.is_file():
-        yield top
-    for at, folders, names in os.walk(top):
-        folders[:] = [name for name in folders if name not in _SKIPPED]
-        yield from (Path(at) / name for name in names)
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
@@ -224,56 +256,23 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_ctime_ns, found.st_size
 
 
-_looked_into: dict[tuple[Path, tuple[int, int, int]], bool] = {}
-
-
-def _holds_vault(path: Path, stamp: tuple[int, int, int]) -> bool:
-    """Whether the text of an encrypted value stands in the file; remembered by its stamp."""
-    if not 0 < stamp[2] <= _MAX_FILE:
-        return False
-    if (path, stamp) not in _looked_into:
-        if len(_looked_into) > 20_000:
-            _looked_into.clear()
-        try:
-            _looked_into[path, stamp] = path.is_file() and _HEADER in path.read_bytes()
-        except OSError:
-            return False  # Ansible, as the same user, cannot read it either
-    return _looked_into[path, stamp]
-
-
 def inline(content: bytes) -> Iterator[tuple[str, bytes]]:
     """(key or nothing, encrypted text) of each encrypted value in a file."""
     for match in _INLINE.finditer(content):
         yield (match[1] or b"").decode(), b"\n".join(match[2].split())
 
 
-def _ask(asked: Mapping[str, object], environment: Mapping[str, str]) -> dict[str, list[Any]]:
-    """What the program beside this module, which has Ansible, says of the files."""
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", str(Path(__file__).with_name("program.py"))],
-            input=json.dumps(asked).encode(),
-            env=dict(environment),
-            cwd="/",
-            capture_output=True,
-            timeout=TIMEOUT.total_seconds(),
-            check=True,
-        )
-        said: dict[str, list[Any]] = json.loads(done.stdout)
-        return said
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        text = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip()
-        why = text.splitlines()[-1][:300] if text else type(error).__name__
-        raise InventoryError(
-            f"what Ansible Vault encrypts cannot be read ({why}); see execution.vault_password_file"
-        ) from None
-
-
 def covering(secrets: Secrets, public: frozenset[str] = frozenset()) -> Callable[[str], str]:
     """A function that masks these secrets in a text, in linear time."""
+    shapes = set()
+    for value in secrets.values - public:
+        # As it may stand in text: itself, inside JSON, a URL, or base64.
+        shapes |= {value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+        shapes |= {quote(value, safe=""), quote_plus(value)}
+        shapes.add(base64.b64encode(value.encode(errors="replace")).decode())
     covers: list[tuple[re2._Regexp, str]] = []
-    if values := {shape for value in secrets.values - public for shape in _shapes(value)}:
-        covers.append((_compiled(_any_of(values)), MASKED))
+    if shapes:
+        covers.append((_compiled(_any_of(shapes)), MASKED))
     if secrets.pairs:
         keys = _any_of({key for key, _ in secrets.pairs})
         short = _any_of({value for _, value in secrets.pairs})
@@ -286,16 +285,6 @@ def covering(secrets: Secrets, public: frozenset[str] = frozenset()) -> Callable
         return text
 
     return cover
-
-
-def _shapes(value: str) -> Iterator[str]:
-    """A value as it may stand in text: itself, inside JSON, a URL, or base64."""
-    yield value
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
-    yield quote(value, safe="")
-    yield quote_plus(value)
-    yield base64.b64encode(value.encode(errors="replace")).decode()
 
 
 def _any_of(values: Iterable[str]) -> str:

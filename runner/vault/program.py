@@ -18,7 +18,7 @@ import yaml
 if __name__ == "__main__":  # isolated, so nothing but the installed packages is importable
     sys.path.append(str(Path(__file__).resolve().parents[2]))
 
-from runner.text.plain_yaml import Parser, is_deep
+from runner.text.plain_yaml import Parser, is_deep, untagged
 from runner.vault import BY_VALUE, inline
 
 _HEADER = b"$ANSIBLE_VAULT;"
@@ -30,15 +30,7 @@ class _AnyTag(Parser):  # type: ignore[misc]
     """Takes `!unsafe`, `!vault` and every other tag for the plain value."""
 
 
-def _untagged(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return node.value
-
-
-_AnyTag.add_multi_constructor("!", _untagged)
+_AnyTag.add_multi_constructor("!", untagged)
 
 
 def _loaded(text: str) -> Any:
