@@ -13,6 +13,7 @@ import shutil
 import ssl
 import tempfile
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -49,15 +50,12 @@ def open_client(
 def trust(settings: Client) -> ssl.SSLContext:
     """Whom to believe, and what to show. Raises ConfigError for files that cannot be used."""
     files = (settings.ca_file, bundle_of_environment(), settings.cert_file, settings.key_file)
-    return _context(*files, stamps=tuple(_stamp(path) for path in files))
-
-
-def _stamp(path: Path | None) -> tuple[int, int] | None:
-    try:
-        found = path.stat() if path is not None else None
-    except OSError:
-        return None
-    return None if found is None else (found.st_ino, found.st_mtime_ns)
+    stamps = []  # a file that was replaced is read again
+    for path in filter(None, files):
+        with suppress(OSError):
+            found = path.stat()
+            stamps.append((path, found.st_ino, found.st_mtime_ns))
+    return _context(*files, stamps=tuple(stamps))
 
 
 @functools.lru_cache(maxsize=32)

@@ -180,26 +180,24 @@ class Project:
     def model(self) -> ModelDecider:
         """The model that decides, one for this process. Raises ConfigError when there is none."""
         with self._opening:
-            if self._model is None:
-                self._model = self._opened_model()
+            if self._model is not None:
+                return self._model
+            from runner.decide.ledger import StoreLedger
+            from runner.decide.model import ModelDecider
+            from runner.decide.personal import Hide
+            from runner.decide.prompt import Prompts
+            from runner.evidence.mask import Mask
+
+            settings = self.config.model
+            if settings is None:
+                raise ConfigError("there is no model; add the section model to runner.yml")
+            patterns = (*self.config.mask.patterns, *settings.mask.patterns)
+            secrets = Mask(patterns, vault=self.vault)
+            hide = Hide(secrets, personal=settings.mask.personal)
+            prompts = Prompts(self.config.project.prompts, hide, max_evidence=settings.max_evidence)
+            ledger = StoreLedger(self.database)
+            self._model = ModelDecider(settings, prompts, ledger, mask=hide, sleep=self.sleep)
             return self._model
-
-    def _opened_model(self) -> ModelDecider:
-        from runner.decide.ledger import StoreLedger
-        from runner.decide.model import ModelDecider
-        from runner.decide.personal import Hide
-        from runner.decide.prompt import Prompts
-        from runner.evidence.mask import Mask
-
-        settings = self.config.model
-        if settings is None:
-            raise ConfigError("there is no model; add the section model to runner.yml")
-        patterns = (*self.config.mask.patterns, *settings.mask.patterns)
-        secrets = Mask(patterns, vault=self.vault)
-        hide = Hide(secrets, personal=settings.mask.personal)
-        prompts = Prompts(self.config.project.prompts, hide, max_evidence=settings.max_evidence)
-        ledger = StoreLedger(self.database)
-        return ModelDecider(settings, prompts, ledger, mask=hide, sleep=self.sleep)
 
     def tell(self, run: Run, event: TaskEvent) -> None:
         """Tell who watches of a task that ended."""

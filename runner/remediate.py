@@ -69,7 +69,14 @@ def remediate(incident: int, round: int = 0) -> None:
 
     What was held back or asked about begins a round of its own, with a workflow of its own.
     """
-    _tracked(lambda: _remediate(incident, round))
+
+    def path() -> None:
+        for name in ("admit", "locate", "gather", "decide", "judge", "rehearse", "ask"):
+            if not _step(name, incident, round):
+                return
+        _act(incident, round)
+
+    _tracked(path)
 
 
 @DBOS.workflow(name="proceed", max_recovery_attempts=None)
@@ -85,13 +92,6 @@ def proceed(incident: int, round: int | None = None) -> None:
 def drill(incident: int) -> None:
     """Inject a fault on purpose; what the runner makes of it is another incident."""
     _tracked(lambda: _step("inject", incident, None))
-
-
-def _remediate(incident: int, round: int) -> None:
-    for name in ("admit", "locate", "gather", "decide", "judge", "rehearse", "ask"):
-        if not _step(name, incident, round):
-            return
-    _act(incident, round)
 
 
 def _act(incident: int, round: int | None) -> None:
@@ -115,19 +115,15 @@ def _tracked(path: Callable[[], object]) -> None:
     active.add(workflow)
     try:
         path()
-        _done(workflow)
+        assert _project is not None
+        # Make room for the next; where the store is away, the worker's own look does it later.
+        try:
+            with _project.database.write() as tx:
+                _project.queue.end(tx, workflow)
+        except StoreError as error:
+            logger.debug("%s still counts as begun: %s", workflow, error)
     finally:
         active.discard(workflow)
-
-
-def _done(workflow: str) -> None:
-    """Make room for the next; where the store is away, the worker's own look does it later."""
-    assert _project is not None
-    try:
-        with _project.database.write() as tx:
-            _project.queue.end(tx, workflow)
-    except StoreError as error:
-        logger.debug("%s still counts as begun: %s", workflow, error)
 
 
 def _step(name: str, incident: int, round: int | None, *args: int) -> Any:

@@ -82,20 +82,7 @@ class Metrics:
         # A second series for each counter, which only OpenMetrics has a use for.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry or CollectorRegistry()
-        self._make_counters()
-        # A counter that appears with its first event hides that event from `increase`.
-        for metric, values in (
-            (self._deliveries, SOURCES),
-            (self._refused, REFUSALS),
-            (self._alerts, STATUSES),
-            (self._closed, CLOSED),
-        ):
-            for value in values:
-                metric.labels(str(value))
-        if database is not None:
-            self.registry.register(StoreCollector(database, worker_ttl))
 
-    def _make_counters(self) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"runner_{name}", text, labels, registry=self.registry)
 
@@ -112,6 +99,17 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        # A counter that appears with its first event hides that event from `increase`.
+        for metric, values in (
+            (self._deliveries, SOURCES),
+            (self._refused, REFUSALS),
+            (self._alerts, STATUSES),
+            (self._closed, CLOSED),
+        ):
+            for value in values:
+                metric.labels(str(value))
+        if database is not None:
+            self.registry.register(StoreCollector(database, worker_ttl))
 
     def delivered(self, source: str, *, firing: int, resolved: int, seconds: float) -> None:
         """A delivery with so many alerts was acknowledged after `seconds`."""

@@ -283,7 +283,18 @@ def _refuse_values(
     if entry.placed and not choices:
         return  # whose variables count is known when its places are filled
     inventory, specs = project.inventory(), project.catalog.schema(entry.id)
-    if missing := _missing(entry, specs, labels, choices):
+    # What an alert would tell by a label comes from the person, too: there is no alert.
+    missing = [
+        name
+        for name, parameter in entry.parameters.items()
+        if name in specs
+        and specs[name].required
+        and (
+            (parameter.kind == "label" and not labels.get(parameter.name))
+            or (parameter.kind == "choice" and name not in choices and parameter.value is None)
+        )
+    ]
+    if missing and not choices.keys() - entry.parameters.keys():  # a wrong name is told first
         needed = ", ".join(missing)
         given = " ".join(f"-p {name}=VALUE" for name in missing)
         raise UsageError(f"{entry.id} needs a value for {needed}: give it with {given}")
@@ -295,25 +306,6 @@ def _refuse_values(
         chosen=choices,
         places=dict.fromkeys(PLACES, hosts[0]),
     )
-
-
-def _missing(
-    entry: Entry, specs: parameters.Specs, labels: Labels, choices: Mapping[str, Any]
-) -> list[str]:
-    """The values that only the person can give, and has not given. A run by hand has no alert,
-    so what an alert would tell by a label comes from the person, too."""
-    if choices.keys() - entry.parameters.keys():
-        return []  # a name that is typed wrong is told first
-    return [
-        name
-        for name, parameter in entry.parameters.items()
-        if name in specs
-        and specs[name].required
-        and (
-            (parameter.kind == "label" and not labels.get(parameter.name))
-            or (parameter.kind == "choice" and name not in choices and parameter.value is None)
-        )
-    ]
 
 
 def _open(
@@ -387,21 +379,18 @@ def answer(
         text = comment[:MAX_TEXT]
         if not approvals.answer(tx, approval, answer=answer, by=by, at=now, comment=text):
             raise Refused(f"approval {approval} was answered by somebody else just now")
-        _apply(project, tx, question, answer, by, text)
+        incidents.move(
+            tx,
+            incident.id,
+            State.APPROVED if answer == "approved" else State.DENIED,
+            f"{answer} by {by}" + (f": {text}" if text else ""),
+            expected={State.WAITING},
+            actor=by,
+            detail={"approval": question.id, "plan": question.plan},
+        )
+        if answer == "approved":
+            project.queue.proceed(tx, incident.id, question.id)
         return approvals.get(tx, approval)
-
-
-def _apply(
-    project: Project, tx: Any, question: Approval, answer: str, by: str, comment: str
-) -> None:
-    said = f"{answer} by {by}" + (f": {comment}" if comment else "")
-    state = State.APPROVED if answer == "approved" else State.DENIED
-    detail = {"approval": question.id, "plan": question.plan}
-    incidents.move(
-        tx, question.incident, state, said, expected={State.WAITING}, actor=by, detail=detail
-    )
-    if state is State.APPROVED:
-        project.queue.proceed(tx, question.incident, question.id)
 
 
 def cancel(project: Project, incident: int, *, by: str, reason: str) -> None:

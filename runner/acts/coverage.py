@@ -83,38 +83,26 @@ def coverage(project: Project, rules: Sequence[AlertRule]) -> Coverage:
     found = tuple(
         Covered(rule=rule, fits=fits(rule, catalog), near=misses(rule, catalog)) for rule in ordered
     )
-    named = sorted({fit.entry for each in found for fit in each.fits})
-    return Coverage(rules=found, standings=_standings(project, named))
-
-
-def _standings(project: Project, entries: Sequence[str]) -> dict[str, EntryLevel]:
     now = datetime.now(UTC)
     with project.database.read() as tx:
         paused = switches.paused(tx)
         history = past_runs(project, tx, now)
-    hosts = [host.variables for host in project.inventory().hosts.values()]
-    allowed = [level_of(variables.get(VARIABLE, Level.AUTO)) for variables in hosts]
-    return {
-        name: _standing(
-            _situation(project, project.catalog.get(name), paused, history, now), allowed
-        )
-        for name in entries
-    }
-
-
-def _standing(situation: policy.Situation, allowed: Sequence[Level | None]) -> EntryLevel:
-    verdict = policy.judge(situation, policy.Moment.STANDING)
     # What is no level counts as observe, as it does when an incident is judged.
-    levels = [level or Level.OBSERVE for level in allowed]
-    lower = sorted(
-        (level for level in levels if level.rank < verdict.level.rank), key=lambda level: level.rank
-    )
-    return EntryLevel(
-        entry=situation.entry.id,
-        level=verdict.level,
-        held_by=verdict.limiting if verdict.level is not Level.AUTO else (),
-        hosts={str(level): lower.count(level) for level in dict.fromkeys(lower)},
-    )
+    hosts = [host.variables for host in project.inventory().hosts.values()]
+    allowed = [level_of(values.get(VARIABLE, Level.AUTO)) or Level.OBSERVE for values in hosts]
+    allowed.sort(key=lambda level: level.rank)
+    standings = {}
+    for name in sorted({fit.entry for each in found for fit in each.fits}):
+        situation = _situation(project, catalog.get(name), paused, history, now)
+        verdict = policy.judge(situation, policy.Moment.STANDING)
+        lower = [level for level in allowed if level.rank < verdict.level.rank]
+        standings[name] = EntryLevel(
+            entry=name,
+            level=verdict.level,
+            held_by=verdict.limiting if verdict.level is not Level.AUTO else (),
+            hosts={str(level): lower.count(level) for level in dict.fromkeys(lower)},
+        )
+    return Coverage(rules=found, standings=standings)
 
 
 def _situation(

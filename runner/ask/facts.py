@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from runner.errors import RemoteError
 from runner.evidence.number import number
-from runner.incident import Alert, Evidence, Incident, Labels, State
+from runner.incident import Evidence, Incident, Labels, State
 from runner.incident_report import Bundle
 from runner.inventory import Inventory, locate
 from runner.project import Project
@@ -138,20 +138,13 @@ def _alerts(project: Project, inventory: Inventory | None, now: datetime) -> Ite
     except RemoteError as error:
         yield _Piece("missing", "Alertmanager", f"what fires is not known: {error}")
         return
-    yield from (_alert(each, inventory, now) for each in firing[:MOST])
+    for each in firing[:MOST]:
+        age = write(timedelta(seconds=max(0, int((now - each.starts_at).total_seconds()))))
+        text = f"{each.name} has fired for {age}, {_named(each.labels)}"
+        if said := each.annotations.get("summary") or each.annotations.get("description"):
+            text += f": {said}"
+        yield _Piece("alert", "Alertmanager", text, _where(each.labels, inventory))
     yield from _more("alert", "Alertmanager", len(firing), "alerts fire")
-
-
-def _alert(alert: Alert, inventory: Inventory | None, now: datetime) -> _Piece:
-    age = write(timedelta(seconds=max(0, int((now - alert.starts_at).total_seconds()))))
-    said = alert.annotations.get("summary") or alert.annotations.get("description") or ""
-    text = f"{alert.name} has fired for {age}, {_named(alert.labels)}"
-    return _Piece(
-        "alert",
-        "Alertmanager",
-        f"{text}: {said}" if said else text,
-        _where(alert.labels, inventory),
-    )
 
 
 def _rules(project: Project, inventory: Inventory | None) -> Iterator[_Piece]:

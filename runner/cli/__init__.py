@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn
@@ -155,11 +155,38 @@ class Root(LazyGroup):
     """Turns whatever a command raises into one sentence and an exit code."""
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
-        """Run one command line and exit."""
+        """Run one command line and exit; whatever it raises is told on standard error."""
+        from runner.errors import RunnerError
+
         argv = list(sys.argv[1:] if args is None else args)
         extra.pop("prog_name", None)
         extra["standalone_mode"] = False
-        sys.exit(_ended(argv, partial(super().main, argv, "runner", **extra)))
+        try:
+            answer = super().main(argv, "runner", **extra)
+            code = answer if isinstance(answer, int) else 0
+        except click.Abort:
+            code = 130
+        except click.UsageError as error:
+            place = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
+            _tell(argv, error.format_message().rstrip(".") + place)
+            code = 2
+        except click.ClickException as error:
+            _tell(argv, error.format_message())
+            code = error.exit_code
+        except RunnerError as error:
+            _tell(argv, str(error))
+            code = error.exit_code
+        except Exception as error:
+            name = f"{type(error).__name__}: {error}".rstrip(": ")
+            if os.environ.get("RUNNER_VERBOSE") or {"-v", "--verbose"} & set(argv):
+                import traceback
+
+                click.echo("".join(traceback.format_exception(error)), err=True)
+                _tell(argv, f"internal error: {name}")
+            else:
+                _tell(argv, f"internal error: {name}; `runner -v …` shows where it happened")
+            code = 1
+        sys.exit(code)
 
     def invoke(self, ctx: click.Context) -> Any:
         """The command's answer. Nobody reading on is no error that needs words."""
@@ -172,58 +199,19 @@ class Root(LazyGroup):
             return 141
 
 
-def _ended(argv: list[str], run: Callable[[], Any]) -> int:
-    """The exit code of `run`; whatever it raises is told on standard error."""
-    from runner.errors import RunnerError
-
-    try:
-        code = run()
-        return code if isinstance(code, int) else 0
-    except click.Abort:
-        return 130
-    except click.UsageError as error:
-        place = f"; see `{error.ctx.command_path} --help`" if error.ctx else ""
-        _tell(argv, error.format_message().rstrip(".") + place)
-        return 2
-    except click.ClickException as error:
-        _tell(argv, error.format_message())
-        return error.exit_code
-    except RunnerError as error:
-        _tell(argv, str(error))
-        return error.exit_code
-    except Exception as error:
-        name = f"{type(error).__name__}: {error}".rstrip(": ")
-        if _asked(argv, "RUNNER_VERBOSE", "-v", "--verbose"):
-            import traceback
-
-            click.echo("".join(traceback.format_exception(error)), err=True)
-            _tell(argv, f"internal error: {name}")
-        else:
-            _tell(argv, f"internal error: {name}; `runner -v …` shows where it happened")
-        return 1
-
-
 def _tell(argv: list[str], sentence: str) -> None:
     """Say on standard error why it ended, in the form that was asked for."""
     from runner.text import visible
 
-    if "json" in _outputs(argv):
+    # What was asked for, even by a command line that could not be understood.
+    after = dict(zip(argv, [*argv[1:], ""], strict=True))
+    outputs = {after.get("--output"), after.get("-o"), os.environ.get("RUNNER_OUTPUT")}
+    if "json" in outputs or "--output=json" in argv:
         import json
 
         click.echo(json.dumps({"error": sentence}), err=True)
     else:
         click.echo("runner: " + visible(sentence, lines=True).replace("\n", "\n  "), err=True)
-
-
-def _asked(argv: list[str], variable: str, *flags: str) -> bool:
-    return bool(os.environ.get(variable)) or any(word in flags for word in argv)
-
-
-def _outputs(argv: list[str]) -> set[str]:
-    """What was asked for, even by a command line that could not be understood."""
-    after = dict(zip(argv, [*argv[1:], ""], strict=True))
-    words = {after.get("--output", ""), after.get("-o", ""), os.environ.get("RUNNER_OUTPUT", "")}
-    return words | {word.partition("=")[2] for word in argv if word.startswith("--output=")}
 
 
 @click.group(

@@ -68,28 +68,25 @@ def pull(session: Session, keep_on: bool, no_wait: bool, level: str | None) -> i
         raise ConfigError(
             f"{session.config_path}: no Alertmanager is configured; set alertmanagers"
         )
+    wait = not no_wait
     if keep_on:
-        return _keep_pulling(session, level, wait=not no_wait)
+        with StandIn(session) as standing_in:
+            while True:
+                if (new := _new_alerts(session)) is not None:
+                    _hand_in(
+                        session, new.raw, new.source, level, wait=wait, standing_in=standing_in
+                    )
+                until = time.monotonic() + session.project.config.intake.poll.total_seconds()
+                while time.monotonic() < until:
+                    standing_in.step()
+                    time.sleep(0.5)
     found = _new_alerts(session)
     if found is None:
         if session.json:
             session.answer({"delivery": None, "incidents": []})
         session.note("No new active alerts in Alertmanager.")
         return 0
-    return _hand_in(session, found.raw, found.source, level, wait=not no_wait)
-
-
-def _keep_pulling(session: Session, level: str | None, *, wait: bool) -> int:
-    with StandIn(session) as standing_in:
-        while True:
-            if (found := _new_alerts(session)) is not None:
-                _hand_in(
-                    session, found.raw, found.source, level, wait=wait, standing_in=standing_in
-                )
-            until = time.monotonic() + session.project.config.intake.poll.total_seconds()
-            while time.monotonic() < until:
-                standing_in.step()
-                time.sleep(0.5)
+    return _hand_in(session, found.raw, found.source, level, wait=wait)
 
 
 def _new_alerts(session: Session) -> Delivery | None:
@@ -137,11 +134,13 @@ def _hand_in(
 
 
 def _wait(session: Session, received: acts.Received, standing_in: StandIn) -> int:
-    while not _is_admitted(session, received.delivery):
+    while True:
+        with session.project.database.read() as tx:
+            if deliveries.is_done(tx, received.delivery):
+                opened = incidents.of_delivery(tx, received.delivery)
+                break
         standing_in.step()
         time.sleep(0.05)
-    with session.project.database.read() as tx:
-        opened = incidents.of_delivery(tx, received.delivery)
     if opened:
         return follow(session, opened, standing_in)
     if session.json:
@@ -155,11 +154,6 @@ def _wait(session: Session, received: acts.Received, standing_in: StandIn) -> in
             name = brief(each.name)
             session.screen.line(f"  {each.fingerprint} {name} is {each.status}: {what}")
     return 0
-
-
-def _is_admitted(session: Session, number: int) -> bool:
-    with session.project.database.read() as tx:
-        return deliveries.is_done(tx, number)
 
 
 @alert.command()

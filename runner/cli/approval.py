@@ -56,7 +56,11 @@ def show(session: Session, number: int, diff: bool, html: Path | None) -> None:
     """Show an approval request: alert, playbook, hosts and changes."""
     asked = _load(session, number)
     if html is not None:
-        _write(session, asked, html)
+        from runner.web.views import pack_file
+
+        with private.writing(html) as page:
+            page.write(pack_file(asked, session.project.config.environment))
+        session.note(f"approval {asked.question.id} is in {html}")
     if session.json:
         # What all places say of it in words.
         names = ("radius", "fidelity", "record", "undo")
@@ -128,15 +132,6 @@ def deny(session: Session, number: int, comment: str, name: str | None) -> None:
 def _load(session: Session, number: int) -> Pack:
     with session.project.database.read() as tx:
         return approval_request.load(tx, number)
-
-
-def _write(session: Session, asked: Pack, file: Path) -> None:
-    """The pack as a file of its own. Raises RunnerError when it cannot be written."""
-    from runner.web.views import pack_file
-
-    with private.writing(file) as page:
-        page.write(pack_file(asked, session.project.config.environment))
-    session.note(f"approval {asked.question.id} is in {file}")
 
 
 def _show(session: Session, asked: Pack, *, whole: bool, texts: bool) -> None:

@@ -74,15 +74,12 @@ def ask(session: Session, question: str, incident: int | None, only_facts: bool)
 def _facts(session: Session, incident: int | None) -> tuple[Fact, ...]:
     project = session.project
     if incident is None:
-        return ask_facts.of_project(project, _inventory(session))
+        inventory: Inventory | None = None
+        try:
+            inventory = project.inventory()
+        except RunnerError as error:
+            session.note(f"alerts are not located: {error}")
+        return ask_facts.of_project(project, inventory)
     with project.database.read() as tx:
         found = incident_report.load(tx, incident)
     return ask_facts.of_incident(found, reasons(found), project)
-
-
-def _inventory(session: Session) -> Inventory | None:
-    try:
-        return session.project.inventory()
-    except RunnerError as error:
-        session.note(f"alerts are not located: {error}")
-        return None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -44,22 +42,15 @@ def show(session: Session, entry: str | None) -> None:
         session.note("No records yet: no alert has led to an entry.")
     else:
         columns = ("level", "entry", "alert", "environment", "fixed", "bad", "uplift", "what")
-        session.screen.table(columns, [_row(each) for each in found])
+        rows = []
+        for each in found:
+            one, key, uplift = each.standing, each.standing.key, each.uplift
+            rows.append(
+                (one.level, key.entry, key.alertname, key.environment, str(one.fixed),
+                 str(one.bad), uplift.helps, f"{uplift.text}. {one.text}")
+            )  # fmt: skip
+        session.screen.table(columns, rows)
     _note_if_off(session)
-
-
-def _row(record: Record) -> tuple[object, ...]:
-    found, key = record.standing, record.standing.key
-    return (
-        found.level,
-        key.entry,
-        key.alertname,
-        key.environment,
-        str(found.fixed),
-        str(found.bad),
-        record.uplift.helps,
-        f"{record.uplift.text}. {found.text}",
-    )
 
 
 def _records(session: Session, entry: str | None) -> list[Record]:
@@ -86,15 +77,8 @@ def history(session: Session, entry: str, alert: str, environment: str | None) -
     session.screen.line(found.standing.text)
     if not found.trials and not found.settings:
         session.note(f"Nothing counted yet for {found.standing.key}.")
-    _events(session, [*found.trials, *found.settings])
-    session.screen.heading("Changes, from the audit log")
-    for row in found.trail:
-        session.screen.line(f"  {moment(row.at)}  {row.reason} ({row.actor})")
-    _note_if_off(session)
-
-
-def _events(session: Session, events: Iterable[Trial | Setting]) -> None:
     session.screen.heading("What counted")
+    events: list[Trial | Setting] = [*found.trials, *found.settings]
     rows = [
         (moment(each.at), each.mark, f"incident {each.incident}: {each.why}")
         if isinstance(each, Trial)
@@ -102,6 +86,10 @@ def _events(session: Session, events: Iterable[Trial | Setting]) -> None:
         for each in sorted(events, key=lambda event: event.at)
     ]
     session.screen.table(("at", "what", "why"), rows)
+    session.screen.heading("Changes, from the audit log")
+    for row in found.trail:
+        session.screen.line(f"  {moment(row.at)}  {row.reason} ({row.actor})")
+    _note_if_off(session)
 
 
 def _key(session: Session, entry: str, alert: str, environment: str | None) -> Key:
@@ -144,34 +132,31 @@ def export(session: Session, file: Path) -> None:
     import yaml
 
     found = _records(session, None)
-    content = {"autonomy": [_exported(each) for each in found]}
-    with written(file) as out:
-        yaml.safe_dump(content, out, sort_keys=False, allow_unicode=False, width=100)
-    session.note(f"Exported {counted(len(found), 'record')}.")
-
-
-def _exported(record: Record) -> dict[str, Any]:
-    """Without times of the moment, so that the file changes only when a record does."""
-    found = record.standing
-    return {
-        **{name: visible(value) for name, value in vars(found.key).items()},
-        "level": str(found.level),
-        "held": found.held,
-        "fixed": found.fixed,
-        "agreed": found.agreed,
-        "disagreed": found.disagreed,
-        "bad": found.bad,
-        "uplift": {"helps": str(record.uplift.helps), "text": record.uplift.text},
-        "changes": [
+    # Without times of the moment, so that the file changes only when a record does.
+    exported = []
+    for record in found:
+        one = record.standing
+        changes = [
+            {"at": change.at.isoformat(timespec="seconds"), "from": str(change.previous),
+             "to": str(change.level), "why": visible(change.why)}
+            for change in one.changes
+        ]  # fmt: skip
+        exported.append(
             {
-                "at": change.at.isoformat(timespec="seconds"),
-                "from": str(change.previous),
-                "to": str(change.level),
-                "why": visible(change.why),
+                **{name: visible(value) for name, value in vars(one.key).items()},
+                "level": str(one.level),
+                "held": one.held,
+                "fixed": one.fixed,
+                "agreed": one.agreed,
+                "disagreed": one.disagreed,
+                "bad": one.bad,
+                "uplift": {"helps": str(record.uplift.helps), "text": record.uplift.text},
+                "changes": changes,
             }
-            for change in found.changes
-        ],
-    }
+        )
+    with written(file) as out:
+        yaml.safe_dump({"autonomy": exported}, out, sort_keys=False, allow_unicode=False, width=100)
+    session.note(f"Exported {counted(len(found), 'record')}.")
 
 
 @autonomy.command()
@@ -195,13 +180,8 @@ def report(session: Session, measure: bool) -> None:
         session.screen.heading(heading)
         rows = [each for each in found if each.uplift.helps is helps]
         for each in rows:
-            session.screen.line(f"  {each.standing.key}: {each.uplift.text}{_measured(each)}")
+            clearing = each.uplift.clearing
+            measured = f"; measured {age(clearing.at)} from {clearing.source}" if clearing else ""
+            session.screen.line(f"  {each.standing.key}: {each.uplift.text}{measured}")
         if not rows:
             session.screen.line("  none", "dim")
-
-
-def _measured(record: Record) -> str:
-    clearing = record.uplift.clearing
-    if clearing is None:
-        return ""
-    return f"; measured {age(clearing.at)} from {clearing.source}"

@@ -113,7 +113,14 @@ def _tell(session: Session, told: Figures, tried: Sequence[Tried], broken: Seque
     if session.output == "junit":
         click.echo(junit(tried, broken), nl=False)
         return
-    rows = [_row(each) for each in tried if each.wrong or each.failures]
+    rows = []
+    for each in tried:
+        if not each.wrong and not each.failures:
+            continue
+        odd = next((t for t in each.trials if t.said not in each.case.expect.entry), each.trials[0])
+        why = "; ".join(each.failures) or f"{each.wrong[0]}; known: {each.miss}"
+        result = "failed" if each.failures else "known"
+        rows.append((result, each.case.name, odd.said, odd.level, why))
     if rows:
         session.screen.table(("result", "case", "chosen", "level", "why"), rows)
         session.screen.line()
@@ -130,12 +137,6 @@ def _tell(session: Session, told: Figures, tried: Sequence[Tried], broken: Seque
     for line in broken:
         session.screen.line(f"error  {line}", "red")
     session.screen.pairs(_lines(told))
-
-
-def _row(each: Tried) -> tuple[object, ...]:
-    first = next((t for t in each.trials if t.said not in each.case.expect.entry), each.trials[0])
-    why = "; ".join(each.failures) or f"{each.wrong[0]}; known: {each.miss}"
-    return "failed" if each.failures else "known", each.case.name, first.said, first.level, why
 
 
 def _lines(told: Figures) -> list[tuple[str, str]]:
@@ -220,7 +221,13 @@ def add(session: Session, incident: int, to: Path | None) -> None:
     except RunnerError as error:
         session.note(f"the case has no inventory of its own: {error}")
         inventory = None
-    path = _place(session, found.incident.entry, f"incident_{incident}.yml", to)
+    name = f"incident_{incident}.yml"
+    if to is not None:
+        path = to / name if to.is_dir() else to
+    else:
+        entry, config = found.incident.entry, project.config
+        folder = config.project.playbooks / entry if entry else config.root / "tests"
+        path = folder / "cases" / name
     _write(path, harvest(found, inventory, project.mask), new=True)
     made = files.load(path)
     if session.json:
@@ -228,14 +235,6 @@ def add(session: Session, incident: int, to: Path | None) -> None:
         return
     session.screen.line(f"{path} expects {' or '.join(made.expect.entry)}")
     session.screen.line(f"  runner case run {path}")
-
-
-def _place(session: Session, entry: str | None, name: str, to: Path | None) -> Path:
-    if to is not None:
-        return to / name if to.is_dir() else to
-    config = session.project.config
-    folder = config.project.playbooks / entry if entry else config.root / "tests"
-    return folder / "cases" / name
 
 
 def _write(path: Path, text: str, *, new: bool = False) -> None:

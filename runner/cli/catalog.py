@@ -14,11 +14,9 @@ from runner.cases import file as cases
 from runner.catalog import Catalog, Entry, scaffold
 from runner.catalog import lint as linting
 from runner.catalog.matcher import Matcher
-from runner.catalog.parameters import ParameterSpec
 from runner.cli import Noun, option
 from runner.cli.report import counted
 from runner.cli.session import Session
-from runner.config import Config
 from runner.text import duration
 
 if TYPE_CHECKING:
@@ -55,56 +53,48 @@ def _matching(entry: Entry) -> str:
 @click.pass_obj
 def show(session: Session, entry_id: str) -> None:
     """Show an entry, with the parameters of `runner run -p`."""
-    found = session.project.catalog
+    found, config = session.project.catalog, session.project.config
     entry = found.get(entry_id)
     if session.json:
         session.answer(_plain(entry, found))
-    else:
-        session.screen.line(f"{entry.id}: {entry.title}", "bold")
-        session.screen.line(entry.description)
-        session.screen.heading("Entry")
-        session.screen.pairs(_facts(entry, session.project.config))
-        if entry.parameters:
-            session.screen.heading("Parameters")
-            specs = found.schema(entry.id)
-            rows = [_parameter(name, entry, specs[name]) for name in entry.parameters]
-            session.screen.table(("name", "from", "type", "choices", "description"), rows)
-
-
-def _facts(entry: Entry, config: Config) -> list[tuple[str, str]]:
+        return
     hosts = counted(entry.target.max_hosts, "host")
-    return [
-        ("kind", entry.kind),
-        ("level", f"at most {entry.level}, risk {entry.risk}"),
-        ("match", _matching(entry)),
-        ("not for", "; ".join(entry.not_for)),
-        ("role", entry.role or ""),
-        ("steps", "; then ".join(map(str, entry.steps))),
-        ("target", f"label {entry.target.label}, at most {hosts}{_elsewhere(entry)}"),
-        ("max runs", str(entry.limits.max_runs or "")),
-        ("cooldown", _span(entry.limits.cooldown, config.policy.cooldown)),
-        ("timeout", _span(entry.limits.timeout, config.execution.timeout)),
-        ("dry run", entry.dry_run.word),
-        ("probe", entry.probe or ""),
-        ("undo", entry.undo or ""),
-        ("files", str(entry.folder)),
-    ]
+    elsewhere = "" if entry.target.host == "target" else f"; runs on a {entry.target.host}"
+    session.screen.line(f"{entry.id}: {entry.title}", "bold")
+    session.screen.line(entry.description)
+    session.screen.heading("Entry")
+    session.screen.pairs(
+        [
+            ("kind", entry.kind),
+            ("level", f"at most {entry.level}, risk {entry.risk}"),
+            ("match", _matching(entry)),
+            ("not for", "; ".join(entry.not_for)),
+            ("role", entry.role or ""),
+            ("steps", "; then ".join(map(str, entry.steps))),
+            ("target", f"label {entry.target.label}, at most {hosts}{elsewhere}"),
+            ("max runs", str(entry.limits.max_runs or "")),
+            ("cooldown", _span(entry.limits.cooldown, config.policy.cooldown)),
+            ("timeout", _span(entry.limits.timeout, config.execution.timeout)),
+            ("dry run", entry.dry_run.word),
+            ("probe", entry.probe or ""),
+            ("undo", entry.undo or ""),
+            ("files", str(entry.folder)),
+        ]
+    )
+    if not entry.parameters:
+        return
+    session.screen.heading("Parameters")
+    specs, rows = found.schema(entry.id), []
+    for name, parameter in entry.parameters.items():
+        value = "" if parameter.value is None else f" {parameter.value}"
+        spec, choices = specs[name], ", ".join(map(str, specs[name].choices)) or "-"
+        rows.append((name, parameter.from_ + value, spec.type, choices, spec.description))
+    session.screen.table(("name", "from", "type", "choices", "description"), rows)
 
 
 def _span(own: timedelta | None, default: timedelta) -> str:
     """What counts for the entry, and whether runner.yml says it for all."""
     return f"{duration.write(default)} (from runner.yml)" if own is None else duration.write(own)
-
-
-def _elsewhere(entry: Entry) -> str:
-    return "" if entry.target.host == "target" else f"; runs on a {entry.target.host}"
-
-
-def _parameter(name: str, entry: Entry, spec: ParameterSpec) -> tuple[str, ...]:
-    parameter = entry.parameters[name]
-    value = "" if parameter.value is None else f" {parameter.value}"
-    choices = ", ".join(map(str, spec.choices))
-    return name, parameter.from_ + value, spec.type, choices or "-", spec.description
 
 
 def _plain(entry: Entry, found: Catalog) -> dict[str, object]:
@@ -155,7 +145,21 @@ def coverage(session: Session, files: tuple[Path, ...], fail_under: float | None
         rules = covering.rules_of(session.project, files)
         found = covering.coverage(session.project, rules)
     if session.json:
-        session.answer(_coverage_json(found))
+        alerts = [
+            {
+                "alert": each.rule.name,
+                "labels": each.rule.labels,
+                "place": each.rule.place,
+                "entries": [
+                    {"entry": f.entry, "depends": f.depends, "standing": found.standings[f.entry]}
+                    for f in each.fits
+                ],
+                "near": [{"entry": miss.entry, "why": miss.why} for miss in each.near],
+            }
+            for each in found.rules
+        ]
+        counts = {"total": len(found.rules), "covered": found.covered, "certain": found.certain}
+        session.answer({"alerts": alerts, **counts, "share": found.share})
     else:
         columns = ("alert", "entry", "level now", "depends on", "held by")
         session.screen.table(columns, _coverage_rows(found))
@@ -188,24 +192,6 @@ def _coverage_rows(found: Coverage) -> Iterator[tuple[str, ...]]:
                 ", ".join(fit.depends),
                 "; ".join(filter(None, [", ".join(rules), ", ".join(hosts)])),
             )
-
-
-def _coverage_json(found: Coverage) -> dict[str, object]:
-    alerts = [
-        {
-            "alert": each.rule.name,
-            "labels": each.rule.labels,
-            "place": each.rule.place,
-            "entries": [
-                {"entry": fit.entry, "depends": fit.depends, "standing": found.standings[fit.entry]}
-                for fit in each.fits
-            ],
-            "near": [{"entry": miss.entry, "why": miss.why} for miss in each.near],
-        }
-        for each in found.rules
-    ]
-    counts = {"total": len(found.rules), "covered": found.covered, "certain": found.certain}
-    return {"alerts": alerts, **counts, "share": found.share}
 
 
 @catalog.command()

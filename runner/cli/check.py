@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -49,8 +48,12 @@ def check(session: Session, online: bool) -> int:
     """
     found: list[Finding] = []
     for topic, look in [*OFFLINE.items(), *(ONLINE.items() if online else ())]:
+        new: list[Finding] = []
         with session.busy(topic):
-            new = list(_looked(topic, look, session.project))
+            try:
+                new.extend(look(session.project))
+            except RunnerError as error:
+                new += [_error(topic, line) for line in str(error).splitlines()]
         found += new
         for finding in new:
             if not session.json:
@@ -59,15 +62,6 @@ def check(session: Session, online: bool) -> int:
     if session.json:
         session.answer(found)
     return 3 if any(finding.level == "error" for finding in found) else 0
-
-
-def _looked(topic: str, look: Check, project: Project) -> Iterator[Finding]:
-    """What the check found; what it raises is a finding for each line of it."""
-    try:
-        yield from look(project)
-    except RunnerError as error:
-        for line in str(error).splitlines():
-            yield Finding(level="error", topic=topic, text=line)
 
 
 def _configuration(project: Project) -> Iterator[Finding]:
@@ -189,19 +183,16 @@ def _roles(project: Project) -> Iterator[Finding]:
             yield _error("roles", f"{folder}: there is no such folder; see project.roles")
     count = sum(1 for path in shipped.roles().iterdir() if (path / "tasks").is_dir())
     yield _ok("roles", f"{shipped.COLLECTION}: {counted(count, 'shipped role')}")
+    # No fix reaches a copy of what comes with the runner.
     for copy in copies.find(settings.playbooks, settings.roles, settings.prompts):
-        yield _copied(copy)
-
-
-def _copied(copy: copies.Copy) -> Finding:
-    """A copy of what comes with the runner: no fix reaches it."""
-    hides = f" and is used instead of {copy.instead_of}" if copy.instead_of else ""
-    if copy.changed:
-        changes = counted(len(copy.changed), "changed file")
-        text = f"{copy.title} is a copy of {copy.release}'s with {changes}{hides}"
-        return (_ok if copy.kind == "playbooks" else _warn)("roles", text)
-    text = f"{copy.title} is an unchanged copy of {copy.release}'s{hides}"
-    return _warn("roles", f"{text}; `runner init --upgrade` removes it")
+        hides = f" and is used instead of {copy.instead_of}" if copy.instead_of else ""
+        if copy.changed:
+            changes = counted(len(copy.changed), "changed file")
+            text = f"{copy.title} is a copy of {copy.release}'s with {changes}{hides}"
+            yield (_ok if copy.kind == "playbooks" else _warn)("roles", text)
+        else:
+            text = f"{copy.title} is an unchanged copy of {copy.release}'s{hides}"
+            yield _warn("roles", f"{text}; `runner init --upgrade` removes it")
 
 
 def _ansible(project: Project) -> Iterator[Finding]:
@@ -284,20 +275,18 @@ def _receivers(project: Project) -> Iterator[Finding]:
     Notifier(
         config.notify, Database(config.store.resolved(), root=config.root), mask=project.mask
     )  # refuses names given twice
+    if not config.notify.receivers:
+        return
+    import apprise
+
+    # Its own log would show URLs, which hold secrets.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     for receiver in config.notify.receivers:
-        if _apprise().add(receiver.resolved()):
+        if apprise.Apprise().add(receiver.resolved()):
             yield _ok("receivers", f"{receiver.name}: receives {', '.join(receiver.on)}")
         else:
             text = f"{receiver.name}: its url is not one that apprise can use"
             yield _error("receivers", text)
-
-
-def _apprise() -> Any:
-    """An empty list of services. Its own log would show URLs, which hold secrets."""
-    import apprise
-
-    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-    return apprise.Apprise()
 
 
 def _prometheus(project: Project) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,7 +56,8 @@ def drill() -> None:
 def list_drills(session: Session) -> int:
     """List drills, and the hosts that allow them."""
     drills = session.project.catalog.by_kind("drill")
-    hosts = _allowing(session)
+    known = session.project.inventory().hosts.items()
+    hosts = sorted(name for name, host in known if host.variables.get(VARIABLE) is True)
     if session.json:
         rows = [{"id": e.id, "title": e.title, "description": e.description} for e in drills]
         session.answer({"drills": rows, "hosts": hosts})
@@ -126,18 +128,9 @@ def run_matrix(
     acts.check_hosts(session.project.inventory(), hosts)
     day = GameDay(session, by=person(name), span=lasting, approve=approve)
     confirm(session, f"Break {brief(', '.join(hosts))} with {len(chosen)} drills?", yes=yes)
-    played, left_out = _play_all(day, [(entry, host) for entry in chosen for host in hosts], report)
-    _tell(session, played, left_out)
-    return _code(played)
-
-
-def _play_all(
-    day: GameDay, games: Sequence[tuple[str, str]], report: Path
-) -> tuple[list[Game], list[LeftOut]]:
-    """Each fault on its host, and those that were refused. Raises Refused when all were."""
     played: list[Game] = []
     left_out: list[LeftOut] = []
-    for entry, host in games:
+    for entry, host in itertools.product(chosen, hosts):
         try:
             played.append(day.play(entry, host))
         except Refused as error:
@@ -148,13 +141,8 @@ def _play_all(
     if not played:
         more = f", and {len(left_out) - 1} more" if len(left_out) > 1 else ""
         raise Refused(f"no fault was injected; {left_out[0]}{more}")
-    return played, left_out
-
-
-def _allowing(session: Session) -> list[str]:
-    """The hosts that allow drills, by name."""
-    hosts = session.project.inventory().hosts
-    return sorted(n for n, h in hosts.items() if h.variables.get(VARIABLE) is True)
+    _tell(session, played, left_out)
+    return _code(played)
 
 
 def span_of(text: str) -> timedelta:
@@ -220,7 +208,12 @@ class GameDay:
         )
         self.say(f"incident {number} injects {entry} on {host}")
         _wait(lambda: self._bundle(number).incident.state.ended)
-        injected_at = _injected_at(self._bundle(number))
+        ended = self._bundle(number)
+        if ended.incident.state is not State.DRILLED:
+            raise Refused(ended.incident.reason)
+        run = next(run for run in ended.runs if run.purpose is Purpose.DRILL)
+        # By the playbook's own word.
+        injected_at = datetime.fromisoformat(str(run.results["injected_at"]))
         _wait(lambda: self._is_over(host, injected_at))
         found = self._led_to(host, injected_at)
         one = game(drill=entry, host=host, injected_at=injected_at, found=found)
@@ -261,14 +254,6 @@ class GameDay:
         """A line for a person who waits."""
         if not self._session.json:
             self._session.note(text)
-
-
-def _injected_at(found: Bundle) -> datetime:
-    """When the fault was injected, by the playbook's own word. Raises Refused when it was not."""
-    if found.incident.state is not State.DRILLED:
-        raise Refused(found.incident.reason)
-    run = next(run for run in found.runs if run.purpose is Purpose.DRILL)
-    return datetime.fromisoformat(str(run.results["injected_at"]))
 
 
 def _wait(question: Callable[[], bool]) -> None:

@@ -27,7 +27,14 @@ def explain_alert(session: Session, fingerprint: str) -> None:
         found = incidents.of_fingerprint(tx, fingerprint[:LONGEST])
         waiting = deliveries.waiting(tx)
         if not found:
-            raise NotFound(_unknown(fingerprint, waiting))
+            why = "either Alertmanager did not send it, or the incident was too old to keep"
+            if waiting:
+                some = "1 delivery has" if waiting == 1 else f"{waiting} deliveries have"
+                why = f"{some} not been processed: is `runner serve` running?"
+            raise NotFound(
+                "no incident was opened for an alert whose fingerprint begins with "
+                f"{brief(fingerprint)}; {why}"
+            )
         names = {each.alert.fingerprint: each.alert.name for each in found}
         if len(names) > 1:
             some = ", ".join(f"{key} ({brief(name)})" for key, name in sorted(names.items())[:5])
@@ -79,14 +86,6 @@ def _explain(session: Session, found: Bundle, earlier: tuple[Incident, ...]) -> 
         session.screen.line(f"  {command}")
 
 
-def _unknown(fingerprint: str, waiting: int) -> str:
-    text = f"no incident was opened for an alert whose fingerprint begins with {brief(fingerprint)}"
-    if waiting:
-        some = "1 delivery has" if waiting == 1 else f"{waiting} deliveries have"
-        return f"{text}; {some} not been processed: is `runner serve` running?"
-    return f"{text}; either Alertmanager did not send it, or the incident was too old to keep"
-
-
 def _ran(found: Bundle) -> str:
     """Whether something was run on a host, in one sentence."""
     acted = [run for run in found.runs if not run.purpose.check and run.purpose != "probe"]
@@ -104,43 +103,22 @@ def _ran(found: Bundle) -> str:
 
 def reasons(found: Bundle) -> list[tuple[str, str]]:
     """(what it is about, the reason as it was recorded), in the order of the path."""
-    return [
-        *_decided(found),
-        *_held(found),
-        *((f"approval {each.id}", answer_of(each)) for each in found.approvals),
-        *_came_to(found),
-        *_stopped(found),
-    ]
-
-
-def _decided(found: Bundle) -> Iterator[tuple[str, str]]:
-    """What was chosen, and what was not."""
-    if found.incident.requested_by:
-        yield "asked by", found.incident.requested_by
+    said = [("asked by", who)] if (who := found.incident.requested_by) else []
     for decision in found.decisions:
-        yield "chosen", f"{decision.entry or 'no entry'}: {decision.reason}"
-        for entry, why in decision.alternatives:
-            yield "not", f"{entry}: {why}"
-
-
-def _held(found: Bundle) -> Iterator[tuple[str, str]]:
-    """What held the level down to what it is."""
-    if found.verdict is None:
-        return
-    if found.verdict.level is Level.AUTO:
-        yield "level", "auto: no limit applies"
-        return
-    for reason in found.verdict.limiting:
-        yield "level", f"{reason.level}, by {reason.rule}: {reason.text}"
-
-
-def _came_to(found: Bundle) -> Iterator[tuple[str, str]]:
+        said.append(("chosen", f"{decision.entry or 'no entry'}: {decision.reason}"))
+        said += [("not", f"{entry}: {why}") for entry, why in decision.alternatives]
+    if found.verdict is not None and found.verdict.level is Level.AUTO:
+        said.append(("level", "auto: no limit applies"))
+    elif found.verdict is not None:
+        said += [("level", f"{r.level}, by {r.rule}: {r.text}") for r in found.verdict.limiting]
+    said += [(f"approval {each.id}", answer_of(each)) for each in found.approvals]
     for run in found.runs:
-        yield str(run.purpose), f"{run.outcome or 'under way'}: {run.reason}"
+        said.append((str(run.purpose), f"{run.outcome or 'under way'}: {run.reason}"))
         if run.purpose.check and run.fidelity.changes:
-            yield "fidelity", fidelity_words(run)
+            said.append(("fidelity", fidelity_words(run)))
         if (result := found.verifications.get(run.id)) is not None:
-            yield "verified", f"{result.result}: {result.reason}"
+            said.append(("verified", f"{result.result}: {result.reason}"))
+    return [*said, *_stopped(found)]
 
 
 def _stopped(found: Bundle) -> Iterator[tuple[str, str]]:

@@ -52,7 +52,14 @@ def follow(session: Session, numbers: Sequence[int], standing_in: StandIn, *, se
     printed = dict.fromkeys(numbers, seen)
     with _status(session) as say:
         for current, found in _changes(session, numbers, standing_in):
-            _print(session, found, printed)
+            new = [row for seen in found for row in seen.rows[printed[seen.incident] :]]
+            starts = {seen.incident: seen.rows[0].at for seen in found if seen.rows}
+            printed = {seen.incident: len(seen.rows) for seen in found}
+            for row in [] if session.json else sorted(new, key=lambda row: row.sequence):
+                assert row.incident is not None
+                after = short(row.at - starts[row.incident])
+                line = f"#{row.incident:<4} {after:>7}  {row.action:<10}  {row.reason}"
+                session.screen.line(line, STYLES.get(row.action, ""))
             going = [each for each in current if not _rests(each)]
             say(", ".join(f"#{each.id} {each.state}" for each in going[:5]))
             if all(_rests(each) for each in current):
@@ -91,47 +98,29 @@ def conclude(session: Session, numbers: Sequence[int]) -> int:
         session.answer({"incidents": bundles})
     else:
         for each in bundles:
-            _result(session, each)
+            incident = each.incident
+            text = f"incident {incident.id}: {title(incident)}: {incident.state}"
+            session.screen.line(text, STYLES.get(incident.state, ""))
+            if incident.state is State.FIXED:
+                continue
+            session.screen.line(f"  runner incident show {incident.id}")
+            for command in next_commands(incident, each.approvals):
+                session.screen.line(f"  {command}")
     return exit_code(bundles)
 
 
 def exit_code(found: Sequence[Bundle]) -> int:
     """0 when every incident ended well, is held back, or waits for a person; else 1."""
-    return 0 if all(_is_good(each) for each in found) else 1
-
-
-def _is_good(found: Bundle) -> bool:
-    """A dry run that failed is no good end, also where nothing more was asked for."""
-    if found.incident.state is not State.DRY_RUN:
-        return found.incident.state in GOOD
-    dry = [run for run in found.runs if run.purpose is Purpose.DRY_RUN]
-    return not dry or (dry[-1].outcome is not None and dry[-1].outcome.completed)
-
-
-def _result(session: Session, found: Bundle) -> None:
-    incident = found.incident
-    text = f"incident {incident.id}: {title(incident)}: {incident.state}"
-    session.screen.line(text, STYLES.get(incident.state, ""))
-    if incident.state is State.FIXED:
-        return
-    session.screen.line(f"  runner incident show {incident.id}")
-    for command in next_commands(incident, found.approvals):
-        session.screen.line(f"  {command}")
-
-
-def _print(session: Session, found: Sequence[_Seen], printed: dict[int, int]) -> None:
-    """The transitions that have not been printed, of all incidents in their order."""
-    new = [row for seen in found for row in seen.rows[printed[seen.incident] :]]
-    starts = {seen.incident: seen.rows[0].at for seen in found if seen.rows}
-    for seen in found:
-        printed[seen.incident] = len(seen.rows)
-    if session.json:
-        return
-    for row in sorted(new, key=lambda row: row.sequence):
-        assert row.incident is not None
-        after = short(row.at - starts[row.incident])
-        line = f"#{row.incident:<4} {after:>7}  {row.action:<10}  {row.reason}"
-        session.screen.line(line, STYLES.get(row.action, ""))
+    for each in found:
+        if each.incident.state not in GOOD:
+            return 1
+        # A dry run that failed is no good end, also where nothing more was asked for.
+        dry = [run for run in each.runs if run.purpose is Purpose.DRY_RUN]
+        if each.incident.state is State.DRY_RUN and dry:
+            outcome = dry[-1].outcome
+            if outcome is None or not outcome.completed:
+                return 1
+    return 0
 
 
 @contextmanager

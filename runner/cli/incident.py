@@ -9,7 +9,7 @@ from runner.cli import Noun, option
 from runner.cli.explain import explain_incident
 from runner.cli.report import age, place, show_incident
 from runner.cli.session import Session, as_option, person
-from runner.incident import Incident, State
+from runner.incident import State
 from runner.store import incidents
 
 NUMBER = click.IntRange(1, 2**63 - 1)
@@ -44,19 +44,12 @@ def list_(session: Session, state: tuple[str, ...], is_open: bool, limit: int) -
         session.note("No incidents found.")
     else:
         columns = ("id", "changed", "state", "alert", "host", "entry", "reason")
-        session.screen.table(columns, [_row(each) for each in found])
-
-
-def _row(found: Incident) -> tuple[object, ...]:
-    return (
-        found.id,
-        age(found.updated_at),
-        found.state,
-        found.alert.name,
-        place(found),
-        found.entry or found.requested_entry or "-",
-        found.reason,
-    )
+        rows = [
+            (each.id, age(each.updated_at), each.state, each.alert.name, place(each),
+             each.entry or each.requested_entry or "-", each.reason)
+            for each in found
+        ]  # fmt: skip
+        session.screen.table(columns, rows)
 
 
 @incident.command()

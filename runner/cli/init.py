@@ -151,7 +151,12 @@ def _upgrade(session: Session, folder: Path) -> None:
         if not copy.stays:
             copies.remove(copy)
     if session.json:
-        session.answer([_plain(copy) for copy in judged])
+        plain = [
+            {"name": copy.title, "release": copy.release, "removed": not copy.stays,
+             "reason": copy.stays, "changed": copy.changed, "diff": list(copies.difference(copy))}
+            for copy in judged
+        ]  # fmt: skip
+        session.answer(plain)
         return
     for copy in judged:
         if not copy.stays:
@@ -165,14 +170,3 @@ def _upgrade(session: Session, folder: Path) -> None:
         session.note(f"Add to runner.yml, and repeat: project: {{shipped: [{', '.join(missing)}]}}")
     if not judged:
         session.screen.line(f"{folder} has no copies of shipped files")
-
-
-def _plain(copy: copies.Copy) -> dict[str, object]:
-    return {
-        "name": copy.title,
-        "release": copy.release,
-        "removed": not copy.stays,
-        "reason": copy.stays,
-        "changed": copy.changed,
-        "diff": list(copies.difference(copy)),
-    }

@@ -31,12 +31,10 @@ def usage(session: Session, days: int) -> None:
         session.note("No model calls in this period.")
     else:
         columns = ("day", "model", "calls", "failed", "reused", "tokens in", "out", "money", "mean")
-        session.screen.table(columns, [_row(day) for day in found])
-
-
-def _row(day: model_calls.Day) -> tuple[str, ...]:
-    mean = f"{day.seconds / day.calls:.1f}s" if day.calls else "-"
-    counts = (day.calls, day.failed, day.reused, day.input_tokens, day.output_tokens)
-    return (
-        str(day.day), f"{day.provider} {day.model}", *map(str, counts), f"{day.money:.4f}", mean
-    )  # fmt: skip
+        rows = []
+        for day in found:
+            mean = f"{day.seconds / day.calls:.1f}s" if day.calls else "-"
+            counts = (day.calls, day.failed, day.reused, day.input_tokens, day.output_tokens)
+            who, money = f"{day.provider} {day.model}", f"{day.money:.4f}"
+            rows.append((str(day.day), who, *map(str, counts), money, mean))
+        session.screen.table(columns, rows)

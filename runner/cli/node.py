@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from runner.cli.spark import can_show_bars, sparkline
 from runner.errors import NotFound
 from runner.predict import Outlook
 from runner.store import nodes
-from runner.store.nodes import Member, Said
+from runner.store.nodes import Member
 
 if TYPE_CHECKING:
     from runner.nodes.classify import Prediction, SignalTier
@@ -45,7 +44,18 @@ def list_(session: Session, signal: str | None) -> None:
     if session.json:
         session.answer([_as_json(one, grey.get(one.node), outlook) for one in ordered])
         return
-    rows = [_row(session, outlook, one, grey.get(one.node), signal) for one in ordered]
+    rows = []
+    for one in ordered:
+        finding = most_telling(one)
+        if signal is not None:
+            finding = next((f for f in one.findings if f.signal == signal), None)
+        shown = ("", "unknown", "")
+        if finding is not None:
+            line = _spark(session, outlook, one.node, finding.signal)
+            shown = (finding.signal, _level(finding, outlook), line)
+        member = grey.get(one.node)
+        since = age(member.joined_at) if member and member.joined_at else ""
+        rows.append((one.node, str(one.tier), since, fails_in(one.expected), *shown))
     head = ("node", "tier", "greylisted", "fails in", "signal", "level", "trend")
     session.screen.table(head, rows)
     _notes(session, outlook)
@@ -67,9 +77,31 @@ def show(session: Session, host: str) -> None:
     session.screen.line(f"{host}: {one.tier}", "bold")
     for reason in one.reasons:
         session.screen.line(f"  {reason}")
-    _show_signals(session, outlook, one)
-    _show_member(session, member)
-    _show_history(session, said)
+    session.screen.heading("Signals")
+    session.screen.table(
+        ("signal", "tier", "level", "fails in", "trend", "because"),
+        [
+            (f.signal, str(f.tier), _level(f, outlook), fails_in(f.expected),
+             _spark(session, outlook, one.node, f.signal), f.reason)
+            for f in one.findings
+        ],
+    )  # fmt: skip
+    if member is not None and member.joined_at is not None:
+        by = f"by {member.settled_by}, {age(member.settled_at)}" if member.settled_at else "no"
+        session.screen.heading(f"Greylist: {member.tier}")
+        session.screen.pairs(
+            [("since", moment(member.joined_at)), ("because", member.why), ("acknowledged", by)]
+        )
+    if said:
+        session.screen.heading("Predicted before")
+        session.screen.table(
+            ("at", "by", "tier", "fails in", "result", "because"),
+            [
+                (moment(each.at), each.by, each.tier, fails_in(each.expected),
+                 (each.outcome or "").replace("_", " "), " ".join(each.reasons))
+                for each in said[:10]
+            ],
+        )  # fmt: skip
     _notes(session, outlook)
 
 
@@ -85,7 +117,15 @@ def greylist_(session: Session, ansible: bool) -> None:
     elif session.json:
         session.answer({"members": [vars(one) for one in members], "outcomes": outcomes})
     else:
-        _show_members(session, members)
+        rows = [
+            (one.node, one.tier, age(one.joined_at) if one.joined_at else "",
+             one.settled_by or "no", one.why)
+            for one in members
+        ]  # fmt: skip
+        if rows:
+            session.screen.table(("node", "tier", "since", "acknowledged", "because"), rows)
+        else:
+            session.note("The greylist is empty.")
         wrong, right = outcomes.get(nodes.FALSE_ALARM, 0), outcomes.get(nodes.CONFIRMED, 0)
         if wrong or right:
             session.note(f"Of the alarms that ended, {right} were confirmed and {wrong} false.")
@@ -150,19 +190,6 @@ def fails_in(expected: timedelta | None) -> str:
     return short(expected) if expected else "now"
 
 
-def _row(
-    session: Session, outlook: Outlook, one: Prediction, member: Member | None, signal: str | None
-) -> tuple[str, ...]:
-    finding = most_telling(one)
-    if signal is not None:
-        finding = next((f for f in one.findings if f.signal == signal), None)
-    shown = _level(finding, outlook) if finding else "unknown"
-    line = _spark(session, outlook, one.node, finding.signal) if finding else ""
-    since = age(member.joined_at) if member and member.joined_at else ""
-    name = finding.signal if finding else ""
-    return one.node, str(one.tier), since, fails_in(one.expected), name, shown, line
-
-
 def _level(finding: SignalTier, outlook: Outlook) -> str:
     if finding.level is None:
         return "unknown"
@@ -176,61 +203,18 @@ def _spark(session: Session, outlook: Outlook, node: str, signal: str) -> str:
     return sparkline([float(value) for value in values], bars=bars)
 
 
-def _show_signals(session: Session, outlook: Outlook, one: Prediction) -> None:
-    session.screen.heading("Signals")
-    session.screen.table(
-        ("signal", "tier", "level", "fails in", "trend", "because"),
-        [
-            (f.signal, str(f.tier), _level(f, outlook), fails_in(f.expected),
-             _spark(session, outlook, one.node, f.signal), f.reason)
-            for f in one.findings
-        ],
-    )  # fmt: skip
-
-
-def _show_member(session: Session, member: Member | None) -> None:
-    if member is None or member.joined_at is None:
-        return
-    settled = f"by {member.settled_by}, {age(member.settled_at)}" if member.settled_at else "no"
-    session.screen.heading(f"Greylist: {member.tier}")
-    session.screen.pairs(
-        [("since", moment(member.joined_at)), ("because", member.why), ("acknowledged", settled)]
-    )
-
-
-def _show_history(session: Session, said: Sequence[Said]) -> None:
-    if said:
-        session.screen.heading("Predicted before")
-        session.screen.table(
-            ("at", "by", "tier", "fails in", "result", "because"),
-            [
-                (moment(each.at), each.by, each.tier, fails_in(each.expected),
-                 (each.outcome or "").replace("_", " "), " ".join(each.reasons))
-                for each in said[:10]
-            ],
-        )  # fmt: skip
-
-
-def _show_members(session: Session, members: Sequence[Member]) -> None:
-    if not members:
-        session.note("The greylist is empty.")
-        return
-    session.screen.table(
-        ("node", "tier", "since", "acknowledged", "because"),
-        [
-            (one.node, one.tier, age(one.joined_at) if one.joined_at else "",
-             one.settled_by or "no", one.why)
-            for one in members
-        ],
-    )  # fmt: skip
-
-
 def _notes(session: Session, outlook: Outlook) -> None:
     for problem in outlook.readings.problems:
         session.note(problem)
 
 
 def _as_json(one: Prediction, member: Member | None, outlook: Outlook) -> dict[str, Any]:
+    series = outlook.readings.series[one.node]
+    # JSON has no word for what is not known but null.
+    values = {
+        name: [None if value != value else float(value) for value in given]
+        for name, given in series.items()
+    }
     return {
         "node": one.node,
         "tier": one.tier,
@@ -243,16 +227,11 @@ def _as_json(one: Prediction, member: Member | None, outlook: Outlook) -> dict[s
         "signals": [
             vars(finding)
             | {name: _seconds(getattr(finding, name)) for name in ("expected", "soonest", "latest")}
-            | {"values": _numbers(outlook.readings.series[one.node].get(finding.signal, ()))}
+            | {"values": values.get(finding.signal, [])}
             for finding in one.findings
         ],
         "problems": outlook.readings.problems,
     }
-
-
-def _numbers(values: Any) -> list[float | None]:
-    """Values for JSON, which has no word for what is not known but null."""
-    return [None if value != value else float(value) for value in values]
 
 
 def _seconds(span: timedelta | None) -> float | None:

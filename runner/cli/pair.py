@@ -148,12 +148,13 @@ class Pair:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the first one decides
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         os.close(self._held)
-        threading.Thread(target=self._end_with_parent, name="lifeline", daemon=True).start()
-        return 0
 
-    def _end_with_parent(self) -> None:
-        os.read(self._lifeline, 1)
-        os._exit(1)
+        def end_with_parent() -> None:
+            os.read(self._lifeline, 1)
+            os._exit(1)
+
+        threading.Thread(target=end_with_parent, name="lifeline", daemon=True).start()
+        return 0
 
     def _ended(self) -> Iterator[tuple[str, int]]:
         """Name and exit code of those that ended; negative for a signal."""

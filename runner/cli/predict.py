@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -16,8 +16,6 @@ from runner.errors import UsageError
 
 if TYPE_CHECKING:
     from runner.nodes.backtest import History, Report
-    from runner.nodes.classify import Prediction
-    from runner.predict.opinion import Opinion
 
 #: Nodes of `--simulate`, of each kind, and the days that they are watched.
 SIMULATED = {"healthy": 20, "failing": 18, "days": 30.0}
@@ -61,7 +59,17 @@ def predict(session: Session, node: str | None, backtest: bool, csv: IO[str] | N
     if start is None and (to or failed):
         raise UsageError("--to and --failed go with --from")
     predictions.look_for_extra()
-    _backtest(session, _history(session, csv, start, to, failed, simulate))
+    from runner.nodes import backtest as testing
+    from runner.nodes import signals
+
+    history = _history(session, csv, start, to, failed, simulate)
+    settings = session.project.config.nodes
+    with session.busy("running the rules over the history"):
+        report = testing.run(history, signals.in_force(settings), settings)
+    if session.json:
+        session.answer(vars(report) | {name: getattr(report, name) for name in SHARES})
+    else:
+        session.screen.pairs(figures(report))
     return 0
 
 
@@ -77,29 +85,19 @@ def _now(session: Session, node: str | None) -> int:
         problems = outlook.readings.problems
         session.answer({"predictions": found, "model": said, "problems": problems})
     else:
-        ordered = sorted(found, key=lambda one: TIER_ORDER.index(one.tier))
-        session.screen.table(
-            ("node", "tier", "fails in", "soonest", "latest", "because"),
-            [row for one in ordered for row in _rows(one, said.get(one.node))],
-        )
+        rows = []
+        for one in sorted(found, key=lambda one: TIER_ORDER.index(one.tier)):
+            expected, because = fails_in(one.expected), " ".join(one.reasons)
+            soonest, latest = (short(span) if span else "" for span in (one.soonest, one.latest))
+            rows.append((one.node, str(one.tier), expected, soonest, latest, because))
+            if opinion := said.get(one.node):  # the model's, below what the rules say
+                expected = fails_in(opinion.expected)
+                rows.append(("", str(opinion.tier), expected, "", "", opinion.said))
+        head = ("node", "tier", "fails in", "soonest", "latest", "because")
+        session.screen.table(head, rows)
         for problem in outlook.readings.problems:
             session.note(problem)
     return 1 if any(str(one.tier) in ("warning", "critical") for one in found) else 0
-
-
-def _rows(one: Prediction, opinion: Opinion | None) -> list[tuple[str, ...]]:
-    """What the rules say of a node, and below it what the model does."""
-    rows: list[tuple[str, ...]] = [
-        (one.node, str(one.tier), fails_in(one.expected), _span(one.soonest),
-         _span(one.latest), " ".join(one.reasons))
-    ]  # fmt: skip
-    if opinion is not None:
-        rows.append(("", str(opinion.tier), fails_in(opinion.expected), "", "", opinion.said))
-    return rows
-
-
-def _span(span: timedelta | None) -> str:
-    return short(span) if span else ""
 
 
 def _history(
@@ -118,19 +116,17 @@ def _history(
     if table is not None:
         settings = session.project.config.nodes
         return tables.read(table, settings.step, predictions.signal_names(settings))
-    failures = dict(_failure(each) for each in failed)
+    failures = {}
+    for each in failed:
+        node, _, at = each.partition("=")
+        if not node or not at:
+            raise UsageError("--failed takes HOST=TIME, as db1=2026-11-01T12:00:00Z")
+        failures[node] = _time(at, "--failed")
     with session.busy("reading the history from Prometheus"):
         return predictions.history(
             session.project, _time(start or "", "--from"),
             _time(end, "--to") if end else datetime.now(UTC), failures,
         )  # fmt: skip
-
-
-def _failure(text: str) -> tuple[str, datetime]:
-    node, _, at = text.partition("=")
-    if not node or not at:
-        raise UsageError("--failed takes HOST=TIME, as db1=2026-11-01T12:00:00Z")
-    return node, _time(at, "--failed")
 
 
 def _time(text: str, name: str) -> datetime:
@@ -140,18 +136,6 @@ def _time(text: str, name: str) -> datetime:
         return moment(text)
     except (ValueError, OverflowError, OSError):
         raise UsageError(f"{name}: {text[:40]!r} is no time; write 2026-11-01T12:00:00Z") from None
-
-
-def _backtest(session: Session, history: History) -> None:
-    from runner.nodes import backtest, signals
-
-    settings = session.project.config.nodes
-    with session.busy("running the rules over the history"):
-        report = backtest.run(history, signals.in_force(settings), settings)
-    if session.json:
-        session.answer(vars(report) | {name: getattr(report, name) for name in SHARES})
-    else:
-        session.screen.pairs(figures(report))
 
 
 def figures(report: Report) -> list[tuple[str, str]]:

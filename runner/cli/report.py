@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from runner.cli.model_report import show_calls
-from runner.incident import Approval, Incident, Plan, Purpose, Run, State
+from runner.incident import Approval, Incident, Purpose, State
 from runner.incident_report import Bundle
 from runner.incident_report.approval_request import (
     Pack,
@@ -171,6 +170,13 @@ def show_plan(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
     if (plan := bundle.plan) is not None:
         screen.heading("Plan")
         variables = " ".join(f"{name}={value}" for name, value in plan.variables.items())
+        steps = []
+        for number, step in enumerate(plan.steps, start=1):
+            values = " ".join(f"{name}={value}" for name, value in step.variables.items())
+            also = f", for {', '.join(step.delegates)}" if step.delegates else ""
+            later = "" if number == 1 else "; its dry run comes right before it runs"
+            text = f"{step.entry} on {', '.join(step.hosts)}{also}: {values}{later}"
+            steps.append((f"step {number}", text))
         screen.pairs(
             [
                 ("entry", plan.entry),
@@ -178,7 +184,7 @@ def show_plan(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
                 ("touches also", ", ".join(plan.delegates)),
                 ("blast radius", radius_words(bundle.radius)),
                 ("variables", variables),
-                *_steps(plan),
+                *steps,
                 ("hash", plan.hash),
             ]
         )
@@ -191,23 +197,19 @@ def show_plan(screen: Screen, bundle: Bundle, *, whole: bool) -> None:
         screen.diff(run.diff, "  ", None if whole else DIFF_LINES)
 
 
-def _steps(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Where the steps of a plan act and what they are; only the first has its dry run before."""
-    for number, step in enumerate(plan.steps, start=1):
-        variables = " ".join(f"{name}={value}" for name, value in step.variables.items())
-        also = f", for {', '.join(step.delegates)}" if step.delegates else ""
-        later = "" if number == 1 else "; its dry run comes right before it runs"
-        text = f"{step.entry} on {', '.join(step.hosts)}{also}: {variables}{later}"
-        yield f"step {number}", text
-
-
 def show_pack(screen: Screen, pack: Pack, *, whole: bool, texts: bool) -> None:
     """All that a person needs to answer, the most important first."""
     show_brief(screen, pack)
     show_plan(screen, pack.bundle, whole=whole)
     decisions(screen, pack.bundle)
     show_verdict(screen, pack.bundle)
-    _record(screen, pack)
+    last = pack.brief.record.last if pack.brief else ()
+    if last:
+        screen.heading(f"Past results: {pack.record}")
+        for each in last:
+            result = each.result or "not verified"
+            line = f"  incident {each.incident}, {age(each.at)}, {', '.join(each.hosts)}: {result}"
+            screen.line(line, STYLES.get(str(result), ""))
     evidence(screen, pack.bundle, whole=texts, hint=False)
 
 
@@ -231,17 +233,6 @@ def show_brief(screen: Screen, pack: Pack) -> None:
     )
 
 
-def _record(screen: Screen, pack: Pack) -> None:
-    last = pack.brief.record.last if pack.brief else ()
-    if not last:
-        return
-    screen.heading(f"Past results: {pack.record}")
-    for each in last:
-        result = each.result or "not verified"
-        line = f"  incident {each.incident}, {age(each.at)}, {', '.join(each.hosts)}: {result}"
-        screen.line(line, STYLES.get(str(result), ""))
-
-
 def answer_of(approval: Approval) -> str:
     """How a question stands, as a sentence."""
     if approval.answer is None:
@@ -255,7 +246,8 @@ def _runs(screen: Screen, bundle: Bundle) -> None:
     for run in bundle.runs:
         if run.purpose.check or run.purpose is Purpose.PROBE:
             continue
-        screen.heading(f"{run.purpose.capitalize()}, attempt {run.attempt}: {_outcome(run)}")
+        outcome = run.outcome or "under way"
+        screen.heading(f"{run.purpose.capitalize()}, attempt {run.attempt}: {outcome}")
         took = short(run.ended_at - run.started_at) if run.ended_at else ""
         results = " ".join(f"{name}={brief(str(value))}" for name, value in run.results.items())
         screen.pairs(
@@ -267,10 +259,6 @@ def _runs(screen: Screen, bundle: Bundle) -> None:
             for check in found.checks:
                 line = f"    {check.result:<9}  {check.kind} {check.target}: {check.seen}"
                 screen.line(line, STYLES.get(check.result, ""))
-
-
-def _outcome(run: Run) -> str:
-    return str(run.outcome or "under way")
 
 
 def next_commands(incident: Incident, approvals: tuple[Approval, ...] = ()) -> list[str]:

@@ -147,22 +147,18 @@ def _until_told() -> Iterator[threading.Event]:
     yield stop
 
 
-def _end_soon() -> None:
-    """End the process after STOP_WITHIN, even when a step or a request takes its time."""
-
-    def end() -> None:
-        time.sleep(STOP_WITHIN)
-        os._exit(0)
-
-    threading.Thread(target=end, name="deadline", daemon=True).start()
-
-
 def _wait(stop: threading.Event, server: Server | None) -> bool:
     """Until the process is told to stop; False when the web server ended before that."""
     while not stop.wait(0.5):
         if server is not None and not server.alive:
             return False
-    _end_soon()
+
+    def end() -> None:
+        time.sleep(STOP_WITHIN)
+        os._exit(0)
+
+    # The process ends then, even when a step or a request takes its time.
+    threading.Thread(target=end, name="deadline", daemon=True).start()
     return True
 
 

@@ -49,8 +49,12 @@ def simulate(
     """
     from runner.intake.simulate.play import checked, play, requests_of
     from runner.intake.simulate.route import route
+    from runner.intake.simulate.rows import BY_NAME, ROWS
 
-    rows = _chosen(only)
+    unknown = [name for name in only if name not in BY_NAME]
+    if unknown:
+        raise click.UsageError(f"there is no row {unknown[0]}; the rows are {', '.join(BY_NAME)}")
+    rows = tuple(row for row in ROWS if not only or row.name in only)
     if list_rows:
         return _list(session, rows)
     if against is None:
@@ -71,15 +75,6 @@ def simulate(
         if not session.json:
             session.note(f"  {result.result:<7}  {result.row}")
     return _tell(session, results)
-
-
-def _chosen(only: tuple[str, ...]) -> tuple[Row, ...]:
-    from runner.intake.simulate.rows import BY_NAME, ROWS
-
-    unknown = [name for name in only if name not in BY_NAME]
-    if unknown:
-        raise click.UsageError(f"there is no row {unknown[0]}; the rows are {', '.join(BY_NAME)}")
-    return tuple(row for row in ROWS if not only or row.name in only)
 
 
 def _token(path: Path | None) -> str:

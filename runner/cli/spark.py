@@ -14,7 +14,12 @@ GAP = " "  #: nothing is known there
 def sparkline(values: Sequence[float], width: int = 24, *, bars: bool = True) -> str:
     """`values` in `width` characters, from their lowest to their highest; gaps stay gaps."""
     ramp = BARS if bars else PLAIN
-    parts = [_median(values, n, width) for n in range(min(width, len(values)))]
+    width = min(width, len(values))
+    parts: list[float | None] = []  # for each character the median of what stands behind it
+    for n in range(width):
+        part = values[n * len(values) // width : (n + 1) * len(values) // width]
+        finite = [value for value in part if math.isfinite(value)]
+        parts.append(statistics.median(finite) if finite else None)
     known = [value for value in parts if value is not None]
     if not known:
         return "?" * len(parts)
@@ -25,14 +30,6 @@ def sparkline(values: Sequence[float], width: int = 24, *, bars: bool = True) ->
         GAP if value is None else ramp[round((value - low) / span * steps) if span else 0]
         for value in parts
     )
-
-
-def _median(values: Sequence[float], number: int, width: int) -> float | None:
-    """The median of what stands behind one character; None when nothing is known of it."""
-    width = min(width, len(values))
-    part = values[number * len(values) // width : (number + 1) * len(values) // width]
-    known = [value for value in part if math.isfinite(value)]
-    return statistics.median(known) if known else None
 
 
 def can_show_bars(encoding: str | None) -> bool:

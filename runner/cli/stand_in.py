@@ -48,10 +48,8 @@ class StandIn:
         if self.works or (self._looked and now - self._looked < LOOK_EVERY):
             return
         self._looked = now
-        if not self._session.is_worked_on():
-            self._start()
-
-    def _start(self) -> None:
+        if self._session.is_worked_on():
+            return
         from runner.daemon import Daemon
 
         project = self._session.project

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from typing import Any
 
 from runner.config.document import Config
@@ -12,21 +13,17 @@ from runner.config.section import Section
 def explain(problem: Any, model: type[Section] | None = None) -> str:
     """One sentence for a pydantic error of `model`, which is Config when none is given."""
     place = ".".join(str(part) for part in problem["loc"]) or "top level"
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key {place}{_nearest(problem['loc'], model or Config)}"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{place}: {message[:1].lower()}{message[1:]}"
+    if problem["type"] != "extra_forbidden":
+        message = problem["msg"].removeprefix("Value error, ")
+        return f"{place}: {message[:1].lower()}{message[1:]}"
+    *above, key = problem["loc"]
+    known = _known_keys(above, model or Config)
+    if near := difflib.get_close_matches(str(key), known, n=1, cutoff=0.5):
+        return f"unknown key {place}; did you mean {near[0]}?"
+    return f"unknown key {place}" + (f"; known here: {', '.join(known)}" if known else "")
 
 
-def _nearest(place: tuple[Any, ...], model: type[Section]) -> str:
-    known = _known_keys(place[:-1], model)
-    near = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return f"; known here: {', '.join(known)}" if known else ""
-
-
-def _known_keys(place: tuple[Any, ...], model: Any) -> list[str]:
+def _known_keys(place: Sequence[Any], model: Any) -> list[str]:
     fields: dict[str, Any] = model.model_fields
     parts = iter(part for part in place if not isinstance(part, int))
     for part in parts:

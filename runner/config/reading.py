@@ -49,20 +49,13 @@ def load(path: Path, **overrides: Any) -> Config:
         raise ConfigError(f"{path}: must be a mapping of keys, as in runner.example.yml")
     if inline := list(_inline_secrets(content, Config)):
         raise ConfigError("\n".join(f"{path}: {sentence}" for sentence in inline))
-    _note_older_words(content, str(path))
-    return build(content | overrides, root=path.resolve().parent, where=str(path))
-
-
-def _note_older_words(content: dict[str, Any], where: str) -> None:
-    """Log once what this release still accepts and v0.3 will not."""
-    autonomy = content.get("autonomy")
+    # What this release still accepts and v0.3 will not.
+    autonomy, until = content.get("autonomy"), "the old name works until v0.3"
     if isinstance(autonomy, dict) and "rehearse" in autonomy:
-        logger.warning("%s: autonomy.rehearse is now autonomy.dry_run; %s", where, _UNTIL)
-    if "rehearse" in set(_texts(content)) | {os.environ.get("RUNNER_LEVEL")}:
-        logger.warning("%s: level rehearse is now dry-run; %s", where, _UNTIL)
-
-
-_UNTIL = "the old name works until v0.3"
+        logger.warning("%s: autonomy.rehearse is now autonomy.dry_run; %s", path, until)
+    if "rehearse" in {*_texts(content), os.environ.get("RUNNER_LEVEL")}:
+        logger.warning("%s: level rehearse is now dry-run; %s", path, until)
+    return build(content | overrides, root=path.resolve().parent, where=str(path))
 
 
 def _texts(content: Any) -> Iterator[str]:
@@ -117,27 +110,23 @@ def build(content: dict[str, Any], *, root: Path, where: str = "configuration") 
         raise ConfigError("\n".join(lines)) from None
     # The same with every path absolute.
     rooted: Config = _root_section(config, config.root)
-    return _shared(rooted)
-
-
-def _shared(config: Config) -> Config:
-    """The same, in which every client knows what `http` says for all of them."""
-    common = config.http
+    # Every client knows what `http` says for all of them.
+    common = rooted.http
     changes: dict[str, Any] = {
         "alertmanagers": tuple(
-            _knowing(each, common, headers=True) for each in config.alertmanagers
+            _knowing(each, common, headers=True) for each in rooted.alertmanagers
         ),
-        "watches": tuple(_knowing(each, common) for each in config.watches),
+        "watches": tuple(_knowing(each, common) for each in rooted.watches),
     }
-    if config.prometheus is not None:
-        changes["prometheus"] = _knowing(config.prometheus, common, headers=True)
-    if config.model is not None:
-        model = _knowing(config.model, common)
+    if rooted.prometheus is not None:
+        changes["prometheus"] = _knowing(rooted.prometheus, common, headers=True)
+    if rooted.model is not None:
+        model = _knowing(rooted.model, common)
         if model.fallback is not None:
             fallback = _knowing(model.fallback, common)
             model = model.model_copy(update={"fallback": fallback})
         changes["model"] = model
-    return config.model_copy(update=changes)
+    return rooted.model_copy(update=changes)
 
 
 _Called = TypeVar("_Called", bound=Client)
@@ -153,7 +142,11 @@ def _from_environment(content: dict[str, Any]) -> dict[str, Any]:
     content = dict(content)
     for name, path in ENVIRONMENT.items():
         if value := os.environ.get(name):
-            _put(content, path, value)
+            section = content
+            for key in path[:-1]:
+                below = section.get(key)
+                section[key] = section = dict(below) if isinstance(below, dict) else {}
+            section[path[-1]] = value
     return content
 
 
@@ -188,13 +181,6 @@ def secret_files(section: Section, place: str = "") -> Iterator[tuple[str, Path]
 
 #: Files that everybody may read: certificates are shown to everybody.
 _NO_SECRET = frozenset({"ca_file", "cert_file"})
-
-
-def _put(content: dict[str, Any], path: tuple[str, ...], value: str) -> None:
-    for key in path[:-1]:
-        below = content.get(key)
-        content[key] = content = dict(below) if isinstance(below, dict) else {}
-    content[path[-1]] = value
 
 
 def _root_section(section: Any, root: Path) -> Any:

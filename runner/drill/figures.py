@@ -66,12 +66,9 @@ def write(games: Sequence[Game], folder: Path) -> tuple[Path, ...]:
 def cells(row: dict[str, Any]) -> list[str]:
     """A row of the summary as texts: drill, results, entry, then the seconds of each phase."""
     results = ", ".join(f"{count} {name}" for name, count in row["results"].items())
-    figures = [_seconds(row["medians"].get(name)) for name in (*PHASES, "total")]
+    seconds = [row["medians"].get(name) for name in (*PHASES, "total")]
+    figures = ["" if value is None else f"{value:.1f}" for value in seconds]
     return [row["drill"], results, ", ".join(row["entries"]) or "none", *figures]
-
-
-def _seconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}"
 
 
 HEADINGS = ("drill", "results", "entry", *PHASES, "total")
@@ -90,7 +87,12 @@ def chart(games: Sequence[Game]) -> str:
     longest = max((sum(_parts(row)) for row in rows), default=0.0) or 1.0
     height = _TOP + len(rows) * (_BAR + _GAP) + 8
     width = _LEFT + _WIDTH + 70
-    body = [_legend()]
+    legend = []
+    for number, (phase, color) in enumerate(COLORS.items()):
+        x = _LEFT + number * 90
+        legend.append(f'<rect x="{x}" y="14" width="12" height="12" fill="{color}"/>')
+        legend.append(f'<text x="{x + 18}" y="24" {_FONT}>{phase}</text>')
+    body = ["".join(legend)]
     for number, row in enumerate(rows):
         body.append(_row(row, _TOP + number * (_BAR + _GAP), _WIDTH / longest))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">'
@@ -101,15 +103,6 @@ def chart(games: Sequence[Game]) -> str:
 
 def _parts(row: dict[str, Any]) -> list[float]:
     return [row["medians"].get(phase, 0.0) for phase in PHASES]
-
-
-def _legend() -> str:
-    parts = []
-    for number, (phase, color) in enumerate(COLORS.items()):
-        x = _LEFT + number * 90
-        parts.append(f'<rect x="{x}" y="14" width="12" height="12" fill="{color}"/>')
-        parts.append(f'<text x="{x + 18}" y="24" {_FONT}>{phase}</text>')
-    return "".join(parts)
 
 
 def _row(row: dict[str, Any], y: int, scale: float) -> str:

@@ -105,18 +105,17 @@ class Inbox:
         while not self._stopping:
             self._wake.clear()
             try:
-                while not self._stopping and self._any_open() and self.step():
-                    pass
+                waits = True
+                while waits and not self._stopping:
+                    # Without the lock of a writer, which `step` takes.
+                    with self._database.read() as tx:
+                        waits = deliveries.any_open(tx)
+                    waits = waits and self.step()
             except StoreError as error:
                 logger.warning("deliveries wait, and none is lost: %s", error)
             except Exception:  # a deaf runner is worse than one that tries in vain and is paged
                 logger.exception("deliveries wait, and none is lost")
             self._wake.wait(POLL)
-
-    def _any_open(self) -> bool:
-        """Without the lock of a writer, which `step` takes."""
-        with self._database.read() as tx:
-            return deliveries.any_open(tx)
 
     def step(self) -> bool:
         """Look at one piece of the delivery whose turn it is; False when there is none."""
@@ -162,8 +161,10 @@ class Inbox:
         now = stored.received_at
         if alert.status is AlertStatus.RESOLVED:
             after = resolve(record, alert, now)
-            if not after.fires:
-                _resolved(tx, alert.fingerprint)
+            if not after.fires:  # incidents that have not started to run end with their alert
+                text = "the alert resolved by itself before anything ran"
+                for each in incidents.resolved(tx, alert.fingerprint):
+                    incidents.move(tx, each, State.RESOLVED, text, expected=BEFORE_RUN)
             return after
         latest = incidents.latest_of(tx, alert.fingerprint)
         heard = hear(
@@ -290,15 +291,3 @@ def look_again(database: Database, start: Start, now: datetime) -> int:
                 start(tx, incidents.reopen(tx, latest, reason=reason))
                 opened += 1
     return opened
-
-
-def _resolved(tx: sa.Connection, fingerprint: str) -> None:
-    """The alert ended: so do incidents that have not started to run."""
-    for incident in incidents.resolved(tx, fingerprint):
-        incidents.move(
-            tx,
-            incident,
-            State.RESOLVED,
-            "the alert resolved by itself before anything ran",
-            expected=BEFORE_RUN,
-        )

@@ -22,24 +22,25 @@ def advise(alertmanager_yml: str, receiver: str) -> tuple[str, ...]:
         content = None
     if not isinstance(content, dict):
         return ("alertmanager.yml is not a YAML mapping.",)
-    hooks = [hook for hook in _hooks(content, receiver) if isinstance(hook, dict)]
+    hooks = [
+        hook
+        for each in _list(content.get("receivers"))
+        if isinstance(each, dict) and each.get("name") == receiver
+        for hook in _list(each.get("webhook_configs"))
+        if isinstance(hook, dict)
+    ]
     if not hooks:
         return (f"alertmanager.yml has no receiver {brief(receiver)!r} with webhook_configs.",)
     settings = content.get("global")
     everywhere = settings.get("http_config") if isinstance(settings, dict) else None
     of_hooks = [text for hook in hooks for text in _about_hook(hook, everywhere)]
-    routes = list(_routes(content.get("route"), {}))
-    of_routes = [text for route in routes for text in _about_route(route, receiver)]
+    routes = _routes(content.get("route"), {})
+    ours = [route for route in routes if route.get("receiver") == receiver]
+    of_routes = [text for route in ours for text in _about_route(route, receiver)]
     of_routes += _swallowed(content.get("route"), receiver)
-    if not any(route.get("receiver") == receiver for route in routes):
+    if not ours:
         of_routes.append(f"No route leads to receiver {brief(receiver)!r}.")
     return tuple(dict.fromkeys(of_hooks + of_routes))
-
-
-def _hooks(content: dict[str, Any], receiver: str) -> Iterator[Any]:
-    for each in _list(content.get("receivers")):
-        if isinstance(each, dict) and each.get("name") == receiver:
-            yield from _list(each.get("webhook_configs"))
 
 
 def _about_hook(hook: dict[str, Any], everywhere: Any) -> Iterator[str]:
@@ -50,23 +51,20 @@ def _about_hook(hook: dict[str, Any], everywhere: Any) -> Iterator[str]:
         yield "Set send_resolved: true, so that incidents end when the alert does."
     if hook.get("payload"):
         yield "Remove payload: only the body of version 4 is understood."
-    if "timeout" in hook and not _short(hook["timeout"]):  # older versions do not know it
-        yield "Set timeout: 10s, so that a lost answer is noticed and sent again."
+    if "timeout" in hook:  # older versions do not know it
+        try:
+            short = 0 < parse(hook["timeout"]).total_seconds() <= 30
+        except ValueError:
+            short = False
+        if not short:
+            yield "Set timeout: 10s, so that a lost answer is noticed and sent again."
     http = hook.get("http_config", everywhere)
     if not isinstance(http, dict) or not {"authorization", "basic_auth", "oauth2"} & http.keys():
         yield "Set http_config.authorization with a bearer token: messages are not signed."
 
 
-def _short(timeout: Any) -> bool:
-    try:
-        return 0 < parse(timeout).total_seconds() <= 30
-    except ValueError:
-        return False
-
-
 def _about_route(route: dict[str, Any], receiver: str) -> Iterator[str]:
-    if route.get("receiver") != receiver:
-        return
+    """`route` leads to `receiver`, and holds what it inherits."""
     group_by = {str(label) for label in _list(route.get("group_by"))}
     if not {"instance", "..."} & group_by:
         yield "Let group_by include instance, so that one host does not wait for another."

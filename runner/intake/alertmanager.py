@@ -122,13 +122,24 @@ class Alertmanagers:
         if receiver is not None:
             parameters.append(("receiver", quote(receiver)))
         answers = self._ask(lambda peer: peer.alerts(parameters))
-        alerts = (
-            _alert(alert, receiver)
-            for answer in answers
-            for alert in answer
-            if _standing(alert) is Standing.FIRING  # servers like it may ignore the parameters
-        )
-        return tuple(by_fingerprint(alerts).values())
+        found = []
+        for alert in (alert for answer in answers for alert in answer):
+            if _standing(alert) is not Standing.FIRING:
+                continue  # servers like it may ignore the parameters
+            names = [each["name"] for each in alert.get("receivers") or ()]
+            found.append(
+                Alert(
+                    fingerprint=fingerprint(alert["labels"]),
+                    status=AlertStatus.FIRING,
+                    labels=cut_values(alert["labels"], MAX_LABEL),
+                    annotations=cut_values(alert.get("annotations"), MAX_ANNOTATION),
+                    starts_at=_starts_at(alert),
+                    generator_url=cut(alert.get("generatorURL") or "", MAX_FIELD),
+                    receiver=receiver if receiver is not None else next(iter(names), ""),
+                    source="pull",
+                )
+            )
+        return tuple(by_fingerprint(found).values())
 
     def all_fingerprints(self) -> frozenset[str]:
         """What any peer holds, silenced or not. RemoteError while every peer was restarted
@@ -228,39 +239,13 @@ def exactly(labels: Labels) -> list[str]:
     Labels that were altered on their way here, or that an older Alertmanager
     cannot read as a matcher, are left out: compare the fingerprint as well.
     """
-    fit = [
-        f'{name}="{_quoted(value)}"'
-        for name, value in sorted(labels.items())
-        if _plain(name, value)
-    ]
+    fit = []
+    for name, value in sorted(labels.items()):
+        plain = value.isprintable() and REPLACEMENT not in value
+        if _CLASSIC_NAME.fullmatch(name) and 0 < len(value) <= MAX_FILTER_VALUE and plain:
+            quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+            fit.append(f'{name}="{quoted}"')
     return fit[:MAX_FILTERS]
-
-
-def _plain(name: str, value: str) -> bool:
-    return (
-        bool(_CLASSIC_NAME.fullmatch(name))
-        and 0 < len(value) <= MAX_FILTER_VALUE
-        and value.isprintable()
-        and REPLACEMENT not in value
-    )
-
-
-def _quoted(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _alert(alert: ApiAlert, receiver: str | None) -> Alert:
-    names = [each["name"] for each in alert.get("receivers") or ()]
-    return Alert(
-        fingerprint=fingerprint(alert["labels"]),
-        status=AlertStatus.FIRING,
-        labels=cut_values(alert["labels"], MAX_LABEL),
-        annotations=cut_values(alert.get("annotations"), MAX_ANNOTATION),
-        starts_at=_starts_at(alert),
-        generator_url=cut(alert.get("generatorURL") or "", MAX_FIELD),
-        receiver=receiver if receiver is not None else next(iter(names), ""),
-        source="pull",
-    )
 
 
 def _starts_at(alert: ApiAlert) -> datetime:

@@ -154,6 +154,7 @@ def parse(body: bytes, *, source: str = "webhook", at: datetime | None = None) -
     alerts, unread = _read_each(checked["alerts"], message)
     if unread and not alerts:
         raise BadDelivery(unread[0].reason)
+    hint = checked.get("notification_reason")
     return Delivery(
         alerts=alerts,
         raw=body,
@@ -163,7 +164,7 @@ def parse(body: bytes, *, source: str = "webhook", at: datetime | None = None) -
         group_labels=message.group_labels,
         truncated=message.truncated,
         external_url=_field(checked.get("externalURL")),
-        hint=_hint(checked.get("notification_reason")),
+        hint=cut(hint, MAX_NAME) if isinstance(hint, str) else "",
         unread=unread,
         quiet=quiet,
     )
@@ -285,13 +286,17 @@ def _text(value: str | bool | int | float) -> str:
 
 def read_json(body: bytes) -> Any:
     """The content of `body`, every text in it storable. Raises BadDelivery and nothing else."""
+
+    def refuse_constant(name: str) -> Any:
+        raise BadDelivery(f"The body has {name}, which is not JSON.")
+
     if sum(body.count(mark) for mark in (b"{", b"[", b",")) > MAX_PARTS:
         raise BadDelivery(f"The body has more than {MAX_PARTS} parts.")
     try:
         # The text of `body`, without the byte order mark that Windows writes in front of it.
         utf16 = body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         text = body.decode("utf-16" if utf16 else "utf-8-sig")
-        content = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        content = json.loads(text, object_pairs_hook=_object, parse_constant=refuse_constant)
         return _storable(content) if _HAS_UNSTORABLE.search(text) else content
     except BadDelivery:
         raise
@@ -312,10 +317,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content) != len(pairs):
         raise BadDelivery("The body has the same key twice in one object.")
     return content
-
-
-def _no_constant(name: str) -> Any:
-    raise BadDelivery(f"The body has {name}, which is not JSON.")
 
 
 def _storable(value: Any) -> Any:
@@ -369,11 +370,16 @@ def _alert(alert: _Alert, number: int, message: _Message) -> Alert:
     )
     if status is AlertStatus.RESOLVED:
         return read
-    return replace(
-        read,
-        contradictions=tuple(_contradictions(read, ends_at, message)),
-        notes=tuple(_notes(read, given, message.at)),
-    )
+    notes = []  # what is odd about it, and decides nothing
+    if given and given != computed:
+        notes.append(f"the sender's fingerprint {brief(str(given), 20)} is not that of the labels")
+    if passed := ahead(read, message.at):
+        minutes = timedelta(minutes=passed.total_seconds() // 60)
+        years = passed.days // 365
+        span = f"{years} years" if passed.days > 730 else duration.write(minutes)
+        notes.append(f"its startsAt is {span} ahead of our clock")
+    contradictions = tuple(_contradictions(read, ends_at, message))
+    return replace(read, contradictions=contradictions, notes=tuple(notes))
 
 
 def _contradictions(alert: Alert, ends_at: datetime | None, message: _Message) -> Iterator[str]:
@@ -394,21 +400,6 @@ def _contradictions(alert: Alert, ends_at: datetime | None, message: _Message) -
         yield f"Its status is firing, but it ended at {ends_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _notes(alert: Alert, given: Any, at: datetime) -> Iterator[str]:
-    """What is odd about a message, and decides nothing."""
-    if given and given != alert.fingerprint:
-        yield f"the sender's fingerprint {brief(str(given), 20)} is not that of the labels"
-    if passed := ahead(alert, at):
-        yield f"its startsAt is {_span(passed)} ahead of our clock"
-
-
-def _span(passed: timedelta) -> str:
-    days = passed.days
-    if days > 730:
-        return f"{days // 365} years"
-    return duration.write(timedelta(minutes=passed.total_seconds() // 60))
-
-
 def _when(text: str | None, number: int, field: str) -> datetime | None:
     try:
         return moment(text) if text else None
@@ -420,10 +411,6 @@ def _when(text: str | None, number: int, field: str) -> datetime | None:
 
 def _field(text: str | None) -> str:
     return cut(text or "", MAX_FIELD)
-
-
-def _hint(reason: Any) -> str:
-    return cut(reason, MAX_NAME) if isinstance(reason, str) else ""
 
 
 def stamp(at: datetime) -> str:

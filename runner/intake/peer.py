@@ -110,11 +110,15 @@ class Peer:
             answer = self._checked(_STATUS, self._get("/api/v2/status", []))
         except RemoteError as error:
             return PeerStatus(url=self.url, error=str(error))
+        try:
+            started = moment(answer.get("uptime", ""))
+        except (ValueError, OverflowError):
+            started = None
         return PeerStatus(
             url=self.url,
             version=brief(answer["versionInfo"]["version"]),
             cluster=brief(answer["cluster"]["status"]),
-            started=_moment(answer.get("uptime", "")),
+            started=started,
             config=answer["config"]["original"],
         )
 
@@ -151,10 +155,3 @@ class Peer:
             f"Alertmanager {self.url} answers {response.status_code} to {path}: {said}.",
             permanent=permanent,
         )
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return moment(text)
-    except (ValueError, OverflowError):
-        return None

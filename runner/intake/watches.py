@@ -69,24 +69,22 @@ def step(state: WatchState, bad: bool | None, now: datetime, watch: Watch) -> Wa
     longest = 2 * watch.every + watch.timeout
     passed = min(max(now - state.at, timedelta()), longest) if state.at else timedelta()
     state = replace(state, at=now)
-    if state.phase in (Phase.QUIET, Phase.PENDING):
-        return _toward_firing(state, passed, now, watch) if bad else WatchStep(state=WatchState())
-    if bad:
-        return WatchStep(state=replace(state, phase=Phase.FIRING, lasted=timedelta()))
-    return _toward_quiet(state, passed, watch)
-
-
-def _toward_firing(state: WatchState, passed: timedelta, now: datetime, watch: Watch) -> WatchStep:
-    lasted = state.lasted + passed if state.phase is Phase.PENDING else timedelta()
-    state = replace(state, lasted=lasted, starts_at=state.starts_at or now)
-    if lasted < watch.for_:
-        return WatchStep(state=replace(state, phase=Phase.PENDING))
-    state = replace(state, phase=Phase.FIRING, lasted=timedelta())
-    return WatchStep(state=state, event=AlertStatus.FIRING)
-
-
-def _toward_quiet(state: WatchState, passed: timedelta, watch: Watch) -> WatchStep:
-    lasted = state.lasted + passed if state.phase is Phase.CLEARING else timedelta()
+    lasted = timedelta()  # unless it is one of the two phases that take their time
+    if state.phase in (Phase.PENDING, Phase.CLEARING):
+        lasted = state.lasted + passed
+    fires = replace(state, phase=Phase.FIRING, lasted=timedelta())
+    match state.phase, bad:
+        case ((Phase.QUIET | Phase.PENDING), False):
+            return WatchStep(state=WatchState())
+        case ((Phase.QUIET | Phase.PENDING), True):
+            begun = state.starts_at or now
+            if lasted >= watch.for_:
+                fired = replace(fires, starts_at=begun)
+                return WatchStep(state=fired, event=AlertStatus.FIRING)
+            pending = replace(state, phase=Phase.PENDING, lasted=lasted, starts_at=begun)
+            return WatchStep(state=pending)
+        case _, True:
+            return WatchStep(state=fires)
     if lasted < watch.clear_after:
         return WatchStep(state=replace(state, phase=Phase.CLEARING, lasted=lasted))
     return WatchStep(state=WatchState(), event=AlertStatus.RESOLVED)
@@ -120,25 +118,27 @@ def evaluate(
     kept: dict[str, WatchState] = {}
     alerts: list[Alert] = []
     for key in sorted({*states, *sighted}):
-        done = step(states.get(key, WatchState()), key in sighted, now, watch)
+        before = states.get(key, WatchState())
+        done = step(before, key in sighted, now, watch)
         state = done.state
         if done.event is AlertStatus.FIRING:
-            state = replace(state, alert=_firing(watch, key, sighted[key], state.starts_at or now))
-        if done.event is not None:
-            alerts.extend(_delivered(states.get(key), state, now))
+            seen = storable(brief(sighted[key].seen, 200))
+            alert = Alert(
+                fingerprint=key,
+                status=AlertStatus.FIRING,
+                labels=sighted[key].labels,
+                annotations={"seen": seen, **watch.annotations},
+                starts_at=_to_millisecond(state.starts_at or now),
+                source="watch",
+            )
+            state = replace(state, alert=alert)
+            alerts.append(alert)
+        elif done.event is AlertStatus.RESOLVED and before.alert is not None:
+            ended = _to_millisecond(now)
+            alerts.append(replace(before.alert, status=AlertStatus.RESOLVED, ends_at=ended))
         if state.phase is not Phase.QUIET:
             kept[key] = state
     return Evaluation(states=kept, alerts=tuple(alerts))
-
-
-def _delivered(before: WatchState | None, after: WatchState, now: datetime) -> list[Alert]:
-    """The alert of an event: the new one when it fires, the old one, ended, when it clears."""
-    if after.alert is not None:
-        return [after.alert]
-    if before is None or before.alert is None:
-        return []
-    ended = replace(before.alert, status=AlertStatus.RESOLVED, ends_at=_to_millisecond(now))
-    return [ended]
 
 
 def remembered(alerts: Iterable[Alert]) -> dict[str, WatchState]:
@@ -159,17 +159,6 @@ def _labels(watch: Watch, seen: Labels) -> Labels:
     labels["alertname"] = watch.name
     whole = {storable(name): storable(value) for name, value in labels.items() if value}
     return cut_values(whole, MAX_LABEL)
-
-
-def _firing(watch: Watch, key: str, sighting: Sighting, starts_at: datetime) -> Alert:
-    return Alert(
-        fingerprint=key,
-        status=AlertStatus.FIRING,
-        labels=sighting.labels,
-        annotations={"seen": storable(brief(sighting.seen, 200)), **watch.annotations},
-        starts_at=_to_millisecond(starts_at),
-        source="watch",
-    )
 
 
 def _to_millisecond(at: datetime) -> datetime:

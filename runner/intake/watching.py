@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -79,10 +79,11 @@ class WatchLoop:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._stopping = threading.Event()
-        self._followers = [
-            Follower(watch, look(watch, query, transport), deliver, _of(watch, firing), note)
-            for watch in watches
-        ]
+        self._followers = []
+        for watch in watches:
+            known = remembered(a for a in firing if a.source == "watch" and a.name == watch.name)
+            looks = look(watch, query, transport)
+            self._followers.append(Follower(watch, looks, deliver, known, note))
         self._threads = [
             threading.Thread(
                 target=follower.follow, args=(self._stopping,), name=f"watch-{name}", daemon=True
@@ -144,15 +145,7 @@ class Follower:
     def evaluate(self, now: datetime) -> None:
         """Look once and deliver what changed; nothing is remembered if that fails."""
         before = self.failures
-        done = evaluate(self.watch, self.states, self._sightings(), now)
-        if self.failures != before:
-            self._note(self.watch.name, self.failures)
-        if done.alerts:
-            key = f"watch:{self.watch.name}"
-            self._deliver(compose(done.alerts, source="watch", group_key=key))
-        self.states = done.states
-
-    def _sightings(self) -> list[Sighting] | None:
+        sightings: list[Sighting] | None = None
         try:
             sightings = self._look()
         except RemoteError as error:
@@ -164,30 +157,34 @@ class Follower:
                     error,
                     extra={"action": "watch_blind"},
                 )
-            return None
-        if self.failures >= FAILURES_BEFORE_WARNING:
-            _log.info("Watch %s sees again.", self.watch.name, extra={"action": "watch_sees"})
-        self.failures = 0
-        return sightings
+        else:
+            if self.failures >= FAILURES_BEFORE_WARNING:
+                _log.info("Watch %s sees again.", self.watch.name, extra={"action": "watch_sees"})
+            self.failures = 0
+        done = evaluate(self.watch, self.states, sightings, now)
+        if self.failures != before:
+            self._note(self.watch.name, self.failures)
+        if done.alerts:
+            key = f"watch:{self.watch.name}"
+            self._deliver(compose(done.alerts, source="watch", group_key=key))
+        self.states = done.states
 
 
 def look(watch: Watch, query: Query | None, transport: httpx.BaseTransport | None = None) -> Look:
     """How to look for the trouble that `watch` is about. Raises ConfigError."""
     if watch.http is not None:
         return _http(watch, watch.http, transport)
-    if query is None or watch.promql is None:
+    promql = watch.promql
+    if query is None or promql is None:
         raise ConfigError(f"Watch {watch.name} asks Prometheus; set prometheus.url.")
-    return _promql(watch, watch.promql, query)
 
-
-def _promql(watch: Watch, promql: str, query: Query) -> Look:
-    def look() -> list[Sighting]:
+    def ask() -> list[Sighting]:
         samples = query(promql)
         if len(samples) > MAX_SERIES:
             raise RemoteData(f"Watch {watch.name} gives more than {MAX_SERIES} series; narrow it.")
         return [Sighting(labels=one.labels, seen=f"value {one.value:g}") for one in samples]
 
-    return look
+    return ask
 
 
 def _http(watch: Watch, address: str, transport: httpx.BaseTransport | None) -> Look:
@@ -221,27 +218,18 @@ def _http(watch: Watch, address: str, transport: httpx.BaseTransport | None) -> 
 
 def _is_ours(error: BaseException) -> bool:
     """Whether the question failed on this side: then nothing is known of the target."""
-    return isinstance(error, httpx.LocalProtocolError | httpx.ProxyError) or any(
-        map(_of_this_side, _causes(error))
-    )
-
-
-def _of_this_side(cause: BaseException) -> bool:
-    if isinstance(cause, ssl.SSLError):  # its errno is another kind of number
-        # An authority that nobody named here; a certificate that expired is the target's trouble.
-        return isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code in _NO_ISSUER
-    return isinstance(cause, socket.gaierror) or (
-        isinstance(cause, OSError) and cause.errno in _OURS
-    )
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _of(watch: Watch, firing: Sequence[Alert]) -> Mapping[str, WatchState]:
-    return remembered(
-        alert for alert in firing if alert.source == "watch" and alert.name == watch.name
-    )
+    if isinstance(error, httpx.LocalProtocolError | httpx.ProxyError):
+        return True
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case ssl.SSLCertVerificationError() if cause.verify_code in _NO_ISSUER:
+                return True  # a certificate that expired is the target's trouble
+            case ssl.SSLError():
+                pass  # its errno is another kind of number
+            case socket.gaierror():
+                return True
+            case OSError() if cause.errno in _OURS:
+                return True
+        cause = cause.__cause__ or cause.__context__
+    return False

@@ -16,6 +16,8 @@ _TOKEN = re.compile(
 )
 _MATCHES = re.compile(r"(=~|!~|!=|=)\s*$")
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
+#: How a control character is written in a quoted value.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127)} | {ord("\n"): "\\n"}
 
 
 def values(labels: Mapping[str, str], host: str | None = None) -> dict[str, str]:
@@ -36,14 +38,24 @@ def fill(promql: str, values: Mapping[str, str]) -> str:
     for name in sorted(names(promql)):
         if name not in values:
             raise Refused(f"{promql[:200]!r} needs a value for ${name}, and there is none")
-    return "".join(_filled(promql, values))
+    filled = []
+    for _, operator, text in _tokens(promql):
+        position = 0
+        for match in _NAME.finditer(text) if operator else ():
+            name = match[1] or match[2]
+            value = _escaped(values[name], operator, quote=text[0]) if name else match[0]
+            filled += [text[position : match.start()], value]
+            position = match.end()
+        filled.append(text[position:])
+    return "".join(filled)
 
 
 def names(promql: str) -> frozenset[str]:
     """The names that `fill` needs. Raises CatalogError like `fill`."""
     found: set[str] = set()
     for kind, operator, text in _tokens(promql):
-        here = _names_in(text) if kind != "comment" else []
+        named = _NAME.findall(text) if kind != "comment" else []
+        here = [braced or bare for braced, bare in named if braced or bare]
         if here and not operator:
             raise CatalogError(
                 f"{promql[:200]!r}: ${here[0]} may stand only in the quoted value of a matcher, "
@@ -51,24 +63,6 @@ def names(promql: str) -> frozenset[str]:
             )
         found.update(here)
     return frozenset(found)
-
-
-def _filled(promql: str, values: Mapping[str, str]) -> Iterator[str]:
-    for _, operator, text in _tokens(promql):
-        if not operator:
-            yield text
-            continue
-        position = 0
-        for match in _NAME.finditer(text):
-            name = match[1] or match[2]
-            yield text[position : match.start()]
-            yield _escaped(values[name], operator, quote=text[0]) if name else match[0]
-            position = match.end()
-        yield text[position:]
-
-
-def _names_in(text: str) -> list[str]:
-    return [braced or bare for braced, bare in _NAME.findall(text) if braced or bare]
 
 
 def _tokens(promql: str) -> Iterator[tuple[str, str, str]]:
@@ -92,10 +86,4 @@ def _escaped(value: str, operator: str, *, quote: str) -> str:
     if operator in ("=~", "!~"):
         value = _META.sub(r"\\\g<0>", value)
     value = value.replace("\\", "\\\\").replace(quote, "\\" + quote)
-    return "".join(_plain(character) for character in value)
-
-
-def _plain(character: str) -> str:
-    if character == "\n":
-        return "\\n"
-    return character if character >= " " and character != "\x7f" else f"\\x{ord(character):02x}"
+    return value.translate(_CONTROLS)

@@ -128,19 +128,18 @@ def _problem(row: Row, answer: Response) -> str:
     if row.expected.fits(answer.status):
         too_long = answer.status >= 400 and answer.length > SHORT
         return "the refusal is long, and is copied into Alertmanager's log" if too_long else ""
-    return f"{answer.status}: {_consequence(answer.status)}"
-
-
-def _consequence(status: int) -> str:
-    if status == 429:
-        return "Alertmanager does not slow down; it drops the message until the next flush"
-    if 300 <= status < 400:
-        return "a redirect is followed with the body and without the token"
-    if status >= 500:
-        return "it is sent again and again until the next flush"
-    if status >= 400:
-        return "the message is dropped until the next flush, and is lost if the alert ends"
-    return "it counts as delivered, and is never sent again"
+    match answer.status:
+        case 429:
+            then = "Alertmanager does not slow down; it drops the message until the next flush"
+        case status if 300 <= status < 400:
+            then = "a redirect is followed with the body and without the token"
+        case status if status >= 500:
+            then = "it is sent again and again until the next flush"
+        case status if status >= 400:
+            then = "the message is dropped until the next flush, and is lost if the alert ends"
+        case _:
+            then = "it counts as delivered, and is never sent again"
+    return f"{answer.status}: {then}"
 
 
 def _result(row: Row, result: str, answered: str, problem: str) -> Played:

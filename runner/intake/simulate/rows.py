@@ -55,52 +55,19 @@ def _first(make: Maker) -> list[bytes]:
     return [message(make.alert())]
 
 
-def _two_peers(make: Maker) -> list[bytes]:
-    urls = ("http://am-0.invalid:9093", "http://am-1.invalid:9093")
-    return [message(make.alert(), externalURL=url) for url in urls]
-
-
 def _resolved(make: Maker) -> list[bytes]:
     return [message(make.alert()), message(make.alert(resolved=True))]
 
 
-def _wrong_fingerprints(make: Maker) -> list[bytes]:
-    same = {"fingerprint": "00000000000000aa"}
-    return [message(make.alert(1) | same, make.alert(2) | same)]
-
-
-def _grafana(make: Maker) -> list[bytes]:
-    extra = {"values": {"B": 22.5}, "valueString": "[ var='B' value=22.5 ]", "orgId": 1}
-    return [message(make.alert() | extra, version="1", orgId=1, state="alerting", title="t")]
-
-
-def _moved(make: Maker) -> list[bytes]:
-    return [message(make.alert()), message(make.alert(began=timedelta(seconds=-5)))]
-
-
-def _routes(make: Maker) -> list[bytes]:
-    keys = ('{}/{t="a"}:{}', '{}/{t="b"}:{}')
-    return [message(make.alert(), groupKey=key) for key in keys]
-
-
-def _new_fields(make: Maker) -> list[bytes]:
-    new = {
-        "notification_reason": "new alerts added",
-        "routeLabels": {"team": "infra"},
-        "somethingNewer": [{"any": None}],
-    }
-    return [message(make.alert() | {"alsoNewer": 1}, **new)]
-
-
-def _absent_fields(make: Maker) -> list[bytes]:
-    alert = make.alert() | {"annotations": None, "generatorURL": ""}
-    return [message(alert, groupLabels=None, commonLabels=None, truncatedAlerts=None)]
-
-
-def _odd(make: Maker) -> list[bytes]:
-    text = "{{ 7 * 7 }} $(id) `id` <b> \u202e \U0001f642 \x1b[2J\n\t' \""
-    return [message(make.alert(odd=text, long="x" * 4000))]
-
+#: What Grafana's own webhook has beside Alertmanager's fields, in the message and in an alert.
+GRAFANA = {"version": "1", "orgId": 1, "state": "alerting", "title": "t"}
+GRAFANA_ALERT = {"values": {"B": 22.5}, "valueString": "[ var='B' value=22.5 ]", "orgId": 1}
+NEWER = {
+    "notification_reason": "new alerts added",
+    "routeLabels": {"team": "infra"},
+    "somethingNewer": [{"any": None}],
+}
+ODD = "{{ 7 * 7 }} $(id) `id` <b> \u202e \U0001f642 \x1b[2J\n\t' \""
 
 ROWS: tuple[Row, ...] = (
     Row(name="first", bodies=_first,
@@ -108,7 +75,11 @@ ROWS: tuple[Row, ...] = (
     Row(name="redelivered", requests=3,
         bodies=lambda make: [message(make.alert())] * 3,
         words="The same message arrives again: repeat interval, retry or peer"),
-    Row(name="two-peers", bodies=_two_peers, requests=2, at_once=True,
+    Row(name="two-peers", requests=2, at_once=True,
+        bodies=lambda make: [
+            message(make.alert(), externalURL=f"http://{peer}.invalid:9093")
+            for peer in ("am-0", "am-1")
+        ],
         words="Two peers of a cluster deliver the same alert at the same time"),
     Row(name="mixed-group",
         bodies=lambda make: [message(make.alert(1), make.alert(2, resolved=True))],
@@ -129,12 +100,18 @@ ROWS: tuple[Row, ...] = (
     Row(name="fires-again", requests=3, opens=2,
         bodies=lambda make: [*_resolved(make), message(make.alert(began=timedelta(seconds=-5)))],
         words="An alert resolves and fires again: startsAt is another one"),
-    Row(name="moved-start", bodies=_moved, requests=2,
+    Row(name="moved-start", requests=2,
+        bodies=lambda make: [
+            message(make.alert()), message(make.alert(began=timedelta(seconds=-5)))
+        ],
         words="The alert fires on, and its startsAt moves"),
     Row(name="truncated", opens=2,
         bodies=lambda make: [message(make.alert(1), make.alert(2), truncatedAlerts=3)],
         words="A group is cut by max_alerts, and only the number of the rest is sent"),
-    Row(name="two-routes", bodies=_routes, requests=2,
+    Row(name="two-routes", requests=2,
+        bodies=lambda make: [
+            message(make.alert(), groupKey=key) for key in ('{}/{t="a"}:{}', '{}/{t="b"}:{}')
+        ],
         words="One alert comes by two routes with continue: true, under two group keys"),
     Row(name="growing-group", requests=2, opens=2,
         bodies=lambda make: [message(make.alert(1)), message(make.alert(1), make.alert(2))],
@@ -142,13 +119,22 @@ ROWS: tuple[Row, ...] = (
     Row(name="quoted-receiver",
         bodies=lambda make: [message(make.alert(), receiver=r"ok\.receiver \(eu\)")],
         words="The receiver's name is quoted as a regular expression"),
-    Row(name="new-fields", bodies=_new_fields,
+    Row(name="new-fields",
+        bodies=lambda make: [message(make.alert() | {"alsoNewer": 1}, **NEWER)],
         words="A newer version adds notification_reason, routeLabels and others"),
-    Row(name="absent-fields", bodies=_absent_fields,
+    Row(name="absent-fields",
+        bodies=lambda make: [message(
+            make.alert() | {"annotations": None, "generatorURL": ""},
+            groupLabels=None, commonLabels=None, truncatedAlerts=None,
+        )],
         words="Maps that are empty come as null"),
-    Row(name="same-fingerprint", bodies=_wrong_fingerprints, opens=2,
+    Row(name="same-fingerprint", opens=2,
+        bodies=lambda make: [
+            message(*(make.alert(n) | {"fingerprint": "00000000000000aa"} for n in (1, 2)))
+        ],
         words="Two alerts come with one fingerprint that is none of theirs"),
-    Row(name="grafana", bodies=_grafana,
+    Row(name="grafana",
+        bodies=lambda make: [message(make.alert() | GRAFANA_ALERT, **GRAFANA)],
         words="Grafana's own webhook: version 1, with values and links of its own"),
     Row(name="numbers",
         bodies=lambda make: [message(make.alert() | {"annotations": {"value": 93.5}})],
@@ -162,7 +148,8 @@ ROWS: tuple[Row, ...] = (
     Row(name="old-start",
         bodies=lambda make: [message(make.alert(began=timedelta(days=-30)))],
         words="An alert began a month ago, and arrives after an outage"),
-    Row(name="odd-text", bodies=_odd,
+    Row(name="odd-text",
+        bodies=lambda make: [message(make.alert(odd=ODD, long="x" * 4000))],
         words="Labels hold templates, commands, control characters and 4,000 letters"),
     Row(name="large-group", opens=LARGE, expected=Expected.TAKEN_OR_TOO_LARGE,
         bodies=lambda make: [message(*(make.alert(number) for number in range(LARGE)))],
