@@ -9,7 +9,7 @@ back to the start.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -41,13 +41,15 @@ class _Replay:
             self._move(below(self.level), trial, f"incident {trial.incident}: {trial.why}")
             return
         self.since[trial.mark] += 1
-        while (rung := self._next()) is not None and self._met(rung):
-            good = self._good(self.since)
+        while (rung := self._next()) is not None:
+            good, bound = self._good(self.since), self._bound()
+            if good < rung.count or bound < rung.bound:
+                break
             self._move(
                 above(self.level),
                 trial,
                 f"{good} good since the last bad one (needs {rung.count}), lower bound "
-                f"{self._bound():.0%} (needs {rung.bound:.0%})",
+                f"{bound:.0%} (needs {rung.bound:.0%})",
             )
 
     def obey(self, setting: Setting) -> None:
@@ -63,10 +65,6 @@ class _Replay:
 
     def _next(self) -> Rung | None:
         return self.rules.rung(above(self.level)) if self.level.rank < self.cap.rank else None
-
-    def _met(self, rung: Rung) -> bool:
-        good = self._good(self.since)
-        return good >= rung.count and self._bound() >= rung.bound
 
     def _good(self, marks: Counter[Mark]) -> int:
         """What counts for the next level: only verified runs earn `auto`."""
@@ -111,7 +109,10 @@ def earned(
     """What the record of `key` has earned at `now`, with its reason and its changes."""
     begin = now - rules.window
     given = sorted(settings, key=lambda setting: setting.at)
-    base, cap = _base(given, rules.start, begin)
+    base, cap = rules.start, Level.AUTO
+    # A level that a person lowered is not forgotten with time; one that they raised is.
+    if before := [setting for setting in given if setting.at <= begin]:
+        base, cap = Level.lowest(base, before[-1].level), _cap(before[-1])
     replay = _Replay(rules, base, cap, base)
     recent = sorted(
         (trial for trial in trials if trial.at > begin), key=lambda t: (t.at, t.incident)
@@ -127,22 +128,12 @@ def _cap(setting: Setting) -> Level:
     return setting.level if setting.hold else Level.AUTO
 
 
-def _base(given: Sequence[Setting], start: Level, begin: datetime) -> tuple[Level, Level]:
-    """Where the window begins, and how far things may be promoted.
-
-    A level that a person lowered is not forgotten with time; one that they raised is.
-    """
-    before = [setting for setting in given if setting.at <= begin]
-    if not before:
-        return start, Level.AUTO
-    return Level.lowest(start, before[-1].level), _cap(before[-1])
-
-
 def _standing(key: Key, replay: _Replay, rules: Autonomy, uplift: Uplift | None) -> Earned:
-    level, seen = replay.level, replay.seen
+    level, seen, missing = replay.level, replay.seen, replay.missing()
     text = (
-        f"{key} is at {level}; in {write(rules.window)}: {_counted(seen)}. "
-        f"{_sentence(replay.missing())}."
+        f"{key} is at {level}; in {write(rules.window)}: {seen[Mark.FIXED]} fixed, "
+        f"{seen[Mark.AGREED]} confirmed by people, {seen[Mark.DISAGREED]} denied, "
+        f"{seen[Mark.BAD]} bad. {missing[:1].upper()}{missing[1:]}."
     )
     useless = uplift is not None and uplift.helps is Helps.NO and rules.uplift.required
     if uplift is not None and useless and rules.uplift.level.rank < level.rank:
@@ -160,20 +151,6 @@ def _standing(key: Key, replay: _Replay, rules: Autonomy, uplift: Uplift | None)
         demoted=replay.level.rank < replay.floor.rank,
         changes=tuple(replay.changes),
     )
-
-
-def _counted(seen: Counter[Mark]) -> str:
-    words = {
-        Mark.FIXED: "fixed",
-        Mark.AGREED: "confirmed by people",
-        Mark.DISAGREED: "denied",
-        Mark.BAD: "bad",
-    }
-    return ", ".join(f"{seen[mark]} {word}" for mark, word in words.items())
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def above(level: Level) -> Level:

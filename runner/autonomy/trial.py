@@ -23,7 +23,13 @@ def of(facts: Facts, content: str | None = None) -> Trial | None:
         if why := bad(deed):
             return _trial(facts, deed.at, Mark.BAD, why)
     if deeds:
-        return _of_runs(facts, deeds) if content in (None, facts.content) else None
+        # Fixed when every run is verified and one changed something: else it went by itself.
+        verified = all(deed.result is Result.FIXED and deed.outcome is not None for deed in deeds)
+        changed = any(deed.outcome is Outcome.CHANGED for deed in deeds)
+        if not (verified and changed and content in (None, facts.content)):
+            return None
+        at = max(deed.at for deed in deeds)
+        return _trial(facts, at, Mark.FIXED, "it ran and was verified")
     if facts.answer == "denied" and facts.answered_at is not None:
         return _trial(facts, facts.answered_at, Mark.DISAGREED, "a person denied it")
     if said is not None:
@@ -42,15 +48,6 @@ def bad(deed: Deed) -> str | None:
     if deed.result in (Result.NOT_FIXED, Result.UNKNOWN):
         return f"the run was verified as {deed.result}"
     return None
-
-
-def _of_runs(facts: Facts, deeds: list[Deed]) -> Trial | None:
-    """Fixed when every run is verified and one changed something: else it went by itself."""
-    if any(deed.result is not Result.FIXED or deed.outcome is None for deed in deeds):
-        return None
-    if not any(deed.outcome is Outcome.CHANGED for deed in deeds):
-        return None
-    return _trial(facts, max(deed.at for deed in deeds), Mark.FIXED, "it ran and was verified")
 
 
 def _trial(facts: Facts, at: datetime, mark: Mark, why: str) -> Trial:

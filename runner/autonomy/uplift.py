@@ -92,15 +92,9 @@ def compare(fixed: int, runs: int, clearing: Clearing | None, rules: UpliftRules
         helps = Helps.UNKNOWN
     else:
         helps = Helps.YES if acted[0] > waited[1] else Helps.NO
-    text = f"{_fixed(fixed, runs)}, {_cleared(waited, left)}"
+    text = f"fixed {fixed / runs:.0%} of {runs}, " if runs else "never run, "
+    if left:
+        text += f"baseline {waited[0]:.0%} to {waited[1]:.0%} (of {left} without a run)"
+    else:
+        text += "baseline unknown"
     return Uplift(helps=helps, text=text, fixed=fixed, runs=runs, clearing=clearing)
-
-
-def _fixed(fixed: int, runs: int) -> str:
-    return f"fixed {fixed / runs:.0%} of {runs}" if runs else "never run"
-
-
-def _cleared(waited: tuple[float, float], left: int) -> str:
-    if not left:
-        return "baseline unknown"
-    return f"baseline {waited[0]:.0%} to {waited[1]:.0%} (of {left} without a run)"

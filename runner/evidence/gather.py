@@ -113,10 +113,16 @@ def rule(metrics: PrometheusApi, alert: Alert, *, at: datetime) -> list[Evidence
         found = metrics.rule_of(alert.name, alert.labels, expr_of(alert.generator_url))
         if found is None:
             return [_unknown(metrics.name, title, "no rule of this name is loaded", at)]
-        series = _narrowed(_range(metrics, found.query, at), alert.labels)
+        series = _range(metrics, found.query, at)
     except RemoteError as error:
         return [_unknown(metrics.name, title, str(error), at)]
-    lines = [f"{found.query}, for {write(found.duration)}", *_drawn(series, at)]
+    # Those of the alert itself, if any are.
+    own = [
+        one
+        for one in series
+        if all(alert.labels.get(k) == v for k, v in one.labels.items() if k != "__name__")
+    ]
+    lines = [f"{found.query}, for {write(found.duration)}", *_drawn(own or series, at)]
     return [_piece("metric", metrics.name, title, lines, at)]
 
 
@@ -146,7 +152,16 @@ def vitals(metrics: PrometheusApi, host: str, *, at: datetime) -> list[Evidence]
     try:
         for vital in _VITALS:
             samples = metrics.query(fill(vital.promql, {"host": host}), at)
-            lines.append(f"{vital.name}: {_reading(vital, samples)}")
+            known = [sample for sample in samples if sample.known]
+            shown = []
+            for sample in known[:SERIES]:
+                text = f"{sample.value:.0%}" if vital.unit == "%" else f"{sample.value:.4g}"
+                where = sample.labels.get("mountpoint")
+                if not where and vital.name == "up":
+                    where = sample.labels.get("instance")
+                shown.append(f"{text} ({where})" if where else text)
+            more = f" and {len(known) - SERIES} more" if len(known) > SERIES else ""
+            lines.append(f"{vital.name}: {', '.join(shown) or 'unknown, no data'}{more}")
     except (RunnerError, ValueError) as error:
         lines.append(f"unknown: {error}")
     return [_piece("metric", metrics.name, title, lines, at)]
@@ -219,54 +234,20 @@ def _range(metrics: PrometheusApi, promql: str, at: datetime) -> tuple[Series, .
     return metrics.query_range(promql, at - WINDOW, at, WINDOW / (POINTS - 1))
 
 
-def _narrowed(series: Sequence[Series], labels: Labels) -> Sequence[Series]:
-    """Those of the alert itself, if any are."""
-    own = [
-        one
-        for one in series
-        if all(labels.get(k) == v for k, v in one.labels.items() if k != "__name__")
-    ]
-    return own or series
-
-
 def _drawn(series: Sequence[Series], at: datetime) -> list[str]:
     """A line per series: its values over the window, oldest first, `-` where there is none."""
     if not series:
         return ["unknown: no data in the last " + write(WINDOW)]
     lines = [f"values over {write(WINDOW)}, oldest first, - where there is none:"]
-    lines += [f"{_name(one.labels)}: {_line(one, at)}" for one in series[:SERIES]]
+    start, step = at - WINDOW, WINDOW / (POINTS - 1)
+    for one in series[:SERIES]:
+        grid = ["-"] * POINTS
+        for moment, value in one.points:
+            place = round((moment - start) / step)
+            if 0 <= place < POINTS and not math.isnan(value):
+                grid[place] = f"{value:.4g}"
+        inside = ",".join(f'{k}="{v}"' for k, v in sorted(one.labels.items()) if k != "__name__")
+        lines.append(f"{one.labels.get('__name__', '')}{{{inside}}}: {' '.join(grid)}")
     if len(series) > SERIES:
         lines.append(f"and {len(series) - SERIES} more series")
     return lines
-
-
-def _line(series: Series, at: datetime) -> str:
-    start, step = at - WINDOW, WINDOW / (POINTS - 1)
-    grid = ["-"] * POINTS
-    for moment, value in series.points:
-        place = round((moment - start) / step)
-        if 0 <= place < POINTS and not math.isnan(value):
-            grid[place] = f"{value:.4g}"
-    return " ".join(grid)
-
-
-def _reading(vital: _Vital, samples: Sequence[Sample]) -> str:
-    known = [sample for sample in samples if sample.known]
-    if not known:
-        return "unknown, no data"
-    shown = [_value(vital, sample) for sample in known[:SERIES]]
-    more = f" and {len(known) - SERIES} more" if len(known) > SERIES else ""
-    return ", ".join(shown) + more
-
-
-def _value(vital: _Vital, sample: Sample) -> str:
-    text = f"{sample.value:.0%}" if vital.unit == "%" else f"{sample.value:.4g}"
-    where = sample.labels.get("mountpoint") or (
-        sample.labels.get("instance", "") if vital.name == "up" else ""
-    )
-    return f"{text} ({where})" if where else text
-
-
-def _name(labels: Labels) -> str:
-    inside = ",".join(f'{k}="{v}"' for k, v in sorted(labels.items()) if k != "__name__")
-    return f"{labels.get('__name__', '')}{{{inside}}}"

@@ -132,7 +132,10 @@ class Mask:
         text = _COLOUR.sub("", storable(text))
         for pattern in self._own:
             text = pattern.sub(_cover, text)
-        text = _without_an_open_key(text)
+        # What stands before the end of a private key whose beginning was cut off.
+        end = _FIRST_END.search(text)
+        if end is not None and not _FIRST_BEGIN.search(text[: end.start()]):
+            text = MASKED + text[end.end() :]
         for pattern, by in _COMPILED:
             text = pattern.sub(by, text)
         return text
@@ -143,14 +146,6 @@ class Mask:
             return False
         named = _NAMES_A_SECRET.search(storable(key)) is not None
         return named or (self.vault is not None and self.vault.hides(key, value))
-
-
-def _without_an_open_key(text: str) -> str:
-    """`text` without what stands before the end of a private key whose beginning was cut off."""
-    end = _FIRST_END.search(text)
-    if end is None or _FIRST_BEGIN.search(text[: end.start()]):
-        return text
-    return MASKED + text[end.end() :]
 
 
 def _cover(match: re2._Match) -> str:

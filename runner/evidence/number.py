@@ -36,8 +36,11 @@ def number(pieces: Iterable[Evidence], mask: Callable[[str], str]) -> tuple[Evid
         if left < _LEAST:
             numbered.append(_rest(bare, len(given) - position))
             return tuple(numbered)
-        whole = visible(storable(mask(piece.text[:_NEAR])), lines=True)
-        text = _cut(whole, min(ITEM, left))
+        text = visible(storable(mask(piece.text[:_NEAR])), lines=True)
+        raw, limit = text.encode(), min(ITEM, left)
+        if len(raw) > limit:
+            note = f"[{len(raw)} bytes, cut to {limit}]"
+            text = raw[: limit - len(note) - 1].decode(errors="ignore") + "\n" + note
         left -= len(text.encode())
         numbered.append(replace(bare, text=text))
     if len(given) > ITEMS:
@@ -50,12 +53,3 @@ def _rest(last: Evidence, following: int) -> Evidence:
     return replace(
         last, text=f"cut: all evidence is limited to {TOTAL} bytes and {ITEMS} items{more}"
     )
-
-
-def _cut(text: str, limit: int) -> str:
-    """`text` in at most `limit` bytes, saying how much is missing."""
-    raw = text.encode()
-    if len(raw) <= limit:
-        return text
-    note = f"[{len(raw)} bytes, cut to {limit}]"
-    return raw[: limit - len(note) - 1].decode(errors="ignore") + "\n" + note

@@ -7,7 +7,7 @@ that a fact is lost; and equal lines are one line with a count, errors first, th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,14 +54,24 @@ def pieces(
     facts = {**reported, **others} if isinstance(reported, Mapping) else others
     if reported is not None and not isinstance(reported, Mapping):
         facts["facts"] = reported
-    found = [_piece("fact", source, f"{title}: {name}", text, at) for name, text in _facts(facts)]
+    # Small facts together, every other for itself; the unit's state leads.
+    written = {
+        name: _written(name, value) for name, value in facts.items() if value not in ({}, [])
+    }
+    small = {n: t for n, t in written.items() if "\n" not in t and len(t) <= _SMALL and n != "unit"}
+    texts = [("unit", written["unit"])] if "unit" in written else []
+    if small:
+        texts.append(("facts", "\n".join(f"{name}: {text}" for name, text in small.items())))
+    texts += [(n, t) for n, t in written.items() if n not in small and n != "unit"]
+    found = [_piece("fact", source, f"{title}: {name}", text, at) for name, text in texts]
     if "logs" in results:
         log = results["logs"]
         text = "\n".join(str(line) for line in log) if isinstance(log, list) else str(log)
         lines = mask(text[-_TAIL:]).splitlines()
         found.append(_piece("log", source, f"{title}: log", distinct(lines) or "(empty)", at))
     if outcome is None or not outcome.completed:
-        found.insert(0, _piece("fact", source, title, f"unknown: {_why(outcome, reason)}", at))
+        why = f"the probe ended as {outcome or 'unknown'}: {reason or 'it gave no reason'}"
+        found.insert(0, _piece("fact", source, title, f"unknown: {why}", at))
     elif not found:
         why = "the play ended well and reported nothing: `set_stats` under `remediation:` is empty"
         found.append(_piece("fact", source, title, f"unknown: {why}", at))
@@ -78,8 +88,15 @@ def distinct(lines: Sequence[str]) -> str:
 
     Lines are equal that differ only in their time, host and process. The newest of them is shown.
     """
+    # The last lines, each of a bounded length, as many as are looked at.
+    kept, left = [], _TAIL
+    for line in reversed(lines):
+        left -= min(len(line), _LINE) + 1
+        if left < 0:
+            break
+        kept.append(cut(storable(line[: 4 * _LINE]).strip(), _LINE))
     seen: dict[str, _Said] = {}
-    for line in _end_of(lines):
+    for line in reversed(kept):
         said = _said(line)
         if said.text:
             before = seen.pop(said.text, None)
@@ -106,36 +123,12 @@ class _Said:
         return f"{self.when} {self.text}{often}".strip()
 
 
-def _end_of(lines: Sequence[str]) -> list[str]:
-    """The last lines of a log, each of a bounded length, as many as are looked at."""
-    kept, left = [], _TAIL
-    for line in reversed(lines):
-        left -= min(len(line), _LINE) + 1
-        if left < 0:
-            break
-        kept.append(cut(storable(line[: 4 * _LINE]).strip(), _LINE))
-    return kept[::-1]
-
-
 def _said(line: str) -> _Said:
     if match := _BEGINS.search(line):
         return _Said(f"{match[2]}: {line[match.end() :]}".strip(), match[1] or "")
     if match := _WHEN.search(line):
         return _Said(line[match.end() :].strip(), match[1])
     return _Said(line)
-
-
-def _facts(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(name, text): small facts together, every other for itself; the unit's state leads."""
-    written = {
-        name: _written(name, value) for name, value in facts.items() if value not in ({}, [])
-    }
-    small = {n: t for n, t in written.items() if "\n" not in t and len(t) <= _SMALL and n != "unit"}
-    if "unit" in written:
-        yield "unit", written["unit"]
-    if small:
-        yield "facts", "\n".join(f"{name}: {text}" for name, text in small.items())
-    yield from ((n, t) for n, t in written.items() if n not in small and n != "unit")
 
 
 def _written(name: str, value: Any) -> str:
@@ -177,10 +170,6 @@ def _used(row: Mapping[str, Any], total: str, free: str) -> float | None:
     if not isinstance(whole, int | float) or not isinstance(left, int | float) or whole <= 0:
         return None
     return 1 - left / whole
-
-
-def _why(outcome: Outcome | None, reason: str) -> str:
-    return f"the probe ended as {outcome or 'unknown'}: {reason or 'it gave no reason'}"
 
 
 def _piece(kind: str, source: str, title: str, text: str, at: datetime) -> Evidence:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -31,7 +32,6 @@ MAX_BODY = 16 * 1024 * 1024  #: bytes of one answer, after decompression
 _PERMANENT = frozenset({400, 401, 403, 404, 422})
 #: Who asks again knows when; a try must end in time.
 _NO_RETRY = Retry(0, read=False)
-T = TypeVar("T")
 
 
 class PrometheusClient:
@@ -44,7 +44,9 @@ class PrometheusClient:
     def __init__(self, settings: config.Prometheus, *, max_body: int = MAX_BODY) -> None:
         self._settings = settings
         self._url = settings.url.rstrip("/")
-        self.name = f"Prometheus at {_place(self._url)}"
+        # Host and port only: a URL may hold a password.
+        place = urlsplit(self._url).netloc.rpartition("@")[2] or "an address without a host"
+        self.name = f"Prometheus at {place}"
         self._timeout = settings.timeout.total_seconds()
         self._session = _BoundedSession(
             self.name, settings, max_body=max_body, seconds=self._timeout
@@ -66,26 +68,52 @@ class PrometheusClient:
         params = {"timeout": write(self._settings.timeout)}
         if at is not None:
             params["time"] = f"{at.timestamp():.3f}"
-        answer = self._ask(lambda: self._connect.custom_query(promql, params=params))
-        return self._parse(lambda: tuple(_samples(answer)))
+        with self._asking():
+            answer = self._connect.custom_query(promql, params=params)
+            if len(answer) == 2 and not isinstance(answer[0], dict):  # a scalar: [time, value]
+                return (Sample(labels={}, value=float(answer[1])),)
+            found = []
+            for item in answer:
+                if "values" in item:
+                    raise ValueError("a range, not a moment")
+                value = float(item["value"][1]) if "value" in item else math.nan  # a histogram
+                found.append(Sample(labels=_labels(item["metric"]), value=value))
+            return tuple(found)
 
     def query_range(
         self, promql: str, start: datetime, end: datetime, step: timedelta
     ) -> tuple[Series, ...]:
         """The series of `promql` between `start` and `end`, a point each `step`."""
         seconds = f"{max(1.0, step.total_seconds()):g}"
-        answer = self._ask(
-            lambda: self._connect.custom_query_range(promql, start, end, step=seconds)
-        )
-        return self._parse(lambda: tuple(_one_series(item) for item in answer))
+        with self._asking():
+            found = []
+            for item in self._connect.custom_query_range(promql, start, end, step=seconds):
+                points = tuple(
+                    (datetime.fromtimestamp(float(at), UTC), float(value))
+                    for at, value in item.get("values", ())
+                )
+                found.append(Series(labels=_labels(item["metric"]), points=points))
+            return tuple(found)
 
     def rules(self, name: str | None = None) -> tuple[AlertingRule, ...]:
         """The alerting rules that the server has loaded, or those of one name."""
         params = {"type": "alert", "exclude_alerts": "true"}
         if name is not None:
             params["rule_name[]"] = name  # servers before 2.44 ignore it
-        answer = self._ask(lambda: self._get("rules", params))
-        found = self._parse(lambda: tuple(_rules(answer["groups"])))
+        with self._asking():
+            found = [
+                AlertingRule(
+                    name=str(rule["name"]),
+                    query=str(rule["query"]),
+                    labels=_labels(rule.get("labels") or {}),
+                    duration=timedelta(seconds=float(rule.get("duration") or 0)),
+                    keep_firing=timedelta(seconds=float(rule.get("keepFiringFor") or 0)),
+                    interval=timedelta(seconds=float(group.get("interval") or 0)),
+                )
+                for group in self._get("rules", params)["groups"]
+                for rule in group["rules"]
+                if rule.get("type") == "alerting"
+            ]
         return tuple(rule for rule in found if name is None or rule.name == name)
 
     def rule_of(self, name: str, labels: Labels, expr: str | None = None) -> AlertingRule | None:
@@ -94,14 +122,27 @@ class PrometheusClient:
         Where several rules share the name, `expr` (as its generatorURL tells) decides,
         then the number of static labels that agree.
         """
-        fitting = [rule for rule in self.rules(name) if _agrees(rule.labels, labels)]
+        # Every label that the rule writes literally is on the alert.
+        fitting = [
+            rule
+            for rule in self.rules(name)
+            if all(labels.get(key) == text for key, text in rule.labels.items() if "{{" not in text)
+        ]
         same = [rule for rule in fitting if expr is not None and rule.query == expr]
         return max(same or fitting, key=lambda rule: len(rule.labels), default=None)
 
     def alerts(self) -> tuple[ActiveAlert, ...]:
         """The alerts that the server itself holds pending or firing."""
-        answer = self._ask(lambda: self._get("alerts", {}))
-        return self._parse(lambda: tuple(_active(item) for item in answer["alerts"]))
+        with self._asking():
+            found = []
+            for item in self._get("alerts", {})["alerts"]:
+                text = str(item["activeAt"]).replace("Z", "+00:00")
+                began = datetime.fromisoformat(text[:19] + text[-6:]).astimezone(UTC)
+                state = str(item["state"])
+                found.append(
+                    ActiveAlert(labels=_labels(item["labels"]), state=state, active_at=began)
+                )
+            return tuple(found)
 
     def _get(self, path: str, params: Mapping[str, str]) -> Any:
         response = self._session.get(
@@ -112,11 +153,13 @@ class PrometheusClient:
         )
         return response.json()["data"]
 
-    def _ask(self, call: Callable[[], Any]) -> Any:
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """For a block that asks and reads the answer: says in a sentence what goes wrong there."""
         # Read anew: a token may have been rotated.
         self._connect.headers = self._settings.sent() | self._settings.auth.headers()
         try:
-            return call()
+            yield
         except requests.exceptions.JSONDecodeError as error:
             said = first_words(str(error.doc).encode())
             raise RemoteData(f"{self.name} did not answer with JSON but with: {said}") from None
@@ -128,12 +171,6 @@ class PrometheusClient:
             told = f"{self.name}: {why}" if why else f"{self.name} cannot be reached"
             raise RemoteError(told) from None
         except (PrometheusApiClientException, *_NOT_PROMISED):
-            raise RemoteData(f"{self.name} did not answer as its API promises") from None
-
-    def _parse(self, parse: Callable[[], T]) -> T:
-        try:
-            return parse()
-        except _NOT_PROMISED:
             raise RemoteData(f"{self.name} did not answer as its API promises") from None
 
 
@@ -173,9 +210,18 @@ class _BoundedSession(requests.Session):
                 response.close()
                 raise requests.exceptions.ReadTimeout()
         response._content = bytes(body)
-        if response.status_code >= 300:
-            raise _refusal(self._name, response)
-        return response
+        code = response.status_code
+        if code < 300:
+            return response
+        try:
+            said = brief(str(response.json()["error"]), 200)
+        except _NOT_PROMISED:
+            elsewhere = redirect(code, response.headers.get("location"))
+            said = elsewhere or first_words(response.content)
+        permanent = code in _PERMANENT or code < 400
+        raise RemoteError(
+            f"{self._name} answered {code}{said and ': ' + said}", permanent=permanent
+        )
 
 
 class _Trusting(HTTPAdapter):
@@ -199,72 +245,6 @@ class _Trusting(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Leave it to the context: the list would be added to it here."""
-
-
-def _refusal(name: str, response: requests.Response) -> RemoteError:
-    code = response.status_code
-    try:
-        said = brief(str(response.json()["error"]), 200)
-    except _NOT_PROMISED:
-        elsewhere = redirect(code, response.headers.get("location"))
-        said = elsewhere or first_words(response.content)
-    permanent = code in _PERMANENT or code < 400
-    return RemoteError(f"{name} answered {code}{said and ': ' + said}", permanent=permanent)
-
-
-def _place(url: str) -> str:
-    """Host and port only: a URL may hold a password."""
-    parts = urlsplit(url)
-    return parts.netloc.rpartition("@")[2] or "an address without a host"
-
-
-def _samples(answer: Any) -> Iterator[Sample]:
-    if len(answer) == 2 and not isinstance(answer[0], dict):  # a scalar: [time, value]
-        yield Sample(labels={}, value=float(answer[1]))
-        return
-    for item in answer:
-        if "values" in item:
-            raise ValueError("a range, not a moment")
-        value = float(item["value"][1]) if "value" in item else math.nan  # a native histogram
-        yield Sample(labels=_labels(item["metric"]), value=value)
-
-
-def _one_series(item: Any) -> Series:
-    points = tuple(
-        (datetime.fromtimestamp(float(at), UTC), float(value))
-        for at, value in item.get("values", ())
-    )
-    return Series(labels=_labels(item["metric"]), points=points)
-
-
-def _rules(groups: Iterable[Any]) -> Iterator[AlertingRule]:
-    for group in groups:
-        interval = timedelta(seconds=float(group.get("interval") or 0))
-        for rule in group["rules"]:
-            if rule.get("type") != "alerting":
-                continue
-            yield AlertingRule(
-                name=str(rule["name"]),
-                query=str(rule["query"]),
-                labels=_labels(rule.get("labels") or {}),
-                duration=timedelta(seconds=float(rule.get("duration") or 0)),
-                keep_firing=timedelta(seconds=float(rule.get("keepFiringFor") or 0)),
-                interval=interval,
-            )
-
-
-def _active(item: Any) -> ActiveAlert:
-    text = str(item["activeAt"]).replace("Z", "+00:00")
-    moment = datetime.fromisoformat(text[:19] + text[-6:])
-    return ActiveAlert(
-        labels=_labels(item["labels"]), state=str(item["state"]), active_at=moment.astimezone(UTC)
-    )
-
-
-def _agrees(rule: Labels, alert: Labels) -> bool:
-    """Whether every label that the rule writes literally is on the alert."""
-    literal = {name: value for name, value in rule.items() if "{{" not in value}
-    return all(alert.get(name) == value for name, value in literal.items())
 
 
 def _labels(item: Any) -> dict[str, str]:

@@ -39,11 +39,16 @@ def of_alert(
         return ()
     awake = [at for times in _whole(prometheus, "group(up)", start, end).values() for at in times]
     seen = frozenset(_tick(at) for at in awake)
-    return tuple(
-        spell
-        for labels, times in firing.items()
-        for spell in _spells(dict(labels), times, seen, start)
-    )
+    found = []
+    for labels, times in firing.items():
+        for began, ended in _unbroken(sorted(times)):
+            if began - start < STEP:
+                continue
+            # The end lies between the last point and the next one, which must have been seen.
+            unseen = _tick(ended) + 1 not in seen
+            lasted = ended - began + STEP / 2
+            found.append(Spell(labels=dict(labels), began=began, lasted=lasted, open=unseen))
+    return tuple(found)
 
 
 def _whole(
@@ -62,16 +67,6 @@ def _whole(
 
 def _tick(at: datetime) -> int:
     return round(at.timestamp() / STEP.total_seconds())
-
-
-def _spells(
-    labels: dict[str, str], times: Sequence[datetime], seen: frozenset[int], start: datetime
-) -> Iterator[Spell]:
-    for began, ended in _unbroken(sorted(times)):
-        if began - start >= STEP:
-            # The end lies between the last point and the next one, which must have been seen.
-            unseen = _tick(ended) + 1 not in seen
-            yield Spell(labels=labels, began=began, lasted=ended - began + STEP / 2, open=unseen)
 
 
 def _unbroken(times: Sequence[datetime]) -> Iterator[tuple[datetime, datetime]]:

@@ -125,7 +125,9 @@ def radius_words(radius: BlastRadius | None) -> str:
         return ""
     minimum = [reach for reach in radius.groups if reach.needed is not None]
     groups = (minimum or list(radius.groups))[:MOST_GROUPS]
-    domain = _domain(radius)
+    domain = _some(radius.domains)
+    if domain and not any(" " in each for each in radius.domains):  # `rack r2` says what it is
+        domain = f"failure domain{'s' * (len(radius.domains) > 1)} {domain}"
     if not groups:
         hosts = len({*radius.hosts, *radius.delegates})
         text = ", ".join(filter(None, (f"{hosts} host{'s' * (hosts != 1)} in no group", domain)))
@@ -133,7 +135,11 @@ def radius_words(radius: BlastRadius | None) -> str:
         text = _group(groups[0], domain)
     else:
         text = "; ".join(filter(None, [*map(_group, groups), domain]))
-    return text + _caveats(radius, bool(minimum))
+    if radius.delegates:
+        text += f"; also acts on {_some(radius.delegates)}"
+    if minimum and not radius.health:
+        text += "; no source says which hosts are healthy"
+    return f"{text}; not known exactly, see the verdict" if radius.unknown else text
 
 
 def _group(reach: GroupReach, domain: str = "") -> str:
@@ -145,24 +151,9 @@ def _group(reach: GroupReach, domain: str = "") -> str:
     return ", ".join(filter(None, parts))
 
 
-def _domain(radius: BlastRadius) -> str:
-    if not radius.domains:
-        return ""
-    if any(" " in domain for domain in radius.domains):  # `rack r2` says what it is
-        return _some(radius.domains)
-    return f"failure domain{'s' * (len(radius.domains) > 1)} {_some(radius.domains)}"
-
-
 def _some(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return ", ".join(brief(name) for name in names[:MOST_NAMED]) + more
-
-
-def _caveats(radius: BlastRadius, minimum: bool) -> str:
-    also = f"; also acts on {_some(radius.delegates)}" if radius.delegates else ""
-    health = "; no source says which hosts are healthy"
-    unknown = "; not known exactly, see the verdict" if radius.unknown else ""
-    return also + (health if minimum and not radius.health else "") + unknown
 
 
 def fidelity_words(run: Run | None) -> str:

@@ -122,26 +122,21 @@ class Screen:
         # In a pipe a cell is a line too: grep and cut work on lines.
         limit = 400 if self.terminal else 4000
         cells = [[brief(str(cell), limit) if cell else "" for cell in row] for row in rows]
-        if self.terminal:
-            self._rich(columns, cells)
-        else:
-            self._plain([[name.upper() for name in columns], *cells])
-
-    def _plain(self, rows: Sequence[Sequence[str]]) -> None:
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            padded = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-            click.echo("  ".join(padded).rstrip(), file=self.stream)
-
-    def _rich(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        if not self.terminal:
+            lines = [[name.upper() for name in columns], *cells]
+            widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+            for line in lines:
+                padded = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+                click.echo("  ".join(padded).rstrip(), file=self.stream)
+            return
         from rich.table import Table
         from rich.text import Text
 
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         for number, name in enumerate(columns):
-            widest = max(map(len, [name, *(row[number] for row in rows)]))
+            widest = max(map(len, [name, *(row[number] for row in cells)]))
             least = min(widest, 24) if number < len(columns) - 1 else None
             table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=least)
-        for row in rows:
+        for row in cells:
             table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
         self.console.print(table)

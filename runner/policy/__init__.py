@@ -5,7 +5,7 @@ A new rule is a function in the file of its family and a line in `TABLE`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -157,18 +157,15 @@ def against(situation: Situation, shown: Collection[str] | None) -> Against | No
     A person's approval overrides the rules that were `shown` with the question (None: every
     rule), and no level below `approve`. An incident at `auto` was shown to nobody.
     """
-    found = list(_late(situation, shown))
-    for consequence in Late:
-        if reasons := tuple(reason for what, reason in found if what is consequence):
-            return Against(consequence, reasons)
-    return None
-
-
-def _late(situation: Situation, shown: Collection[str] | None) -> Iterator[tuple[Late, Reason]]:
+    found = []
     for row in TABLE:
         if row.late is None:
             continue
         for reason in row.rule(situation):
             seen = shown is None or reason.rule in shown
             if reason.level is not Level.AUTO and not (seen and reason.level is Level.APPROVE):
-                yield row.late, reason
+                found.append((row.late, reason))
+    for consequence in Late:
+        if reasons := tuple(reason for what, reason in found if what is consequence):
+            return Against(consequence, reasons)
+    return None

@@ -38,7 +38,14 @@ def budget(situation: Situation) -> Iterator[Reason]:
     for account in accounts(
         situation.config.policy.budgets, situation.history, situation.groups, situation.now
     ):
-        if account.spent and _concerns(situation, account):
+        if not account.spent:
+            continue
+        if (group := account.budget.group) is not None:
+            ours = not set(situation.groups.get(group, ())).isdisjoint(situation.reach)
+        else:
+            label = account.budget.label or ""
+            ours = account.name == f"{label} {situation.alert.labels.get(label)}"
+        if ours:
             yield Reason(rule="budget", level=account.budget.level, text=account.text)
 
 
@@ -53,30 +60,14 @@ def accounts(
     A run from the future (a skewed clock) counts too.
     """
     for each in budgets:
-        failed = [
-            run
-            for run in history
-            if run.acted and run.failed and now - run.started_at < each.within
-        ]
         by_name: dict[str, list[PastRun]] = {}
-        for run in failed:
-            if (name := _name(each, run, groups)) is not None:
-                by_name.setdefault(name, []).append(run)
+        for run in history:
+            if not (run.acted and run.failed and now - run.started_at < each.within):
+                continue
+            if each.group is not None:
+                if not set(groups.get(each.group, ())).isdisjoint(run.hosts):
+                    by_name.setdefault(f"group {each.group}", []).append(run)
+            elif value := run.labels.get(each.label or ""):
+                by_name.setdefault(f"{each.label} {value}", []).append(run)
         for name, runs in sorted(by_name.items()):
             yield Account(name=name, budget=each, burnt=tuple(runs))
-
-
-def _name(budget: Budget, run: PastRun, groups: Mapping[str, tuple[str, ...]]) -> str | None:
-    if budget.group is not None:
-        inside = set(groups.get(budget.group, ())) & set(run.hosts)
-        return f"group {budget.group}" if inside else None
-    value = run.labels.get(budget.label or "")
-    return f"{budget.label} {value}" if value else None
-
-
-def _concerns(situation: Situation, account: Account) -> bool:
-    """Whether the situation is about this service or group."""
-    if (group := account.budget.group) is not None:
-        return bool(set(situation.groups.get(group, ())) & set(situation.reach))
-    label = account.budget.label or ""
-    return account.name == f"{label} {situation.alert.labels.get(label)}"

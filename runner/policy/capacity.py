@@ -43,7 +43,14 @@ def capacity(situation: Situation) -> Iterator[Reason]:
             text="No health source is configured: only hosts of runs in flight and greylisted "
             "hosts count as gone.",
         )
-    yield from (_shortage(reach) for reach in reached if reach.short())
+    for reach in reached:
+        if reach.short():
+            text = (
+                f"Group {reach.group} would keep {reach.left} of {reach.size} hosts, needs "
+                f"{reach.needed}: {len(reach.touched)} in this run, {reach.busy} in other runs, "
+                f"{reach.sick} unhealthy or of unknown health, {reach.grey} greylisted."
+            )
+            yield Reason(rule="capacity", level=Level.DRY_RUN, text=text)
 
 
 def reaches(situation: Situation) -> tuple[list[GroupReach], list[Reason]]:
@@ -56,13 +63,14 @@ def reaches(situation: Situation) -> tuple[list[GroupReach], list[Reason]]:
         minimum, problem = _minimum(situation, name, members)
         problems += [problem] if problem else []
         found.append(_reach(situation, name, members, minimum))
-    return [reach for reach in found if not _said_by_another(reach, found)], problems
-
-
-def _said_by_another(reach: GroupReach, found: list[GroupReach]) -> bool:
-    """Whether `all` says the same as a group that says what it is: as large, as much needed."""
-    named = [(other.size, other.needed) for other in found if other.group != EVERYTHING]
-    return reach.group == EVERYTHING and (reach.size, reach.needed) in named
+    # Without `all` where a group that says what it is says the same: as large, as much needed.
+    named = [(reach.size, reach.needed) for reach in found if reach.group != EVERYTHING]
+    said = [
+        reach
+        for reach in found
+        if reach.group != EVERYTHING or (reach.size, reach.needed) not in named
+    ]
+    return said, problems
 
 
 def greylisted(situation: Situation) -> frozenset[str]:
@@ -92,9 +100,15 @@ def _minimum(
     situation: Situation, group: str, members: frozenset[str]
 ) -> tuple[int | None, Reason | None]:
     """(how many hosts of the group must stay, or None; what is wrong with what it asks)."""
-    values = [_asked(situation, host, group) for host in sorted(members)]
-    given = [value for value in values if value is not None]
-    if not given or (len(given) < len(members) and not _named(situation, members, group)):
+    given, named = [], False
+    for host in sorted(members):
+        value = situation.variables.get(host, {}).get(VARIABLE)
+        if isinstance(value, dict):
+            named = named or group in value
+            value = value.get(group)
+        if value is not None:
+            given.append(value)
+    if not given or (len(given) < len(members) and not named):
         return None, None
     counts = [needed(value, len(members)) for value in given]
     known = [count for count in counts if count is not None]
@@ -128,23 +142,3 @@ def _reach(
         sick=len(sick),
         grey=len(grey),
     )
-
-
-def _asked(situation: Situation, host: str, group: str) -> Any:
-    """What `host` asks for `group`; None when it asks nothing."""
-    value = situation.variables.get(host, {}).get(VARIABLE)
-    return value.get(group) if isinstance(value, dict) else value
-
-
-def _named(situation: Situation, members: frozenset[str], group: str) -> bool:
-    values = (situation.variables.get(host, {}).get(VARIABLE) for host in members)
-    return any(isinstance(value, dict) and group in value for value in values)
-
-
-def _shortage(reach: GroupReach) -> Reason:
-    text = (
-        f"Group {reach.group} would keep {reach.left} of {reach.size} hosts, needs "
-        f"{reach.needed}: {len(reach.touched)} in this run, {reach.busy} in other runs, "
-        f"{reach.sick} unhealthy or of unknown health, {reach.grey} greylisted."
-    )
-    return Reason(rule="capacity", level=Level.DRY_RUN, text=text)

@@ -30,25 +30,16 @@ def judge_dry_run(
     are hosts that the dry run was seen to touch outside of the plan, `differs` what may be
     another thing in a dry run, a sentence each.
     """
-    added = (
-        *_strangers(strangers),
-        *_differences(differs),
-        *_reasons(fidelity, outcome, policy, entry, said),
-    )
-    level = Level.lowest(verdict.level, *(reason.level for reason in added))
-    return Verdict(level=level, reasons=(*verdict.reasons, *added))
-
-
-def _differences(differs: Iterable[str]) -> Iterator[Reason]:
-    for sentence in differs:
-        text = f"The run may differ from its dry run: {sentence}."
-        yield Reason(rule="fidelity", level=Level.APPROVE, text=text)
-
-
-def _strangers(strangers: Iterable[str]) -> Iterator[Reason]:
+    added = []
     if names := sorted(set(strangers)):
         text = f"The dry run touched {', '.join(names)}, which the plan does not name."
-        yield Reason(rule="radius", level=Level.DRY_RUN, text=text)
+        added.append(Reason(rule="radius", level=Level.DRY_RUN, text=text))
+    for sentence in differs:
+        text = f"The run may differ from its dry run: {sentence}."
+        added.append(Reason(rule="fidelity", level=Level.APPROVE, text=text))
+    added += _reasons(fidelity, outcome, policy, entry, said)
+    level = Level.lowest(verdict.level, *(reason.level for reason in added))
+    return Verdict(level=level, reasons=(*verdict.reasons, *added))
 
 
 def _reasons(
@@ -68,8 +59,14 @@ def _reasons(
     if fidelity is None:
         share, shown = 0.0, "0%"
     if share is not None and not share >= policy.min_fidelity:
+        # What was not shown, by kind: ` (2 skipped, 1 fed by skipped)`.
+        hidden = ", ".join(
+            f"{n} {kind.replace('_', ' ')}"
+            for kind, n in known.counts.items()
+            if kind.counts and not kind.visible
+        )
         text = (
-            f"The dry run showed {shown} of the changes{_hidden(known)}; "
+            f"The dry run showed {shown} of the changes{f' ({hidden})' if hidden else ''}; "
             f"policy.min_fidelity is {policy.min_fidelity:.0%}."
         )
         yield Reason(rule="fidelity", level=Level.APPROVE, text=text)
@@ -79,12 +76,3 @@ def _reasons(
             "check_mode: false is for tasks that only read."
         )
         yield Reason(rule="fidelity", level=Level.APPROVE, text=text)
-
-
-def _hidden(fidelity: Fidelity) -> str:
-    """What was not shown, by kind: ` (2 skipped, 1 fed by skipped)`."""
-    counts = fidelity.counts.items()
-    hidden = [
-        f"{n} {kind.replace('_', ' ')}" for kind, n in counts if kind.counts and not kind.visible
-    ]
-    return f" ({', '.join(hidden)})" if hidden else ""

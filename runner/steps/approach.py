@@ -11,9 +11,9 @@ from runner.plan.places import parts
 from runner.project import Project
 from runner.steps.carry_out import LEFT_OUT, left_out, midway
 from runner.steps.places import held_midway
-from runner.steps.progress import Then, escalate, load
+from runner.steps.progress import Then, escalate, load, stored_plan
 from runner.steps.rehearse import DryRunJob, check, strangers
-from runner.store import audit_log, records, runs
+from runner.store import audit_log, runs
 
 
 def approach(project: Project, incident_id: int, step: int) -> Then:
@@ -26,10 +26,9 @@ def approach(project: Project, incident_id: int, step: int) -> Then:
     if incident.state.ended:
         return Then.STOP
     with project.database.read() as tx:
-        plan = records.plan_of(tx, incident_id)
+        plan = stored_plan(tx, incident_id)
         begun = runs.find(tx, incident_id, Purpose.REMEDIATION, 1, step)
         skipped = left_out(tx, incident_id, step)
-    assert plan is not None, "the step `rehearse` stores a plan before"
     if begun is not None or skipped:
         return Then.GO_ON
     try:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from runner.incident import Incident, Level, State, Verdict
 from runner.incident_report import approval_request
 from runner.project import Project
-from runner.steps.progress import Then, load, passed
+from runner.steps.progress import Then, load, passed, stored_plan, stored_verdict
 from runner.store import approvals, clock, incidents, records
 
 
@@ -22,9 +22,13 @@ def ask(project: Project, incident_id: int) -> Then:
         if incident.level is Level.AUTO:
             reason = "level auto: no person is asked"
             return Then(incidents.move(tx, incident_id, State.APPROVED, reason))
-        verdict = records.verdict_of(tx, incident_id)
-        assert verdict is not None, "judge stores a verdict before this step"
-        if reason := _still_counts(tx, incident_id, verdict):
+        verdict = stored_verdict(tx, incident_id)
+        plan = stored_plan(tx, incident_id)
+        given = approvals.newest_about(approvals.of_incident(tx, incident_id), plan.hash)
+        # A yes from before the incident was held back, about this plan, unless a rule speaks now
+        # that the person did not see.
+        if given and given.answer == "approved" and _shown(verdict) <= set(given.shown or ()):
+            reason = f"approval {given.id} still counts: same plan, no new reason against it"
             return Then(incidents.move(tx, incident_id, State.APPROVED, reason))
         question(project, tx, incident, verdict)
     return Then.STOP
@@ -34,8 +38,7 @@ def question(
     project: Project, tx: sa.Connection, incident: Incident, verdict: Verdict, *, why: str = ""
 ) -> None:
     """Ask whether the plan may run; `why` says what has come up since it was let through."""
-    plan = records.plan_of(tx, incident.id)
-    assert plan is not None, "the step `rehearse` stores a plan before"
+    plan = stored_plan(tx, incident.id)
     now = clock.now(tx)
     asked = approvals.ask(
         tx,
@@ -65,14 +68,3 @@ def question(
 def _shown(verdict: Verdict) -> set[str]:
     """The rules that a person sees hold the level down, and overrides with a yes."""
     return {reason.rule for reason in verdict.reasons if reason.level is not Level.AUTO}
-
-
-def _still_counts(tx: sa.Connection, incident_id: int, verdict: Verdict) -> str:
-    """Why a yes from before the incident was held back still counts; empty when it does not:
-    the plan is another one, or a rule speaks now that the person did not see."""
-    plan = records.plan_of(tx, incident_id)
-    assert plan is not None, "the step `rehearse` stores a plan before"
-    given = approvals.newest_about(approvals.of_incident(tx, incident_id), plan.hash)
-    if given is None or given.answer != "approved" or not _shown(verdict) <= set(given.shown or ()):
-        return ""
-    return f"approval {given.id} still counts: same plan, no new reason against it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
 from functools import partial
 
@@ -14,8 +13,6 @@ from runner.errors import Refused, RemoteError, RunnerError, StoreError
 from runner.execute.diff import differing
 from runner.incident import (
     OWN_SOURCES,
-    Approval,
-    BlastRadius,
     Incident,
     Level,
     Outcome,
@@ -35,7 +32,15 @@ from runner.steps.judge import over_at
 from runner.steps.limits import Limited, Limits
 from runner.steps.perform import Job, Ready, perform
 from runner.steps.places import situation_at
-from runner.steps.progress import Then, end, escalate, load, perform_when_free
+from runner.steps.progress import (
+    Then,
+    end,
+    escalate,
+    load,
+    perform_when_free,
+    stored_plan,
+    stored_verdict,
+)
 from runner.steps.rehearse import DryRunJob, check
 from runner.store import approvals, audit_log, firings, incidents, records, runs
 from runner.text import visible
@@ -63,10 +68,9 @@ def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -
     if incident.state.ended or incident.state in (State.HELD, State.WAITING):
         return Then.STOP
     with project.database.read() as tx:
-        plan = records.plan_of(tx, incident_id)
+        plan = stored_plan(tx, incident_id)
         if left_out(tx, incident_id, step) or not_repeated(tx, incident_id):
             return Then.GO_ON
-    assert plan is not None, "the step `rehearse` stores a plan before"
     try:
         run = _started(project, incident, plan, attempt, step)
     except Stale as stale:
@@ -100,8 +104,27 @@ def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -
 
 def _started(project: Project, incident: Incident, plan: Plan, attempt: int, step: int) -> Run:
     """The run of this attempt; started again when the runner went away before it began."""
-    for start in range(STARTS):
-        run = _once(project, incident, plan, (attempt - 1) * STARTS + start + 1, step)
+    part = plan.parts[step - 1]
+    first = (attempt - 1) * STARTS + 1
+    for start in range(first, first + STARTS):
+        with project.database.read() as tx:
+            before = runs.find(tx, incident.id, Purpose.REMEDIATION, start, step)
+            asked = bool(approvals.of_incident(tx, incident.id))
+        job = Job(
+            incident=incident.id,
+            purpose=Purpose.REMEDIATION,
+            attempt=start,
+            step=step,
+            entry=project.catalog.get(part.entry),
+            plan=part,
+            ready=partial(preflight, project, incident.id, plan, start, step),
+        )
+        if before is not None:  # a crash cut this step short: what became of the run counts
+            run = perform(project, job)
+        else:
+            if asked and start == 1 and step == 1:
+                _recheck(project, incident, job.entry, plan)
+            run = perform_when_free(project, job)
         if run.outcome is not Outcome.CANCELLED or run.stats:
             break
         if load(project, incident.id).cancel_requested:
@@ -122,21 +145,16 @@ def _held_back(
         with project.database.write() as tx:
             incidents.hold(tx, incident.id, against.text, until=until, longest=longest)
         return Then.STOP
-    if against.late is Late.ASK:
-        return _ask_first(project, incident, against)
-    return escalate(project, incident.id, f"it may no longer start: {against.text}")
-
-
-def _ask_first(project: Project, incident: Incident, against: Against) -> Then:
-    """Ask a person, who is shown what has come up since the verdict."""
+    no_longer = f"it may no longer start: {against.text}"
+    if against.late is not Late.ASK:
+        return escalate(project, incident.id, no_longer)
     with project.database.write() as tx:
-        before = records.verdict_of(tx, incident.id)
-        assert before is not None, "judge stores a verdict before this step"
+        before = stored_verdict(tx, incident.id)
         level = Level.lowest(before.level, *(reason.level for reason in against.reasons))
         if level.rank < Level.APPROVE.rank:  # no answer would let it run
-            text = f"it may no longer start: {against.text}"
-            incidents.move(tx, incident.id, State.ESCALATED, text)
+            incidents.move(tx, incident.id, State.ESCALATED, no_longer)
             return Then.STOP
+        # The person is shown what has come up since the verdict.
         known = [reason for reason in before.reasons if reason not in against.reasons]
         verdict = Verdict(level=level, reasons=(*known, *against.reasons))
         records.put_verdict(tx, incident.id, verdict)
@@ -163,31 +181,10 @@ def left_out(tx: sa.Connection, incident_id: int, step: int) -> bool:
     )
 
 
-def _once(project: Project, incident: Incident, plan: Plan, attempt: int, step: int) -> Run:
-    part = plan.parts[step - 1]
-    with project.database.read() as tx:
-        before = runs.find(tx, incident.id, Purpose.REMEDIATION, attempt, step)
-        asked = bool(approvals.of_incident(tx, incident.id))
-    job = Job(
-        incident=incident.id,
-        purpose=Purpose.REMEDIATION,
-        attempt=attempt,
-        step=step,
-        entry=project.catalog.get(part.entry),
-        plan=part,
-        ready=lambda: preflight(project, incident.id, plan, attempt, step),
-    )
-    if before is not None:  # a crash cut this step short: what became of the run counts
-        return perform(project, job)
-    if asked and attempt == 1 and step == 1:
-        # First the files: check mode really runs some tasks, and must not run what nobody saw.
-        _same_plan(project, incident, plan)
-        _recheck(project, incident, job.entry, plan)
-    return perform_when_free(project, job)
-
-
 def _recheck(project: Project, incident: Incident, entry: Entry, plan: Plan) -> None:
     """Check mode once more: what a person approved must still be what would happen."""
+    # First the files: check mode really runs some tasks, and must not run what nobody saw.
+    _same_plan(project, incident, plan)
     if not entry.dry_run.required:
         return
     run = check(project, incident, DryRunJob(Purpose.RECHECK, entry, plan.parts[0]))
@@ -214,6 +211,7 @@ def preflight(
     with project.database.read() as tx:
         firing = incidents.still_firing(tx, incident_id)
         questions = approvals.of_incident(tx, incident_id)
+        radius = records.radius_of(tx, incident_id)
     if incident.level is None or incident.level.rank < Level.APPROVE.rank:
         raise Stale(State.ESCALATED, f"level {incident.level or 'unknown'} allows no run")
     if incident.level is not Level.AUTO:
@@ -223,19 +221,26 @@ def preflight(
         except Refused as error:
             raise Stale(State.ESCALATED, str(error)) from None
     inventory = _same_plan(project, incident, plan)
-    if incident.requested_by is None and not _begun(plan, step):
+    # Once an earlier step acted on the target, its alert may clear by that alone, and to stop
+    # halfway would leave a node that is neither in nor out.
+    begun = any(plan.places.get("target") in part.touched for part in plan.parts[: step - 1])
+    if incident.requested_by is None and not begun:
         _still_firing(project, incident, firing)
+    asked = approvals.newest_about(questions, plan.hash)
     limits = Limits(
         project,
         incident,
         entry=project.catalog.get(plan.entry),
         situation=situation_at(project, incident, plan, step),
-        shown=_shown(incident, questions, plan),
+        # At `auto` nobody saw a rule; None, all of them, where a release kept no list.
+        shown=asked.shown if asked and incident.level is not Level.AUTO else (),
         waits=partial(_waits, attempt, step),
         placed=bool(plan.places),
     )
-    if not plan.places:  # of a plan in steps, what is kept is about all of them
-        _keep(project, incident, limits.radius)
+    # Of a plan in steps, what is kept is about all of them.
+    if not plan.places and limits.radius != radius:
+        with project.database.write() as tx:
+            records.put_radius(tx, incident.id, limits.radius)
 
     def allow(tx: sa.Connection, now: datetime) -> None:
         limits.require(tx, now)
@@ -252,17 +257,6 @@ def _waits(attempt: int, step: int, against: Against) -> bool:
     return step > 1 or over_at(against.reasons) is None
 
 
-def _shown(
-    incident: Incident, questions: tuple[Approval, ...], plan: Plan
-) -> Collection[str] | None:
-    """The rules that a person saw who let the plan through; at `auto` nobody did. None: all,
-    for a question of a release that kept no list."""
-    if incident.level is Level.AUTO:
-        return ()
-    question = approvals.newest_about(questions, plan.hash)
-    return question.shown if question is not None else ()
-
-
 def _running(tx: sa.Connection, incident: Incident, plan: Plan, attempt: int, step: int) -> None:
     """Say that the run starts, together with its intent. Raises Stale for what has ended."""
     part = plan.parts[step - 1]
@@ -273,20 +267,6 @@ def _running(tx: sa.Connection, incident: Incident, plan: Plan, attempt: int, st
         return
     if incidents.get(tx, incident.id).state is not State.RUNNING:  # of an earlier start
         raise Stale(State.CANCELLED, "it ended before it ran")
-
-
-def _begun(plan: Plan, step: int) -> bool:
-    """Whether an earlier step already acted on the target: its alert may clear by that alone,
-    and to stop halfway would leave a node that is neither in nor out."""
-    return any(plan.places.get("target") in part.touched for part in plan.parts[: step - 1])
-
-
-def _keep(project: Project, incident: Incident, radius: BlastRadius) -> None:
-    with project.database.read() as tx:
-        known = records.radius_of(tx, incident.id)
-    if radius != known:
-        with project.database.write() as tx:
-            records.put_radius(tx, incident.id, radius)
 
 
 def _same_plan(project: Project, incident: Incident, plan: Plan) -> Inventory:

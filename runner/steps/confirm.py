@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from typing import Any
 
 from runner import policy, verify
 from runner.catalog.entry import Entry, VerifyCheck
@@ -38,7 +37,15 @@ from runner.steps.gather import values_of
 from runner.steps.judge import over_at, situation_of
 from runner.steps.limits import Limited, Limits
 from runner.steps.perform import Job, Ready
-from runner.steps.progress import Then, advance, end, escalate, load, perform_when_free
+from runner.steps.progress import (
+    Then,
+    advance,
+    end,
+    escalate,
+    load,
+    perform_when_free,
+    stored_plan,
+)
 from runner.store import audit_log, incidents, records, runs
 
 #: Outcomes that a person must look at even when the trouble is gone.
@@ -64,10 +71,9 @@ def confirm(project: Project, incident_id: int, step: int = 1) -> After:
     if incident.state.ended:
         return After.END
     with project.database.read() as tx:
-        plan = records.plan_of(tx, incident_id)
+        plan = stored_plan(tx, incident_id)
         run = _newest(runs.of_incident(tx, incident_id))
         known = records.verifications_of(tx, incident_id).get(run.id)
-    assert plan is not None, "the step `rehearse` stores a plan before"
     if run.step < step:  # this step was left out, and the one before it is verified
         # After a step that was left out: go on, or see whether the whole plan had its effect.
         if step < len(plan.parts):
@@ -85,16 +91,13 @@ def confirm(project: Project, incident_id: int, step: int = 1) -> After:
         records.put_verification(tx, incident_id, run.id, verification)
         if known is None and step < len(plan.parts):
             reason = f"{plan.called(step)}{verification.reason}"
-            audit_log.append(tx, action=STEP, reason=reason, incident=incident_id, detail=_of(run))
+            detail = {"step": run.step, "run": run.id}
+            audit_log.append(tx, action=STEP, reason=reason, incident=incident_id, detail=detail)
     return _next(project, incident, plan, run, verification)
 
 
 def _newest(found: tuple[Run, ...]) -> Run:
     return [run for run in found if run.purpose is Purpose.REMEDIATION][-1]
-
-
-def _of(run: Run) -> dict[str, Any]:
-    return {"step": run.step, "run": run.id}
 
 
 def _next(
@@ -245,31 +248,21 @@ def cleared(project: Project, incident: Incident) -> Result:
         firing = incidents.still_firing(tx, incident.id)
     if incident.alert.source in OWN_SOURCES:
         return Result.NOT_FIXED if firing else Result.FIXED
-    if project.alertmanagers is None:
-        return _cleared_in_prometheus(project, incident)
+    labels = incident.alert.labels
     try:
-        alert = project.alertmanagers.state_of(
-            incident.alert.fingerprint, incident.alert.labels, since=incident.created_at
-        )
-    except RemoteError:
-        return Result.UNKNOWN
-    if alert.standing is Standing.ABSENT:
-        return Result.FIXED
-    return Result.NOT_FIXED if alert.firing else Result.UNKNOWN
-
-
-def _cleared_in_prometheus(project: Project, incident: Incident) -> Result:
-    if project.prometheus is None:
-        return Result.UNKNOWN
-    try:
-        rule = _rule(project.prometheus, incident)
+        if project.alertmanagers is not None:
+            alert = project.alertmanagers.state_of(
+                incident.alert.fingerprint, labels, since=incident.created_at
+            )
+            if alert.standing is Standing.ABSENT:
+                return Result.FIXED
+            return Result.NOT_FIXED if alert.firing else Result.UNKNOWN
+        if project.prometheus is None or _rule(project.prometheus, incident) is None:
+            return Result.UNKNOWN
         active = project.prometheus.alerts()
     except RemoteError:
         return Result.UNKNOWN
-    if rule is None:
-        return Result.UNKNOWN
-    labels = incident.alert.labels
-    same = [a for a in active if dict(a.labels).items() <= dict(labels).items()]
+    same = [each for each in active if each.labels.items() <= labels.items()]
     return Result.NOT_FIXED if same else Result.FIXED
 
 
@@ -296,10 +289,9 @@ def undo(project: Project, incident_id: int) -> Then:
     if incident.state.ended:
         return Then.STOP
     with project.database.read() as tx:
-        plan = records.plan_of(tx, incident_id)
+        plan = stored_plan(tx, incident_id)
         run = _newest(runs.of_incident(tx, incident_id))
         verification = records.verifications_of(tx, incident_id)[run.id]
-    assert plan is not None, "the step `rehearse` stores a plan before"
     reason = f"{plan.called(run.step)}{verification.reason}"
     entry = project.catalog.get(incident.entry or "")
     if entry.undo is None:

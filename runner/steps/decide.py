@@ -6,7 +6,7 @@ The model is asked about the eligible entries. Where it asks for a probe, it is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -57,14 +57,28 @@ def decide(project: Project, incident_id: int) -> Then:
 
 def _settled(project: Project, incident: Incident) -> tuple[Settled, tuple[Evidence, ...]]:
     """The decision and every answer to keep; and all evidence, when a model had more gathered."""
-    if (asked := _requested(incident)) is not None:
+    if incident.requested_entry is not None and incident.requested_by is not None:
+        asked = Decision(
+            decider=incident.requested_by,
+            entry=incident.requested_entry,
+            reason=f"{incident.requested_by} asked for {incident.requested_entry}",
+            values=incident.requested_values,
+        )
         return Settled(decision=asked, kept=(asked,)), ()
+
+    def holds(query: str) -> bool | None:
+        """Whether a filled query gives a sample; None when nobody can tell."""
+        try:
+            return bool(project.prometheus.query(query)) if project.prometheus else None
+        except RemoteError:
+            return None
+
     labels = incident.alert.labels
     eligible = project.catalog.eligible(labels)
     by_rules = rules.decide(
         labels,
         eligible,
-        _condition(project),
+        holds,
         hosts=incident.hosts,
         near=near_misses(labels, project.catalog.by_kind("remediation")),
     )
@@ -76,31 +90,6 @@ def _settled(project: Project, incident: Incident) -> tuple[Settled, tuple[Evide
     return found, said.question.evidence
 
 
-def _requested(incident: Incident) -> Decision | None:
-    if incident.requested_entry is None or incident.requested_by is None:
-        return None
-    return Decision(
-        decider=incident.requested_by,
-        entry=incident.requested_entry,
-        reason=f"{incident.requested_by} asked for {incident.requested_entry}",
-        values=incident.requested_values,
-    )
-
-
-def _condition(project: Project) -> Callable[[str], bool | None]:
-    """Whether a filled query gives a sample; None when nobody can tell."""
-
-    def ask(query: str) -> bool | None:
-        if project.prometheus is None:
-            return None
-        try:
-            return bool(project.prometheus.query(query))
-        except RemoteError:
-            return None
-
-    return ask
-
-
 #: Attempt of the probe that a model asked for: those of gathering count from 1.
 ASKED = 1000
 _PAST = 20  #: earlier incidents that past results are counted over
@@ -108,7 +97,32 @@ _PAST = 20  #: earlier incidents that past results are counted over
 
 def ask_model(project: Project, incident: Incident, eligible: Sequence[Entry]) -> Opinion:
     """What the model says of this incident. Raises StoreError, and ConfigError for bad settings."""
-    question = _question(project, incident, eligible)
+    with project.database.read() as tx:
+        evidence = records.evidence_of(tx, incident.id)
+        similar = find_similar(tx, incident, limit=_PAST)
+        done = {run.entry for run in runs.of_incident(tx, incident.id)}
+    alert = incident.alert
+    choices = []
+    for entry in eligible:
+        # How incidents of this alert ended that chose the entry: `3 fixed, 1 escalated`.
+        past = [each for each in similar if (each.alert.name, each.entry) == (alert.name, entry.id)]
+        counted = Counter(str(each.state) for each in past).most_common()
+        ends = ", ".join(f"{count} {state}" for state, count in counted)
+        specs = project.catalog.schema(entry.id)
+        choices.append(Choice(entry=entry, specs=specs, past=(ends,) if ends else ()))
+    question = Question(
+        labels=alert.labels,
+        annotations=alert.annotations,
+        choices=tuple(choices),
+        evidence=evidence,
+        hosts=incident.hosts,
+        probes=tuple(
+            probe
+            for probe in project.catalog.by_kind("probe")
+            if probe.id not in done and probe.eligible(alert.labels)
+        ),
+        environment=incident.environment,
+    )
     begun = max(question.numbers, default=0)
 
     def probe(id: str) -> tuple[Evidence, ...]:
@@ -128,36 +142,3 @@ def suspicions(
     detectors = Detectors(project.config.model.injection)
     alert = incident.alert
     return detectors.suspicions(alert.labels, alert.annotations, evidence, incident.hosts)
-
-
-def _question(project: Project, incident: Incident, eligible: Sequence[Entry]) -> Question:
-    with project.database.read() as tx:
-        evidence = records.evidence_of(tx, incident.id)
-        similar = find_similar(tx, incident, limit=_PAST)
-        done = {run.entry for run in runs.of_incident(tx, incident.id)}
-    alert = incident.alert
-    past = tuple(each for each in similar if each.alert.name == alert.name)
-    choices = tuple(
-        Choice(entry=entry, specs=project.catalog.schema(entry.id), past=_results(past, entry))
-        for entry in eligible
-    )
-    return Question(
-        labels=alert.labels,
-        annotations=alert.annotations,
-        choices=choices,
-        evidence=evidence,
-        hosts=incident.hosts,
-        probes=tuple(
-            probe
-            for probe in project.catalog.by_kind("probe")
-            if probe.id not in done and probe.eligible(alert.labels)
-        ),
-        environment=incident.environment,
-    )
-
-
-def _results(past: Sequence[Incident], entry: Entry) -> tuple[str, ...]:
-    """How incidents of this alert ended that chose the entry: `3 fixed, 1 escalated`."""
-    counted = Counter(str(each.state) for each in past if each.entry == entry.id)
-    ends = ", ".join(f"{count} {state}" for state, count in counted.most_common())
-    return (ends,) if ends else ()

@@ -23,14 +23,6 @@ def gather(project: Project, incident_id: int) -> Then:
     incident = load(project, incident_id)
     if passed(incident, State.GATHERED):
         return Then(not incident.state.ended)
-    found = number(_pieces(project, incident), project.mask)
-    with project.database.write() as tx:
-        records.put_evidence(tx, incident_id, found)
-        reason = f"{len(found)} items of evidence"
-        return Then(incidents.move(tx, incident_id, State.GATHERED, reason))
-
-
-def _pieces(project: Project, incident: Incident) -> list[Evidence]:
     at, inventory = datetime.now(UTC), project.inventory()
     eligible = project.catalog.eligible(incident.alert.labels)
     found = pieces.alert(incident.alert, at=at)
@@ -46,11 +38,18 @@ def _pieces(project: Project, incident: Incident) -> list[Evidence]:
         for host in incident.hosts:
             found += pieces.vitals(project.prometheus, host, at=at)
     found += pieces.inventory([inventory.hosts[host] for host in incident.hosts], at=at)
-    found += _history(project, incident, at)
+    with project.database.read() as tx:
+        similar = find_similar(tx, incident)
+        words = learning.feedback_of(tx, [past.id for past in similar])
+    found += pieces.history(similar, at=at, words=words)
     found += [piece for piece in brought if piece.kind != "fact"]
     for entry in eligible:
         found += pieces.runbook(entry.readme, at=at)
-    return found
+    numbered = number(found, project.mask)
+    with project.database.write() as tx:
+        records.put_evidence(tx, incident_id, numbered)
+        reason = f"{len(numbered)} items of evidence"
+        return Then(incidents.move(tx, incident_id, State.GATHERED, reason))
 
 
 def probed(
@@ -74,14 +73,6 @@ def probed(
     return probe.pieces(
         name, entry.title, run.results, run.outcome, run.reason, mask=project.mask, at=at
     )
-
-
-def _history(project: Project, incident: Incident, at: datetime) -> list[Evidence]:
-    """Earlier incidents that are like this one, and what people said of them."""
-    with project.database.read() as tx:
-        found = find_similar(tx, incident)
-        words = learning.feedback_of(tx, [past.id for past in found])
-    return pieces.history(found, at=at, words=words)
 
 
 def values_of(incident: Incident) -> dict[str, str]:

@@ -15,8 +15,6 @@ from runner.errors import NotFound
 from runner.evidence.health import health
 from runner.incident import (
     SUSPECTED,
-    Decision,
-    Evidence,
     Incident,
     Level,
     Reason,
@@ -115,6 +113,9 @@ def situation_of(project: Project, incident: Incident, entry: Entry) -> policy.S
         decisions = records.decisions_of(tx, incident.id)
         evidence = records.evidence_of(tx, incident.id)
         now = clock.now(tx)
+    # Only what a model read can have steered it.
+    by_model = any(decision.decider == "model" for decision in decisions)
+    suspicions = decide.suspicions(project, incident, evidence) if by_model else ()
     situation = policy.Situation(
         entry=entry,
         hosts=incident.hosts,
@@ -128,7 +129,7 @@ def situation_of(project: Project, incident: Incident, entry: Entry) -> policy.S
         groups=inventory.groups,
         healthy=healthy(project, inventory),
         incident=incident.id,
-        suspicions=_suspicions(project, incident, decisions, evidence),
+        suspicions=tuple(map(str, suspicions)),
         other_hosts=tuple(other_hosts(incident, entry, inventory)),
         unknown_radius=found.unknown,
         now=now,
@@ -172,15 +173,3 @@ def placed_plans(tx: sa.Connection, besides: int) -> dict[int, tuple[str, ...]]:
     that of `besides`."""
     others = records.acting(tx, besides)
     return {number: plan.touched for number, plan in others.items() if plan.places}
-
-
-def _suspicions(
-    project: Project,
-    incident: Incident,
-    decisions: tuple[Decision, ...],
-    evidence: tuple[Evidence, ...],
-) -> tuple[str, ...]:
-    """Only what a model read can have steered it."""
-    if all(decision.decider != "model" for decision in decisions):
-        return ()
-    return tuple(map(str, decide.suspicions(project, incident, evidence)))

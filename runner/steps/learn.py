@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import datetime
 
 import sqlalchemy as sa
 
 from runner.autonomy import earn, trial, uplift
-from runner.autonomy.record import Clearing, Earned, Key, Mark, Spell, Trial, Uplift
+from runner.autonomy.record import Clearing, Earned, Key, Mark, Trial, Uplift
 from runner.catalog.content import content_hash
 from runner.catalog.entry import Entry
 from runner.errors import NotFound, RemoteError
@@ -55,17 +56,12 @@ def standing(project: Project, tx: sa.Connection, key: Key, now: datetime) -> Ea
 def trials(project: Project, tx: sa.Connection, key: Key, now: datetime) -> list[Trial]:
     """What each incident of a record says, as far as it counts now."""
     rules = project.config.autonomy
-    files = _files(project, key.entry) if rules.forget_changed else None
+    files = None
+    if rules.forget_changed:
+        with suppress(NotFound):  # an entry that the catalog no longer has
+            files = content_hash(project.catalog, project.catalog.get(key.entry))
     known = learning.facts(tx, key, now - rules.window)
     return [found for facts in known if (found := trial.of(facts, files)) is not None]
-
-
-def _files(project: Project, entry: str) -> str | None:
-    """The hash of the entry's files; None for one that the catalog no longer has."""
-    try:
-        return content_hash(project.catalog, project.catalog.get(entry))
-    except NotFound:
-        return None
 
 
 def helps(project: Project, tx: sa.Connection, key: Key, now: datetime) -> Uplift:
@@ -120,26 +116,21 @@ def tell(
 
 
 def note_all(project: Project, since: datetime | None, now: datetime) -> int:
-    """Note in the audit log every record that changed, or might have, after `since`; how many."""
+    """Note in the audit log every record that changed, or might have, after `since`, and, also for
+    its owner, each error budget that was spent or is free; how many."""
     with project.database.read() as tx:
         keys = learning.keys(tx, changed_since=since)
     told = sum(note(project, key, now) for key in keys)
-    return told + _note_budgets(project, now)
-
-
-def _note_budgets(project: Project, now: datetime) -> int:
-    """Note in the audit log, and for its owner, each error budget that was spent or is free."""
     wanted = project.config.policy.budgets
     if not wanted:
-        return 0
+        return told
     inventory = project.inventory()
     with project.database.read() as tx:
         history = past_runs(project, tx, now)
     spent = {a.name: a for a in accounts(wanted, history, inventory.groups, now) if a.spent}
     with project.database.read() as tx:
         if learning.spent_budgets(tx) == spent.keys():
-            return 0
-    told = 0
+            return told
     with project.database.write() as tx:
         audit_log.lock(tx)
         for name in learning.spent_budgets(tx) - spent.keys():
@@ -174,11 +165,18 @@ def measure(project: Project, key: Key, now: datetime) -> Clearing | None:
     with project.database.read() as tx:
         touched = learning.touches(tx, key.alertname, since)
         watched = learning.spells(tx, key.alertname, key.environment, since)
-    found, source = _firings(project, key, since, now, watched)
+    found, source = watched, "incidents that were only watched"
+    if project.prometheus is not None and key.environment == project.config.environment:
+        if seen := of_alert(project.prometheus, key.alertname, since, now):
+            # The same firing may be in both: Prometheus saw its beginning and its end itself.
+            found, source = uplift.joined(seen, watched), f"Prometheus and {source}"
+    within = project.config.verification.within  # in which a run has to show its effect
+    with suppress(NotFound):  # an entry that the catalog no longer has
+        within = project.catalog.get(key.entry).verify.within or within
     measured = uplift.count(
         uplift.untouched(found, touched),
         uplift.delay_of(touched),
-        _within(project, key),
+        within,
         source=source,
         at=now,
     )
@@ -187,27 +185,6 @@ def measure(project: Project, key: Key, now: datetime) -> Clearing | None:
     with project.database.write() as tx:
         learning.put_clearing(tx, key, measured)
     return measured
-
-
-def _firings(
-    project: Project, key: Key, since: datetime, now: datetime, watched: tuple[Spell, ...]
-) -> tuple[tuple[Spell, ...], str]:
-    if project.prometheus is None or key.environment != project.config.environment:
-        return watched, "incidents that were only watched"
-    found = of_alert(project.prometheus, key.alertname, since, now)
-    if not found:
-        return watched, "incidents that were only watched"
-    # The same firing may be in both: Prometheus saw its beginning and its end itself.
-    return uplift.joined(found, watched), "Prometheus and incidents that were only watched"
-
-
-def _within(project: Project, key: Key) -> timedelta:
-    """How long a run of the entry has to show its effect."""
-    default = project.config.verification.within
-    try:
-        return project.catalog.get(key.entry).verify.within or default
-    except NotFound:
-        return default
 
 
 def measure_all(project: Project, now: datetime) -> int:

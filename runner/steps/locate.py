@@ -100,6 +100,7 @@ def _joined(project: Project, incident: Incident, hosts: tuple[str, ...]) -> boo
         value = inventory.hosts[host].variables.get(correlation.topology, [])
         needed += [value] if isinstance(value, str) else [str(name) for name in value or ()]
     needs = [name for name in needed if name in inventory.hosts and name not in hosts]
+    service = incident.alert.labels.get("service")
     since = incident.created_at - correlation.window
     with project.database.write() as tx:
         for other in incidents.open_on(tx, [*hosts, *needs], incident.id):
@@ -107,21 +108,17 @@ def _joined(project: Project, incident: Incident, hosts: tuple[str, ...]) -> boo
                 continue
             if other.created_at < since or other.requested_by or incident.requested_by:
                 continue
-            if reason := _related(incident, other, hosts, needs, correlation.same_host):
-                incidents.move(tx, incident.id, State.SUPPRESSED, reason, joined=other.id)
-                return True
+            shared = sorted(set(hosts) & set(other.hosts))
+            cause = sorted(set(needs) & set(other.hosts))
+            same_service = service == other.alert.labels.get("service")
+            if correlation.same_host and shared and same_service:
+                what = f" and service {visible(service)}" if service else ""
+                why = f"same host {shared[0]}{what}"
+            elif cause:
+                why = f"{hosts[0]} depends on {cause[0]}"
+            else:
+                continue
+            reason = f"joined incident {other.id}: {why}"
+            incidents.move(tx, incident.id, State.SUPPRESSED, reason, joined=other.id)
+            return True
     return False
-
-
-def _related(
-    incident: Incident, other: Incident, hosts: tuple[str, ...], needs: list[str], same_host: bool
-) -> str | None:
-    shared = sorted(set(hosts) & set(other.hosts))
-    service = incident.alert.labels.get("service")
-    if same_host and shared and service == other.alert.labels.get("service"):
-        what = f" and service {visible(service)}" if service else ""
-        return f"joined incident {other.id}: same host {shared[0]}{what}"
-    cause = sorted(set(needs) & set(other.hosts))
-    if cause:
-        return f"joined incident {other.id}: {hosts[0]} depends on {cause[0]}"
-    return None

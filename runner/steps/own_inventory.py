@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from contextlib import suppress
 
 from runner.catalog import inventory_use
@@ -45,14 +44,11 @@ def cut(inventory: Inventory, whole: Whole, plan: Plan, use: InventoryUse) -> by
     # One that it does not know, such as an implicit localhost, has the variables of `all` only.
     hosts = {*plan.touched, *LOCALHOST} & inventory.hosts.keys()
     templates = inventory_use.of_text(whole.texts(hosts))
-    _require_known(use.patterns, {*inventory.groups, *hosts, *LOCALHOST, "*"})
+    # A pattern that names anything else may match otherwise in an excerpt.
+    names = {*inventory.groups, *hosts, *LOCALHOST, "*"}
+    if strange := [each for each in use.patterns if each.lstrip("!&") not in names]:
+        raise Doubtful(f"its play is for hosts: {strange[0] or 'that are no text'}")
     for each, where in ((use, ""), (templates, "a variable of its hosts: ")):
         if each.whole:
             raise Doubtful(f"{where}{each.whole}")
     return whole.excerpt(hosts, use.groups | templates.groups)
-
-
-def _require_known(patterns: Iterable[str], names: set[str]) -> None:
-    """Raise Doubtful for a pattern of a play that an excerpt may match otherwise."""
-    if strange := [each for each in patterns if each.lstrip("!&") not in names]:
-        raise Doubtful(f"its play is for hosts: {strange[0] or 'that are no text'}")

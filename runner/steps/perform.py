@@ -80,32 +80,24 @@ def perform(project: Project, job: Job) -> Run:
     """
     with project.database.read() as tx:
         before = runs.find(tx, job.incident, job.purpose, job.attempt, job.step)
+        busy = runs.holders(tx, job.plan.touched)
+        incident = incidents.get(tx, job.incident)
     if before is None:
-        _require_free(project, job)
-        with project.slots.slot(_rank(project, job)) as only_waits:
+        if busy:  # said before anybody is asked anything
+            raise runs.HostsBusy(busy)
+        by_hand, labels = incident.requested_by, incident.alert.labels
+        rank = Rank(
+            host=min(job.plan.hosts, default=""),
+            urgency=Urgency.CRITICAL if by_hand else urgency_of(labels),
+            stage=_STAGES.get(job.purpose, Stage.RUN),
+            incident=job.incident,
+        )
+        with project.slots.slot(rank) as only_waits:
             before = _start(project, job, only_waits)
     elif before.outcome is None:
         _settle(project, before)
     with project.database.read() as tx:
         return runs.get(tx, before.id)
-
-
-def _require_free(project: Project, job: Job) -> None:
-    """Raise HostsBusy for a host that is taken, before anybody is asked anything."""
-    with project.database.read() as tx:
-        if busy := runs.holders(tx, job.plan.touched):
-            raise runs.HostsBusy(busy)
-
-
-def _rank(project: Project, job: Job) -> Rank:
-    with project.database.read() as tx:
-        incident = incidents.get(tx, job.incident)
-    return Rank(
-        host=min(job.plan.hosts, default=""),
-        urgency=Urgency.CRITICAL if incident.requested_by else urgency_of(incident.alert.labels),
-        stage=_STAGES.get(job.purpose, Stage.RUN),
-        incident=job.incident,
-    )
 
 
 def _start(project: Project, job: Job, only_waits: Callable[[bool], bool]) -> Run:
@@ -145,7 +137,7 @@ def _start(project: Project, job: Job, only_waits: Callable[[bool], bool]) -> Ru
                 incidents.note(tx, job.incident, GOES_ON, on)
         if not intended:
             # A worker that was taken for dead has been overtaken here; its run counts.
-            return _existing(project, job)
+            return perform(project, job)
         _still_ours(project, now)
         try:
             result = ansible.run(
@@ -186,18 +178,13 @@ def _still_ours(project: Project, since: datetime) -> None:
             project.sleep(_POLL)
 
 
-def _existing(project: Project, job: Job) -> Run:
-    with project.database.read() as tx:
-        found = runs.find(tx, job.incident, job.purpose, job.attempt, job.step)
-    assert found is not None
-    if found.outcome is None:
-        _settle(project, found)
-    return found
-
-
 def _request(project: Project, job: Job, run: Run, timeout: timedelta) -> RunRequest:
     settings = project.config
     ansible_config = settings.project.ansible_config
+    effects: tuple[Effect, ...] = ()
+    if job.purpose.check and job.entry.dry_run.effects:
+        # What the dry run may show by the entry's word: what does not hold up is not shown.
+        effects = checked(job.entry, scan(job.entry, project.catalog.roles).tasks).effects
     return RunRequest(
         id=run.id,
         entry_id=job.entry.id,
@@ -208,7 +195,7 @@ def _request(project: Project, job: Job, run: Run, timeout: timedelta) -> RunReq
         allowed=frozenset(job.plan.touched),
         variables=job.plan.variables,
         check=job.purpose.check,
-        effects=_effects(project, job) if job.purpose.check else (),
+        effects=effects,
         reads=job.entry.dry_run.reads,
         timeout=timeout,
         forks=settings.execution.forks,
@@ -239,7 +226,17 @@ def _loading(project: Project, job: Job) -> Loading:
     )
     if job.purpose in (Purpose.DRY_RUN, Purpose.PROBE):
         return watching
-    files, copies = _named(project, job)
+    plan = job.plan
+    paths = read(project.catalog, job.entry).paths
+    if gone := sorted(plan.files.keys() - paths.keys()):
+        raise Refused(f"{gone[0]} was removed after the plan was made; nothing was started")
+    files = {paths[name]: digest for name, digest in plan.files.items()}
+    files |= {Path(name): digest for name, digest in plan.loaded.items() if name[0] == "/"}
+    copies = {
+        name: (each.folder, plan.loaded[called(each)])
+        for name, each in installed.collections.items()
+        if called(each) in plan.loaded
+    }
     return replace(
         watching,
         files=files,
@@ -249,30 +246,6 @@ def _loading(project: Project, job: Job) -> Loading:
         collections=copies,
         cache=project.state / "collections",
     )
-
-
-def _named(project: Project, job: Job) -> tuple[dict[Path, str], dict[str, tuple[Path, str]]]:
-    """(file → digest, collection → folder and digest) of all that the plan names."""
-    plan, catalog = job.plan, project.catalog
-    paths = read(catalog, job.entry).paths
-    if gone := sorted(plan.files.keys() - paths.keys()):
-        raise Refused(f"{gone[0]} was removed after the plan was made; nothing was started")
-    files = {paths[name]: digest for name, digest in plan.files.items()}
-    files |= {Path(name): digest for name, digest in plan.loaded.items() if name[0] == "/"}
-    known = catalog.roles.installed.collections if catalog.roles.installed else {}
-    copies = {
-        name: (each.folder, plan.loaded[called(each)])
-        for name, each in known.items()
-        if called(each) in plan.loaded
-    }
-    return files, copies
-
-
-def _effects(project: Project, job: Job) -> tuple[Effect, ...]:
-    """What the dry run may show by the entry's word: what does not hold up counts as not shown."""
-    if not job.entry.dry_run.effects:
-        return ()
-    return checked(job.entry, scan(job.entry, project.catalog.roles).tasks).effects
 
 
 def _cancelled(project: Project, incident: int) -> Callable[[], bool]:
@@ -295,7 +268,13 @@ def _cancelled(project: Project, incident: int) -> Callable[[], bool]:
 
 def _settle(project: Project, run: Run) -> None:
     """Write what became of a run that another process, or this one before a crash, started."""
-    result = _aftermath(project, run)
+    patience = run.deadline + LEASE
+    while True:
+        found = ansible.recover(project.state / "artifacts", run.id, mask=project.mask)
+        if found is not ansible.ALIVE or datetime.now(UTC) >= patience:
+            break
+        project.sleep(_POLL)
+    result = found if isinstance(found, RunResult) else None  # nothing proves how it ended
     if result is None and project.database.sqlite:
         # Its folder is made before anything is started, and on this machine there is none.
         _write(project, run, release=True, **_never_started())
@@ -318,18 +297,6 @@ def settle_own(project: Project, incident: int) -> None:
 def _never_started() -> dict[str, Any]:
     reason = "the runner stopped before it started anything"
     return {"outcome": Outcome.CANCELLED, "reason": reason}
-
-
-def _aftermath(project: Project, run: Run) -> RunResult | None:
-    """What became of a run that another process started; None when nothing proves it."""
-    patience = run.deadline + LEASE
-    while True:
-        found = ansible.recover(project.state / "artifacts", run.id, mask=project.mask)
-        if isinstance(found, RunResult):
-            return found
-        if found is not ansible.ALIVE or datetime.now(UTC) >= patience:
-            return None
-        project.sleep(_POLL)
 
 
 def _store(project: Project, run: Run, result: RunResult | None) -> None:
@@ -381,37 +348,29 @@ def settle_left(project: Project) -> int:
         unknown = [run for run in runs.locked(tx) if run.outcome is Outcome.UNKNOWN]
         now = clock.now(tx)
     of_others = [run for run in (*left, *unknown) if run.id not in _mine]
-    return sum(_settled(project, run, now) for run in of_others)
-
-
-def _settled(project: Project, run: Run, now: datetime) -> bool:
-    """Whether the end of a run that is not this process's could be told, or its hosts freed.
-
-    Nobody needs what check mode or a probe would still say of an incident that has ended.
-    """
-    looks_only = run.purpose.check or run.purpose is Purpose.PROBE
-    unwanted = looks_only and _has_ended(project, run.incident)
-    artifacts = project.state / "artifacts"
-    found = ansible.recover(artifacts, run.id, mask=project.mask, unwanted=unwanted)
-    if found is ansible.ALIVE:
-        return False
-    overdue = now >= run.deadline + LEASE
-    if isinstance(found, RunResult) and found.outcome is not Outcome.UNKNOWN:
-        _store(project, run, found)
-    elif found is None and run.outcome is None and project.database.sqlite:
-        _write(project, run, release=True, **_never_started())
-    elif run.outcome is None:
+    settled = 0
+    for run in of_others:
+        # Nobody needs what check mode or a probe would still say of an incident that has ended.
+        with project.database.read() as tx:
+            incident = incidents.find_one(tx, run.incident)
+        looks_only = run.purpose.check or run.purpose is Purpose.PROBE
+        unwanted = looks_only and (incident is None or incident.state.ended)
+        artifacts = project.state / "artifacts"
+        found = ansible.recover(artifacts, run.id, mask=project.mask, unwanted=unwanted)
+        if found is ansible.ALIVE:
+            continue
         result = found if isinstance(found, RunResult) else None
-        _write(project, run, release=overdue, **_columns(result))
-    elif overdue:
-        with project.database.write() as tx:
-            runs.release(tx, run.id)
-    else:
-        return False
-    return True
-
-
-def _has_ended(project: Project, incident: int) -> bool:
-    with project.database.read() as tx:
-        found = incidents.find_one(tx, incident)
-    return found is None or found.state.ended
+        overdue = now >= run.deadline + LEASE
+        if result is not None and result.outcome is not Outcome.UNKNOWN:
+            _store(project, run, result)
+        elif result is None and run.outcome is None and project.database.sqlite:
+            _write(project, run, release=True, **_never_started())
+        elif run.outcome is None:
+            _write(project, run, release=overdue, **_columns(result))
+        elif overdue:
+            with project.database.write() as tx:
+                runs.release(tx, run.id)
+        else:
+            continue
+        settled += 1
+    return settled

@@ -1,5 +1,5 @@
-"""What steps share: whether a step is still needed, how it moves or ends an incident, earlier runs,
-and waiting for hosts that another run holds."""
+"""What steps share: what an earlier step stored, whether a step is still needed, how it moves or
+ends an incident, earlier runs, and waiting for hosts that another run holds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.errors import Refused
-from runner.incident import WAITS, Incident, Run, State
+from runner.incident import WAITS, Incident, Plan, Run, State, Verdict
 from runner.policy import PastRun
 from runner.project import Project
 from runner.steps.perform import Job, perform
@@ -39,6 +39,20 @@ def load(project: Project, incident: int) -> Incident:
     """The incident as it stands now."""
     with project.database.read() as tx:
         return incidents.get(tx, incident)
+
+
+def stored_plan(tx: sa.Connection, incident: int) -> Plan:
+    """The plan, for a step that comes after `rehearse`, which stores it."""
+    plan = records.plan_of(tx, incident)
+    assert plan is not None, "the step `rehearse` stores a plan before"
+    return plan
+
+
+def stored_verdict(tx: sa.Connection, incident: int) -> Verdict:
+    """The verdict, for a step that comes after `judge`, which stores it."""
+    verdict = records.verdict_of(tx, incident)
+    assert verdict is not None, "the step `judge` stores a verdict before"
+    return verdict
 
 
 def passed(incident: Incident, state: State) -> bool:

@@ -16,7 +16,14 @@ from runner.project import Project
 from runner.steps.judge import stop_at
 from runner.steps.perform import Job, settle_own
 from runner.steps.places import judged, options
-from runner.steps.progress import Then, escalate, load, passed, perform_when_free
+from runner.steps.progress import (
+    Then,
+    escalate,
+    load,
+    passed,
+    perform_when_free,
+    stored_verdict,
+)
 from runner.store import incidents, records, runs
 
 #: A dry run that a crash cut short may be repeated so often: check mode changes nothing.
@@ -91,12 +98,15 @@ def check(project: Project, incident: Incident, wanted: DryRunJob) -> Run:
     """
     run: Run | None = None
     settle_own(project, incident.id)
-    before = _round(project, incident, wanted.purpose) * ROUND
+    # How often the incident came here before: what check mode showed then may no longer be what
+    # it shows now. A recheck always comes after a question.
+    with project.database.read() as tx:
+        rounds = incidents.round_of(tx, incident.id) - (wanted.purpose is Purpose.RECHECK)
     for attempt in range(1, ATTEMPTS + 1):
         job = Job(
             incident=incident.id,
             purpose=wanted.purpose,
-            attempt=before + wanted.option * ATTEMPTS + attempt,
+            attempt=rounds * ROUND + wanted.option * ATTEMPTS + attempt,
             step=wanted.step,
             entry=wanted.entry,
             plan=wanted.plan,
@@ -116,13 +126,6 @@ def check(project: Project, incident: Incident, wanted: DryRunJob) -> Run:
     return run
 
 
-def _round(project: Project, incident: Incident, purpose: Purpose) -> int:
-    """How often the incident came here before: what check mode showed then may no longer be
-    what it shows now. A recheck always comes after a question."""
-    with project.database.read() as tx:
-        return incidents.round_of(tx, incident.id) - (1 if purpose is Purpose.RECHECK else 0)
-
-
 def strangers(run: Run, plan: Plan) -> set[str]:
     """Hosts that the dry run touched though the plan does not name them."""
     return set(run.seen) - set(plan.touched)
@@ -133,8 +136,7 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> Then:
     seen = plans.watched(shown.draft, run, project.catalog)
     plan = plans.hashed(seen, run.diff_hash if run else "")
     with project.database.read() as tx:
-        before = records.verdict_of(tx, incident.id)
-    assert before is not None, "judge stores a verdict before this step"
+        before = stored_verdict(tx, incident.id)
     if plan.places:
         before, radius = judged(project, incident, plan, before)
     verdict = policy.judge_dry_run(

@@ -48,7 +48,10 @@ def export(
     if end is None:
         out.write(_sealed(_header(None, 1, GENESIS, 0, GENESIS)))
         return 0
-    first = end.first if since is None else _first_since(tx, since, end.last + 1)
+    first = end.first
+    if since is not None:
+        later = sa.select(sa.func.min(transitions.c.sequence)).where(transitions.c.at >= since)
+        first = int(tx.execute(later).scalar() or end.last + 1)
     before = end.before if first == end.first else _hash_of(tx, first - 1)
     out.write(_sealed(_header(None, first, before, end.last, end.head)))
     written = 0
@@ -68,11 +71,6 @@ def _export_incident(tx: sa.Connection, out: TextIO, incident: int, since: datet
     out.write(_sealed(header))
     out.writelines(map(_dump, lines))
     return len(rows)
-
-
-def _first_since(tx: sa.Connection, since: datetime, otherwise: int) -> int:
-    query = sa.select(sa.func.min(transitions.c.sequence)).where(transitions.c.at >= since)
-    return int(tx.execute(query).scalar() or otherwise)
 
 
 def _hash_of(tx: sa.Connection, sequence: int) -> str:
@@ -130,7 +128,8 @@ class _Broken(Exception):
 def verify_export(lines: Iterable[str], *, head: str | None = None) -> Finding:
     """Whether an export is as it was written; `head` is the one that was kept elsewhere."""
     each = enumerate(lines, 1)
-    rows, last = 0, GENESIS
+    hashes: list[str] = []  # of the rows so far, which are in order
+    last = GENESIS
     try:
         header = _parse(1, next(each, (1, ""))[1], _HEADER)
         if header.pop("check") != _digest([_dump(header)]):
@@ -139,43 +138,33 @@ def verify_export(lines: Iterable[str], *, head: str | None = None) -> Finding:
             raise _Broken(
                 f"the export is not of the format {FORMAT}; use the version that wrote it"
             )
-        last = header["before"]
-        for rows, last in _checked(header, each):  # noqa: B007
-            pass
-        if (rows, last if rows else header["before"]) != (header["rows"], header["head"]):
+        whole = header["incident"] is None
+        last, expected = header["before"], header["first"]
+        for number, line in each:
+            row = _parse(number, line, _ROW if whole else _ROW | {"before"})
+            place = row["sequence"]
+            if whole and place != expected:
+                raise _Broken(f"transition {expected} is missing: line {number} has {place}")
+            at = datetime.fromisoformat(row["at"])
+            same_time = at.astimezone(UTC).isoformat(timespec="microseconds") == row["at"]
+            before = last if whole else row["before"]
+            if not same_time or digest(before, row | {"at": at}) != row["hash"]:
+                raise _Broken(f"transition {place} was changed after it was written")
+            last, expected = row["hash"], place + 1
+            hashes.append(last)
+        # The rows of one incident have gaps, so that only together they show that none is missing.
+        if not whole and _digest(hashes) != header["digest"]:
+            raise _Broken("a row of the incident was removed, added or moved")
+        rows = len(hashes)
+        if (rows, last) != (header["rows"], header["head"]):
             raise _Broken(f"the export ends after {rows} rows, but {header['rows']} were written")
         if head is not None and head != header["head"]:
             raise _Broken(
                 f"the export ends with hash {brief(str(header['head']), 12)}, not {head[:12]}"
             )
     except _Broken as broken:
-        return Finding(rows=rows, head=last, broken=str(broken))
-    return Finding(rows=rows, head=last)
-
-
-def _checked(
-    header: Mapping[str, Any], each: Iterator[tuple[int, str]]
-) -> Iterator[tuple[int, str]]:
-    """(rows so far, hash of the last) for each row that is in order; raises _Broken."""
-    whole = header["incident"] is None
-    before, expected, hashes = header["before"], header["first"], []
-    for number, line in each:
-        row = _parse(number, line, _ROW if whole else _ROW | {"before"})
-        if whole and row["sequence"] != expected:
-            raise _Broken(f"transition {expected} is missing: line {number} has {row['sequence']}")
-        at = datetime.fromisoformat(row["at"])
-        same_time = at.astimezone(UTC).isoformat(timespec="microseconds") == row["at"]
-        if (
-            not same_time
-            or digest(before if whole else row["before"], row | {"at": at}) != row["hash"]
-        ):
-            raise _Broken(f"transition {row['sequence']} was changed after it was written")
-        before, expected = row["hash"], row["sequence"] + 1
-        hashes.append(before)
-        yield len(hashes), before
-    # The rows of one incident have gaps, so that only together they show that none is missing.
-    if not whole and _digest(hashes) != header["digest"]:
-        raise _Broken("a row of the incident was removed, added or moved")
+        return Finding(rows=len(hashes), head=last, broken=str(broken))
+    return Finding(rows=len(hashes), head=last)
 
 
 def _parse(number: int, line: str, keys: set[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -55,40 +55,28 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """One transaction, committed at the end. On SQLite it holds the write lock from its
         first statement on, so that what it reads is still true when it writes."""
-        with self._transaction() as connection:
+        turn = self._turns.turn(BUSY_SECONDS) if self.sqlite else nullcontext()
+        # A process that is frozen in here holds rows that every other writer needs.
+        bounded = f"set local idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"
+        with turn, _explained(), self.engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if self.sqlite else bounded)
             then = connection.info[_THEN] = dict[Callable[[], None], None]()
             yield connection
         for call in then:
             call()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        if self.sqlite:
-            with self._turns.turn(BUSY_SECONDS), _explained(), self.engine.begin() as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-                yield connection
-            return
-        with _explained(), self.engine.begin() as connection:
-            # A process that is frozen in here holds rows that every other writer needs.
-            connection.exec_driver_sql(
-                f"set local idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"
-            )
-            yield connection
 
     def migrate(self) -> None:
         """Bring the schema to `HEAD`; does nothing, quickly, when it is there already."""
         if self.file is not None:
             _keep_private(self.file)
         with _explained():
-            if self._version() != HEAD:
+            version = None
+            with self.engine.connect() as connection:
+                if sa.inspect(connection).has_table("alembic_version"):
+                    query = sa.text("select version_num from alembic_version")
+                    version = connection.execute(query).scalar()
+            if version != HEAD:
                 _upgrade(self.engine)
-
-    def _version(self) -> str | None:
-        with self.engine.connect() as connection:
-            if not sa.inspect(connection).has_table("alembic_version"):
-                return None
-            row = connection.execute(sa.text("select version_num from alembic_version")).first()
-            return row[0] if row else None
 
     def has_engine_tables(self) -> bool:
         """Whether the durable engine has made its tables here."""
@@ -237,35 +225,23 @@ class WriterQueue:
     @contextmanager
     def turn(self, patience: float) -> Iterator[None]:
         """Hold it for the block. Raises StoreError after `patience` seconds of waiting."""
-        mine = self._asked()
-        if mine is not None and not mine.wait(patience) and self._given_up(mine):
-            raise StoreError("the store is unavailable: its writers take too long")
+        mine = threading.Event()  # set when it is one's turn
+        with self._lock:
+            if self._taken:
+                self._waiting.append(mine)
+            else:
+                self._taken = True
+                mine.set()
+        if not mine.wait(patience):
+            with self._lock:
+                if not mine.is_set():  # else the turn came in the same moment
+                    self._waiting.remove(mine)
+                    raise StoreError("the store is unavailable: its writers take too long")
         try:
             yield
         finally:
-            self._hand_on()
-
-    def _asked(self) -> threading.Event | None:
-        """None when it is free; else what is set when it is one's turn."""
-        with self._lock:
-            if not self._taken:
-                self._taken = True
-                return None
-            mine = threading.Event()
-            self._waiting.append(mine)
-            return mine
-
-    def _given_up(self, mine: threading.Event) -> bool:
-        """False when the turn came in the same moment."""
-        with self._lock:
-            if mine.is_set():
-                return False
-            self._waiting.remove(mine)
-            return True
-
-    def _hand_on(self) -> None:
-        with self._lock:
-            if self._waiting:
-                self._waiting.popleft().set()
-            else:
-                self._taken = False
+            with self._lock:
+                if self._waiting:
+                    self._waiting.popleft().set()
+                else:
+                    self._taken = False

@@ -6,7 +6,6 @@ It is made once, because to make such a statement costs more than to ask it.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -18,18 +17,16 @@ def _at(name: str) -> sa.BindParameter[datetime]:
     return sa.bindparam(name, type_=tables.UtcTime())
 
 
-def _any(*queries: sa.Select[Any]) -> sa.Select[tuple[bool]]:
-    return sa.select(sa.or_(*(sa.exists(query) for query in queries)))
-
-
 _WORKER: sa.BindParameter[str] = sa.bindparam("worker", type_=sa.Text())
-_HOUSEKEEPING = _any(
-    approvals.overdue_query(_at("now")),
-    incidents.held_over_query(_at("now")),
-    firings.due_query(_at("now")),
-    incidents.left_joined_query(),
-    runs.locked_query().where(tables.runs.c.outcome == Outcome.UNKNOWN),
-    runs.left_behind_query(_WORKER, _at("before")),
+_HOUSEKEEPING = sa.select(
+    sa.or_(
+        sa.exists(approvals.overdue_query(_at("now"))),
+        sa.exists(incidents.held_over_query(_at("now"))),
+        sa.exists(firings.due_query(_at("now"))),
+        sa.exists(incidents.left_joined_query()),
+        sa.exists(runs.locked_query().where(tables.runs.c.outcome == Outcome.UNKNOWN)),
+        sa.exists(runs.left_behind_query(_WORKER, _at("before"))),
+    )
 )
 
 

@@ -152,7 +152,11 @@ def move(
     before = tx.execute(
         sa.select(incidents.c.state).where(incidents.c.id == incident).with_for_update()
     ).scalar()
-    if before is None or not _allowed(State(before), expected):
+    if before is None:
+        return False
+    state = State(before)
+    allowed = not state.ended if expected is None else state in expected
+    if not allowed:
         return False
     columns = {"held_until": None, **columns}
     _set(tx, incident, state=to, reason=reason, **columns)
@@ -254,10 +258,6 @@ def let_go(tx: sa.Connection, incident: int) -> bool:
     )
     values = {"held_until": None, "updated_at": clock.now(tx)}
     return tx.execute(incidents.update().where(held).values(values)).rowcount == 1
-
-
-def _allowed(state: State, expected: Collection[State] | None) -> bool:
-    return not state.ended if expected is None else state in expected
 
 
 def lock(tx: sa.Connection, incident: int) -> None:

@@ -79,13 +79,20 @@ def facts(tx: sa.Connection, key: Key, since: datetime) -> tuple[Facts, ...]:
     """
     query = (
         sa.select(incidents.c.id, incidents.c.state)
-        .where(*_of(key), _changed(since))
+        .where(*_is(incidents, key), incidents.c.requested_by.is_(None), _changed(since))
         .order_by(incidents.c.id.desc())
         .limit(MAX_INCIDENTS)
     )
     states = {row.id: State(row.state) for row in tx.execute(query)}
-    deeds, answers, words = _deeds(tx, states), _answers(tx, states), _words(tx, states)
-    files = _contents(tx, states)
+    deeds, words = _deeds(tx, states), feedback_of(tx, states)
+    answered = (
+        sa.select(approvals.c.incident, approvals.c.answer, approvals.c.answered_at)
+        .where(approvals.c.incident.in_(list(states)), approvals.c.answer.is_not(None))
+        .order_by(approvals.c.id)
+    )
+    answers = {row.incident: (row.answer, row.answered_at) for row in tx.execute(answered)}
+    content = sa.select(plans.c.incident, plans.c.content).where(plans.c.incident.in_(list(states)))
+    contents = {row.incident: row.content for row in tx.execute(content)}
     return tuple(
         Facts(
             incident=number,
@@ -94,7 +101,7 @@ def facts(tx: sa.Connection, key: Key, since: datetime) -> tuple[Facts, ...]:
             answer=answers.get(number, (None, None))[0],
             answered_at=answers.get(number, (None, None))[1],
             feedback=words.get(number),
-            content=files.get(number),
+            content=contents.get(number),
         )
         for number, state in states.items()
     )
@@ -105,15 +112,6 @@ def _changed(since: datetime) -> sa.ColumnElement[bool]:
     it is: that is when the alert was last heard of."""
     said = sa.select(feedback.c.incident).where(feedback.c.at >= since)
     return sa.or_(incidents.c.updated_at >= since, incidents.c.id.in_(said))
-
-
-def _of(key: Key) -> tuple[sa.ColumnElement[bool], ...]:
-    return (
-        incidents.c.entry == key.entry,
-        incidents.c.alertname == key.alertname,
-        incidents.c.environment == key.environment,
-        incidents.c.requested_by.is_(None),
-    )
 
 
 def _deeds(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, list[Deed]]:
@@ -139,36 +137,14 @@ def _deeds(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, list[Deed]]:
     return found
 
 
-def _answers(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, tuple[str, datetime]]:
-    query = (
-        sa.select(approvals.c.incident, approvals.c.answer, approvals.c.answered_at)
-        .where(approvals.c.incident.in_(list(numbers)), approvals.c.answer.is_not(None))
-        .order_by(approvals.c.id)
-    )
-    return {row.incident: (row.answer, row.answered_at) for row in tx.execute(query)}
-
-
-def _words(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, Feedback]:
+def feedback_of(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, Feedback]:
+    """Incident → the newest word of a person on it."""
     query = (
         sa.select(feedback).where(feedback.c.incident.in_(list(numbers))).order_by(feedback.c.id)
     )
-    return {row["incident"]: _feedback(row) for row in tx.execute(query).mappings()}
-
-
-def _feedback(row: Any) -> Feedback:
     names = ("incident", "right", "by", "reason", "at")
-    return Feedback(**{name: row[name] for name in names})
-
-
-def _contents(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, str]:
-    query = sa.select(plans.c.incident, plans.c.content)
-    rows = tx.execute(query.where(plans.c.incident.in_(list(numbers))))
-    return {row.incident: row.content for row in rows}
-
-
-def feedback_of(tx: sa.Connection, numbers: Iterable[int]) -> dict[int, Feedback]:
-    """Incident → the newest word of a person on it."""
-    return _words(tx, numbers)
+    rows = tx.execute(query).mappings()
+    return {row["incident"]: Feedback(**{name: row[name] for name in names}) for row in rows}
 
 
 def say(tx: sa.Connection, word: Feedback) -> None:
@@ -268,24 +244,24 @@ def spells(
         .order_by(incidents.c.id.desc())
         .limit(10_000)
     )
-    return tuple(_spell(row) for row in tx.execute(query).mappings())
+    found = []
+    for row in tx.execute(query).mappings():
+        began = _began(row["alert"], row["activation"])
+        found.append(
+            Spell(
+                labels=row["alert"]["labels"],
+                began=began,
+                lasted=max((row["cleared_at"] or row["updated_at"]) - began, timedelta()),
+                open=row["cleared_at"] is None and row["state"] != State.RESOLVED,
+            )
+        )
+    return tuple(found)
 
 
 def _began(alert: Mapping[str, Any], activation: datetime) -> datetime:
     """When a firing began: as the sender says where its clock can be believed, else as we do."""
     told = datetime.fromisoformat(alert["starts_at"])
     return told if timedelta() <= activation - told <= CLOCK_SKEW else activation
-
-
-def _spell(row: Any) -> Spell:
-    began = _began(row["alert"], row["activation"])
-    lasted = max((row["cleared_at"] or row["updated_at"]) - began, timedelta())
-    return Spell(
-        labels=row["alert"]["labels"],
-        began=began,
-        lasted=lasted,
-        open=row["cleared_at"] is None and row["state"] != State.RESOLVED,
-    )
 
 
 def put_clearing(tx: sa.Connection, key: Key, measured: Clearing) -> None:

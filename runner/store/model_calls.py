@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from typing import Any
@@ -96,7 +95,26 @@ def usage(tx: sa.Connection, start: datetime) -> tuple[Day, ...]:
         call = _from_row(row)
         day = call.at.astimezone(UTC).date()
         found.setdefault((day, call.provider, call.model), []).append(call)
-    return tuple(_day(*key, found[key]) for key in sorted(found, reverse=True))
+    days = []
+    for key in sorted(found, reverse=True):
+        day, provider, model = key
+        every = found[key]
+        made = [call for call in every if call.requests]
+        days.append(
+            Day(
+                day=day,
+                provider=provider,
+                model=model,
+                calls=len(made),
+                reused=sum(call.round is Round.REUSED for call in every),
+                failed=sum(call.failure is not None for call in made),
+                input_tokens=sum(call.input_tokens for call in made),
+                output_tokens=sum(call.output_tokens for call in made),
+                money=sum(call.money for call in made),
+                seconds=round(sum(call.seconds for call in made), 3),
+            )
+        )
+    return tuple(days)
 
 
 def results(tx: sa.Connection, start: datetime) -> dict[str, int]:
@@ -115,23 +133,6 @@ def money(tx: sa.Connection, start: datetime) -> float:
     """What calls since `start` cost, by `model.prices`."""
     total = sa.func.coalesce(sa.func.sum(model_calls.c.money), 0.0)
     return float(tx.execute(sa.select(total).where(model_calls.c.at >= start)).scalar_one())
-
-
-def _day(day: date, provider: str, model: str, calls: Iterable[ModelCall]) -> Day:
-    every = list(calls)
-    made = [call for call in every if call.requests]
-    return Day(
-        day=day,
-        provider=provider,
-        model=model,
-        calls=len(made),
-        reused=sum(call.round is Round.REUSED for call in every),
-        failed=sum(call.failure is not None for call in made),
-        input_tokens=sum(call.input_tokens for call in made),
-        output_tokens=sum(call.output_tokens for call in made),
-        money=sum(call.money for call in made),
-        seconds=round(sum(call.seconds for call in made), 3),
-    )
 
 
 def _figures() -> list[sa.Column[Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -161,26 +161,28 @@ class FairSlots:
             return not mine.lent
 
     def _give(self) -> None:
-        while self._waiting and self._room and (self._free or self._lend()):
+        while self._waiting and self._room and (self._free or self._idle):
+            if not self._free:  # one that only waits lends its slot
+                self._idle.pop(0).lent = True
+                self._free += 1
             first = {
                 host: min(row, key=lambda one: one.order) for host, row in self._waiting.items()
             }
             ranks = [one.rank for one in first.values()]
-            ready = [one for one in first.values() if not _behind(one.rank, ranks)]
+            # Without those that another one is ahead of that is as urgent.
+            ready = [
+                one
+                for one in first.values()
+                if not any(
+                    r.stage < one.rank.stage and r.urgency >= one.rank.urgency for r in ranks
+                )
+            ]
             ready.sort(key=lambda one: (one.rank.stage, one.rank.incident, one.number))
             host = self._turns.next({one.rank.host: one.rank.urgency for one in ready})
             self._remove(first[host])
             self._free -= 1
             self._room -= 1
             first[host].given.set()
-
-    def _lend(self) -> bool:
-        """Whether one that only waits had a slot to lend; it is free now."""
-        if not self._idle:
-            return False
-        self._idle.pop(0).lent = True
-        self._free += 1
-        return True
 
     def _take_back(self, mine: _Asked) -> None:
         with self._lock:
@@ -197,8 +199,3 @@ class FairSlots:
         row.remove(one)
         if not row:
             del self._waiting[one.rank.host]
-
-
-def _behind(rank: Rank, others: Iterable[Rank]) -> bool:
-    """Whether another one that is as urgent is further."""
-    return any(one.stage < rank.stage and one.urgency >= rank.urgency for one in others)

@@ -77,26 +77,24 @@ def claim(tx: sa.Connection, now: datetime, lease: timedelta, limit: int = 20) -
         .limit(limit)
         .with_for_update(of=outbox, skip_locked=True)
     )
-    due = tuple(_due(row) for row in tx.execute(query))
+    names = Transition.__dataclass_fields__
+    due = tuple(
+        Due(
+            id=row[outbox.c.id],
+            receiver=row[outbox.c.receiver],
+            attempts=row[outbox.c.attempts],
+            transition=Transition(
+                **{name: row[transitions.c[name]] for name in names}
+            ).in_todays_words(),
+        )
+        for row in tx.execute(query).mappings()
+    )
     tx.execute(
         outbox.update()
         .where(outbox.c.id.in_([item.id for item in due]))
         .values(due_at=now + lease, attempts=outbox.c.attempts + 1)
     )
     return due
-
-
-def _due(row: sa.Row[tuple[object, ...]]) -> Due:
-    values = row._mapping
-    names = Transition.__dataclass_fields__
-    return Due(
-        id=values[outbox.c.id],
-        receiver=values[outbox.c.receiver],
-        attempts=values[outbox.c.attempts],
-        transition=Transition(
-            **{name: values[transitions.c[name]] for name in names}
-        ).in_todays_words(),
-    )
 
 
 def sent(tx: sa.Connection, notification: int, now: datetime) -> None:

@@ -182,7 +182,17 @@ def put_verification(
 def verifications_of(tx: sa.Connection, incident: int) -> dict[str, Verification]:
     """Run id → verification."""
     query = sa.select(verifications).where(verifications.c.incident == incident)
-    return {row["run"]: _verification(row) for row in tx.execute(query).mappings()}
+    return {
+        row["run"]: Verification(
+            result=Result(row["result"]),
+            reason=row["reason"],
+            checks=tuple(
+                Check(**check | {"result": Result(check["result"])}) for check in row["checks"]
+            ),
+            at=row["at"],
+        )
+        for row in tx.execute(query).mappings()
+    }
 
 
 def verified(tx: sa.Connection, runs: Sequence[str]) -> dict[str, Result]:
@@ -199,13 +209,6 @@ def results(tx: sa.Connection, start: datetime) -> dict[str, int]:
     counted = sa.select(kind, sa.func.count()).join(runs, runs.c.id == verifications.c.run)
     found = tx.execute(counted.where(runs.c.started_at >= start).group_by(kind))
     return {result: count for result, count in found}
-
-
-def _verification(row: Any) -> Verification:
-    checks = tuple(Check(**check | {"result": Result(check["result"])}) for check in row["checks"])
-    return Verification(
-        result=Result(row["result"]), reason=row["reason"], checks=checks, at=row["at"]
-    )
 
 
 def _without(row: Any, *names: str) -> dict[str, Any]:

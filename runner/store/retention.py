@@ -28,25 +28,38 @@ def sweep(
     tx: sa.Connection, retention: Retention, now: datetime, limit: int = 500
 ) -> dict[str, int]:
     """Remove what is older than it may be, at most `limit` incidents; returns counts by table."""
-    rows = tables.outbox
-    ended = sa.or_(rows.c.sent_at.is_not(None), rows.c.failed.is_not(None))
+    deliveries, calls, outbox = tables.deliveries, tables.model_calls, tables.outbox
+    old = now - retention.incidents
+    # The texts of a model call go first; an answer that is gone cannot count again either.
+    texts = calls.update().where(
+        calls.c.at < now - retention.prompts, (calls.c.prompt != "") | (calls.c.answer != "")
+    )
+    ended = outbox.c.sent_at.is_not(None) | outbox.c.failed.is_not(None)
     gone = {
-        "incidents": _incidents(tx, now - retention.incidents, limit),
-        "deliveries": _deliveries(tx, now - retention.deliveries),
-        "dead_letters": dead_letters.forget(tx, now - retention.deliveries),
-        "firings": firings.forget(tx, now - retention.incidents),
-        "prompts": _prompts(tx, now - retention.prompts),
-        "questions": _questions(tx, now - retention.incidents),
-        "notifications": int(
-            tx.execute(
-                rows.delete().where(ended, rows.c.due_at < (now - retention.incidents))
-            ).rowcount
+        "incidents": _incidents(tx, old, limit),
+        "deliveries": _changed(
+            tx,
+            deliveries.delete().where(
+                deliveries.c.done, deliveries.c.received_at < now - retention.deliveries
+            ),
         ),
+        "dead_letters": dead_letters.forget(tx, now - retention.deliveries),
+        "firings": firings.forget(tx, old),
+        "prompts": _changed(tx, texts.values(prompt="", answer="")),
+        # Calls that belong to no incident.
+        "questions": _changed(
+            tx, calls.delete().where(calls.c.incident.is_(None), calls.c.at < old)
+        ),
+        "notifications": _changed(tx, outbox.delete().where(ended, outbox.c.due_at < old)),
         "records": _records(tx, now - retention.audit),
         "transitions": audit_log.cut(tx, now - retention.audit),
         "predictions": nodes.forget(tx, now - retention.predictions),
     }
     return {table: count for table, count in gone.items() if count}
+
+
+def _changed(tx: sa.Connection, statement: sa.Update | sa.Delete) -> int:
+    return int(tx.execute(statement).rowcount)
 
 
 def unsettled(tx: sa.Connection) -> frozenset[str]:
@@ -88,23 +101,3 @@ def _records(tx: sa.Connection, before: datetime) -> int:
         )
         gone += tx.execute(table.delete().where(table.c.at < before, ~left)).rowcount
     return gone
-
-
-def _deliveries(tx: sa.Connection, before: datetime) -> int:
-    rows = tables.deliveries
-    done = tx.execute(rows.delete().where(rows.c.done, rows.c.received_at < before))
-    return int(done.rowcount)
-
-
-def _prompts(tx: sa.Connection, before: datetime) -> int:
-    """Texts of model calls; an answer that is gone cannot count again either."""
-    rows = tables.model_calls
-    old = (rows.c.at < before) & ((rows.c.prompt != "") | (rows.c.answer != ""))
-    return int(tx.execute(rows.update().where(old).values(prompt="", answer="")).rowcount)
-
-
-def _questions(tx: sa.Connection, before: datetime) -> int:
-    """Calls that belong to no incident."""
-    rows = tables.model_calls
-    old = rows.c.incident.is_(None) & (rows.c.at < before)
-    return int(tx.execute(rows.delete().where(old)).rowcount)

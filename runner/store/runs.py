@@ -86,8 +86,12 @@ def intend(
         raise HostsBusy(busy)
     now = clock.now(tx)
     allow(tx, now)
-    if radius is not None:
-        _require_room(tx, radius)
+    # Whether runs in flight and this one together leave too little (invariant 11).
+    if radius is not None and radius.crowded(acting := acting_hosts(tx)):
+        short = [reach for reach in radius.groups if reach.short(acting)]
+        missed = {host for reach in short for host in acting & set(reach.staying)}
+        groups = ", ".join(reach.group for reach in short)
+        raise HostsBusy(holders(tx, missed), f"group {groups} would keep too few hosts")
     begun = replace(run, started_at=now, deadline=now + (run.deadline - run.started_at))
     tx.execute(runs.insert().values(_to_row(begun) | {"worker": worker}))
     taken = [{"host": host, "run": run.id, "taken_at": now} for host in sorted(set(lock))]
@@ -102,16 +106,6 @@ def require_alive(tx: sa.Connection, worker: str) -> None:
     # Locked against the reaper's update, so that it cannot be marked dead in between.
     if tx.execute(alive.with_for_update()).first() is None:
         raise WorkerDead(f"worker {worker} was taken over")
-
-
-def _require_room(tx: sa.Connection, radius: BlastRadius) -> None:
-    """Raise HostsBusy when runs in flight and this one together leave too little (invariant 11)."""
-    acting = acting_hosts(tx)
-    if radius.crowded(acting):
-        short = [reach for reach in radius.groups if reach.short(acting)]
-        missed = {host for reach in short for host in acting & set(reach.staying)}
-        groups = ", ".join(reach.group for reach in short)
-        raise HostsBusy(holders(tx, missed), f"group {groups} would keep too few hosts")
 
 
 def acting_hosts(tx: sa.Connection) -> frozenset[str]:
@@ -260,6 +254,10 @@ def _to_row(run: Run) -> dict[str, Any]:
     }
 
 
+#: Kinds as rows of an older version have them.
+_OLDER = {"simulated": Shown.SHOWN, "really_ran": Shown.READ}
+
+
 def from_row(row: Any) -> Run:
     """The run of a row."""
     return Run(
@@ -280,28 +278,21 @@ def from_row(row: Any) -> Run:
         results=row["results"] or {},
         diff=row["diff"],
         diff_hash=row["diff_hash"],
-        fidelity=_fidelity(row["fidelity"] or []),
+        fidelity=Fidelity(
+            tasks=tuple(
+                TaskFidelity(
+                    task=each["task"],
+                    kind=_OLDER.get(each["kind"]) or Shown(each["kind"]),
+                    hosts=each["hosts"],
+                )
+                for each in row["fidelity"] or ()
+            )
+        ),
         artifacts=row["artifacts"],
         seen=tuple(row["seen"] or ()),
         loaded=row["loaded"] or {},
         included=frozenset((file, what) for file, what in row["included"] or ()),
     )
-
-
-#: Kinds as rows of an older version have them.
-_OLDER = {"simulated": Shown.SHOWN, "really_ran": Shown.READ}
-
-
-def _fidelity(rows: list[dict[str, Any]]) -> Fidelity:
-    tasks = [
-        TaskFidelity(
-            task=row["task"],
-            kind=_OLDER.get(row["kind"]) or Shown(row["kind"]),
-            hosts=row["hosts"],
-        )
-        for row in rows
-    ]
-    return Fidelity(tasks=tuple(tasks))
 
 
 def fidelity_to_json(fidelity: Fidelity) -> list[dict[str, Any]]:
