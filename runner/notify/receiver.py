@@ -76,7 +76,7 @@ def _notify(url: str, message: Message, *, html: bool, ca_file: Path | None) -> 
     import apprise  # late, because it is large, and with its log shut
 
     asset = apprise.AppriseAsset(app_id="runner", app_desc="Remediation runner")
-    service = apprise.Apprise(asset=asset)
+    service: Any = apprise.Apprise(asset=asset)
     if not service.add(url):
         return None
     for each in service:
