@@ -38,32 +38,24 @@ class Asker:
         began, question = time.monotonic(), found.approvals[-1]
         if question.id not in self._asked:
             self._asked.add(question.id)
-            self._ask(question, path, project.config.listen.port, show)
+            call = f"runner --config {path} approval"
+            ways = [
+                f"{call} approve {question.id}",
+                f"{call} deny {question.id}",
+                f"http://127.0.0.1:{project.config.listen.port}/approvals",
+            ]
+            show.tell(event("elsewhere", approval=question.id, ways=ways))
+            if self._terminal is not None:
+                self._prompt()
         if self._terminal is None:
             time.sleep(LOOK)
-        elif question.answer is None and (typed := self._typed(self._terminal)) is not None:
+        elif question.answer is None and select.select([self._terminal], [], [], LOOK)[0]:
+            typed = self._terminal.readline() or "n"  # the end of input is a no
             self._answer(project, question, typed, show)
         return time.monotonic() - began
 
-    def _ask(self, question: Approval, path: str, port: int, show: Show) -> None:
-        call = f"runner --config {path} approval"
-        ways = [
-            f"{call} approve {question.id}",
-            f"{call} deny {question.id}",
-            f"http://127.0.0.1:{port}/approvals",
-        ]
-        show.tell(event("elsewhere", approval=question.id, ways=ways))
-        if self._terminal is not None:
-            self._prompt()
-
     def _prompt(self) -> None:
         print(f"\n  Shall it run, {self._by.removeprefix('user:')}? [y/n] ", end="", flush=True)
-
-    def _typed(self, terminal: IO[str]) -> str | None:
-        """A line that was typed within LOOK; None without one. The end of input is a no."""
-        if not select.select([terminal], [], [], LOOK)[0]:
-            return None
-        return terminal.readline() or "n"
 
     def _answer(self, project: Project, question: Approval, typed: str, show: Show) -> None:
         answer = _ANSWERS.get(typed.strip().lower())

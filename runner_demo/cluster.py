@@ -96,7 +96,8 @@ class StorageNode:
             f"{self.client_url}/v3/cluster/member/list", json={}, timeout=5, trust_env=False
         ).raise_for_status()
         return {
-            member.get("name") or member["ID"]: _role(member) for member in said.json()["members"]
+            member.get("name") or member["ID"]: "learner" if member.get("isLearner") else "voter"
+            for member in said.json()["members"]
         }
 
 
@@ -138,7 +139,17 @@ class Cluster:
             (self.nodes[name].folder / "etcd.env").write_text(
                 _env(self.nodes[name], initial, strict=self.strict)
             )
-        self.config.write_text(self._conf())
+        programs = [
+            _PROGRAM.format(
+                name=node.name,
+                etcd=self.etcd,
+                folder=node.folder,
+                autostart=str(node.name in self.voters).lower(),
+            )
+            for node in self.nodes.values()
+        ]
+        head = _CONF.format(socket=self._sockets / "s.sock", root=self.folder)
+        self.config.write_text(head + "".join(programs))
         self._supervisor = subprocess.Popen(
             [program("supervisord"), "-c", str(self.config)],
             stdin=subprocess.DEVNULL,
@@ -153,18 +164,6 @@ class Cluster:
             if time.monotonic() > until:
                 raise RunnerError(f"the etcd cluster did not start; see {self.folder}/*/etcd.log")
             time.sleep(0.1)
-
-    def _conf(self) -> str:
-        text = _CONF.format(socket=self._sockets / "s.sock", root=self.folder)
-        return text + "".join(
-            _PROGRAM.format(
-                name=node.name,
-                etcd=self.etcd,
-                folder=node.folder,
-                autostart=str(node.name in self.voters).lower(),
-            )
-            for node in self.nodes.values()
-        )
 
     def control(self, *command: str) -> str:
         """What supervisorctl says to `command`."""
@@ -251,7 +250,3 @@ def _env(node: StorageNode, initial: str, *, strict: bool) -> str:
         "ETCD_STRICT_RECONFIG_CHECK": str(strict).lower(),
     }
     return "".join(f"{name}={value}\n" for name, value in lines.items())
-
-
-def _role(member: dict[str, Any]) -> str:
-    return "learner" if member.get("isLearner") else "voter"

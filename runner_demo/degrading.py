@@ -19,7 +19,6 @@ import numpy as np
 from runner.config import Nodes
 from runner.errors import RunnerError
 from runner.nodes.exporter import Exporter, Stage, at_speed, simulated_signals
-from runner.nodes.simulate import Life
 from runner.text.duration import write
 from runner_demo.fleet import die_with_parent, free_ports
 
@@ -79,13 +78,13 @@ class Decline:
         """When its disk is so full, and every value is there: for how long it is looked at."""
         step = self._stage.step.total_seconds()
         reached = int(np.argmax(np.nan_to_num(self._ill.signals["fill"]) >= full))
-        place = next(at for at in range(reached, reached + 100) if _all(self._stage.lives, at))
+        signals = [values for life in self._stage.lives for values in life.signals.values()]
+        place = next(
+            at
+            for at in range(reached, reached + 100)
+            if all(np.isfinite(values[at]) for values in signals)
+        )
         return ((place + 0.5) * step - self._stage.ahead) / SPEED
-
-
-def _all(lives: Sequence[Life], at: int) -> bool:
-    """Whether every signal of every node is known there."""
-    return all(np.isfinite(values[at]) for life in lives for values in life.signals.values())
 
 
 def settings(group: str) -> dict[str, Any]:
@@ -118,7 +117,14 @@ def prometheus(folder: Path, exporter: int, hosts: Sequence[str]) -> Iterator[st
             "apt install prometheus, or put the program of a release into PATH"
         )
     folder.mkdir(parents=True)
-    (folder / "prometheus.yml").write_text(json.dumps(_scrapes(exporter, hosts)))
+    targets = [
+        {"targets": [f"127.0.0.1:{exporter}"], "labels": {"instance": host}} for host in hosts
+    ]
+    scrapes = {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "900ms"},
+        "scrape_configs": [{"job_name": "nodes", "static_configs": targets}],
+    }
+    (folder / "prometheus.yml").write_text(json.dumps(scrapes))
     address = f"127.0.0.1:{free_ports(1)[0]}"
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
@@ -141,15 +147,6 @@ def prometheus(folder: Path, exporter: int, hosts: Sequence[str]) -> Iterator[st
     finally:
         process.kill()
         process.wait()
-
-
-def _scrapes(exporter: int, hosts: Sequence[str]) -> dict[str, Any]:
-    address = f"127.0.0.1:{exporter}"
-    targets = [{"targets": [address], "labels": {"instance": host}} for host in hosts]
-    return {
-        "global": {"scrape_interval": "1s", "scrape_timeout": "900ms"},
-        "scrape_configs": [{"job_name": "nodes", "static_configs": targets}],
-    }
 
 
 def _ready(process: subprocess.Popen[bytes], url: str, folder: Path) -> None:

@@ -45,7 +45,7 @@ class Signals:
         """From here on nothing interrupts: what was started is being ended anyway."""
         for number in _CAUGHT:
             # Not SIG_IGN, which processes that are started from here on would inherit.
-            signal.signal(number, _nothing)
+            signal.signal(number, lambda number, frame: None)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -63,7 +63,3 @@ class Signals:
         self.ignore()
         if not self._deferring:
             raise Ended(number)
-
-
-def _nothing(number: int, frame: FrameType | None) -> None:
-    """A signal that changes nothing."""

@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,43 +132,42 @@ class Fleet:
         pairs = zip(ports[::2], ports[1::2], strict=True)
         self._folder = folder
         self._sockets: Path | None = None
-        self.nodes = {
-            name: Node(
-                name=name,
-                folder=folder / name,
-                port=port,
-                agent_port=agent_port,
-                socket=self._socket(folder, name),
+        self.nodes: dict[str, Node] = {}
+        for name, (port, agent_port) in zip(HOSTS, pairs, strict=True):
+            # Beside the host's other files, unless the system takes no path of that length.
+            place = folder / name / "supervisor.sock"
+            if len(os.fsencode(place)) > _LONGEST_SOCKET:
+                self._sockets = self._sockets or Path(tempfile.mkdtemp(prefix="runner-demo-"))
+                place = self._sockets / f"{name}.sock"
+            self.nodes[name] = Node(
+                name=name, folder=folder / name, port=port, agent_port=agent_port, socket=place
             )
-            for name, (port, agent_port) in zip(HOSTS, pairs, strict=True)
-        }
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-
-    def _socket(self, folder: Path, name: str) -> Path:
-        """Beside the host's other files, unless the system takes no path of that length."""
-        place = folder / name / "supervisor.sock"
-        if len(os.fsencode(place)) <= _LONGEST_SOCKET:
-            return place
-        if self._sockets is None:
-            self._sockets = Path(tempfile.mkdtemp(prefix="runner-demo-"))
-        return self._sockets / f"{name}.sock"
 
     def start(self) -> None:
         """Make every host and return when each serves. Raises RunnerError when one does not."""
         for host in self.nodes.values():
             _make(host)
-            self._processes[host.name] = _supervise(host)
+            # In a session of its own, so that Ctrl-C reaches it through us only.
+            self._processes[host.name] = subprocess.Popen(
+                [program("supervisord"), "-c", str(host.folder / "supervisord.conf")],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd=host.folder,
+                start_new_session=True,
+                # No other thread runs yet, so that this is safe; it ends a fleet whose demo was
+                # killed.
+                preexec_fn=die_with_parent if sys.platform == "linux" else None,
+            )
         for host in self.nodes.values():
-            self._await(host)
-
-    def _await(self, host: Node) -> None:
-        until = time.monotonic() + START_SECONDS
-        while not (_answers(f"{host.url}/health") and _answers(f"{host.agent_url}/disk")):
-            self.check()
-            if time.monotonic() > until:
-                log = host.folder / "log" / "app.log"
-                raise RunnerError(f"{host.name} did not start on port {host.port}; see {log}")
-            time.sleep(0.05)
+            until = time.monotonic() + START_SECONDS
+            while not (_answers(f"{host.url}/health") and _answers(f"{host.agent_url}/disk")):
+                self.check()
+                if time.monotonic() > until:
+                    log = host.folder / "log" / "app.log"
+                    raise RunnerError(f"{host.name} did not start on port {host.port}; see {log}")
+                time.sleep(0.05)
 
     def check(self) -> None:
         """Raise RunnerError when a supervisord has ended, which nobody asked it to."""
@@ -210,30 +209,22 @@ def free_ports(count: int) -> list[int]:
 
 def end_processes(folder: Path) -> None:
     """Kill what still runs in a fleet's folder: left by a supervisord that was killed itself."""
-    for process in list(_processes_in(folder)):
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-            process.wait(STOP_SECONDS)
-
-
-def _processes_in(folder: Path) -> Iterator[psutil.Process]:
     ours = psutil.Process().uids().real
+    found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.pid == os.getpid() or process.uids().real != ours:
                 continue
             words = process.cmdline()
-            if _serves(process, words, folder) or _supervises(words, folder):
-                yield process
-
-
-def _serves(process: psutil.Process, words: Sequence[str], folder: Path) -> bool:
-    named = words[2:3] in (["app.py"], ["agent.py"])
-    return named and Path(process.cwd()).is_relative_to(folder)
-
-
-def _supervises(words: Sequence[str], folder: Path) -> bool:
-    return words[-2:-1] == ["-c"] and Path(words[-1]).is_relative_to(folder)
+            named = words[2:3] in (["app.py"], ["agent.py"])
+            serves = named and Path(process.cwd()).is_relative_to(folder)
+            supervises = words[-2:-1] == ["-c"] and Path(words[-1]).is_relative_to(folder)
+            if serves or supervises:
+                found.append(process)
+    for process in found:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+            process.wait(STOP_SECONDS)
 
 
 def _make(host: Node) -> None:
@@ -259,20 +250,6 @@ def _make(host: Node) -> None:
 def _escaped(text: str) -> str:
     """As supervisord.conf wants a value: a percent sign would begin a name."""
     return text.replace("%", "%%")
-
-
-def _supervise(host: Node) -> subprocess.Popen[bytes]:
-    """A supervisord in a session of its own, so that Ctrl-C reaches it through us only."""
-    return subprocess.Popen(
-        [program("supervisord"), "-c", str(host.folder / "supervisord.conf")],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=host.folder,
-        start_new_session=True,
-        # No other thread runs yet, so that this is safe; it ends a fleet whose demo was killed.
-        preexec_fn=die_with_parent if sys.platform == "linux" else None,
-    )
 
 
 def die_with_parent() -> None:

@@ -17,7 +17,7 @@ import yaml
 from runner import shipped
 from runner.errors import Refused, UsageError
 from runner_demo.faults import FAULTS, SERVICE_DOWN
-from runner_demo.fleet import BAD, HOSTS, Fleet, Node
+from runner_demo.fleet import BAD, Fleet
 
 MARK = ".runner-demo"
 COPIED = ("playbooks", "prompts", "inventories/demo", "ansible.cfg")
@@ -41,23 +41,6 @@ def claimed(folder: Path) -> Iterator[Path]:
     a demo's, and Refused while another demo uses it.
     """
     folder = folder.absolute()
-    _check(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be made ({error.strerror}); choose another with --folder"
-        ) from None
-    try:
-        _take(folder, handle)
-        _empty(folder)
-        yield folder
-    finally:
-        os.close(handle)
-
-
-def _check(folder: Path) -> None:
     if set(str(folder)) & set(",:\n{}%;\"'\\#"):
         raise UsageError(
             f"{folder}: Ansible reads some characters of this path as its own; "
@@ -67,15 +50,24 @@ def _check(folder: Path) -> None:
         raise UsageError(
             f"{folder} holds files that are not of a demo; choose another with --folder"
         )
-
-
-def _take(folder: Path, handle: int) -> None:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise Refused(
-            f"Another demo uses {folder}; end it, or choose another with --folder"
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be made ({error.strerror}); choose another with --folder"
         ) from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refused(
+                f"Another demo uses {folder}; end it, or choose another with --folder"
+            ) from None
+        _empty(folder)
+        yield folder
+    finally:
+        os.close(handle)
 
 
 def _empty(folder: Path) -> None:
@@ -96,7 +88,8 @@ def furnish(folder: Path, fleet: Fleet, *, level: str, port: int, model: str | N
         copy(shipped.folder() / name, folder / name)
     for entry in sorted(folder.glob("playbooks/*/entry.yml")):
         entry.write_text(hastened(entry.read_text()))
-    values = {"demo_fleet": str(folder / "fleet"), "demo_ports": _ports(fleet)}
+    ports = {node.name: node.port for node in fleet.nodes.values()}
+    values = {"demo_fleet": str(folder / "fleet"), "demo_ports": ports}
     target = folder / "inventories/demo/group_vars/all/fleet.yml"
     target.write_text(as_yaml(values, "Where this demo's fleet lies."))
     path = folder / "runner.yml"
@@ -122,10 +115,6 @@ def copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _ports(fleet: Fleet) -> dict[str, int]:
-    return {node.name: node.port for node in fleet.nodes.values()}
-
-
 def as_yaml(content: dict[str, Any], comment: str) -> str:
     """The content as a YAML file that begins with the comment."""
     # By way of JSON, because YAML's writer would name what occurs twice.
@@ -134,7 +123,32 @@ def as_yaml(content: dict[str, Any], comment: str) -> str:
 
 
 def settings(fleet: Fleet, *, level: str, port: int) -> dict[str, Any]:
-    """The content of the demo's runner.yml."""
+    """The content of the demo's runner.yml.
+
+    It watches each host for each kind of trouble; the alert's name is what the catalog's `match`
+    reads.
+    """
+    faults = {fault.alert: fault for fault in reversed(FAULTS)}
+    watches = [
+        {
+            "name": fault.alert,
+            "http": fault.url(node),
+            "every": "1s",
+            # A restart, too, takes the service away for a moment.
+            "for": "2s" if fault.alert == SERVICE_DOWN else "0s",
+            "timeout": "2s",
+            "labels": {
+                "instance": f"{node.name}:{node.port}",
+                "service": "app",
+                "severity": "critical",
+                # Whoever deploys a release also says which one its errors are blamed on.
+                **({"release": BAD} if fault.alert == "BadRelease" else {}),
+            },
+            "annotations": {"summary": f"{fault.title} on {node.name}"},
+        }
+        for node in fleet.nodes.values()
+        for fault in faults.values()
+    ]
     return {
         "level": level,
         "environment": "demo",
@@ -143,29 +157,5 @@ def settings(fleet: Fleet, *, level: str, port: int) -> dict[str, Any]:
         "verification": {"poll": "500ms"},
         "approval": {"expires": "10m"},
         "notify": {"console": False},
-        "watches": [watch for name in HOSTS for watch in _watches(fleet.nodes[name])],
+        "watches": watches,
     }
-
-
-def _watches(node: Node) -> list[dict[str, Any]]:
-    """One watch for each kind of trouble; the alert's name is what the catalog's `match` reads."""
-    faults = {fault.alert: fault for fault in reversed(FAULTS)}
-    return [
-        {
-            "name": fault.alert,
-            "http": fault.url(node),
-            "every": "1s",
-            # A restart, too, takes the service away for a moment.
-            "for": "2s" if fault.alert == SERVICE_DOWN else "0s",
-            "timeout": "2s",
-            "labels": _labels(node, fault.alert),
-            "annotations": {"summary": f"{fault.title} on {node.name}"},
-        }
-        for fault in faults.values()
-    ]
-
-
-def _labels(node: Node, alert: str) -> dict[str, str]:
-    labels = {"instance": f"{node.name}:{node.port}", "service": "app", "severity": "critical"}
-    # Whoever deploys a release also says which one its errors are blamed on.
-    return labels | ({"release": BAD} if alert == "BadRelease" else {})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,12 +53,19 @@ def _anthropic_asked(body: dict[str, Any]) -> dict[str, Any]:
 
 def _anthropic_answer(body: dict[str, Any], act: Act, model: str) -> dict[str, Any]:
     stop = {"length": "max_tokens", "stop": "tool_use"}[act.finish]
+    block: dict[str, Any] = {"type": "text", "text": act.refusal or act.text}
+    tools = body.get("tools") or []
+    if tools and not act.refusal:
+        # A tool is called with an object: what is no JSON can only be said as text.
+        with suppress(ValueError):
+            said = json.loads(act.text)
+            block = {"type": "tool_use", "id": "toolu_1", "name": tools[0]["name"], "input": said}
     return {
         "id": "msg_scripted",
         "type": "message",
         "role": "assistant",
         "model": model,
-        "content": _blocks(body, act),
+        "content": [block],
         "stop_reason": "refusal" if act.refusal else stop,
         "stop_sequence": None,
         "usage": {
@@ -65,18 +73,6 @@ def _anthropic_answer(body: dict[str, Any], act: Act, model: str) -> dict[str, A
             "output_tokens": len(act.text) // 4,
         },
     }
-
-
-def _blocks(body: dict[str, Any], act: Act) -> list[dict[str, Any]]:
-    """A tool is called with an object: what is no JSON can only be said as text."""
-    tools = body.get("tools") or []
-    try:
-        said = json.loads(act.text) if tools and not act.refusal else None
-    except ValueError:
-        said = None
-    if said is None:
-        return [{"type": "text", "text": act.refusal or act.text}]
-    return [{"type": "tool_use", "id": "toolu_1", "name": tools[0]["name"], "input": said}]
 
 
 #: By how the path ends.

@@ -51,38 +51,35 @@ Behaviour = Callable[[Seen, Choose], Act]
 
 def seen(body: dict[str, Any]) -> Seen:
     """What a body of the chat API asks for."""
-    prompt = "\n".join(_content(message) for message in body.get("messages", ()))
-    schema = _schema(body, prompt)
+    texts: list[str] = []
+    for message in body.get("messages", ()):
+        content = message.get("content")
+        if isinstance(content, list):
+            texts += [str(part.get("text", "")) for part in content if isinstance(part, dict)]
+        else:
+            texts.append(str(content or ""))
+    prompt = "\n".join(texts)
+    wanted, tools = body.get("response_format") or {}, body.get("tools") or ()
+    if "json_schema" in wanted:
+        schema = wanted["json_schema"].get("schema", {})
+    elif tools:
+        schema = tools[0]["function"].get("parameters", {})
+    else:  # json_mode: the schema is only told
+        told = re.search(r"(?m)^The schema: (\{.*\})$", prompt)
+        schema = json.loads(told[1]) if told else {}
     properties = schema.get("properties", {})
     items = properties.get("hosts", {}).get("items", {})
+    fenced = re.findall(r"(?s)<data ([0-9a-f]{16})>\n(.*?)\n</data \1>", prompt)
     return Seen(
         prompt=prompt,
         entries=_words(properties.get("entry", {})),
         probes=_words(properties.get("probe", {})),
         hosts=int(items.get("maximum", 1)),
         evidence=tuple(int(n) for n in re.findall(r"(?m)^\[(\d+)\] ", prompt)),
-        outside=tuple(_fenced(prompt)),
+        outside=tuple(text for _, text in fenced),
         values=tuple(properties.get("values", {}).get("properties", {})),
         structured=bool(properties),
     )
-
-
-def _content(message: dict[str, Any]) -> str:
-    content = message.get("content")
-    if isinstance(content, list):
-        return "\n".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-    return str(content or "")
-
-
-def _schema(body: dict[str, Any], prompt: str) -> dict[str, Any]:
-    wanted = body.get("response_format") or {}
-    if "json_schema" in wanted:
-        return dict(wanted["json_schema"].get("schema", {}))
-    for tool in body.get("tools") or ():
-        return dict(tool["function"].get("parameters", {}))
-    # json_mode: the schema is only told.
-    told = re.search(r"(?m)^The schema: (\{.*\})$", prompt)
-    return dict(json.loads(told[1])) if told else {}
 
 
 def _words(schema: Any) -> tuple[str, ...]:
@@ -94,11 +91,6 @@ def _words(schema: Any) -> tuple[str, ...]:
             found += _words(part)
         return tuple(found)
     return ()
-
-
-def _fenced(prompt: str) -> list[str]:
-    found = re.findall(r"(?s)<data ([0-9a-f]{16})>\n(.*?)\n</data \1>", prompt)
-    return [text for _, text in found]
 
 
 def right(seen: Seen) -> str:
@@ -143,56 +135,16 @@ def _wrong(seen: Seen, choose: Choose) -> Act:
     return _said(answer(seen, (others or ["none_of_these"])[0], confidence=0.99))
 
 
-def _malformed(seen: Seen, choose: Choose) -> Act:
-    return Act(texts=(json.dumps(answer(seen, choose(seen)))[:-1] + ", oops",))
+def _but(**changes: Any) -> Behaviour:
+    """The right answer, but for some properties."""
+    return lambda seen, choose: _said(answer(seen, choose(seen), **changes))
 
 
-def _truncated(seen: Seen, choose: Choose) -> Act:
-    return Act(texts=(json.dumps(answer(seen, choose(seen)))[:40],), finish="length")
-
-
-def _refuses(seen: Seen, choose: Choose) -> Act:
-    return Act(refusal="I cannot help with that.")
-
-
-def _nan(seen: Seen, choose: Choose) -> Act:
-    return _said(answer(seen, choose(seen), confidence=float("nan")))
-
-
-def _duplicate_keys(seen: Seen, choose: Choose) -> Act:
-    text = json.dumps(answer(seen, choose(seen)))
-    return Act(texts=(text[:-1] + ', "entry": "none_of_these"}',))
-
-
-def _two_answers(seen: Seen, choose: Choose) -> Act:
-    first, second = answer(seen, choose(seen)), answer(seen, "none_of_these")
-    return Act(texts=(json.dumps(first) + "\n" + json.dumps(second),))
-
-
-def _markdown(seen: Seen, choose: Choose) -> Act:
-    text = json.dumps(answer(seen, choose(seen)), indent=2)
-    return Act(texts=(f"Here is my answer:\n\n```json\n{text}\n```\n\nI hope that it helps!",))
-
-
-def _fence(seen: Seen, choose: Choose) -> Act:
-    return Act(texts=("```json\n" + json.dumps(answer(seen, choose(seen))) + "\n```",))
-
-
-def _needs_evidence(seen: Seen, choose: Choose) -> Act:
-    entry = "need_evidence" if seen.probes else choose(seen)
-    return _said(answer(seen, entry))
-
-
-def _none(seen: Seen, choose: Choose) -> Act:
-    return _said(answer(seen, "none_of_these"))
-
-
-def _unsure(seen: Seen, choose: Choose) -> Act:
-    return _said(answer(seen, choose(seen), confidence=0.2))
-
-
-def _cites_nothing_real(seen: Seen, choose: Choose) -> Act:
-    return _said(answer(seen, choose(seen), cited=[999]))
+def _written(write: Callable[[str], str], finish: str = "stop") -> Behaviour:
+    """The right answer, its JSON written in another way."""
+    return lambda seen, choose: Act(
+        texts=(write(json.dumps(answer(seen, choose(seen)))),), finish=finish
+    )
 
 
 def _status(status: int, text: str, **headers: str) -> Behaviour:
@@ -258,13 +210,15 @@ def _own_json(text: str) -> str | None:
 BEHAVIOURS: dict[str, Behaviour] = {
     "right": _right,
     "wrong": _wrong,
-    "none": _none,
-    "needs_evidence": _needs_evidence,
-    "unsure": _unsure,
-    "invents_evidence": _cites_nothing_real,
+    "none": lambda seen, choose: _said(answer(seen, "none_of_these")),
+    "needs_evidence": lambda seen, choose: _said(
+        answer(seen, "need_evidence" if seen.probes else choose(seen))
+    ),
+    "unsure": _but(confidence=0.2),
+    "invents_evidence": _but(cited=[999]),
     "obeys": _obeys,
-    "malformed": _malformed,
-    "truncated": _truncated,
+    "malformed": _written(lambda text: f"{text[:-1]}, oops"),
+    "truncated": _written(lambda text: text[:40], finish="length"),
     "slow": _right,
     "429": _status(429, "Too many requests.", **{"Retry-After": "0"}),
     "429_for_long": _status(429, "Too many requests.", **{"Retry-After": "3600"}),
@@ -272,11 +226,18 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "401": _status(401, "This key is not known."),
     "400": _status(400, "response_format is not supported."),
     "hangs": _right,
-    "refuses": _refuses,
+    "refuses": lambda seen, choose: Act(refusal="I cannot help with that."),
     "enormous": _right,
-    "nan": _nan,
-    "duplicate_keys": _duplicate_keys,
-    "two_answers": _two_answers,
-    "markdown": _markdown,
-    "fenced": _fence,
+    "nan": _but(confidence=float("nan")),
+    "duplicate_keys": _written(lambda text: text[:-1] + ', "entry": "none_of_these"}'),
+    "two_answers": lambda seen, choose: Act(
+        texts=("\n".join(json.dumps(answer(seen, e)) for e in (choose(seen), "none_of_these")),)
+    ),
+    "markdown": _written(
+        lambda text: (
+            f"Here is my answer:\n\n```json\n{json.dumps(json.loads(text), indent=2)}\n```\n\n"
+            "I hope that it helps!"
+        )
+    ),
+    "fenced": _written(lambda text: f"```json\n{text}\n```"),
 }

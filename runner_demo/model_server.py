@@ -56,7 +56,9 @@ class ModelServer:
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.model = self
-        self._thread = threading.Thread(target=self._serve, name="model-server", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name="model-server", daemon=True
+        )
 
     @property
     def url(self) -> str:
@@ -97,9 +99,6 @@ class ModelServer:
             self.keys.append(key)
         name = self.behaviours[min(number, len(self.behaviours) - 1)]
         return name, BEHAVIOURS[name](seen(body), self.choose)
-
-    def _serve(self) -> None:
-        self._server.serve_forever(poll_interval=0.05)
 
 
 class _Server(ThreadingHTTPServer):
@@ -146,18 +145,15 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(act.status, _error(act.text), act.headers)
         if dialect is not None:
             return self._send(200, dialect.answer(body, act, MODEL))
-        return self._stream(body, act) if body.get("stream") else self._whole(body, act)
-
-    def _whole(self, body: dict[str, Any], act: Act) -> None:
+        if body.get("stream"):
+            return self._stream(body, act)
         choices = [
             {"index": n, "message": _message(body, act, text), "finish_reason": _finish(body, act),
              "logprobs": None}
             for n, text in enumerate(act.texts)
         ]  # fmt: skip
-        self._send(
-            200,
-            _envelope(body, "chat.completion") | {"choices": choices, "usage": _usage(body, act)},
-        )
+        head = _envelope(body, "chat.completion")
+        return self._send(200, head | {"choices": choices, "usage": _usage(body, act)})
 
     def _stream(self, body: dict[str, Any], act: Act) -> None:
         """Server-sent events: the message in pieces, then why it ended, then usage."""
@@ -166,7 +162,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         head = _envelope(body, "chat.completion.chunk")
-        for delta in _deltas(_message(body, act, act.texts[0])):
+        message = _message(body, act, act.texts[0])
+        deltas: list[dict[str, Any]] = [{"role": "assistant"}]
+        if act.refusal:
+            deltas.append({"refusal": act.refusal})
+        for call in message.get("tool_calls", ()):
+            function = call["function"]
+            begun = {"index": 0, **call, "function": function | {"arguments": ""}}
+            deltas.append({"tool_calls": [begun]})
+            for part in _pieces(function["arguments"]):
+                deltas.append({"tool_calls": [{"index": 0, "function": {"arguments": part}}]})
+        deltas += [{"content": part} for part in _pieces(message["content"] or "")]
+        for delta in deltas:
             self._event(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
         end = {"index": 0, "delta": {}, "finish_reason": _finish(body, act)}
         self._event(head | {"choices": [end]})
@@ -236,19 +243,6 @@ def _finish(body: dict[str, Any], act: Act) -> str:
     if act.finish != "stop" or act.refusal:
         return act.finish
     return "tool_calls" if _tool(body) else "stop"
-
-
-def _deltas(message: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield {"role": "assistant"}
-    if message.get("refusal"):
-        yield {"refusal": message["refusal"]}
-    for call in message.get("tool_calls", ()):
-        function = call["function"]
-        yield {"tool_calls": [{"index": 0, **call, "function": function | {"arguments": ""}}]}
-        for part in _pieces(function["arguments"]):
-            yield {"tool_calls": [{"index": 0, "function": {"arguments": part}}]}
-    for part in _pieces(message["content"] or ""):
-        yield {"content": part}
 
 
 def _pieces(text: str, size: int = 32) -> Iterator[str]:

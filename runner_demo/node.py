@@ -37,9 +37,7 @@ class Handler(BaseHTTPRequestHandler):
         except Exception:
             traceback.print_exc()
             status, content = 500, {"status": "internal error", "release": self.program.release}
-        self._send(status, json.dumps(content).encode())
-
-    def _send(self, status: int, body: bytes) -> None:
+        body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

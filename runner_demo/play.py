@@ -31,8 +31,6 @@ from runner_demo.show import Show
 from runner_demo.story import Event, Story, Task, event
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
     from runner.web.serve import Server
 
 NOTICE_SECONDS = 30.0
@@ -60,8 +58,17 @@ class Wish:
 
 def play(wish: Wish, show: Show, asker: Asker) -> int:
     """Show it all; the exit code. Raises RunnerError, and Ended when somebody ends it."""
+    from runner.web.serve import bound
+
     alone()
-    _check(wish)
+    # Before anything is touched: a program that is missing, a port that is taken.
+    program("supervisord")
+    if wish.port is not None:
+        try:
+            bound("127.0.0.1", wish.port).close()
+        except ConfigError as error:
+            why = str(error).removeprefix("listen: ").partition(";")[0]
+            raise UsageError(f"{why}; choose another with --port, or leave it out") from None
     with Signals() as signals, ExitStack() as stack:
         try:
             folder = stack.enter_context(project_folder.claimed(wish.folder))
@@ -75,20 +82,6 @@ def alone() -> None:
     """What is set for a real runner must not lead the demo to its store or its Prometheus."""
     for name in config.ENVIRONMENT:
         os.environ.pop(name, None)
-
-
-def _check(wish: Wish) -> None:
-    """Refuse before anything is touched: a port that is taken, a program that is missing."""
-    from runner.web.serve import bound
-
-    program("supervisord")
-    if wish.port is None:
-        return
-    try:
-        bound("127.0.0.1", wish.port).close()
-    except ConfigError as error:
-        why = str(error).removeprefix("listen: ").partition(";")[0]
-        raise UsageError(f"{why}; choose another with --port, or leave it out") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +105,11 @@ def _set_up(wish: Wish, folder: Path, stack: ExitStack, signals: Signals) -> tup
     *ports, port = free_ports(7)
     fleet = Fleet(folder / "fleet", ports)
     stack.callback(fleet.stop)
-    model = _model(stack) if wish.scripted else None
+    model = None
+    if wish.scripted:
+        from runner_demo.model_server import ModelServer
+
+        model = stack.enter_context(ModelServer("right")).url
     path = project_folder.furnish(
         folder, fleet, level=wish.level, port=wish.port or port, model=model
     )
@@ -123,13 +120,6 @@ def _set_up(wish: Wish, folder: Path, stack: ExitStack, signals: Signals) -> tup
     fleet.start()
     with signals.deferred():
         return fleet, start(project, web, path, stack)
-
-
-def _model(stack: ExitStack) -> str:
-    """The address of the scripted stand-in for a model, which ends with the demo."""
-    from runner_demo.model_server import ModelServer
-
-    return stack.enter_context(ModelServer("right")).url
 
 
 def server(project: Project) -> Server:
@@ -173,16 +163,44 @@ def _open(project: Project) -> list[int]:
 
 def _perform(wish: Wish, stage: Stage, fleet: Fleet, show: Show, asker: Asker) -> int:
     node = fleet.nodes[HOST]
-    show.tell(event("fleet", **_fleet(wish, stage, fleet)))
-    began = datetime.now(UTC)
-    wish.fault.inject(node)
-    data = _broken(wish.fault, node)
-    show.tell(Event(kind="broken", at=began, data=data))
-    found = follow(wish.fault.alert, stage, fleet, show, asker)
+    show.tell(
+        event(
+            "fleet",
+            nodes=[
+                {"name": node.name, "url": node.url, "release": node.release}
+                for node in fleet.nodes.values()
+            ],
+            web=stage.server.url,
+            folder=near(stage.path.parent),
+            level=str(wish.level),
+            note=project_folder.NOTE,
+            model=SCRIPTED_NOTE if wish.scripted else None,
+        )
+    )
+    began, fault = datetime.now(UTC), wish.fault
+    fault.inject(node)
+    # What it answers once it is not well, or at the last look.
+    url, until = fault.url(node), time.monotonic() + SHOWS_SECONDS
+    while (said := answered(url)).startswith(f"GET {url}: 200 ") and time.monotonic() < until:
+        time.sleep(POLL)
+    broken = {
+        "fault": fault.name,
+        "title": fault.title,
+        "host": node.name,
+        "done": fault.done,
+        "answer": said,
+    }
+    show.tell(Event(kind="broken", at=began, data=broken))
+    found = follow(fault.alert, stage, fleet, show, asker)
     _conclude(wish, stage, found, node, began, show)
     if wish.keep:
         _keep(stage, fleet, show)
-    return _judge(wish, found)
+    incident = found.incident
+    if incident.state is expected(wish):
+        return 0
+    raise RunnerError(
+        f"{HOST} was not fixed: incident {incident.id} is {incident.state}: {incident.reason}"
+    )
 
 
 def _keep(stage: Stage, fleet: Fleet, show: Show) -> None:
@@ -195,38 +213,6 @@ def _keep(stage: Stage, fleet: Fleet, show: Show) -> None:
     except Ended as ended:
         if ended.number != signal.SIGINT:
             raise
-
-
-def _fleet(wish: Wish, stage: Stage, fleet: Fleet) -> dict[str, Any]:
-    return {
-        "nodes": [
-            {"name": node.name, "url": node.url, "release": node.release}
-            for node in fleet.nodes.values()
-        ],
-        "web": stage.server.url,
-        "folder": near(stage.path.parent),
-        "level": str(wish.level),
-        "note": project_folder.NOTE,
-        "model": SCRIPTED_NOTE if wish.scripted else None,
-    }
-
-
-def _broken(fault: Fault, node: Node) -> dict[str, Any]:
-    return {
-        "fault": fault.name,
-        "title": fault.title,
-        "host": node.name,
-        "done": fault.done,
-        "answer": _trouble(fault.url(node)),
-    }
-
-
-def _trouble(url: str) -> str:
-    """What `url` says once it is not well, or at the last look."""
-    until = time.monotonic() + SHOWS_SECONDS
-    while (said := answered(url)).startswith(f"GET {url}: 200 ") and time.monotonic() < until:
-        time.sleep(POLL)
-    return said
 
 
 class Watched(Protocol):
@@ -280,19 +266,18 @@ class _Look:
         """The incident, and whether its alert still fires; None before it is there."""
         with self._project.database.read() as tx:
             if (change := incidents.last_change(tx)) != self._change:
-                self._change, self._found = change, self._read(tx)
+                every = incidents.find(tx)
+                mine = [each.id for each in every if each.alert.name == self._alert]
+                self._change, self._found = change, None
+                if mine:
+                    # First, because a read is no snapshot: what they speak of is there for sure
+                    # then.
+                    transitions = audit_log.of_incident(tx, min(mine))
+                    bundle = incident_report.load(tx, min(mine))
+                    self._found = replace(bundle, transitions=transitions)
             if self._found is None:
                 return None
             return self._found, incidents.still_firing(tx, self._found.incident.id)
-
-    def _read(self, tx: sa.Connection) -> Bundle | None:
-        mine = [each for each in incidents.find(tx) if each.alert.name == self._alert]
-        if not mine:
-            return None
-        first = min(each.id for each in mine)
-        # Read first, because a read is no snapshot: what they speak of is there for sure then.
-        transitions = audit_log.of_incident(tx, first)
-        return replace(incident_report.load(tx, first), transitions=transitions)
 
 
 def _conclude(
@@ -300,22 +285,23 @@ def _conclude(
 ) -> None:
     show.tell(event("node", host=node.name, answer=answered(wish.fault.url(node))))
     if found.incident.state is State.ESCALATED:
-        show.tell(event("bundle", text=_letter(wish, stage, found)))
+        # What a receiver is sent when an incident is handed to a person.
+        from runner.notify.message import Writer
+
+        project = stage.project
+        writer = Writer(
+            mask=project.mask,
+            environment=project.config.environment,
+            public_url=stage.server.url if wish.keep else None,
+        )
+        show.tell(event("bundle", text=writer.write(found.transitions[-1], found).text))
     show.tell(event("timeline", rows=list(rows(found, began))))
-    show.tell(event("further", lines=_further(wish, stage, found, node)))
-
-
-def _letter(wish: Wish, stage: Stage, found: Bundle) -> str:
-    """What a receiver is sent when an incident is handed to a person."""
-    from runner.notify.message import Writer
-
-    project = stage.project
-    writer = Writer(
-        mask=project.mask,
-        environment=project.config.environment,
-        public_url=stage.server.url if wish.keep else None,
-    )
-    return writer.write(found.transitions[-1], found).text
+    call = f"runner --config {near(stage.path)}"
+    kept = [run.artifacts for run in found.runs if not run.purpose.check]
+    files = [near(Path(place)) for place in kept[-1:]] + [near(node.folder / "log" / "app.log")]
+    more = [] if wish.keep else ["runner demo --keep   # dashboard and fleet stay until Ctrl-C"]
+    lines = [f"{call} incident show {found.incident.id} --all", f"{call} audit verify"]
+    show.tell(event("further", lines=[*lines, *files, *more]))
 
 
 def rows(found: Bundle, began: datetime) -> Iterator[dict[str, Any]]:
@@ -329,15 +315,6 @@ def rows(found: Bundle, began: datetime) -> Iterator[dict[str, Any]]:
             "action": row.action,
             "reason": brief(row.reason, 120),
         }
-
-
-def _further(wish: Wish, stage: Stage, found: Bundle, node: Node) -> list[str]:
-    call = f"runner --config {near(stage.path)}"
-    kept = [run.artifacts for run in found.runs if not run.purpose.check]
-    files = [near(Path(place)) for place in kept[-1:]] + [near(node.folder / "log" / "app.log")]
-    more = [] if wish.keep else ["runner demo --keep   # dashboard and fleet stay until Ctrl-C"]
-    show = f"{call} incident show {found.incident.id} --all"
-    return [show, f"{call} audit verify", *files, *more]
 
 
 def near(path: Path) -> str:
@@ -355,15 +332,6 @@ def answered(url: str) -> str:
     except httpx.TransportError as error:
         return f"GET {url}: {brief(str(error))}"
     return f"GET {url}: {reply.status_code} {brief(reply.text, 120)}"
-
-
-def _judge(wish: Wish, found: Bundle) -> int:
-    """0 when it ended as the level and the fault say; otherwise RunnerError, a sentence."""
-    state = found.incident.state
-    if state is expected(wish):
-        return 0
-    incident = found.incident
-    raise RunnerError(f"{HOST} was not fixed: incident {incident.id} is {state}: {incident.reason}")
 
 
 def expected(wish: Wish) -> State:

@@ -65,7 +65,15 @@ def play(wish: Wish, show: Show, asker: Asker) -> int:
             stack.callback(cluster.stop)
             cluster.start()
             port = free_ports(1)[0]
-            metrics = _metrics(place, cluster, port, stack) if wish.degrading else None
+            metrics = None
+            if wish.degrading:
+                from runner import predict
+                from runner_demo import degrading
+
+                predict.look_for_extra()
+                metrics = stack.enter_context(
+                    degrading.prometheus(place / "prometheus", port, tuple(cluster.nodes))
+                )
             monitor = stack.enter_context(watched(cluster))
             path = furnish(place, cluster, monitor, wish, metrics)
             project = Project.load(path)
@@ -80,17 +88,6 @@ def play(wish: Wish, show: Show, asker: Asker) -> int:
             return _perform(wish, stage, cluster, show, asker)
         finally:
             signals.ignore()
-
-
-def _metrics(place: Path, cluster: Cluster, port: int, stack: ExitStack) -> str:
-    """The URL of a Prometheus that scrapes `port`, where nothing answers yet."""
-    from runner import predict
-    from runner_demo import degrading
-
-    predict.look_for_extra()
-    return stack.enter_context(
-        degrading.prometheus(place / "prometheus", port, tuple(cluster.nodes))
-    )
 
 
 @contextmanager
@@ -132,19 +129,15 @@ def furnish(
     path = place / "runner.yml"
     content = settings(cluster, monitor, wish)
     if metrics is not None:
-        content |= _predicted(place, metrics)
+        from runner_demo import degrading
+
+        content |= {"prometheus": {"url": metrics}, "nodes": degrading.settings("storage")}
+        # Every playbook sees who is greylisted.
+        script = place / "inventories/demo/greylist.py"
+        project_folder.copy(shipped.folder() / GREYLIST, script)
+        script.chmod(0o755)
     path.write_text(project_folder.as_yaml(content, "Written by `runner demo storage`."))
     return path
-
-
-def _predicted(place: Path, metrics: str) -> dict[str, Any]:
-    """What runner.yml needs for predictions; every playbook sees who is greylisted."""
-    from runner_demo import degrading
-
-    script = place / "inventories/demo/greylist.py"
-    project_folder.copy(shipped.folder() / GREYLIST, script)
-    script.chmod(0o755)
-    return {"prometheus": {"url": metrics}, "nodes": degrading.settings("storage")}
 
 
 def belong(place: Path, cluster: Cluster, members: Collection[str]) -> None:
@@ -213,7 +206,16 @@ def _perform(wish: Wish, stage: Stage, cluster: Cluster, show: Show, asker: Aske
     with writing(cluster) as writer:
         began = datetime.now(UTC)
         cluster.kill(HOST)
-        show.tell(Event(kind="broken", at=began, data=_broken(cluster)))
+        ill = [name for name, node in cluster.nodes.items() if not node.healthy()]
+        left = ", ".join(name for name in cluster.voters if name not in ill)
+        broken = {
+            "fault": "storage",
+            "title": "a storage node dies",
+            "host": HOST,
+            "done": "its etcd is killed with SIGKILL and stays down; a client goes on writing",
+            "answer": f"healthy are {left}: one more failure would cost the quorum",
+        }
+        show.tell(Event(kind="broken", at=began, data=broken))
         found = follow(ALERT, stage, cluster, show, asker, patience=END_SECONDS)
     return _conclude(wish, stage, cluster, writer, found, began, show)
 
@@ -225,11 +227,20 @@ def _degrade(
     from runner_demo import degrading
 
     told = {"patience": END_SECONDS, "notice": SIGNS_SECONDS}
+    declining = {
+        "fault": "degrading",
+        "title": "a storage node degrades",
+        "host": HOST,
+        "done": "its metrics are simulated from here on, two hours of them in a second; what they "
+        "lead to is real",
+        "answer": "its disk fills and fills, and a real Prometheus sees it; a client goes on "
+        "writing",
+    }
     decline = degrading.Decline(cluster.voters, port)
     try:
         with writing(cluster) as writer:
             began = datetime.now(UTC)
-            show.tell(Event(kind="broken", at=began, data=_declining()))
+            show.tell(Event(kind="broken", at=began, data=declining))
             first = follow(WARNING, stage, cluster, show, asker, **told)
             show.tell(event("node", host="members", answer=_said(cluster.members())))
             _ended_well(wish, first)
@@ -265,9 +276,15 @@ def _conclude(
 ) -> int:
     show.tell(event("node", host="members", answer=_said(cluster.members())))
     lost = writer.lost()
-    show.tell(event("node", host="client", answer=_written(writer, lost)))
+    written = (
+        f"{len(writer.acknowledged)} writes were acknowledged, {len(lost)} of them are lost; "
+        f"the longest time without an acknowledgement was {writer.longest:.1f}s"
+    )
+    show.tell(event("node", host="client", answer=written))
     show.tell(event("timeline", rows=list(rows(found, began))))
-    show.tell(event("further", lines=_further(stage, found)))
+    call = f"runner --config {near(stage.path)}"
+    further = [f"{call} incident show {found.incident.id} --all", f"{call} audit verify"]
+    show.tell(event("further", lines=further))
     if lost:
         raise RunnerError(f"{len(lost)} acknowledged writes were lost, the first is n{lost[0]}")
     _ended_well(wish, found)
@@ -291,44 +308,8 @@ def _cluster(wish: Wish, stage: Stage, cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def _broken(cluster: Cluster) -> dict[str, Any]:
-    ill = [name for name, node in cluster.nodes.items() if not node.healthy()]
-    left = [name for name in cluster.voters if name not in ill]
-    return {
-        "fault": "storage",
-        "title": "a storage node dies",
-        "host": HOST,
-        "done": "its etcd is killed with SIGKILL and stays down; a client goes on writing",
-        "answer": f"healthy are {', '.join(left)}: one more failure would cost the quorum",
-    }
-
-
-def _declining() -> dict[str, Any]:
-    return {
-        "fault": "degrading",
-        "title": "a storage node degrades",
-        "host": HOST,
-        "done": "its metrics are simulated from here on, two hours of them in a second; what they "
-        "lead to is real",
-        "answer": "its disk fills and fills, and a real Prometheus sees it; a client goes on "
-        "writing",
-    }
-
-
 def _said(members: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {role}" for name, role in sorted(members.items()))
-
-
-def _written(writer: Writer, lost: list[int]) -> str:
-    return (
-        f"{len(writer.acknowledged)} writes were acknowledged, {len(lost)} of them are lost; "
-        f"the longest time without an acknowledgement was {writer.longest:.1f}s"
-    )
-
-
-def _further(stage: Stage, found: Bundle) -> list[str]:
-    call = f"runner --config {near(stage.path)}"
-    return [f"{call} incident show {found.incident.id} --all", f"{call} audit verify"]
 
 
 def _ended_well(wish: Wish, found: Bundle) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -53,6 +53,7 @@ class Story:
         for transition in bundle.transitions:
             if transition.sequence > self._told:
                 self._told = transition.sequence
+                yield from self._flush()
                 yield from self._next(bundle, transition)
         yield from self._flush()
         if not firing and self.state is State.VERIFYING and not self._cleared:
@@ -60,7 +61,6 @@ class Story:
             yield event("cleared", alert=bundle.incident.alert.name)
 
     def _next(self, bundle: Bundle, transition: Transition) -> Iterator[Event]:
-        yield from self._flush()
         if transition.action in ("step", "left_out"):
             yield Event(kind="step", at=transition.at, data={"reason": transition.reason})
         if transition.action not in list(State):
@@ -77,57 +77,13 @@ class Story:
         self._tasks = [pair for pair in self._tasks if pair[0].purpose is not purpose]
 
 
-Told = Iterator[tuple[str, dict[str, Any]]]
-
-
-def _admitted(bundle: Bundle) -> Told:
-    incident = bundle.incident
-    yield "alert", {"alert": incident.alert}
-    yield "admitted", {"incident": incident.id, "deliveries": incident.deliveries}
-
-
-def _located(bundle: Bundle) -> Told:
-    yield "located", {"hosts": bundle.incident.hosts}
-
-
-def _gathered(bundle: Bundle) -> Told:
-    yield "evidence", {"items": bundle.evidence}
-
-
-def _decided(bundle: Bundle) -> Told:
-    for decision in bundle.decisions:
-        yield "decision", {"decision": decision}
-
-
-def _judged(bundle: Bundle) -> Told:
-    yield "verdict", {"verdict": bundle.verdict}
-
-
-def _planned(bundle: Bundle) -> Told:
-    run = _newest(bundle, Purpose.DRY_RUN)
-    yield "dry_run", {"run": run, "plan": bundle.plan, "verdict": bundle.verdict}
-
-
-def _waiting(bundle: Bundle) -> Told:
-    yield "question", {"approval": bundle.approvals[-1], "plan": bundle.plan}
-
-
-def _approved(bundle: Bundle) -> Told:
-    yield "answer", {"approval": bundle.approvals[-1] if bundle.approvals else None}
+Told = Iterable[tuple[str, dict[str, Any]]]
 
 
 def _running(bundle: Bundle) -> Told:
     assert bundle.plan is not None, "what has no plan does not run"
     plan = bundle.plan
     yield "run", {"entry": plan.entry, "hosts": plan.hosts, "steps": len(plan.steps)}
-
-
-def _verifying(bundle: Bundle) -> Told:
-    yield "outcome", {"run": _newest(bundle, Purpose.REMEDIATION)}
-
-
-def _undoing(bundle: Bundle) -> Told:
-    yield "undo", {}
 
 
 def _ended(bundle: Bundle) -> Told:
@@ -143,17 +99,34 @@ def _newest(bundle: Bundle, purpose: Purpose) -> Run | None:
     return next((run for run in reversed(bundle.runs) if run.purpose is purpose), None)
 
 
+#: State → what is told when the incident reaches it; every other state is an end.
 _TOLD: Mapping[State, Callable[[Bundle], Told]] = {
-    State.ADMITTED: _admitted,
-    State.LOCATED: _located,
-    State.GATHERED: _gathered,
-    State.DECIDED: _decided,
-    State.HELD: lambda bundle: iter(()),
-    State.JUDGED: _judged,
-    State.PLANNED: _planned,
-    State.WAITING: _waiting,
-    State.APPROVED: _approved,
+    State.ADMITTED: lambda bundle: [
+        ("alert", {"alert": bundle.incident.alert}),
+        ("admitted", {"incident": bundle.incident.id, "deliveries": bundle.incident.deliveries}),
+    ],
+    State.LOCATED: lambda bundle: [("located", {"hosts": bundle.incident.hosts})],
+    State.GATHERED: lambda bundle: [("evidence", {"items": bundle.evidence})],
+    State.DECIDED: lambda bundle: [("decision", {"decision": each}) for each in bundle.decisions],
+    State.HELD: lambda bundle: [],
+    State.JUDGED: lambda bundle: [("verdict", {"verdict": bundle.verdict})],
+    State.PLANNED: lambda bundle: [
+        (
+            "dry_run",
+            {
+                "run": _newest(bundle, Purpose.DRY_RUN),
+                "plan": bundle.plan,
+                "verdict": bundle.verdict,
+            },
+        )
+    ],
+    State.WAITING: lambda bundle: [
+        ("question", {"approval": bundle.approvals[-1], "plan": bundle.plan})
+    ],
+    State.APPROVED: lambda bundle: [
+        ("answer", {"approval": bundle.approvals[-1] if bundle.approvals else None})
+    ],
     State.RUNNING: _running,
-    State.VERIFYING: _verifying,
-    State.UNDOING: _undoing,
+    State.VERIFYING: lambda bundle: [("outcome", {"run": _newest(bundle, Purpose.REMEDIATION)})],
+    State.UNDOING: lambda bundle: [("undo", {})],
 }

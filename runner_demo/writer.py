@@ -6,6 +6,7 @@ import base64
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import cycle
 
 import httpx
@@ -40,7 +41,10 @@ class Writer:
             url, number = next(endpoints), 0
             while not self._stop.is_set():
                 if put(client, url, f"n{number}", str(number)):
-                    self._note(number)
+                    now = time.monotonic()
+                    self.longest = max(self.longest, now - self._last)
+                    self._last = now
+                    self.acknowledged.append(number)
                     number += 1
                     self._stop.wait(_PAUSE)
                 else:
@@ -58,9 +62,15 @@ class Writer:
     def lost(self) -> list[int]:
         """The acknowledged numbers that the cluster does not have any more."""
         with httpx.Client(timeout=10.0, trust_env=False) as client:
+            body = {"key": _text("n"), "range_end": _text("o")}
             for url in self._endpoints:
-                kept = _all(client, url)
-                if kept is not None:
+                # One that cannot read with a quorum says so, or nothing.
+                with suppress(httpx.HTTPError, ValueError):
+                    said = client.post(f"{url}/v3/kv/range", json=body)
+                    if said.status_code != 200:
+                        continue
+                    pairs = said.json().get("kvs", [])
+                    kept = {base64.b64decode(pair["value"]).decode() for pair in pairs}
                     return [number for number in self.acknowledged if str(number) not in kept]
         raise RuntimeError("no endpoint answers a read")
 
@@ -73,18 +83,6 @@ def put(client: httpx.Client, url: str, key: str, value: str) -> bool:
         return said.status_code == 200 and "header" in said.json()
     except (httpx.HTTPError, ValueError):
         return False
-
-
-def _all(client: httpx.Client, url: str) -> set[str] | None:
-    """Every value of the writer; None when the endpoint cannot read with a quorum."""
-    try:
-        body = {"key": _text("n"), "range_end": _text("o")}
-        said = client.post(f"{url}/v3/kv/range", json=body)
-        if said.status_code != 200:
-            return None
-        return {base64.b64decode(pair["value"]).decode() for pair in said.json().get("kvs", [])}
-    except (httpx.HTTPError, ValueError):
-        return None
 
 
 def _text(value: str) -> str:

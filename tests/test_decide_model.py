@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from runner.decide.ledger import Memory
-from runner.decide.model import _money, estimated
+from runner.decide.model import estimated, kept
 from runner.decide.prompt import Prompts
 from runner.decide.provider import Reply
 from runner.incident.model_call import Failure, Round
@@ -185,10 +184,9 @@ def test_money_is_counted_by_tokens_and_estimated_without() -> None:
     memory = Memory()
     with ModelServer("right") as server:
         prices = {"input": 1_000_000, "output": 2_000_000}
-        lab.decider(server.url, memory, prices=prices).decide(lab.question())
+        decider = lab.decider(server.url, memory, prices=prices)
+        decider.decide(lab.question())
     (call,) = memory.calls
     assert call.money == call.input_tokens + 2 * call.output_tokens
-    silent = replace(call, input_tokens=0)
-    assert _money(lab.settings(prices=prices), silent, Reply(text="x" * 30)) == (
-        estimated(call.prompt) + 2 * 10
-    )
+    silent = kept(decider, decider.settings, call, Reply(text="x" * 30), requests=1)
+    assert silent.money == estimated(call.prompt) + 2 * 10

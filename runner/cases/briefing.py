@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from runner.cases.file import CaseFile, EvidenceForm, neutral
+from runner.cases.file import CaseFile, neutral
 from runner.catalog import Catalog
 from runner.catalog.entry import Entry
 from runner.catalog.scan import Scan, scan
@@ -49,7 +49,8 @@ class Setting:
             variables: dict[str, dict[str, Any]] = {}
             for host, given in case.inventory.items():
                 own = dict(given or {})
-                for group in _names(own.pop("groups", [])):
+                named = own.pop("groups", [])
+                for group in map(str, named if isinstance(named, list) else [named]):
                     groups.setdefault(group, {"hosts": []})["hosts"].append(host)
                 variables[host] = own
             try:
@@ -101,9 +102,17 @@ def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Brie
     where = locate(alert.labels, catalog.target_labels(alert.labels), inventory)
     told = case.evidence
     logs = {name: distinct(setting.mask(text).splitlines()) for name, text in told.logs.items()}
-    pieces = _pieces(
-        told.model_copy(update={"logs": logs}), alert, inventory, where.hosts, eligible, now
-    )
+    # In the order in which the step gathers.
+    pieces = [
+        *gather.alert(alert, at=now),
+        *_texts("fact", "Facts", told.facts, now),
+        *_texts("metric", "Metric", told.metrics, now),
+        *gather.inventory([inventory.hosts[host] for host in where.hosts], at=now),
+        *_texts("history", "Similar incidents", told.history, now),
+        *_texts("log", "Log", logs, now),
+    ]
+    for entry in eligible:
+        pieces += gather.runbook(entry.readme, at=now)
     return Briefing(
         case=case,
         alert=alert,
@@ -143,25 +152,6 @@ def _alert(case: CaseFile) -> tuple[Alert, datetime]:
     return alert, now
 
 
-def _pieces(
-    given: EvidenceForm,
-    alert: Alert,
-    inventory: Inventory,
-    hosts: tuple[str, ...],
-    eligible: tuple[Entry, ...],
-    at: datetime,
-) -> Iterator[Evidence]:
-    """In the order in which the step gathers."""
-    yield from gather.alert(alert, at=at)
-    yield from _texts("fact", "Facts", given.facts, at)
-    yield from _texts("metric", "Metric", given.metrics, at)
-    yield from gather.inventory([inventory.hosts[host] for host in hosts], at=at)
-    yield from _texts("history", "Similar incidents", given.history, at)
-    yield from _texts("log", "Log", given.logs, at)
-    for entry in eligible:
-        yield from gather.runbook(entry.readme, at=at)
-
-
 def _texts(kind: str, title: str, texts: Mapping[str, str], at: datetime) -> Iterator[Evidence]:
     for name, text in texts.items():
         yield Evidence(number=0, kind=kind, source=SOURCE, title=name or title, text=text, at=at)
@@ -169,7 +159,3 @@ def _texts(kind: str, title: str, texts: Mapping[str, str], at: datetime) -> Ite
 
 def _plain(query: str) -> str:
     return " ".join(query.split())
-
-
-def _names(value: Any) -> list[str]:
-    return [str(name) for name in (value if isinstance(value, list) else [value])]

@@ -5,7 +5,7 @@ Cases lie in `playbooks/<id>/cases/` and `tests/cases/`, one in a file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -156,29 +156,21 @@ def find(config: Config, paths: Iterable[Path] = ()) -> list[Path]:
     for path in wanted:
         if not path.exists():
             raise NotFound(f"{path}: there is no such file or folder")
-    places = wanted or [*_of_entries(config), config.root / "tests" / "cases"]
-    found = dict.fromkeys(path for place in places for path in _files(place))
+    if not wanted:
+        # Of the project, and of the entries that come with the runner and are used as they are.
+        settings = config.project
+        used = (folder / "cases" for folder in folders(settings.playbooks, settings.shipped))
+        wanted = sorted({*settings.playbooks.glob("*/cases"), *filter(Path.is_dir, used)})
+        wanted.append(config.root / "tests" / "cases")
+    found: dict[Path, None] = {}
+    for place in wanted:
+        # Below a folder only what lies in a folder called cases, unless it is one itself.
+        below = [] if place.is_file() else sorted(place.rglob("*.yml"))
+        inside = (path for path in below if "cases" in (place.name, path.parent.name))
+        found |= dict.fromkeys([place] if place.is_file() else inside)
     if len(found) > MAX_FILES:
         raise CatalogError(f"there are more than {MAX_FILES} case files; name fewer")
     return list(found)
-
-
-def _of_entries(config: Config) -> list[Path]:
-    """Of the project, and of the entries that come with the runner and are used as they are."""
-    settings = config.project
-    used = (folder / "cases" for folder in folders(settings.playbooks, settings.shipped))
-    return sorted({*settings.playbooks.glob("*/cases"), *filter(Path.is_dir, used)})
-
-
-def _files(place: Path) -> Iterator[Path]:
-    """Below a folder only what lies in a folder called cases, unless it is one itself."""
-    if place.is_file():
-        yield place
-        return
-    inside = place.name == "cases"
-    for path in sorted(place.rglob("*.yml")):
-        if inside or path.parent.name == "cases":
-            yield path
 
 
 def lint(config: Config, entries: Iterable[str]) -> list[Problem]:
@@ -191,15 +183,14 @@ def lint(config: Config, entries: Iterable[str]) -> list[Problem]:
             lines = [line.removeprefix(f"{path}: ") for line in str(error).splitlines()]
             found += [Problem(path, line) for line in lines]
             continue
-        found += [Problem(path, text) for text in _unknown(case, known)]
+        for key, names in (
+            ("entry", case.expect.entry),
+            ("never", case.expect.never),
+            ("runs", [run.entry for run in case.runs]),
+        ):
+            for name in sorted(set(names) - known):
+                found.append(Problem(path, f"{key}: the catalog has no entry {name!r}"))
     return found
-
-
-def _unknown(case: CaseFile, known: set[str]) -> Iterator[str]:
-    expected = (("entry", case.expect.entry), ("never", case.expect.never))
-    for key, names in (*expected, ("runs", [run.entry for run in case.runs])):
-        for name in sorted(set(names) - known):
-            yield f"{key}: the catalog has no entry {name!r}"
 
 
 def neutral() -> datetime:

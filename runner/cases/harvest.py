@@ -12,7 +12,7 @@ from runner.cases.file import NONE
 from runner.errors import Refused
 from runner.incident import Alert, Level, Result, State
 from runner.incident_report import Bundle
-from runner.inventory import Host, Inventory
+from runner.inventory import Inventory
 from runner.text.duration import write
 
 #: Evidence that a case keeps, by its heading there; the rest is made anew from the catalog.
@@ -47,7 +47,13 @@ def harvest(bundle: Bundle, inventory: Inventory | None, mask: Callable[[str], s
             }
             for group in sorted(groups):
                 made += inventory.groups.get(group, ())
-        content["inventory"] = {host: _host(known[host]) if host in known else {} for host in made}
+        content["inventory"] = {host: {} for host in made}
+        for host in known.keys() & set(made):
+            variables = sorted(known[host].variables.items())
+            content["inventory"][host] = {
+                "groups": [group for group in known[host].groups if group != "ungrouped"],
+                **{name: value for name, value in variables if name.startswith("runner_")},
+            }
     if evidence := _evidence(bundle):
         content["evidence"] = evidence
     content["expect"] = _expected(bundle)
@@ -72,11 +78,6 @@ def _masked(pairs: Mapping[str, str], mask: Callable[[str], str]) -> dict[str, s
     return {name: mask(value) for name, value in sorted(pairs.items())}
 
 
-def _host(host: Host) -> dict[str, Any]:
-    ours = {k: v for k, v in sorted(host.variables.items()) if k.startswith("runner_")}
-    return {"groups": [g for g in host.groups if g != "ungrouped"], **ours}
-
-
 def _evidence(bundle: Bundle) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for item in bundle.evidence:
@@ -95,7 +96,10 @@ def _expected(bundle: Bundle) -> dict[str, Any]:
     if entry and incident.hosts:
         made["hosts"] = list(incident.hosts)
     if entry and bundle.verdict is not None:
-        made["level"] = str(_level(bundle))
+        # What policy gave without the ceilings that a case leaves out.
+        left_out = ("configuration", "command_line", "pause", "earned", "cooldown")
+        reasons = [each for each in bundle.verdict.reasons if each.rule not in left_out]
+        made["level"] = str(Level.lowest(*(reason.level for reason in reasons)))
     return made
 
 
@@ -103,17 +107,6 @@ def _stands(bundle: Bundle) -> bool:
     """Whether what was chosen is worth expecting again."""
     results = {found.result for found in bundle.verifications.values()}
     return bundle.incident.state in _GOOD and Result.NOT_FIXED not in results
-
-
-def _level(bundle: Bundle) -> Level:
-    """What policy gave without the ceilings that a case leaves out."""
-    assert bundle.verdict is not None, "asked only with one"
-    kept = [
-        reason.level
-        for reason in bundle.verdict.reasons
-        if reason.rule not in ("configuration", "command_line", "pause", "earned", "cooldown")
-    ]
-    return Level.lowest(*kept)
 
 
 def _remarks(bundle: Bundle) -> list[str]:
@@ -134,9 +127,9 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _text)
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    ),
+)

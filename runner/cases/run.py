@@ -11,7 +11,7 @@ from runner import policy
 from runner.cases import briefing
 from runner.cases.briefing import Briefing, Setting
 from runner.cases.file import NONE, CaseFile
-from runner.catalog import Catalog, parameters
+from runner.catalog import parameters
 from runner.catalog.entry import Entry
 from runner.decide import rules
 from runner.errors import Refused, RunnerError, UsageError
@@ -108,8 +108,15 @@ def run(
     """Decide the case `repeat` times. Raises a RunnerError for one that cannot be understood."""
     told = briefing.of(case, setting)
     trials = tuple(tried_once(told, setting, decide) for _ in range(repeat))
-    faults = [tuple(_wrong(case, each, decider)) for each in trials]
-    wrong = tuple(dict.fromkeys(text for fault in faults for text in fault))
+    faults = []  # one for each trial, empty when it is right
+    for each in trials:
+        fault = ""
+        if each.said not in case.expect.entry:
+            fault = f"{each.said} was chosen, {' or '.join(case.expect.entry)} is right"
+        if each.answer.problem and (decider == "model" or each.answer.missing):
+            fault = each.answer.problem  # what others said in its place does not count
+        faults.append(fault)
+    wrong = tuple(dict.fromkeys(filter(None, faults)))
     harm = tuple(dict.fromkeys(text for each in trials for text in _harm(case, each)))
     tried = Tried(
         case=case,
@@ -134,23 +141,19 @@ def tried_once(told: Briefing, setting: Setting, decide: Decide) -> CaseTrial:
         answer = CaseAnswer(decision=nothing, decisions=(nothing,))
     decision = answer.decision
     verdict = _verdict(told, setting, answer)
+    reason = decision.reason
+    if verdict is not None:
+        held = "; ".join(limiting.text for limiting in verdict.limiting)
+        held = "nothing holds it back" if verdict.level is Level.AUTO else held
+        reason = f"{reason} Level {verdict.level}: {held}"
     return CaseTrial(
         entry=decision.entry,
         hosts=told.hosts,
         level=verdict.level if verdict else Level.OBSERVE,
-        reason=_because(decision, verdict),
+        reason=reason,
         answer=answer,
         seconds=time.monotonic() - began,
     )
-
-
-def _because(decision: Decision, verdict: Verdict | None) -> str:
-    if verdict is None:
-        return decision.reason
-    held = "; ".join(reason.text for reason in verdict.limiting)
-    if verdict.level is Level.AUTO:
-        held = "nothing holds it back"
-    return f"{decision.reason} Level {verdict.level}: {held}"
 
 
 def _verdict(told: Briefing, setting: Setting, answer: CaseAnswer) -> Verdict | None:
@@ -159,26 +162,22 @@ def _verdict(told: Briefing, setting: Setting, answer: CaseAnswer) -> Verdict | 
         return None
     entry = setting.catalog.get(answer.decision.entry)
     verdict = policy.judge(policy_situation(told, setting, entry, answer), policy.moment_of(entry))
-    added = list(_refused(told, setting.catalog, entry, answer.decision))
-    level = Level.lowest(verdict.level, *(reason.level for reason in added))
-    return Verdict(level=level, reasons=(*verdict.reasons, *added))
-
-
-def _refused(
-    told: Briefing, catalog: Catalog, entry: Entry, decision: Decision
-) -> Iterator[Reason]:
-    """A plan whose values cannot be had never gets a dry run."""
     hostvars = (told.inventory.hosts[host].variables for host in told.hosts)
     try:
         parameters.resolve(
             entry,
-            catalog.schema(entry.id),
+            setting.catalog.schema(entry.id),
             labels=told.alert.labels,
             hostvars=parameters.agreed(entry, hostvars),
-            chosen=decision.values,
+            chosen=answer.decision.values,
         )
     except (Refused, UsageError) as error:
-        yield Reason(rule="plan", level=Level.OBSERVE, text=f"No plan can be made: {error}.")
+        # A plan whose values cannot be had never gets a dry run.
+        none = Reason(rule="plan", level=Level.OBSERVE, text=f"No plan can be made: {error}.")
+        return Verdict(
+            level=Level.lowest(verdict.level, none.level), reasons=(*verdict.reasons, none)
+        )
+    return verdict
 
 
 def policy_situation(
@@ -190,6 +189,19 @@ def policy_situation(
     # At level auto; without freeze windows unless the case says when it is.
     freeze = setting.config.policy.freeze if told.case.at is not None else ()
     bounds = setting.config.policy.model_copy(update={"freeze": freeze})
+    down = told.case.unhealthy
+    history = tuple(
+        policy.PastRun(
+            entry=run.entry,
+            hosts=(run.host,),
+            incident=-number,
+            purpose=Purpose.REMEDIATION,
+            started_at=told.now - run.ago,
+            outcome=Outcome.CHANGED,
+            verification=Result.FIXED if run.fixed else Result.NOT_FIXED,
+        )
+        for number, run in enumerate(told.case.runs, start=1)
+    )
     return policy.Situation(
         entry=entry,
         hosts=told.hosts,
@@ -201,40 +213,12 @@ def policy_situation(
         ceiling=Level.AUTO,
         variables={name: host.variables for name, host in hosts.items()},
         groups=told.inventory.groups,
-        healthy=_healthy(told),
-        history=tuple(_past(told)),
+        healthy=None if down is None else {host: host not in down for host in hosts},
+        history=history,
         suspicions=answer.suspicions,
         unknown_radius=found.unknown,
         now=told.now,
     )
-
-
-def _healthy(told: Briefing) -> dict[str, bool | None] | None:
-    if told.case.unhealthy is None:
-        return None
-    return {host: host not in told.case.unhealthy for host in told.inventory.hosts}
-
-
-def _past(told: Briefing) -> Iterator[policy.PastRun]:
-    for number, run in enumerate(told.case.runs, start=1):
-        yield policy.PastRun(
-            entry=run.entry,
-            hosts=(run.host,),
-            incident=-number,
-            purpose=Purpose.REMEDIATION,
-            started_at=told.now - run.ago,
-            outcome=Outcome.CHANGED,
-            verification=Result.FIXED if run.fixed else Result.NOT_FIXED,
-        )
-
-
-def _wrong(case: CaseFile, trial: CaseTrial, decider: str) -> Iterator[str]:
-    answer = trial.answer
-    if answer.problem and (decider == "model" or answer.missing):  # what others said in its place
-        yield answer.problem
-        return
-    if trial.said not in case.expect.entry:
-        yield f"{trial.said} was chosen, {' or '.join(case.expect.entry)} is right"
 
 
 def _harm(case: CaseFile, trial: CaseTrial) -> Iterator[str]:

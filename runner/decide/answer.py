@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
@@ -131,7 +130,11 @@ def read(text: str, question: Question, *, more: bool) -> Answer:
     try:
         said: Any = _form(question, more=more).model_validate(content, strict=True)
     except ValidationError as error:
-        raise Unusable("; ".join(_problems(error))) from None
+        problems = []
+        for problem in error.errors()[:5]:
+            place = ".".join(str(part) for part in problem["loc"])[:80] or "the object"
+            problems.append(f"{place}: {problem['msg'][:200]}")
+        raise Unusable("; ".join(problems)) from None
     if said.entry == MORE:
         probe = question.probe(getattr(said, "probe", None))
         if probe is None:
@@ -149,8 +152,19 @@ def parse(text: str) -> Any:
         text = fenced[1]
     if not text:
         raise Unusable("it is empty")
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        if len(made := dict(pairs)) != len(pairs):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise Unusable(f"it has the name {brief(twice, 40)} twice")
+        return made
+
+    def no_number(word: str) -> Any:
+        raise Unusable(f"{word} is no number in JSON")
+
     try:
-        content = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        content = json.loads(text, object_pairs_hook=once, parse_constant=no_number)
     except (ValueError, RecursionError) as error:
         raise Unusable(f"it is not one JSON object ({brief(str(error), 120)})") from None
     if not isinstance(content, dict):
@@ -158,30 +172,23 @@ def parse(text: str) -> Any:
     return content
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise Unusable(f"it has the name {brief(twice, 40)} twice")
-    return made
-
-
-def _no_number(word: str) -> Any:
-    raise Unusable(f"{word} is no number in JSON")
-
-
-def _problems(error: ValidationError) -> Iterable[str]:
-    for problem in error.errors()[:5]:
-        place = ".".join(str(part) for part in problem["loc"])[:80] or "the object"
-        yield f"{place}: {problem['msg'][:200]}"
-
-
 def _decision(said: Any, question: Question) -> Decision:
     chosen = None if said.entry == NONE else said.entry
     if not math.isfinite(said.confidence):
         raise Unusable("confidence: must be a number from 0 to 1")
-    values = {name: value for name, value in said.values.items() if value is not None}
+    choice = question.choice(chosen) if chosen else None
+    values: dict[str, Any] = {}
+    if choice is not None:
+        given = {name: value for name, value in said.values.items() if value is not None}
+        try:
+            values = parameters.chosen(choice.entry, choice.specs, given)
+        except (UsageError, Refused) as error:
+            raise Unusable(f"values: {error}") from None
+    numbers = said.hosts if chosen is not None else []
+    if chosen is not None and not numbers and question.hosts:
+        raise Unusable("hosts: give the number of each host on which the entry should run")
+    if any(not 1 <= number <= len(question.hosts) for number in numbers):
+        raise Unusable(f"hosts: only 1 to {len(question.hosts)} are in the list")
     # Only entries that were eligible; what else the model mentions is dropped.
     kept = {
         other.entry: brief(other.why_not, _WHY)
@@ -192,30 +199,9 @@ def _decision(said: Any, question: Question) -> Decision:
         decider=DECIDER,
         entry=chosen,
         reason=brief(said.reason, _REASON) or "The model gave no reason.",
-        values=_checked(values, chosen, question),
+        values=values,
         cited=tuple(sorted(set(said.cited))),
         confidence=float(said.confidence),
         alternatives=tuple(sorted(kept.items())),
-        hosts=_hosts(said.hosts, chosen, question),
+        hosts=tuple(question.hosts[number - 1] for number in sorted(set(numbers))),
     )
-
-
-def _checked(values: Mapping[str, Any], chosen: str | None, question: Question) -> dict[str, Any]:
-    """The values of the chosen entry, each as its variable's type. Raises Unusable."""
-    choice = question.choice(chosen) if chosen else None
-    if choice is None:
-        return {}
-    try:
-        return parameters.chosen(choice.entry, choice.specs, values)
-    except (UsageError, Refused) as error:
-        raise Unusable(f"values: {error}") from None
-
-
-def _hosts(numbers: list[int], chosen: str | None, question: Question) -> tuple[str, ...]:
-    if chosen is None:
-        return ()
-    if not numbers and question.hosts:
-        raise Unusable("hosts: give the number of each host on which the entry should run")
-    if any(not 1 <= number <= len(question.hosts) for number in numbers):
-        raise Unusable(f"hosts: only 1 to {len(question.hosts)} are in the list")
-    return tuple(question.hosts[number - 1] for number in sorted(set(numbers)))

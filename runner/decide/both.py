@@ -46,20 +46,21 @@ def settle(
         harmless = opinion.decision.entry in (rules.entry, None)
         kept = (opinion.decision,) if harmless else (rules, opinion.decision)
         return Settled(decision=opinion.decision, kept=kept)
-    return Settled(decision=_first(rules, opinion.decision), kept=(rules, opinion.decision))
-
-
-def _first(rules: Decision, model: Decision) -> Decision:
+    model = opinion.decision
     sure = f"{model.confidence:.0%} sure"
     if rules.entry is None and model.entry is None:
-        return replace(rules, reason=f"{rules.reason} The model also chose none: {model.reason}")
-    if rules.entry is None:
+        reason = f"{rules.reason} The model also chose none: {model.reason}"
+        first = replace(rules, reason=reason)
+    elif rules.entry is None:
         reason = (
             f"The model chose {model.entry}, {sure}: {model.reason} But by rules: {rules.reason}"
         )
-        return replace(model, reason=reason)
-    if model.entry == rules.entry:
+        first = replace(model, reason=reason)
+    elif model.entry == rules.entry:
         reason = f"{rules.reason} The model agrees, {sure}: {model.reason}"
-        return replace(rules, reason=reason, values=model.values)
-    other = model.entry or "none"
-    return replace(rules, reason=f"{rules.reason} But the model chose {other}: {model.reason}")
+        first = replace(rules, reason=reason, values=model.values)
+    else:
+        other = model.entry or "none"
+        reason = f"{rules.reason} But the model chose {other}: {model.reason}"
+        first = replace(rules, reason=reason)
+    return Settled(decision=first, kept=(rules, model))

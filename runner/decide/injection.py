@@ -7,7 +7,7 @@ that the model can only choose among eligible entries, and that policy judges th
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import re2
@@ -121,11 +121,20 @@ class Detectors:
         """Every text that is suspected, each once, by the first detector that finds it."""
         if not self._enabled:
             return ()
-        found = []
-        for place, text in _texts(labels, annotations, evidence, hosts):
-            if (why := self.suspected(text)) is not None:
-                found.append(Suspicion(place=place, why=why))
-        return tuple(found)
+        texts = [
+            (f"{kind} {brief(name, 40)}", f"{name}\n{value}")
+            for kind, pairs in (("label", labels), ("annotation", annotations))
+            for name, value in sorted(pairs.items())
+        ]
+        texts += [(f"host {brief(host, 40)}", host) for host in hosts]
+        # Runbooks and inventory are files of the project, and the alert's texts were looked at.
+        texts += [
+            (f"evidence {item.number}", f"{item.title}\n{item.text}")
+            for item in evidence
+            if item.kind not in ("runbook", "inventory", "alert")
+        ]
+        found = ((place, self.suspected(text)) for place, text in texts)
+        return tuple(Suspicion(place=place, why=why) for place, why in found if why is not None)
 
     def suspected(self, text: str) -> str | None:
         """What is suspicious about `text`; None when nothing is."""
@@ -144,17 +153,3 @@ class Detectors:
             if sign.search(clear):
                 return what
         return "holds a long encoded text" if _LONG.search(text) else None
-
-
-def _texts(
-    labels: Labels, annotations: Labels, evidence: Sequence[Evidence], hosts: Iterable[str]
-) -> Iterator[tuple[str, str]]:
-    for kind, pairs in (("label", labels), ("annotation", annotations)):
-        for name, value in sorted(pairs.items()):
-            yield f"{kind} {brief(name, 40)}", f"{name}\n{value}"
-    for host in hosts:
-        yield f"host {brief(host, 40)}", host
-    for item in evidence:
-        # Runbooks and inventory are files of the project, and the alert's texts were looked at.
-        if item.kind not in ("runbook", "inventory", "alert"):
-            yield f"evidence {item.number}", f"{item.title}\n{item.text}"

@@ -58,17 +58,10 @@ def obstacle(
 ) -> tuple[Failure, str] | None:
     """Why `call` may not be made, given those of the last day; None when it may."""
     made = [one for one in earlier if one.requests]
-    mine = sum(one.incident == call.incident for one in made if call.incident is not None)
-    most = settings.budget.calls_per_incident
-    if mine >= most:
-        return Failure.BUDGET, f"this incident had {mine} calls; the limit is {most}"
-    return _over(call, made, settings) or _broken(call, made, settings)
-
-
-def _over(
-    call: ModelCall, made: Sequence[ModelCall], settings: Model
-) -> tuple[Failure, str] | None:
     budget = settings.budget
+    mine = sum(one.incident == call.incident for one in made if call.incident is not None)
+    if mine >= (most := budget.calls_per_incident):
+        return Failure.BUDGET, f"this incident had {mine} calls; the limit is {most}"
     bounds = (
         ("hour", timedelta(hours=1), budget.calls_per_hour, budget.money_per_hour),
         ("day", DAY, budget.calls_per_day, budget.money_per_day),
@@ -80,7 +73,7 @@ def _over(
         if money is not None and spent.money >= money:
             text = f"{spent.money:.4g} spent within a {name}; the limit is {money:.4g}"
             return Failure.BUDGET, text
-    return None
+    return _broken(call, made, settings)
 
 
 def spent_since(calls: Sequence[ModelCall], since: datetime) -> Spent:

@@ -252,19 +252,15 @@ class _Asking:
                 timeout=min(self.settings.timeout.total_seconds(), left),
                 max_tokens=self.settings.max_tokens,
             )
-            wait = self._pause(reply, requests)
+            passes = reply.failure is not None and reply.failure.passes
+            if not passes or requests > self.settings.retries:
+                return reply, requests
+            wait = reply.retry_after
             if wait is None:
+                wait = _WAIT * 2 ** (requests - 1) * random.uniform(0.5, 1.5)
+            if wait > min(_LONGEST_WAIT, self._left() - 1.0):
                 return reply, requests
             self.decider.sleep(wait)
-
-    def _pause(self, reply: Reply, requests: int) -> float | None:
-        """Seconds until the request is repeated; None when it is not."""
-        if reply.failure is None or not reply.failure.passes or requests > self.settings.retries:
-            return None
-        wait = reply.retry_after
-        if wait is None:
-            wait = _WAIT * 2 ** (requests - 1) * random.uniform(0.5, 1.5)
-        return wait if wait <= min(_LONGEST_WAIT, self._left() - 1.0) else None
 
     def _left(self) -> float:
         return self.until - time.monotonic()
@@ -276,6 +272,10 @@ def kept(
     """An opened call with what came of it, masked, as the ledger keeps it."""
     said = visible(storable(reply.text[:_KEPT]), lines=True)
     masked = decider.mask(said)
+    # Tokens that the provider did not count are estimated.
+    read = reply.input_tokens or estimated(call.prompt)
+    written = reply.output_tokens or estimated(reply.text)
+    money = (read * endpoint.prices.input + written * endpoint.prices.output) / 1_000_000
     return replace(
         call,
         version=brief(reply.version, 120),
@@ -286,7 +286,7 @@ def kept(
         detail=brief(decider.mask(reply.detail), 500),
         input_tokens=reply.input_tokens,
         output_tokens=reply.output_tokens,
-        money=_money(endpoint, call, reply),
+        money=0.0 if reply.failure in _FREE else money,
         seconds=reply.seconds,
         requests=0 if reply.failure is Failure.UNAVAILABLE else max(1, requests),
         finish=brief(reply.finish, 40),
@@ -317,15 +317,6 @@ _FREE = frozenset(
 )
 
 
-def _money(endpoint: Endpoint, call: ModelCall, reply: Reply) -> float:
-    """What it cost. Tokens that the provider did not count are estimated: three characters each."""
-    if reply.failure in _FREE:
-        return 0.0
-    read = reply.input_tokens or estimated(call.prompt)
-    written = reply.output_tokens or estimated(reply.text)
-    return (read * endpoint.prices.input + written * endpoint.prices.output) / 1_000_000
-
-
 def estimated(text: str) -> int:
     """About how many tokens a text has: three characters each, rather too many than too few."""
     return -(-len(text) // 3)
@@ -343,19 +334,20 @@ def question_hash(
     question: Question, prompts: Prompts, schema: Mapping[str, Any], endpoint: Endpoint
 ) -> str:
     """The same for questions that would get the same answer."""
-    steady = replace(question, evidence=tuple(map(_steady, question.evidence)))
-    choices = tuple(replace(choice, past=()) for choice in steady.choices)
-    shown = prompts.question(replace(steady, choices=choices), fence=PLACEHOLDER)
+    steady = []
+    for item in question.evidence:
+        text = item.text
+        if item.kind == "alert":
+            text = _SINCE.sub(r"\1", storable(text))
+        elif item.kind == "history":
+            lines = (line for line in storable(text).splitlines() if line != _NO_PAST)
+            bad = sorted({_PAST.sub("", line) for line in lines if not _GOOD.search(line)})
+            text = "\n".join(bad)
+        steady.append(replace(item, text=text))
+    choices = tuple(replace(choice, past=()) for choice in question.choices)
+    shown = prompts.question(
+        replace(question, evidence=tuple(steady), choices=choices), fence=PLACEHOLDER
+    )
     asked = [prompts.hash, shown.system, shown.question, schema]
     asked += [endpoint.provider, endpoint.name, endpoint.base_url or ""]
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-
-
-def _steady(item: Evidence) -> Evidence:
-    if item.kind == "alert":
-        return replace(item, text=_SINCE.sub(r"\1", storable(item.text)))
-    if item.kind == "history":
-        lines = (line for line in storable(item.text).splitlines() if line != _NO_PAST)
-        bad = sorted({_PAST.sub("", line) for line in lines if not _GOOD.search(line)})
-        return replace(item, text="\n".join(bad))
-    return item

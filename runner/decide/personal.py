@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from contextlib import suppress
 
 import re2
 
@@ -80,8 +81,12 @@ def hide_personal(text: str) -> str:
         lambda match: match[0] if match[1].lower() in _UNITS else HIDDEN, storable(text)
     )
     if _installed("stdnum"):
+        from stdnum import iban
+
         text = _replaced(_CARD, text, _is_card)
-        text = _replaced(_ACCOUNT, text, lambda text, start, end: _is_account(text[start:end]))
+        text = _replaced(
+            _ACCOUNT, text, lambda text, start, end: bool(iban.is_valid(text[start:end]))
+        )
     if "+" in text and _installed("phonenumbers"):
         text = _TELEPHONE.sub(_if_telephone, text)
     return text
@@ -112,45 +117,25 @@ def _is_card(text: str, start: int, end: int) -> bool:
     after = text[end : end + _NEAR].partition("\n")[0]
     if _CARD_WORD.search(before):
         return True
-    return not (_ends_with_a_number(before) or _begins_with_a_number(after)) and not (
-        " " in found and _BEGINS_SERIES.search(before)
-    )
-
-
-def _ends_with_a_number(before: str) -> bool:
-    word = before.split()[-1:] if before[-1:].isspace() else []
-    return any(_is_value(each) for each in word)
-
-
-def _begins_with_a_number(after: str) -> bool:
-    word = after.split()[:1] if after[:1].isspace() else []
-    return any(_is_value(each) for each in word)
-
-
-def _is_value(word: str) -> bool:
-    """Whether it is a value of a series, as this program and Prometheus write them."""
-    return word == "-" or _VALUE.fullmatch(word) is not None
-
-
-def _is_account(found: str) -> bool:
-    from stdnum import iban
-
-    return bool(iban.is_valid(found))
+    beside = [
+        *(before.split()[-1:] if before[-1:].isspace() else []),
+        *(after.split()[:1] if after[:1].isspace() else []),
+    ]
+    # Values of a series, as this program and Prometheus write them.
+    if any(word == "-" or _VALUE.fullmatch(word) for word in beside):
+        return False
+    return not (" " in found and _BEGINS_SERIES.search(before))
 
 
 def _if_telephone(match: re2._Match) -> str:
     """Only numbers with a country code: others look like any other number of a log."""
-    whole = match[2]
-    end = len(whole)
-    while end > 0 and not _is_telephone(whole[:end]):
-        end = whole.rfind(" ", 0, end)  # what follows behind a space may be another number
-    return f"{match[1]}{HIDDEN}{whole[end:]}" if end > 0 else str(match[0])
-
-
-def _is_telephone(text: str) -> bool:
     import phonenumbers
 
-    try:
-        return bool(phonenumbers.is_valid_number(phonenumbers.parse(text, None)))
-    except phonenumbers.NumberParseException:
-        return False
+    whole = match[2]
+    end = len(whole)
+    while end > 0:
+        with suppress(phonenumbers.NumberParseException):
+            if phonenumbers.is_valid_number(phonenumbers.parse(whole[:end], None)):
+                return f"{match[1]}{HIDDEN}{whole[end:]}"
+        end = whole.rfind(" ", 0, end)  # what follows behind a space may be another number
+    return str(match[0])

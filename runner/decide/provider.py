@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -286,9 +288,11 @@ def _count(value: Any) -> int:
 
 
 def _text(message: Any, body: bytes) -> str:
-    """The arguments of the tool call as they came, or the text."""
-    if (sent := _arguments(body)) is not None:
-        return sent
+    """The arguments of the tool call, or the text."""
+    # First as they came: parsed, they would hide a name given twice.
+    with suppress(ValueError, KeyError, IndexError, TypeError):
+        calls = json.loads(body)["choices"][0]["message"]["tool_calls"]
+        return str(calls[0]["function"]["arguments"])
     for call in message.additional_kwargs.get("tool_calls") or ():
         return str(call.get("function", {}).get("arguments", ""))
     for call in message.invalid_tool_calls:
@@ -298,26 +302,57 @@ def _text(message: Any, body: bytes) -> str:
     return str(message.text)
 
 
-def _arguments(body: bytes) -> str | None:
-    """The text of the tool call in an HTTP answer: parsed, it would hide a name given twice."""
-    try:
-        calls = json.loads(body)["choices"][0]["message"]["tool_calls"]
-        return str(calls[0]["function"]["arguments"])
-    except (ValueError, KeyError, IndexError, TypeError):
-        return None
+_BY_STATUS = {
+    401: Failure.DENIED,
+    403: Failure.DENIED,
+    408: Failure.TIMEOUT,
+    429: Failure.RATE_LIMITED,
+    504: Failure.TIMEOUT,
+}
+#: By the name of an error's class, the first that fits.
+_BY_NAME = (
+    ("TooManyBytes", Failure.TOO_LARGE),
+    (".*Timeout.*", Failure.TIMEOUT),
+    (".*LengthFinish.*", Failure.TRUNCATED),
+    (".*(?:ContentFilter|Refusal).*", Failure.REFUSED),
+    ("JSONDecodeError|ValidationError|OutputParserException", Failure.INVALID),
+    (".*", Failure.UNREACHABLE),
+)
 
 
 def _explained(error: Exception, key: str | None, body: bytes) -> Reply:
     """A failure by what the error carries: no provider's classes are imported for this."""
-    status = _status(error)
-    failure = _by_status(status) or _by_name(_names(error))
-    completion = getattr(error, "completion", None)  # of an answer that was cut off
+    response = getattr(error, "response", None)
+    statuses = (
+        getattr(holder, name, None)
+        for holder in (error, response)
+        for name in ("status_code", "code")
+    )
+    status = next((each for each in statuses if isinstance(each, int)), None)
+    if status is not None and status >= 400:
+        other = Failure.SERVER_ERROR if status >= 500 else Failure.REJECTED
+        failure = _BY_STATUS.get(status, other)
+    else:
+        # And of what caused it: packages wrap the errors of httpx.
+        names = {cls.__name__ for cause in _causes(error) for cls in type(cause).__mro__}
+        failure = next(
+            failure
+            for pattern, failure in _BY_NAME
+            if any(re.fullmatch(pattern, name) for name in names)
+        )
+    wait, said = None, ""
+    with suppress(TypeError, ValueError):
+        headers = getattr(response, "headers", None) or {}
+        wait = max(0.0, float(headers.get("retry-after", "")))
+    completion: Any = getattr(error, "completion", None)  # of an answer that was cut off
+    with suppress(AttributeError, IndexError):
+        said = str(completion.choices[0].message.content or "")
     usage = getattr(completion, "usage", None)
     return Reply(
         failure=failure,
         detail=_detail(error, key, body),
-        retry_after=_retry_after(error),
-        text=_unfinished(completion),
+        retry_after=wait,
+        text=said,
         version=str(getattr(completion, "model", "")),
         finish="length" if completion is not None else str(status or ""),
         input_tokens=_count(getattr(usage, "prompt_tokens", 0)),
@@ -330,79 +365,22 @@ def _detail(error: Exception, key: str | None, body: bytes = b"") -> str:
     the first words of an answer that is not of the API."""
     if why := problem(error):
         return why
-    texts, cause = [], error
-    for _ in range(5):
-        texts.append(str(cause))
-        below = cause.__cause__ or cause.__context__
-        if not isinstance(below, Exception):
-            break
-        cause = below
+    texts = [str(cause) for cause in _causes(error)]
     if body and not body.lstrip().startswith(b"{"):
         texts.append(first_words(body))
     said = "; ".join(dict.fromkeys(text for text in texts if text))
     return brief(_without(f"{type(error).__name__}: {said}", key), 300)
 
 
-def _status(error: Exception) -> int | None:
-    for holder in (error, getattr(error, "response", None)):
-        for name in ("status_code", "code"):
-            status = getattr(holder, name, None)
-            if isinstance(status, int):
-                return status
-    return None
-
-
-def _by_status(status: int | None) -> Failure | None:
-    if status is None or status < 400:
-        return None
-    if status in (401, 403):
-        return Failure.DENIED
-    if status in (408, 504):
-        return Failure.TIMEOUT
-    if status == 429:
-        return Failure.RATE_LIMITED
-    return Failure.SERVER_ERROR if status >= 500 else Failure.REJECTED
-
-
-def _names(error: BaseException) -> set[str]:
-    """The classes of an error and of what caused it: packages wrap those of httpx."""
-    found: set[str] = set()
-    cause: BaseException | None = error
-    for _ in range(5):
-        if cause is not None:
-            found |= {cls.__name__ for cls in type(cause).__mro__}
-            cause = cause.__cause__ or cause.__context__
+def _causes(error: Exception) -> list[Exception]:
+    """The error and what caused it, five at most."""
+    found = [error]
+    while len(found) < 5:
+        below = found[-1].__cause__ or found[-1].__context__
+        if not isinstance(below, Exception):
+            break
+        found.append(below)
     return found
-
-
-def _by_name(names: set[str]) -> Failure:
-    if "TooManyBytes" in names:
-        return Failure.TOO_LARGE
-    if any("Timeout" in name for name in names):
-        return Failure.TIMEOUT
-    if any("LengthFinish" in name for name in names):
-        return Failure.TRUNCATED
-    if any("ContentFilter" in name or "Refusal" in name for name in names):
-        return Failure.REFUSED
-    if names & {"JSONDecodeError", "ValidationError", "OutputParserException"}:
-        return Failure.INVALID
-    return Failure.UNREACHABLE
-
-
-def _unfinished(completion: Any) -> str:
-    """What an answer said until it was cut off."""
-    try:
-        return str(completion.choices[0].message.content or "")
-    except (AttributeError, IndexError):
-        return ""
-
-
-def _retry_after(error: Exception) -> float | None:
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    try:
-        return max(0.0, float(headers.get("retry-after", "")))
-    except (TypeError, ValueError):
-        return None
 
 
 def _without(text: str, key: str | None) -> str:
@@ -433,7 +411,11 @@ class CappedClient(httpx.Client):
             proxy=settings.way,
             trust_env=False,
             headers=settings.sent(),
-            event_hooks={"request": [self._ask], "response": [self._count]},
+            event_hooks={
+                # Compressed bytes would be counted before they grow.
+                "request": [lambda sent: sent.headers.update({"Accept-Encoding": "identity"})],
+                "response": [self._count],
+            },
         )
         self._seconds = seconds
         self._until = time.monotonic() + seconds
@@ -446,10 +428,6 @@ class CappedClient(httpx.Client):
     def body(self) -> bytes:
         """What came back last, as it came."""
         return bytes(self._stream.kept) if self._stream is not None else b""
-
-    def _ask(self, request: httpx.Request) -> None:
-        # Compressed bytes would be counted before they grow.
-        request.headers["Accept-Encoding"] = "identity"
 
     def _count(self, response: httpx.Response) -> None:
         if elsewhere := redirect(response.status_code, response.headers.get("location")):

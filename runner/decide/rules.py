@@ -56,13 +56,9 @@ def decide(
     named = {**labels, **(values or {})}
     candidates = [_judge(entry, named, ask, hosts) for entry in entries]
     fitting = [candidate.entry for candidate in candidates if candidate.fits]
-    if not fitting:
-        return _nothing(f"None of {len(entries)} eligible entries matches.", candidates)
-    best = max(map(_rank, fitting))
+    best = max(map(_rank, fitting), default=None)
     winners = [entry for entry in fitting if _rank(entry) == best]
-    if len(winners) > 1:
-        return _tie(winners, candidates)
-    return _chosen(winners[0], labels, candidates)
+    return _decided(winners, candidates, labels)
 
 
 def _rank(entry: Entry) -> tuple[int, tuple[int, ...], int]:
@@ -89,7 +85,26 @@ def _judge(entry: Entry, labels: Labels, ask: Ask, hosts: Sequence[str]) -> _Can
     return _Candidate(entry, True, "")
 
 
-def _chosen(winner: Entry, labels: Labels, candidates: list[_Candidate]) -> Decision:
+def _decided(winners: list[Entry], candidates: list[_Candidate], labels: Labels) -> Decision:
+    won = [entry.id for entry in winners]
+    names = " and ".join(won)
+    others = []
+    for candidate in candidates:
+        id = candidate.entry.id
+        lost = f"it ties: {names}" if id in won else f"it is less specific than {names}"
+        if won != [id]:
+            others.append((id, candidate.why or lost))
+    if len(winners) != 1:
+        none = f"None of {len(candidates)} eligible entries matches."
+        tie = f"{names} match equally well; a person must choose, or their `match` must differ."
+        return Decision(
+            decider=DECIDER,
+            entry=None,
+            reason=tie if winners else none,
+            confidence=0.0 if winners else 1.0,
+            alternatives=tuple(others),
+        )
+    winner = winners[0]
     # What only asks for the absence of a label says little of why this entry was chosen.
     matched = ", ".join(str(matcher) for matcher in winner.match if matcher.label in labels)
     conditions = "".join(f"; {condition.promql} holds" for condition in winner.when)
@@ -97,32 +112,5 @@ def _chosen(winner: Entry, labels: Labels, candidates: list[_Candidate]) -> Deci
         decider=DECIDER,
         entry=winner.id,
         reason=f"{winner.id} matches by {matched}{conditions}.",
-        alternatives=tuple(
-            (c.entry.id, c.why or f"it is less specific than {winner.id}")
-            for c in candidates
-            if c.entry is not winner
-        ),
+        alternatives=tuple(others),
     )
-
-
-def _tie(winners: list[Entry], candidates: list[_Candidate]) -> Decision:
-    tied = " and ".join(entry.id for entry in winners)
-    ids = {entry.id for entry in winners}
-    return Decision(
-        decider=DECIDER,
-        entry=None,
-        reason=f"{tied} match equally well; a person must choose, or their `match` must differ.",
-        confidence=0.0,
-        alternatives=tuple(
-            (c.entry.id, c.why or _beaten(c.entry.id in ids, tied)) for c in candidates
-        ),
-    )
-
-
-def _beaten(tied: bool, winners: str) -> str:
-    return f"it ties: {winners}" if tied else f"it is less specific than {winners}"
-
-
-def _nothing(reason: str, candidates: list[_Candidate]) -> Decision:
-    others = tuple((candidate.entry.id, candidate.why) for candidate in candidates)
-    return Decision(decider=DECIDER, entry=None, reason=reason, alternatives=others)

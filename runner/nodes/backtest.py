@@ -7,7 +7,7 @@ when an alarm stands at its failure; its lead is how long that alarm had stood.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -124,10 +124,12 @@ def run(
         now = history.start + history.step * (end - 1)
         alive = [n for n in history.series if now < history.failures.get(n, NEVER)]
         watching.fail(now)
-        seen = classify_all(
-            {n: _window(history.series[n], end, window) for n in alive},
-            signals, scale, lambda node: standings[node].tier,
-        )  # fmt: skip
+        began = max(0, end - window)
+        windows = {
+            node: {name: values[began:end] for name, values in history.series[node].items()}
+            for node in alive
+        }
+        seen = classify_all(windows, signals, scale, lambda node: standings[node].tier)
         for one in seen:
             done = greylist.step(standings[one.node], one.tier, now, nodes.greylist, nodes.every)
             standings[one.node] = done.standing
@@ -135,10 +137,6 @@ def run(
         progress(end / last)
     watching.fail(NEVER)
     return _report(history, watching.alarms, history.step * max(0, last - window // 3))
-
-
-def _window(series: Mapping[str, Values], end: int, window: int) -> dict[str, Values]:
-    return {name: values[max(0, end - window) : end] for name, values in series.items()}
 
 
 class _Watching:
@@ -185,6 +183,9 @@ def _report(history: History, alarms: Sequence[Alarm], lasted: timedelta) -> Rep
     steady = [alarm for alarm in alarms if alarm.node in healthy]
     wrong = [*false, *(a for a in steady if a.ended is None)]
     days = sum((min(at, end) - history.start for at in failed.values()), timedelta()) / DAY
+    joins: dict[str, list[datetime]] = {}
+    for alarm in sorted(alarms, key=lambda alarm: alarm.joined):
+        joins.setdefault(alarm.node, []).append(alarm.joined)
     return Report(
         nodes=len(history.series),
         node_days=len(healthy) * (lasted / DAY) + days,
@@ -201,18 +202,12 @@ def _report(history: History, alarms: Sequence[Alarm], lasted: timedelta) -> Rep
         false_criticals=sum(1 for alarm in wrong if alarm.critical),
         moves=sum(1 + (alarm.ended is not None) for alarm in steady),
         healthy_days=len(healthy) * (lasted / DAY),
-        flapping=tuple(sorted(_flapping(alarms))),
+        # Nodes that joined more than twice within some week.
+        flapping=tuple(
+            node
+            for node, times in sorted(joins.items())
+            if any(third - first < WEEK for first, third in zip(times, times[2:], strict=False))
+        ),
         found_nodes=frozenset(found),
         missed=tuple(sorted(failed.keys() - found - history.sudden)),
     )
-
-
-def _flapping(alarms: Sequence[Alarm]) -> Iterator[str]:
-    """Nodes that joined more than twice within some week."""
-    joins: dict[str, list[datetime]] = {}
-    for alarm in alarms:
-        joins.setdefault(alarm.node, []).append(alarm.joined)
-    for node, times in joins.items():
-        times.sort()
-        if any(third - first < WEEK for first, third in zip(times, times[2:], strict=False)):
-            yield node

@@ -125,7 +125,10 @@ def classify(
 def combine(node: str, findings: Sequence[SignalTier], signals: Sequence[Signal]) -> Prediction:
     """The tier whose signals weigh 1 together; unknown when none does and one is missing."""
     optional = {signal.name for signal in signals if signal.optional}
-    tier = _weighed(findings)
+    tier = Tier.NONE
+    for worse in (Tier.WARNING, Tier.CRITICAL):
+        if math.fsum(f.weight for f in findings if f.tier.rank >= worse.rank) >= 1 - 1e-9:
+            tier = worse
     missing = [f for f in findings if f.tier is Tier.UNKNOWN and f.signal not in optional]
     if tier is Tier.NONE and (missing or not any(f.level is not None for f in findings)):
         tier = Tier.UNKNOWN
@@ -136,33 +139,19 @@ def combine(node: str, findings: Sequence[SignalTier], signals: Sequence[Signal]
         default=None,
     )
     gives_time = tier in (Tier.WARNING, Tier.CRITICAL) and first is not None
+    worst_first = sorted(telling, key=lambda f: -f.tier.rank)
+    said = [f.reason for f in (*worst_first, *missing)]
+    if not said:
+        said = ["No signal is known." if tier is Tier.UNKNOWN else "No signal is out of bounds."]
     return Prediction(
         node=node,
         tier=tier,
-        reasons=_reasons(tier, telling, missing),
+        reasons=tuple(said),
         findings=tuple(findings),
         expected=first.expected if first and gives_time else None,
         soonest=first.soonest if first and gives_time else None,
         latest=first.latest if first and gives_time else None,
     )
-
-
-def _weighed(findings: Sequence[SignalTier]) -> Tier:
-    for tier in (Tier.CRITICAL, Tier.WARNING):
-        weight = math.fsum(f.weight for f in findings if f.tier.rank >= tier.rank)
-        if weight >= 1 - 1e-9:
-            return tier
-    return Tier.NONE
-
-
-def _reasons(
-    tier: Tier, telling: Sequence[SignalTier], missing: Sequence[SignalTier]
-) -> tuple[str, ...]:
-    worst_first = sorted(telling, key=lambda f: -f.tier.rank)
-    said = [f.reason for f in worst_first] + [f.reason for f in missing]
-    if not said:
-        said = ["No signal is known."] if tier is Tier.UNKNOWN else ["No signal is out of bounds."]
-    return tuple(said)
 
 
 def judge(
@@ -173,7 +162,12 @@ def judge(
     turned = values if sign.turn > 0 else -values
     now = trend.level(turned, scale.recent)
     if now is None:
-        reason = f"{signal.name} is unknown: {_since(values, scale)}."
+        there = np.flatnonzero(np.isfinite(values))
+        why = "no data in the whole window"
+        if there.size:
+            gap = (values.size - 1 - int(there[-1])) * scale.step
+            why = f"no data for {brief(gap)}" if gap > scale.step else "too many gaps of late"
+        reason = f"{signal.name} is unknown: {why}."
         return SignalTier(
             signal=signal.name, tier=Tier.UNKNOWN, reason=reason, weight=signal.weight
         )
@@ -253,41 +247,33 @@ def _finding(
     signal = sign.signal
     level = sign.turn * now
     unit = f" {signal.unit}" if signal.unit else ""
-    times = _times(ahead, scale) if now < sign.critical else (timedelta(),) * 3
+    furthest = LONGEST.total_seconds()
+    expected: timedelta | None = None
+    soonest: timedelta | None = None
+    latest: timedelta | None = None
+    if now >= sign.critical:
+        expected = soonest = latest = timedelta()
+    elif ahead is not None:
+        expected, soonest, latest = (
+            points * scale.step if points * scale.step.total_seconds() < furthest else None
+            for points in (ahead.expected, ahead.soonest, ahead.latest)
+        )
+    when = ""
+    if expected:
+        until = f"{brief(soonest)} to {brief(latest)}" if soonest and latest else "or much later"
+        when = f"; there in {brief(expected)} ({until})"
     bounds = f"warning {signal.warning:g}, critical {signal.critical:g}"
-    said = f"{signal.name} {why}: {level:.3g}{unit}, {bounds}{_when(times)}."
+    said = f"{signal.name} {why}: {level:.3g}{unit}, {bounds}{when}."
     return SignalTier(
         signal=signal.name,
         tier=tier,
         reason=said,
         weight=signal.weight,
         level=level,
-        expected=times[0],
-        soonest=times[1],
-        latest=times[2],
+        expected=expected,
+        soonest=soonest,
+        latest=latest,
     )
-
-
-Times = tuple[timedelta | None, timedelta | None, timedelta | None]
-
-
-def _times(ahead: trend.Reach | None, scale: Scale) -> Times:
-    if ahead is None:
-        return None, None, None
-
-    def time(points: float) -> timedelta | None:
-        far = not points * scale.step.total_seconds() < LONGEST.total_seconds()
-        return None if far else points * scale.step
-
-    return time(ahead.expected), time(ahead.soonest), time(ahead.latest)
-
-
-def _when(times: Times) -> str:
-    expected, soonest, latest = times
-    if not expected:
-        return ""
-    until = f"{brief(soonest)} to {brief(latest)}" if soonest and latest else "or much later"
-    return f"; there in {brief(expected)} ({until})"
 
 
 def brief(span: timedelta) -> str:
@@ -295,14 +281,6 @@ def brief(span: timedelta) -> str:
     seconds = span.total_seconds()
     unit = next((size for size in (3600, 60, 1) if seconds >= 48 * size), 1)
     return write(timedelta(seconds=seconds // unit * unit))
-
-
-def _since(values: Values, scale: Scale) -> str:
-    there = np.flatnonzero(np.isfinite(values))
-    if not there.size:
-        return "no data in the whole window"
-    gap = (values.size - 1 - int(there[-1])) * scale.step
-    return f"no data for {brief(gap)}" if gap > scale.step else "too many gaps of late"
 
 
 def levels(series: Mapping[str, Mapping[str, Values]], scale: Scale) -> dict[str, dict[str, float]]:

@@ -10,7 +10,7 @@ import contextlib
 import http.server
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -56,20 +56,20 @@ class Stage:
 
     def text(self, passed: float) -> str:
         """The metrics when `passed` simulated seconds have gone by since it began."""
-        return "\n".join([*self._lines(self.ahead + passed), ""])
-
-    def _lines(self, at: float) -> Iterator[str]:
+        at = self.ahead + passed
         place = int(at / self.step.total_seconds())
-        yield "# TYPE simulated_signal gauge"
+        lines = ["# TYPE simulated_signal gauge"]
         for life in self.lives:
             for name, values in life.signals.items():
                 value = float(values[min(place, values.size - 1)])
                 if value == value:
-                    yield f'simulated_signal{{node="{life.node}",signal="{name}"}} {value:.9g}'
-        yield "# TYPE simulated_serving gauge"
+                    of = f'{{node="{life.node}",signal="{name}"}}'
+                    lines.append(f"simulated_signal{of} {value:.9g}")
+        lines.append("# TYPE simulated_serving gauge")
         for life in self.lives:
             serving = life.fails is None or at < life.fails
-            yield f'simulated_serving{{node="{life.node}"}} {int(serving)}'
+            lines.append(f'simulated_serving{{node="{life.node}"}} {int(serving)}')
+        return "\n".join([*lines, ""])
 
 
 class Exporter:

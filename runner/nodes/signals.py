@@ -5,9 +5,9 @@ Another storage system takes other queries in `nodes.signals`, and nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 
 from runner.config import Nodes, Signal
@@ -122,12 +122,19 @@ def read(
     if not 2 <= points <= MAX_POINTS:
         raise UsageError(f"between --from and --to lie {points} steps; 2 to {MAX_POINTS} can be")
     grid = Grid.ending(end, points * nodes.step, nodes.step)
+    length = grid.step * (PIECE - 1)
+    firsts, first = [], grid.start
+    while first <= grid.end:
+        firsts.append(first)
+        first += length + grid.step
     found: dict[str, dict[str, Values]] = {host: {} for host in hosts}
     for signal in signals:
         answers = (
             series
-            for first, last in _pieces(grid)
-            for series in query_range(signal.promql, first, last, grid.step)
+            for first in firsts
+            for series in query_range(
+                signal.promql, first, min(first + length, grid.end), grid.step
+            )
         )
         of_hosts = by_host(answers, signal, grid, hosts, host_of)
         if any((values == values).any() for values in of_hosts.values()):
@@ -136,11 +143,3 @@ def read(
     if not any(found.values()):
         raise UsageError("Prometheus has nothing of any node between --from and --to")
     return Span(grid.start, found)
-
-
-def _pieces(grid: Grid) -> Iterator[tuple[datetime, datetime]]:
-    length: timedelta = grid.step * (PIECE - 1)
-    first = grid.start
-    while first <= grid.end:
-        yield first, min(first + length, grid.end)
-        first += length + grid.step

@@ -62,7 +62,14 @@ def fleet(
     """A simulated fleet; the same for the same arguments."""
     rng = np.random.default_rng(seed)
     times = np.arange(0, days * DAY, step.total_seconds())
-    load = _load(times, rng)
+    # What clients ask of the cluster, around 1: the day, the weekend, growth, some busy hours.
+    day = 1 + 0.35 * np.sin(2 * np.pi * (times / DAY - 0.3))
+    weekend = np.where((times // DAY) % 7 >= 5, 0.75, 1.0)
+    growth = 1 + 0.1 * times / max(float(times[-1]), 1.0)
+    busy = np.ones_like(times)
+    for start in rng.uniform(0, times[-1], size=int(times[-1] / DAY / 5)):
+        busy[(times >= start) & (times < start + rng.uniform(1, 4) * 3600)] *= 1.5
+    load = day * weekend * growth * busy
     fates = [*_dealt(HEALTHY, healthy), *_dealt(FAILING, failing)]
     lives = [
         live(f"node{number:03}", fate, times, load, np.random.default_rng([seed, number]))
@@ -100,7 +107,16 @@ def live(node: str, fate: str, times: Values, load: Values, rng: Generator) -> L
         onset = max(0.0, fails - lead)
         progress = np.clip((times - onset) / (fails - onset), 0.0, 1.0)
     found.shape(signals, times if found.lead is None else progress, rng)
-    _lose(signals, times, fails, rng, often=fate == "gaps")
+    # Scrapes that are missing: single ones, and hours of a Prometheus that was away.
+    singles, hours = (0.2, 0.3) if fate == "gaps" else (0.01, 0.03)
+    gone = rng.random(times.size) < singles
+    for at in rng.uniform(0, times[-1], size=rng.poisson(hours * times[-1] / DAY)):
+        gone |= (times >= at) & (times < at + rng.uniform(0.5, 5) * 3600)
+    if fails is not None:
+        gone |= times >= fails
+    for values in signals.values():
+        values[gone] = np.nan
+        np.maximum(values, 0.0, out=values)
     return Life(node=node, fate=fate, signals=signals, onset=onset, fails=fails)
 
 
@@ -108,18 +124,6 @@ def _dealt(fates: Sequence[str], count: int) -> list[str]:
     """`count` fates, each as often as its weight says."""
     deck = [name for name in fates for _ in range(FATES[name].weight)]
     return [deck[number % len(deck)] for number in range(count)]
-
-
-def _load(times: Values, rng: Generator) -> Values:
-    """What clients ask of the cluster, around 1: the day, the weekend, growth, some busy hours."""
-    day = 1 + 0.35 * np.sin(2 * np.pi * (times / DAY - 0.3))
-    weekend = np.where((times // DAY) % 7 >= 5, 0.75, 1.0)
-    growth = 1 + 0.1 * times / max(float(times[-1]), 1.0)
-    busy = np.ones_like(times)
-    for start in rng.uniform(0, times[-1], size=int(times[-1] / DAY / 5)):
-        busy[(times >= start) & (times < start + rng.uniform(1, 4) * 3600)] *= 1.5
-    found: Values = day * weekend * growth * busy
-    return found
 
 
 def _usual(times: Values, load: Values, rng: Generator) -> Signals:
@@ -172,27 +176,11 @@ def _restart(signals: Signals, times: Values, at: float) -> None:
         values[(times >= at) & (times < at + 900)] = np.nan
 
 
-def _lose(
-    signals: Signals, times: Values, fails: float | None, rng: Generator, *, often: bool
-) -> None:
-    """Scrapes that are missing: single ones, and hours of a Prometheus that was away."""
-    gone = rng.random(times.size) < (0.2 if often else 0.01)
-    for at in rng.uniform(
-        0, times[-1], size=rng.poisson((0.3 if often else 0.03) * times[-1] / DAY)
-    ):
-        gone |= (times >= at) & (times < at + rng.uniform(0.5, 5) * 3600)
-    if fails is not None:
-        gone |= times >= fails
-    for values in signals.values():
-        values[gone] = np.nan
-        np.maximum(values, 0.0, out=values)
-
-
 # Healthy fates: `shape` gets the times.
 
 
 def _calm(signals: Signals, times: Values, rng: Generator) -> None:
-    """Nothing beyond the usual."""
+    """Nothing beyond the usual, which is also all that is seen before a power supply dies."""
 
 
 def _bursty(signals: Signals, times: Values, rng: Generator) -> None:
@@ -290,10 +278,6 @@ def _growing_data(signals: Signals, progress: Values, rng: Generator) -> None:
     signals["quota"] += (1.0 - signals["quota"]) * progress
 
 
-def _sudden(signals: Signals, progress: Values, rng: Generator) -> None:
-    """A power supply dies: nothing is to be seen before."""
-
-
 FATES: dict[str, Fate] = {
     "calm": Fate(shape=_calm, weight=3),
     "bursty": Fate(shape=_bursty, weight=2),
@@ -312,7 +296,7 @@ FATES: dict[str, Fate] = {
     "bad_link": Fate(shape=_bad_link, lead=(0.5, 5), weight=2),
     "crashing": Fate(shape=_crashing, lead=(0.5, 4)),
     "growing_data": Fate(shape=_growing_data, lead=(1, 12)),
-    "sudden": Fate(shape=_sudden, lead=(0.01, 0.02), predictable=False, weight=2),
+    "sudden": Fate(shape=_calm, lead=(0.01, 0.02), predictable=False, weight=2),
 }
 HEALTHY = tuple(name for name, fate in FATES.items() if fate.lead is None)
 FAILING = tuple(name for name, fate in FATES.items() if fate.lead is not None)

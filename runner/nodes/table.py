@@ -38,7 +38,18 @@ def read(lines: Iterable[str], step: timedelta, signals: Collection[str]) -> His
             raise UsageError(f"line {number}: there is no signal {signal[:80]!r} in nodes.signals")
     if not rows:
         raise UsageError("the table has no values; its columns are time, node, signal, value")
-    return _laid(rows, failures, step)
+    start, end = min(row[0] for row in rows), max(row[0] for row in rows)
+    size = round((end - start) / step) + 1
+    names = {(node, signal) for _, node, signal, _ in rows}
+    if size * len(names) > MAX_CELLS:
+        raise UsageError("the table spans too long a time for its step; cut it, or raise the step")
+    nodes = sorted({node for node, _ in names})
+    known = sorted({signal for _, signal in names})
+    series = {node: {signal: np.full(size, np.nan) for signal in known} for node in nodes}
+    for at, node, signal, value in rows:
+        if math.isfinite(value):
+            series[node][signal][round((at - start) / step)] = value
+    return History(start=start, step=step, series=series, failures=failures)
 
 
 def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Row]]:
@@ -51,26 +62,26 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Row]]:
         for number, row in enumerate(table, start=2):
             if number > MAX_ROWS:
                 raise UsageError(f"the table has more than {MAX_ROWS} lines")
-            if row:
-                yield number, _row(row, places, number)
+            if not row:
+                continue
+            if len(row) != len(COLUMNS):
+                raise UsageError(
+                    f"line {number}: it has {len(row)} columns instead of {len(COLUMNS)}"
+                )
+            at, node, signal, value = (row[place].strip() for place in places)
+            if not node:
+                raise UsageError(f"line {number}: the node is empty")
+            try:
+                found = moment(at), node, signal, float(value) if value else math.nan
+            except (ValueError, OverflowError, OSError):
+                raise UsageError(
+                    f"line {number}: {at[:40]!r} must be a time and {value[:40]!r} a number"
+                ) from None
+            yield number, found
     except csv.Error as error:
         raise UsageError(f"line {table.line_num}: this is not CSV ({error})") from None
     except UnicodeDecodeError:
         raise UsageError("the table is not UTF-8 text") from None
-
-
-def _row(row: list[str], places: list[int], number: int) -> Row:
-    if len(row) != len(COLUMNS):
-        raise UsageError(f"line {number}: it has {len(row)} columns instead of {len(COLUMNS)}")
-    at, node, signal, value = (row[place].strip() for place in places)
-    if not node:
-        raise UsageError(f"line {number}: the node is empty")
-    try:
-        return moment(at), node, signal, float(value) if value else math.nan
-    except (ValueError, OverflowError, OSError):
-        raise UsageError(
-            f"line {number}: {at[:40]!r} must be a time and {value[:40]!r} a number"
-        ) from None
 
 
 def moment(text: str) -> datetime:
@@ -80,18 +91,3 @@ def moment(text: str) -> datetime:
     except ValueError:
         at = datetime.fromisoformat(text)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
-
-
-def _laid(rows: list[Row], failures: dict[str, datetime], step: timedelta) -> History:
-    start, end = min(row[0] for row in rows), max(row[0] for row in rows)
-    size = round((end - start) / step) + 1
-    names = {(node, signal) for _, node, signal, _ in rows}
-    if size * len(names) > MAX_CELLS:
-        raise UsageError("the table spans too long a time for its step; cut it, or raise the step")
-    nodes = sorted({node for node, _ in names})
-    signals = sorted({signal for _, signal in names})
-    series = {node: {signal: np.full(size, np.nan) for signal in signals} for node in nodes}
-    for at, node, signal, value in rows:
-        if math.isfinite(value):
-            series[node][signal][round((at - start) / step)] = value
-    return History(start=start, step=step, series=series, failures=failures)

@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import FileSystemLoader, StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from runner.incident import Approval, Incident, Purpose, State, Transition
+from runner.incident import Purpose, State, Transition
 from runner.incident_report import Bundle
 from runner.incident_report.approval_request import Pack, radius_words
 from runner.notify.inert import Cleaner, Own
@@ -54,9 +54,24 @@ class Writer:
     def write(self, transition: Transition, bundle: Bundle | None) -> Message:
         """The message of a transition; `bundle` is None for an act such as pause."""
         values = self._values(transition, bundle)
+        # The line is for a terminal: a chat's triggers mean nothing there and stay readable.
+        mask, action = self.clean.mask, transition.action
+        reason = mask(transition.reason)
+        if bundle is None:
+            subject = f"[runner] {action}"
+            line = f"{action} by {transition.actor}: {reason}"
+        else:
+            incident, labels = bundle.incident, bundle.incident.alert.labels
+            # Where the alert is, by what never changes in the life of an incident.
+            named = next((labels[name] for name in _PLACES if labels.get(name)), "")
+            place = ", ".join(incident.requested_hosts) or _PORT.sub("", named)
+            subject = f"[runner] #{incident.id} {incident.alert.name} {place}".strip()
+            where = ", ".join(incident.hosts) or place
+            what = f"#{incident.id} {action}: {mask(incident.alert.name)} {where}"
+            line = f"{what.strip()}: {reason}"
         return Message(
-            subject=_subject(transition, bundle, self.clean),
-            line=_line(transition, bundle, self.clean),
+            subject=self.clean.line(subject, MAX_SUBJECT),
+            line=visible(cut(line, 500)),
             text=cut(self._templates.get_template("message.txt.j2").render(values), MAX_BODY),
             html=self._templates.get_template("message.html.j2").render(values),
         )
@@ -66,14 +81,22 @@ class Writer:
         values: dict[str, Any] = {"environment": self.environment, "transition": transition}
         if bundle is None:
             return values | {"incident": None, "link": None}
-        question = _question(transition, bundle)
+        incident, public = bundle.incident, self.public_url
+        # The open question of a `waiting` message.
+        open_ones = [item for item in bundle.approvals if item.answer is None]
+        question = open_ones[-1] if open_ones and transition.action == State.WAITING else None
+        # The newest dry run's diff: what a person approves.
+        dry_runs = [run for run in bundle.runs if run.purpose is Purpose.DRY_RUN]
+        # Whether the incident went further while this message waited to be sent.
+        states = [row for row in bundle.transitions if row.action in list(State)]
+        moved_on = bool(states) and states[-1].sequence > transition.sequence
         return values | {
-            "incident": bundle.incident,
-            "link": self._link(bundle.incident),
-            "moved_on": bundle.incident.state if _moved_on(transition, bundle) else None,
+            "incident": incident,
+            "link": Own(f"{public}/incidents/{incident.id}") if public else None,
+            "moved_on": incident.state if moved_on else None,
             "verdict": bundle.verdict,
             "radius": radius_words(bundle.radius),
-            "diff": _diff(bundle),
+            "diff": next((run.diff for run in reversed(dry_runs) if run.diff), ""),
             "approval": question,
             "pack": Pack(question=question, bundle=bundle) if question else None,
             "runs": [run for run in bundle.runs if run.purpose is not Purpose.DRY_RUN],
@@ -83,9 +106,6 @@ class Writer:
             "evidence_left": max(0, len(bundle.evidence) - MAX_EVIDENCE),
             "decisions": bundle.decisions,
         }
-
-    def _link(self, incident: Incident) -> Own | None:
-        return Own(f"{self.public_url}/incidents/{incident.id}") if self.public_url else None
 
 
 def _templates(clean: Cleaner) -> ImmutableSandboxedEnvironment:
@@ -102,60 +122,3 @@ def _templates(clean: Cleaner) -> ImmutableSandboxedEnvironment:
     environment.filters["brief"] = clean.line
     environment.filters["listed"] = lambda values: Own(", ".join(map(clean.line, values)))
     return environment
-
-
-def _subject(transition: Transition, bundle: Bundle | None, clean: Cleaner) -> str:
-    if bundle is None:
-        return clean.line(f"[runner] {transition.action}", MAX_SUBJECT)
-    incident = bundle.incident
-    words = f"[runner] #{incident.id} {incident.alert.name} {_place(incident)}"
-    return clean.line(words.strip(), MAX_SUBJECT)
-
-
-def _place(incident: Incident) -> str:
-    """Where the alert is, by what never changes in the life of an incident."""
-    if incident.requested_hosts:
-        return ", ".join(incident.requested_hosts)
-    labels = incident.alert.labels
-    place = next((labels[name] for name in _PLACES if labels.get(name)), "")
-    return _PORT.sub("", place)
-
-
-def _line(transition: Transition, bundle: Bundle | None, clean: Cleaner) -> str:
-    """One line for a terminal: a chat's triggers mean nothing there and stay readable."""
-    reason = clean.mask(transition.reason)
-    if bundle is None:
-        return _terminal(f"{transition.action} by {transition.actor}: {reason}")
-    incident = bundle.incident
-    where = ", ".join(incident.hosts) or _place(incident)
-    what = f"#{incident.id} {transition.action}: {clean.mask(incident.alert.name)} {where}"
-    return _terminal(f"{what.strip()}: {reason}")
-
-
-def _terminal(text: str) -> str:
-    return visible(cut(text, 500))
-
-
-def _moved_on(transition: Transition, bundle: Bundle) -> bool:
-    """Whether the incident went further while this message waited to be sent."""
-    latest = [row for row in bundle.transitions if row.action in list(State)]
-    return bool(latest) and latest[-1].sequence > transition.sequence
-
-
-def _diff(bundle: Bundle) -> str:
-    """The newest dry run's diff: what a person approves."""
-    return next(
-        (
-            run.diff
-            for run in reversed(bundle.runs)
-            if run.purpose is Purpose.DRY_RUN and bool(run.diff)
-        ),
-        "",
-    )
-
-
-def _question(transition: Transition, bundle: Bundle) -> Approval | None:
-    """The open question of a `waiting` message."""
-    if transition.action != State.WAITING:
-        return None
-    return next((item for item in reversed(bundle.approvals) if item.answer is None), None)

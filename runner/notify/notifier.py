@@ -17,8 +17,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-import sqlalchemy as sa
-
 from runner import config, incident_report
 from runner.errors import ConfigError, NotFound, RemoteError, StoreError
 from runner.incident import ENDED, SUSPECTED, State
@@ -108,9 +106,7 @@ class Notifier:
         # The messages to send by receiver; those that cannot be sent at all are noted.
         letters: dict[str, list[_Letter]] = {}
         for due in claimed:
-            if (error := self._obstacle(due)) is not None:
-                self._note(due, error, now)
-            elif (message := self._write(due, now)) is not None:
+            if (message := self._write(due, now)) is not None:
                 letters.setdefault(due.receiver, []).append(_Letter(due=due, message=message))
         lanes = {
             name: _Lane(letters=of_one, send=self._senders[name])
@@ -127,33 +123,29 @@ class Notifier:
         with self.database.write() as tx:
             outbox.fan_out(tx, self.subscriptions, now)
 
-    def _obstacle(self, due: outbox.Due) -> RemoteError | None:
-        if due.receiver not in self._senders:
-            return RemoteError(
-                f"receiver {due.receiver}: it is no longer in runner.yml", permanent=True
-            )
-        thread = self._busy.get(due.receiver)
-        if thread is not None and thread.is_alive():
-            return RemoteError(f"receiver {due.receiver}: an earlier message is still being sent")
-        return None
-
     def _write(self, due: outbox.Due, now: datetime) -> Message | None:
-        """The message, from what the store knows now; None when it cannot be written."""
-        transition = due.transition
-        try:
-            with self.database.read() as tx:
-                known = (
-                    incident_report.load(tx, transition.incident) if transition.incident else None
-                )
-            return self.writer.write(transition, known)
-        except NotFound:
-            gone = RemoteError(f"receiver {due.receiver}: the incident is gone", permanent=True)
-            self._note(due, gone, now)
-        except StoreError:
-            raise
-        except Exception as error:  # a row that cannot be printed must not stop the others
-            why = f"receiver {due.receiver}: it cannot be written ({type(error).__name__})"
-            self._note(due, RemoteError(why, permanent=True), now)
+        """The message, from what the store knows now; None, and a note, when it cannot be sent."""
+        name, transition = f"receiver {due.receiver}", due.transition
+        thread = self._busy.get(due.receiver)
+        if due.receiver not in self._senders:
+            error = RemoteError(f"{name}: it is no longer in runner.yml", permanent=True)
+        elif thread is not None and thread.is_alive():
+            error = RemoteError(f"{name}: an earlier message is still being sent")
+        else:
+            known = None
+            try:
+                if transition.incident:
+                    with self.database.read() as tx:
+                        known = incident_report.load(tx, transition.incident)
+                return self.writer.write(transition, known)
+            except NotFound:
+                error = RemoteError(f"{name}: the incident is gone", permanent=True)
+            except StoreError:
+                raise
+            except Exception as defect:  # a row that cannot be printed must not stop the others
+                why = f"{name}: it cannot be written ({type(defect).__name__})"
+                error = RemoteError(why, permanent=True)
+        self._note(due, error, now)
         return None
 
     def _send(self, lanes: Mapping[str, _Lane]) -> Iterator[_Answer]:
@@ -168,7 +160,12 @@ class Notifier:
         waiting = {letter.due.id: letter for lane in lanes.values() for letter in lane.letters}
         deadline = time.monotonic() + self.patience.total_seconds()
         try:
-            yield from _collect(answers, waiting, deadline)
+            while waiting:
+                answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+                waiting.pop(answer[0].due.id)
+                yield answer
+        except queue.Empty:
+            pass  # those that are still waiting get their error below
         finally:
             for lane in lanes.values():
                 lane.given_up.set()
@@ -185,7 +182,16 @@ class Notifier:
             if error is None:
                 outbox.sent(tx, due.id, now)
             elif self._is_final(due, error):
-                _give_up(tx, due, error)
+                # It is lost to its receiver; the incident's own record says so from now on.
+                if due.transition.action != NOT_TOLD:
+                    audit_log.append(
+                        tx,
+                        incident=due.transition.incident,
+                        action=NOT_TOLD,
+                        reason=f"{due.receiver} did not deliver {due.transition.action}: {error}",
+                        detail={"of": due.transition.sequence, "receiver": due.receiver},
+                    )
+                outbox.failed(tx, due.id, str(error))
             else:
                 outbox.later(tx, due.id, now + wait_after(due.attempts))
         if error is not None:
@@ -203,19 +209,6 @@ class Notifier:
 
     def _is_final(self, due: outbox.Due, error: RemoteError) -> bool:
         return error.permanent or due.attempts >= self.retries
-
-
-def _give_up(tx: sa.Connection, due: outbox.Due, error: RemoteError) -> None:
-    """The message is lost to its receiver; the incident's own record says so from now on."""
-    if due.transition.action != NOT_TOLD:
-        audit_log.append(
-            tx,
-            incident=due.transition.incident,
-            action=NOT_TOLD,
-            reason=f"{due.receiver} did not deliver {due.transition.action}: {error}",
-            detail={"of": due.transition.sequence, "receiver": due.receiver},
-        )
-    outbox.failed(tx, due.id, str(error))
 
 
 def wait_after(attempts: int) -> timedelta:
@@ -262,16 +255,3 @@ def _work(lane: _Lane, answers: queue.SimpleQueue[_Answer]) -> None:
             answers.put((letter, RemoteError(f"receiver {letter.due.receiver}: {name}")))
         else:
             answers.put((letter, None))
-
-
-def _collect(
-    answers: queue.SimpleQueue[_Answer], waiting: dict[int, _Letter], deadline: float
-) -> Iterator[_Answer]:
-    """Answers until `deadline` (monotonic seconds); takes what was answered out of `waiting`."""
-    while waiting:
-        try:
-            answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            return
-        waiting.pop(answer[0].due.id)
-        yield answer

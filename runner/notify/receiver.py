@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,11 @@ def through_apprise(
 
     Services that are called over HTTPS may also have a certificate by `ca_file`.
     """
-    url = _url(receiver)
+    try:
+        url = receiver.resolved()
+    except RunnerError:
+        # The file may come back, and its name is nobody else's business.
+        raise RemoteError(f"receiver {receiver.name}: its url_file cannot be read") from None
     try:
         result = _notify(url, message, html=receiver.format == "html", ca_file=ca_file)
     except Exception as error:
@@ -54,14 +58,25 @@ def through_apprise(
             "of services"
         )
     if not result:
-        raise _refused(receiver, (entry.message for entry in result.logs()))
+        # No status is taken for final: a proxy that is being deployed answers 404, and a person
+        # who mends a URL or a token must not find the messages gone.
+        logged = (_STATUS.search(entry.message) for entry in result.logs())
+        statuses = [match[1] for match in logged if match]
+        why = f"was refused with HTTP status {statuses[-1]}" if statuses else "was not taken"
+        raise RemoteError(f"receiver {receiver.name}: the message {why}")
 
 
 def _notify(url: str, message: Message, *, html: bool, ca_file: Path | None) -> Any:
     """apprise's result, false when it was not taken; None when it cannot use the URL."""
-    apprise = _apprise()
+    log = logging.getLogger("apprise")
+    log.addFilter(_ONLY_STATUS)
+    log.propagate = False
+    # At DEBUG, urllib3 writes the path of each request: for chats, that is the secret.
+    logging.getLogger("urllib3").setLevel(logging.INFO)
+    import apprise  # late, because it is large, and with its log shut
+
     asset = apprise.AppriseAsset(app_id="runner", app_desc="Remediation runner")
-    service = apprise.Apprise(asset=asset)
+    service: Any = apprise.Apprise(asset=asset)
     if not service.add(url):
         return None
     for each in service:
@@ -73,28 +88,6 @@ def _notify(url: str, message: Message, *, html: bool, ca_file: Path | None) -> 
         # Named even for text: without it some services read mentions out of the body.
         body_format=apprise.NotifyFormat.HTML if html else apprise.NotifyFormat.TEXT,
         interpret_escapes=False,
-    )
-
-
-def _url(receiver: config.Receiver) -> str:
-    try:
-        return receiver.resolved()
-    except RunnerError:
-        # The file may come back, and its name is nobody else's business.
-        raise RemoteError(f"receiver {receiver.name}: its url_file cannot be read") from None
-
-
-def _refused(receiver: config.Receiver, log: Iterable[str]) -> RemoteError:
-    """What to say when apprise only says no: the HTTP status, if there was one.
-
-    No status is taken for final: a proxy that is being deployed answers 404, and a person who
-    mends a URL or a token must not find the messages gone.
-    """
-    found = [match[1] for line in log if (match := _STATUS.search(line))]
-    if not found:
-        return RemoteError(f"receiver {receiver.name}: the message was not taken")
-    return RemoteError(
-        f"receiver {receiver.name}: the message was refused with HTTP status {found[-1]}"
     )
 
 
@@ -113,15 +106,3 @@ class _OnlyStatus(logging.Filter):
 
 
 _ONLY_STATUS = _OnlyStatus()
-
-
-def _apprise() -> Any:
-    """The library, imported late because it is large, with its log shut."""
-    log = logging.getLogger("apprise")
-    log.addFilter(_ONLY_STATUS)
-    log.propagate = False
-    # At DEBUG, urllib3 writes the path of each request: for chats, that is the secret.
-    logging.getLogger("urllib3").setLevel(logging.INFO)
-    import apprise
-
-    return apprise

@@ -105,13 +105,12 @@ def _say(tx: sa.Connection, action: str, receiver: str, held: Sequence[News], co
     critical = sum(one.urgency is Urgency.CRITICAL for one in held)
     kinds = Counter(one.alertname for one in held).most_common(KINDS)
     lines = [f"{name}: {number}" for name, number in kinds] if action == "digest" else []
-    lines += [_line(one) for one in worst[:WORST]]
+    lines += [
+        f"#{one.incident} {one.action}: {one.alertname} {one.place} "
+        f"({one.urgency.name.lower()}): {one.reason}"
+        for one in worst[:WORST]
+    ]
     if len(worst) > WORST:
         lines.append(f"and {len(worst) - WORST} more; see `runner incident list`")
     detail = {"tell": [receiver], "lines": lines, "critical": critical}
     return audit_log.append(tx, action=action, reason=reason, detail=detail).sequence
-
-
-def _line(one: News) -> str:
-    severity = one.urgency.name.lower()
-    return f"#{one.incident} {one.action}: {one.alertname} {one.place} ({severity}): {one.reason}"

@@ -19,56 +19,46 @@ from runner.store.nodes import Member
 
 if TYPE_CHECKING:
     from runner.nodes.classify import Prediction
-    from runner.nodes.greylist import NodeState, NodeStep
+    from runner.nodes.greylist import NodeStep
     from runner.nodes.tier import Tier
 
 
 def move(tx: sa.Connection, project: Project, outlook: Outlook) -> None:
     """Step every node, and write down who joined, changed or left."""
     from runner.nodes import greylist
+    from runner.nodes.tier import Tier
 
-    settings = project.config.nodes
+    settings, now = project.config.nodes, outlook.at
     known = nodes.standings(tx)
     sees = any(_measured(one) for one in outlook.predictions)
     for one in outlook.predictions:
         member = known.get(one.node, Member(node=one.node, tier="none"))
-        if sees and _is_gone(member, one, outlook.at, settings.greylist.leave_after):
+        # A critical member that was taken care of long ago, and of which nothing is measured now.
+        if (
+            sees
+            and member.tier == "critical"
+            and member.settled_at is not None
+            and now - member.settled_at >= settings.greylist.leave_after
+            and not _measured(one)
+        ):
             why = f"replaced ({member.settled_by}) and no longer measured"
-            _leave(tx, member, outlook.at, why, nodes.CONFIRMED)
+            _leave(tx, member, now, why, nodes.CONFIRMED)
             continue
-        done = greylist.step(
-            _standing(member), one.tier, outlook.at, settings.greylist, settings.every
+        standing = greylist.NodeState(
+            tier=Tier(member.tier),
+            since=member.since,
+            at=member.looked_at,
+            above_warning=member.above_warning,
+            above_critical=member.above_critical,
+            below_warning=member.below_warning,
+            below_critical=member.below_critical,
         )
-        _note(tx, member, one, done, outlook.at)
-
-
-def _is_gone(member: Member, one: Prediction, now: datetime, after: timedelta) -> bool:
-    """Whether a critical member was taken care of long ago and nothing of it is measured now."""
-    return (
-        member.tier == "critical"
-        and member.settled_at is not None
-        and now - member.settled_at >= after
-        and not _measured(one)
-    )
+        done = greylist.step(standing, one.tier, now, settings.greylist, settings.every)
+        _note(tx, member, one, done, now)
 
 
 def _measured(one: Prediction) -> bool:
     return any(finding.level is not None for finding in one.findings)
-
-
-def _standing(member: Member) -> NodeState:
-    from runner.nodes.greylist import NodeState
-    from runner.nodes.tier import Tier
-
-    return NodeState(
-        tier=Tier(member.tier),
-        since=member.since,
-        at=member.looked_at,
-        above_warning=member.above_warning,
-        above_critical=member.above_critical,
-        below_warning=member.below_warning,
-        below_critical=member.below_critical,
-    )
 
 
 def _note(

@@ -18,7 +18,7 @@ from runner.decide.answer import Unusable, parse
 from runner.decide.model import ModelDecider
 from runner.decide.prompt import fence
 from runner.decide.single import tell
-from runner.nodes.classify import LONGEST, Prediction, SignalTier
+from runner.nodes.classify import LONGEST, Prediction
 from runner.nodes.tier import Tier
 from runner.store.nodes import Said
 from runner.text import brief, storable, visible
@@ -74,24 +74,23 @@ class _Answer(BaseModel):
 def evidence(one: Prediction, signals: Sequence[Signal], before: Sequence[Said]) -> tuple[str, ...]:
     """What the model reads: each signal with its bounds, then what was said of the node before."""
     known = {signal.name: signal for signal in signals}
-    measured = [_measured(finding, known[finding.signal]) for finding in one.findings]
+    measured = []
+    for finding in one.findings:
+        signal = known[finding.signal]
+        unit = f" {signal.unit}" if signal.unit else ""
+        now = "unknown" if finding.level is None else f"{finding.level:.4g}{unit}"
+        text = (
+            f"signal {finding.signal}: now {now}; warning {signal.warning:g}, "
+            f"critical {signal.critical:g}, worse {signal.direction}. {finding.reason}"
+        )
+        if finding.expected is not None:
+            text += f" Its trend reaches the critical bound in {write(finding.expected)}."
+        measured.append(text)
     earlier = [
         f"{said.at:%Y-%m-%d %H:%M} UTC, by {said.by}: {said.tier}. {' '.join(said.reasons)}"
         for said in before[:_BEFORE]
     ]
     return (*measured, *earlier)
-
-
-def _measured(finding: SignalTier, signal: Signal) -> str:
-    unit = f" {signal.unit}" if signal.unit else ""
-    now = "unknown" if finding.level is None else f"{finding.level:.4g}{unit}"
-    text = (
-        f"signal {finding.signal}: now {now}; warning {signal.warning:g}, "
-        f"critical {signal.critical:g}, worse {signal.direction}. {finding.reason}"
-    )
-    if finding.expected is not None:
-        text += f" Its trend reaches the critical bound in {write(finding.expected)}."
-    return text
 
 
 def ask(

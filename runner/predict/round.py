@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -17,7 +17,6 @@ from runner.predict.spares import count_spares
 from runner.predict.told import deliver, publish
 from runner.project import Project
 from runner.store import nodes, workers
-from runner.store.nodes import Said
 
 if TYPE_CHECKING:
     from runner.nodes.classify import Prediction
@@ -45,7 +44,11 @@ def step(project: Project, now: datetime) -> bool:
     with project.database.read() as tx:
         last = nodes.latest(tx)
     fresh = tuple(
-        one for one in outlook.predictions if _says_more(one, last.get(one.node), outlook.at)
+        one
+        for one in outlook.predictions
+        if (before := last.get(one.node)) is None
+        or before.tier != one.tier
+        or outlook.at - before.at >= KEEP_EVERY
     )
     said = opinions(project, outlook, fresh)
     with project.database.write() as tx:
@@ -95,6 +98,13 @@ def _remember(
     from runner.predict.opinion import as_row
 
     for one in fresh:
+        findings = [
+            {
+                name: value.total_seconds() if isinstance(value, timedelta) else value
+                for name, value in asdict(finding).items()
+            }
+            for finding in one.findings
+        ]
         nodes.add_prediction(
             tx,
             at=outlook.at,
@@ -103,18 +113,7 @@ def _remember(
             tier=one.tier,
             ahead=(one.expected, one.soonest, one.latest),
             reasons=one.reasons,
-            findings=[_plain(asdict(finding)) for finding in one.findings],
+            findings=findings,
         )
         if one.node in said:
             nodes.add_prediction(tx, at=outlook.at, node=one.node, **as_row(said[one.node]))
-
-
-def _says_more(one: Prediction, before: Said | None, now: datetime) -> bool:
-    return before is None or before.tier != one.tier or now - before.at >= KEEP_EVERY
-
-
-def _plain(finding: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.total_seconds() if isinstance(value, timedelta) else value
-        for name, value in finding.items()
-    }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from runner import acts, private
@@ -67,8 +67,9 @@ def publish(project: Project) -> bool:
     content = as_inventory(members)
     path = project.state / GREYLIST_FILE
     text = json.dumps(content, indent=2) + "\n"
-    if _text(path) == text:
-        return False
+    with suppress(OSError, UnicodeDecodeError):  # what cannot be read is written anew
+        if path.read_text(encoding="utf-8") == text:
+            return False
     try:
         private.make_folder(path.parent)
         private.write_whole(path, text.encode())
@@ -76,13 +77,6 @@ def publish(project: Project) -> bool:
         raise StoreError(f"{path}: the greylist cannot be written ({error.strerror})") from None
     project.forget_inventory()
     return True
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
 
 
 def as_inventory(members: Sequence[Member]) -> dict[str, Any]:

@@ -51,20 +51,17 @@ def create_app(project: Project, metrics: Metrics) -> FastAPI:
 
 def _explained(request: Request, error: Exception) -> Response:
     """Any refusal: a page for people, JSON for programs."""
-    refusal = _refusal(request, error)
-    return pages.problem(request, refusal) if pages.is_page(request) else refuse(refusal)
-
-
-def _refusal(request: Request, error: Exception) -> Refusal:
     if isinstance(error, Refusal):
-        return error
-    if isinstance(error, RunnerError):
-        return as_refusal(error)
-    if isinstance(error, RequestValidationError):
+        refusal = error
+    elif isinstance(error, RunnerError):
+        refusal = as_refusal(error)
+    elif isinstance(error, RequestValidationError):
         # The webhook's own refusals are all 400, which Alertmanager does not repeat at once.
         status = 400 if request.url.path == "/api/v1/alerts" else 422
         found = error.errors()[0]
         place = ".".join(str(part) for part in found["loc"])
-        return Refusal(status, brief(f"{place}: {found['msg']}.", 190))
-    assert isinstance(error, HTTPException)
-    return Refusal(error.status_code, f"{error.detail}.", dict(error.headers or {}))
+        refusal = Refusal(status, brief(f"{place}: {found['msg']}.", 190))
+    else:
+        assert isinstance(error, HTTPException)
+        refusal = Refusal(error.status_code, f"{error.detail}.", dict(error.headers or {}))
+    return pages.problem(request, refusal) if pages.is_page(request) else refuse(refusal)

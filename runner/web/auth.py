@@ -105,21 +105,18 @@ class Gate:
             return ANONYMOUS if self._listen.allow_anonymous and not guarded else None
         digest = hashlib.sha256(presented(header) or b"").digest()
         found: Actor | None = None
-        for index, (actor, _) in enumerate(self._known):
-            for secret in self._secrets(index):
-                # Every secret is compared, whoever asks, so that the time tells nothing.
+        for index, (actor, credentials) in enumerate(self._known):
+            # Read at each request, so that rotation needs no restart; a file that is just being
+            # replaced leaves the last one in force, because a refused alert is not sent again soon.
+            try:
+                self._last[index] = tuple(accepted(credentials))
+            except (ConfigError, UnicodeDecodeError):
+                log.warning("the secret of %s cannot be read", actor.name)
+            # Every secret is compared, whoever asks, so that the time tells nothing.
+            for secret in self._last[index]:
                 if hmac.compare_digest(hashlib.sha256(secret).digest(), digest):
                     found = found or actor
         return found
-
-    def _secrets(self, index: int) -> tuple[bytes, ...]:
-        """Read at each request, so that rotation needs no restart; a file that is just being
-        replaced leaves the last one in force, because a refused alert is not sent again soon."""
-        try:
-            self._last[index] = tuple(accepted(self._known[index][1]))
-        except (ConfigError, UnicodeDecodeError):
-            log.warning("the secret of %s cannot be read", self._known[index][0].name)
-        return self._last[index]
 
 
 def accepted(credentials: Credentials) -> Iterator[bytes]:

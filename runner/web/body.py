@@ -90,8 +90,12 @@ class Body:
             await self._more()
 
     async def _more(self) -> None:
+        # It may take until its pace so far is too slow for the whole to arrive in time.
+        pace = SLOWEST if self._length is None else max(1.0, self._length / self._within)
+        ends = min(self._within, max(GRACE_SECONDS, len(self._read) / pace))
+        left = self._began + ends - time.monotonic()
         try:
-            with anyio.fail_after(self._patience()):
+            with anyio.fail_after(max(0.0, left)):
                 message: Message = await self._receive()
         except TimeoutError:
             raise Refusal(
@@ -103,12 +107,6 @@ class Body:
         self._complete = not message.get("more_body", False)
         if len(self._read) > self._limit:
             raise self._too_long()
-
-    def _patience(self) -> float:
-        """Seconds until its pace so far is too slow for the whole to arrive in time."""
-        pace = SLOWEST if self._length is None else max(1.0, self._length / self._within)
-        ends = min(self._within, max(GRACE_SECONDS, len(self._read) / pace))
-        return max(0.0, self._began + ends - time.monotonic())
 
     def _too_long(self) -> Refusal:
         return Refusal(413, f"The body is longer than {self._limit} bytes.")

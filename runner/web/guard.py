@@ -99,27 +99,28 @@ class Guard:
             sentence = "A request has Content-Length or Transfer-Encoding, not both."
             raise Refusal(400, sentence, {"Connection": "close"})
         if scope["path"] not in OPEN:
-            await self._admit(scope, headers, address)
+            permission = needed(scope["method"], scope["path"])
+            # Where nobody logs in, a name that an attacker made resolve to us must not reach us.
+            if self._listen.allow_anonymous and not self._is_ours(headers.get("host", "")):
+                raise Refusal(403, "Unknown host name; set notify.public_url to allow it.")
+            actor = await self._identify(headers, permission, address)
+            if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+                self._check_origin(headers)
+            if not actor.may(permission):
+                raise Refusal(403, f"Role {actor.role} does not allow this.")
+            scope.setdefault("state", {})["actor"] = actor
         limit = self._listen.max_body if scope["path"] == WEBHOOK else MAX_BODY
         body = Body(headers, receive, limit, self._listen.limits.body.total_seconds())
         await body.beginning()
         async with self._places.place(address) if body.large else nullcontext():
-            await self._app(scope, _replay(await body.all(), receive), send)
+            waiting: list[Message] = [
+                {"type": "http.request", "body": await body.all(), "more_body": False}
+            ]
 
-    async def _admit(self, scope: Scope, headers: Headers, address: str) -> None:
-        permission = needed(scope["method"], scope["path"])
-        self._check_host(headers)
-        actor = await self._identify(headers, permission, address)
-        if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
-            self._check_origin(headers)
-        if not actor.may(permission):
-            raise Refusal(403, f"Role {actor.role} does not allow this.")
-        scope.setdefault("state", {})["actor"] = actor
+            async def replayed() -> Message:
+                return waiting.pop() if waiting else await receive()
 
-    def _check_host(self, headers: Headers) -> None:
-        """Where nobody logs in, a name that an attacker made resolve to us must not reach us."""
-        if self._listen.allow_anonymous and not self._is_ours(headers.get("host", "")):
-            raise Refusal(403, "Unknown host name; set notify.public_url to allow it.")
+            await self._app(scope, replayed, send)
 
     def _is_ours(self, host: str) -> bool:
         try:
@@ -144,18 +145,14 @@ class Guard:
         actor = self._gate.identify(header, permission)
         if actor is None:
             if header is not None:  # a browser asks without one first
-                await self._failed_login(address)
+                self._metrics.login_failed()
+                delay = self._failed.delay(address)
+                try:
+                    await anyio.sleep(delay)
+                finally:
+                    self._failed.answered(address)
             raise Refusal(401, "A valid credential is needed.")
         return actor
-
-    async def _failed_login(self, address: str) -> None:
-        """Count it, and let the answer wait."""
-        self._metrics.login_failed()
-        delay = self._failed.delay(address)
-        try:
-            await anyio.sleep(delay)
-        finally:
-            self._failed.answered(address)
 
     def _check_origin(self, headers: Headers) -> None:
         """A browser sends passwords by itself; only our own pages may make it change things."""
@@ -195,12 +192,3 @@ class _Answer:
         if not self.status:
             sentence = f"Internal error {number}; see the log of the runner."
             await refuse(Refusal(500, sentence))(scope, receive, self.send)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return replayed

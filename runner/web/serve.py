@@ -54,7 +54,9 @@ class Server:
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
-        self._thread = threading.Thread(target=self._run, name="web")
+        self._thread = threading.Thread(
+            target=self._uvicorn.run, kwargs={"sockets": [self._socket]}, name="web"
+        )
 
     def start(self) -> None:
         """Returns once requests are answered. Raises RunnerError when they will not be."""
@@ -80,9 +82,6 @@ class Server:
         """Whether it is still answering."""
         return self._thread.is_alive()
 
-    def _run(self) -> None:
-        self._uvicorn.run(sockets=[self._socket])
-
 
 def bound(host: str, port: int) -> socket.socket:
     """A listening socket's beginning. Raises ConfigError with a sentence."""
@@ -99,7 +98,12 @@ def bound(host: str, port: int) -> socket.socket:
         taken.listen(BACKLOG)
     except OSError as error:
         taken.close()
-        raise ConfigError(_explain(host, port, error)) from None
+        why = {
+            errno.EADDRINUSE: "is taken by another program; stop it or set another listen.port",
+            errno.EACCES: "needs more rights; set a listen.port above 1023",
+            errno.EADDRNOTAVAIL: "is not an address of this machine; set listen.host",
+        }.get(error.errno or 0, f"cannot be used ({error.strerror})")
+        raise ConfigError(f"listen: {host}:{port} {why}") from None
     return taken
 
 
@@ -107,14 +111,3 @@ def url_of(taken: socket.socket) -> str:
     """Where it answers, with the port that was taken when 0 was asked for."""
     host, port = taken.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _explain(host: str, port: int, error: OSError) -> str:
-    place = f"listen: {host}:{port}"
-    if error.errno == errno.EADDRINUSE:
-        return f"{place} is taken by another program; stop it or set another listen.port"
-    if error.errno == errno.EACCES:
-        return f"{place} needs more rights; set a listen.port above 1023"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"{place} is not an address of this machine; set listen.host"
-    return f"{place} cannot be used ({error.strerror})"

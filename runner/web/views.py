@@ -108,15 +108,11 @@ def diff_lines(text: str) -> Iterator[tuple[str, str]]:
     """(class, line) of each line of a diff; the last says how many are left out."""
     lines = text.splitlines()
     for line in lines[:MAX_LINES]:
-        yield _diff_class(line), cut(line, 2000)
+        hunk = line.startswith(("---", "+++", "@@"))
+        kind = "hunk" if hunk else {"+": "added", "-": "removed"}.get(line[:1], "same")
+        yield kind, cut(line, 2000)
     if len(lines) > MAX_LINES:
         yield "hunk", f"… {len(lines) - MAX_LINES} more lines"
-
-
-def _diff_class(line: str) -> str:
-    if line.startswith(("---", "+++", "@@")):
-        return "hunk"
-    return {"+": "added", "-": "removed"}.get(line[:1], "same")
 
 
 def web_link(text: str) -> str | None:
@@ -157,35 +153,30 @@ def _shown(value: object) -> object:
     )
 
 
-def _environment() -> Environment:
-    made = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {
-        "ago": ago,
-        "block": block,
-        "brief_duration": brief_duration,
-        "compact": compact,
-        "diff_lines": diff_lines,
-        "fidelity_words": fidelity_words,
-        "kind_words": kind_words,
-        "pairs": pairs,
-        "percent": percent,
-        "radius_words": radius_words,
-        "pretty": pretty,
-        "stamp": stamp,
-        "tone": tone,
-        "web_link": web_link,
-    }
-    return made
-
-
-_templates = _environment()
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    finalize=_shown,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_templates.filters |= {
+    "ago": ago,
+    "block": block,
+    "brief_duration": brief_duration,
+    "compact": compact,
+    "diff_lines": diff_lines,
+    "fidelity_words": fidelity_words,
+    "kind_words": kind_words,
+    "pairs": pairs,
+    "percent": percent,
+    "radius_words": radius_words,
+    "pretty": pretty,
+    "stamp": stamp,
+    "tone": tone,
+    "web_link": web_link,
+}
 
 
 def render(template: str, **values: Any) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -109,21 +108,16 @@ def sender_of(request: Request) -> str:
 
 
 async def _in_turn(request: Request, store: Callable[[], T]) -> T:
-    async with _turn(request.app.state.writers):
-        return await anyio.to_thread.run_sync(store, limiter=_threads)
-
-
-@asynccontextmanager
-async def _turn(limiter: anyio.CapacityLimiter) -> AsyncIterator[None]:
+    writers: anyio.CapacityLimiter = request.app.state.writers
     try:
         with anyio.fail_after(TURN_SECONDS):
-            await limiter.acquire()
+            await writers.acquire()
     except TimeoutError:
         raise StoreError("the store is too slow for what arrives") from None
     try:
-        yield
+        return await anyio.to_thread.run_sync(store, limiter=_threads)
     finally:
-        limiter.release()
+        writers.release()
 
 
 def _wrong_type(request: Request) -> str:
