@@ -1,4 +1,4 @@
-"""The labelled alerts of tests/packs and label sets of tests/labels: their form, not what the runner makes of them."""
+"""The form of the labelled alerts of tests/packs and of the label sets of tests/labels."""
 
 import hashlib
 import re
@@ -10,22 +10,22 @@ import pytest
 import yaml
 
 TESTS = Path(__file__).parent
-PACKS = sorted(
-    path.stem for path in (TESTS / "packs").glob("*.yml") if not path.stem.endswith(".answers")
-)
+PACKS = sorted(path.stem for path in (TESTS / "packs").glob("*.yml") if "." not in path.stem)
 LABELS = sorted(path.stem for path in (TESTS / "labels").glob("*.yml"))
 FOLDERS = ["", "heldout"]
 PER_PACK = [(folder, name) for folder in FOLDERS for name in PACKS]
 PER_INVENTORY = [(folder, name) for folder in FOLDERS for name in LABELS]
-SUBJECTS = "node systemd process blackbox certificates postgresql mysql redis nginx haproxy rabbitmq prometheus etcd"
+SUBJECTS = """
+    node systemd process blackbox certificates postgresql mysql redis nginx haproxy rabbitmq
+    prometheus etcd
+"""
 LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 @cache
 def read(*path: str) -> Any:
-    return yaml.load(
-        TESTS.joinpath(*path).read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    )  # noqa: S506
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(TESTS.joinpath(*path).read_text(), loader)
 
 
 def rules(folder: str, name: str) -> list[dict[str, Any]]:
