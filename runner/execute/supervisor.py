@@ -177,6 +177,8 @@ def main(path: Path, fork: Callable[[], Playing] | None = None) -> None:
     private, folder = Path(spec["private"]), Path(spec["folder"])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A shell ignores it in what it starts in the background; a run has it as a warm one does.
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     mask = Mask.of(spec["mask"])
     _limit(resource.RLIMIT_DATA, spec["memory"])
     if spec["ended"]:
