@@ -22,8 +22,9 @@ BY_MOLECULE = "disk_space-default"
 REFUSED_IN_LAB = {
     f"{role}-refuses"
     for role in (
-        "certificate", "disk_space", "log_rotation", "release_rollback", "runaway_process",
-        "service_restart",
+        "certificate", "disk_space",
+        "inodes", "log_rotation", "release_rollback",
+        "runaway_process", "service_restart",
     )
 }  # fmt: skip
 NEEDED = ("molecule", "supervisord", "supervisorctl", "ansible-playbook")
@@ -55,7 +56,7 @@ def scratch() -> Iterator[Path]:
 def skip_without_programs(scenario: Path) -> None:
     lacking = [p for p in PROGRAMS.get(scenario.parents[2].name, ()) if not shutil.which(p)]
     if lacking and not os.environ.get("CI"):
-        pytest.skip(f"not installed: {', '.join(lacking)}; apt install etcd-server etcd-client")
+        pytest.skip(f"not installed: {', '.join(lacking)}; make system installs them on Debian")
 
 
 def test_every_role_has_a_scenario_that_heals_and_one_that_refuses() -> None:

@@ -130,6 +130,17 @@ def data_in_the_place(host: Hostile) -> Mapping[str, Any]:
     return clean(host)
 
 
+def inodes(host: Hostile) -> Mapping[str, Any]:
+    """The same module, for another shortage."""
+    words = links_in_the_place(host)
+    own = {"role": "inodes", "inodes_free_percent": 100}
+    return own | {
+        name.replace("disk_space_", "inodes_"): value
+        for name, value in words.items()
+        if name != "role"
+    }
+
+
 def everybody_can_write(host: Hostile) -> Mapping[str, Any]:
     host.ours("srv/app/cache")
     (host.top / "srv/app").chmod(0o777)
@@ -148,6 +159,7 @@ def no_mount_point(host: Hostile) -> Mapping[str, Any]:
 
 CLEAN: dict[str, Case] = levels("srv/app/cache/x", clean) | {
     "links and second names in the place": (links_in_the_place, DONE),
+    "the same where inodes are short": (inodes, DONE),
     "names with line ends": (odd_names, DONE),
     "a link whose target holds a line end": (line_end_in_a_link, "is a link"),
     "a directory of root's in theirs": (folder_of_root_in_theirs, DONE),
@@ -497,7 +509,7 @@ def search(folder: Path) -> None:
     params |= {"mountpoint": "", "max_files": 100, "trusted_groups": []}
     with ExitStack() as opened:
         found = aged.Search(params, opened)
-        if not [one for one in found.files(found.places()) if aged.remove(one, dry=False)]:
+        if not [one for one in found.files(found.places(), 100) if aged.remove(one, dry=False)]:
             raise FileNotFoundError
 
 
