@@ -454,6 +454,7 @@ RUNS: dict[str, dict[str, dict[str, Case]]] = {
 
 #: Roles that act on no file in places of others, and why.
 WITHOUT = {
+    "clock": "it calls chronyc and restarts a unit",
     "runaway_process": "it ends processes, and reads /proc only",
     "fault_outside": "its program lies in /run, where only root makes names",
 }
