@@ -22,7 +22,7 @@ BY_MOLECULE = "disk_space-default"
 REFUSED_IN_LAB = {
     f"{role}-refuses"
     for role in (
-        "certificate", "clock", "disk_space",
+        "certificate", "clock", "configuration_reload", "disk_space",
         "inodes", "log_rotation", "release_rollback",
         "runaway_process", "service_restart",
     )

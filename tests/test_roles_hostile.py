@@ -455,6 +455,7 @@ RUNS: dict[str, dict[str, dict[str, Case]]] = {
 #: Roles that act on no file in places of others, and why.
 WITHOUT = {
     "clock": "it calls chronyc and restarts a unit",
+    "configuration_reload": "it looks at the age of files; its check acts as the service itself",
     "runaway_process": "it ends processes, and reads /proc only",
     "fault_outside": "its program lies in /run, where only root makes names",
 }

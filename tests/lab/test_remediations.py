@@ -43,6 +43,7 @@ ELSEWHERE = {
     "defragment_storage",
     # By the scenario `lab` of their role, in test_molecule.py: no drill brings what they heal.
     "free_inodes",
+    "reload_configuration",
     "sync_clock",
 }
 
