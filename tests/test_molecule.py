@@ -24,7 +24,7 @@ REFUSED_IN_LAB = {
     for role in (
         "certificate", "clock", "configuration_reload", "disk_space",
         "inodes", "log_rotation", "release_rollback",
-        "runaway_process", "service_restart",
+        "resource_limit", "runaway_process", "service_restart",
     )
 }  # fmt: skip
 NEEDED = ("molecule", "supervisord", "supervisorctl", "ansible-playbook")

@@ -43,6 +43,8 @@ ELSEWHERE = {
     "defragment_storage",
     # By the scenario `lab` of their role, in test_molecule.py: no drill brings what they heal.
     "free_inodes",
+    "raise_limit",
+    "raise_open_files",
     "reload_configuration",
     "sync_clock",
 }
