@@ -23,7 +23,7 @@ REFUSED_IN_LAB = {
     f"{role}-refuses"
     for role in (
         "certificate", "clock", "configuration_reload", "disk_space",
-        "inodes", "log_rotation", "release_rollback",
+        "inodes", "leaking_unit", "log_rotation", "release_rollback",
         "resource_limit", "runaway_process", "service_restart",
     )
 }  # fmt: skip

@@ -456,6 +456,7 @@ RUNS: dict[str, dict[str, dict[str, Case]]] = {
 WITHOUT = {
     "clock": "it calls chronyc and restarts a unit",
     "configuration_reload": "it looks at the age of files; its check acts as the service itself",
+    "leaking_unit": "it reads /proc only, and restarts a unit",
     "resource_limit": "it writes below /proc only",
     "runaway_process": "it ends processes, and reads /proc only",
     "fault_outside": "its program lies in /run, where only root makes names",

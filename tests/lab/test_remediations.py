@@ -46,6 +46,7 @@ ELSEWHERE = {
     "raise_limit",
     "raise_open_files",
     "reload_configuration",
+    "restart_leaking_unit",
     "sync_clock",
 }
 
