@@ -23,13 +23,13 @@ REFUSED_IN_LAB = {
     f"{role}-refuses"
     for role in (
         "certificate", "clock", "configuration_reload", "disk_space",
-        "inodes", "leaking_unit", "log_rotation", "release_rollback",
+        "inodes", "leaking_unit", "log_rotation", "package_repair", "release_rollback",
         "resource_limit", "runaway_process", "service_restart",
     )
 }  # fmt: skip
 NEEDED = ("molecule", "supervisord", "supervisorctl", "ansible-playbook")
 #: What the scenarios of some roles need besides.
-PROGRAMS = {"etcd_member": ("etcd", "etcdctl")}
+PROGRAMS = {"etcd_member": ("etcd", "etcdctl"), "package_repair": ("dpkg", "dpkg-query")}
 MISSING = [name for name in NEEDED if shutil.which(name, path=str(BIN)) is None]
 
 pytestmark = [

@@ -457,6 +457,7 @@ WITHOUT = {
     "clock": "it calls chronyc and restarts a unit",
     "configuration_reload": "it looks at the age of files; its check acts as the service itself",
     "leaking_unit": "it reads /proc only, and restarts a unit",
+    "package_repair": "dpkg's records, which it walks to: tests/test_configured_packages.py",
     "resource_limit": "it writes below /proc only",
     "runaway_process": "it ends processes, and reads /proc only",
     "fault_outside": "its program lies in /run, where only root makes names",

@@ -46,6 +46,7 @@ ELSEWHERE = {
     "raise_limit",
     "raise_open_files",
     "reload_configuration",
+    "repair_packages",
     "restart_leaking_unit",
     "sync_clock",
 }
