@@ -22,7 +22,7 @@ BY_MOLECULE = "disk_space-default"
 REFUSED_IN_LAB = {
     f"{role}-refuses"
     for role in (
-        "certificate", "clock", "configuration_reload", "disk_space",
+        "certificate", "clock", "configuration_reload", "disk_space", "filesystem_remount",
         "inodes", "leaking_unit", "log_rotation", "package_repair", "release_rollback",
         "resource_limit", "runaway_process", "service_restart",
     )

@@ -456,6 +456,7 @@ RUNS: dict[str, dict[str, dict[str, Case]]] = {
 WITHOUT = {
     "clock": "it calls chronyc and restarts a unit",
     "configuration_reload": "it looks at the age of files; its check acts as the service itself",
+    "filesystem_remount": "only where nobody else leads the path: tests/test_writable_mount.py",
     "leaking_unit": "it reads /proc only, and restarts a unit",
     "package_repair": "dpkg's records, which it walks to: tests/test_configured_packages.py",
     "resource_limit": "it writes below /proc only",

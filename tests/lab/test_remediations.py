@@ -46,6 +46,7 @@ ELSEWHERE = {
     "raise_limit",
     "raise_open_files",
     "reload_configuration",
+    "remount_filesystem",
     "repair_packages",
     "restart_leaking_unit",
     "sync_clock",
