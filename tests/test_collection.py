@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -26,6 +27,20 @@ def test_its_metadata_name_it_and_every_role() -> None:
         assert f"`{role.name}`" in page, role.name
         systems = yaml.safe_load((role / "meta/main.yml").read_text())["galaxy_info"]["platforms"]
         assert [each["name"] for each in systems] == ["Debian", "Ubuntu"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(COLLECTION.glob("plugins/module*/*.py")), ids=lambda p: p.stem
+)
+def test_what_runs_on_hosts_is_understood_by_python_3_8(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 8))):
+        # An annotation is never evaluated, a name for a type is.
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript):
+            assert ast.unparse(node.value.value) not in ("dict", "list", "set", "tuple"), (
+                node.lineno
+            )
+        if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.BitOr):
+            assert not isinstance(node.value, ast.Dict), node.lineno
 
 
 @pytest.mark.real

@@ -22,13 +22,14 @@ BY_MOLECULE = "disk_space-default"
 REFUSED_IN_LAB = {
     f"{role}-refuses"
     for role in (
-        "certificate", "disk_space", "log_rotation", "release_rollback", "runaway_process",
-        "service_restart",
+        "certificate", "clock", "configuration_reload", "disk_space", "filesystem_remount",
+        "inodes", "leaking_unit", "log_rotation", "package_repair", "release_rollback",
+        "resource_limit", "runaway_process", "service_restart",
     )
 }  # fmt: skip
 NEEDED = ("molecule", "supervisord", "supervisorctl", "ansible-playbook")
 #: What the scenarios of some roles need besides.
-PROGRAMS = {"etcd_member": ("etcd", "etcdctl")}
+PROGRAMS = {"etcd_member": ("etcd", "etcdctl"), "package_repair": ("dpkg", "dpkg-query")}
 MISSING = [name for name in NEEDED if shutil.which(name, path=str(BIN)) is None]
 
 pytestmark = [
@@ -55,7 +56,7 @@ def scratch() -> Iterator[Path]:
 def skip_without_programs(scenario: Path) -> None:
     lacking = [p for p in PROGRAMS.get(scenario.parents[2].name, ()) if not shutil.which(p)]
     if lacking and not os.environ.get("CI"):
-        pytest.skip(f"not installed: {', '.join(lacking)}; apt install etcd-server etcd-client")
+        pytest.skip(f"not installed: {', '.join(lacking)}; make system installs them on Debian")
 
 
 def test_every_role_has_a_scenario_that_heals_and_one_that_refuses() -> None:

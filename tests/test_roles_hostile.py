@@ -130,6 +130,17 @@ def data_in_the_place(host: Hostile) -> Mapping[str, Any]:
     return clean(host)
 
 
+def inodes(host: Hostile) -> Mapping[str, Any]:
+    """The same module, for another shortage."""
+    words = links_in_the_place(host)
+    own = {"role": "inodes", "inodes_free_percent": 100}
+    return own | {
+        name.replace("disk_space_", "inodes_"): value
+        for name, value in words.items()
+        if name != "role"
+    }
+
+
 def everybody_can_write(host: Hostile) -> Mapping[str, Any]:
     host.ours("srv/app/cache")
     (host.top / "srv/app").chmod(0o777)
@@ -148,6 +159,7 @@ def no_mount_point(host: Hostile) -> Mapping[str, Any]:
 
 CLEAN: dict[str, Case] = levels("srv/app/cache/x", clean) | {
     "links and second names in the place": (links_in_the_place, DONE),
+    "the same where inodes are short": (inodes, DONE),
     "names with line ends": (odd_names, DONE),
     "a link whose target holds a line end": (line_end_in_a_link, "is a link"),
     "a directory of root's in theirs": (folder_of_root_in_theirs, DONE),
@@ -442,6 +454,12 @@ RUNS: dict[str, dict[str, dict[str, Case]]] = {
 
 #: Roles that act on no file in places of others, and why.
 WITHOUT = {
+    "clock": "it calls chronyc and restarts a unit",
+    "configuration_reload": "it looks at the age of files; its check acts as the service itself",
+    "filesystem_remount": "only where nobody else leads the path: tests/test_writable_mount.py",
+    "leaking_unit": "it reads /proc only, and restarts a unit",
+    "package_repair": "dpkg's records, which it walks to: tests/test_configured_packages.py",
+    "resource_limit": "it writes below /proc only",
     "runaway_process": "it ends processes, and reads /proc only",
     "fault_outside": "its program lies in /run, where only root makes names",
 }
@@ -497,7 +515,7 @@ def search(folder: Path) -> None:
     params |= {"mountpoint": "", "max_files": 100, "trusted_groups": []}
     with ExitStack() as opened:
         found = aged.Search(params, opened)
-        if not [one for one in found.files(found.places()) if aged.remove(one, dry=False)]:
+        if not [one for one in found.files(found.places(), 100) if aged.remove(one, dry=False)]:
             raise FileNotFoundError
 
 

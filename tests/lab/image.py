@@ -16,7 +16,7 @@ from tests.lab.shell import call
 
 _PACKAGES = layout.HERE / "packages.txt"
 #: Without a network of their own to manage, these would only wait; etcd and the app are
-#: started on the hosts that are meant to have them.
+#: started on the hosts that are meant to have them, and chrony by its scenario.
 _MASKED = (
     "systemd-networkd.service",
     "systemd-networkd.socket",
@@ -36,7 +36,7 @@ _MASKED = (
     "prometheus-node-exporter-nvme.timer",
     "prometheus-node-exporter-smartmon.timer",
 )
-_NOT_ENABLED = ("etcd.service", "nginx.service")
+_NOT_ENABLED = ("chrony.service", "etcd.service", "nginx.service")
 
 
 def packages() -> list[str]:

@@ -28,6 +28,7 @@ import pwd
 import stat
 from collections.abc import Iterable
 from contextlib import ExitStack
+from itertools import islice
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -91,11 +92,12 @@ class Directory:
             )
         return below
 
-    def names(self) -> list[str]:
-        """The names in it, sorted."""
+    def names(self, most: int | None = None) -> list[str]:
+        """The names in it, sorted; not more than `most`, whatever somebody has put there."""
         fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.fd)
         try:
-            return sorted(os.listdir(fd))
+            with os.scandir(fd) as entries:
+                return sorted(entry.name for entry in islice(entries, most))
         finally:
             os.close(fd)
 

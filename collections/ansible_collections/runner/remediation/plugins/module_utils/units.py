@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +32,7 @@ ARGUMENTS = {
 }
 
 #: known, active, name (in the manager's words) and pid (0 without a process).
-State = dict[str, Any]
+State = "dict[str, Any]"
 
 
 class Systemd:
@@ -51,6 +52,19 @@ class Systemd:
         """Restart it; what systemctl said against it, empty where it went well."""
         status, out, err = self._run([self._program, "restart", "--", unit])
         return (err or out).strip() or f"exit status {status}" if status else ""
+
+    def reload(self, unit: str) -> str:
+        """Let it read its configuration again; what systemctl said against it."""
+        status, out, err = self._run([self._program, "reload", "--", unit])
+        return (err or out).strip() or f"exit status {status}" if status else ""
+
+    def loaded_at(self, unit: str, pid: int) -> float:
+        """When it was started or reloaded last, in seconds since 1970."""
+        query = "--property=StateChangeTimestampMonotonic"
+        said = self._run([self._program, "show", query, "--", unit])[1].strip().rpartition("=")[2]
+        if not said.isdigit() or said == "0":
+            return started_at(pid)
+        return time.time() - time.monotonic() + int(said) / 1e6
 
 
 class Supervisord:
@@ -77,13 +91,27 @@ class Supervisord:
             found["name"] = "NO ANSWER"
         return found
 
+    def programs(self) -> dict[str, int]:
+        """The process of each program that runs."""
+        found = map(_LINE.match, self._call("status")[1].splitlines())
+        return {one["name"]: int(one["pid"]) for one in found if one and one["pid"]}
+
     def restart(self, unit: str) -> str:
         """Restart it; what supervisorctl said where it does not run afterwards."""
         _, text = self._call("restart", unit)
         return "" if self.read(unit)["active"] else text
 
-    def _call(self, verb: str, unit: str) -> tuple[int, str]:
-        status, out, err = self._run([self._program, "-c", self._config, verb, unit])
+    def reload(self, unit: str) -> str:
+        """Send it SIGHUP; what supervisorctl said against it."""
+        status, text = self._call("signal", "HUP", unit)
+        return text or f"exit status {status}" if status else ""
+
+    def loaded_at(self, unit: str, pid: int) -> float:
+        """When it was started, in seconds since 1970; nobody notes when it was reloaded."""
+        return started_at(pid)
+
+    def _call(self, *words: str) -> tuple[int, str]:
+        status, out, err = self._run([self._program, "-c", self._config, *words])
         return status, f"{out}{err}".strip()
 
 
@@ -117,6 +145,18 @@ def parse_status(name: str, text: str) -> State:
             pid = int(found["pid"] or 0)
             return {"known": True, "active": state == "RUNNING", "name": state, "pid": pid}
     return {"known": False, "active": False, "name": "UNKNOWN", "pid": 0}
+
+
+def started_at(pid: int) -> float:
+    """When the process was started, in seconds since 1970; 0 where there is none."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+        with open("/proc/uptime") as file:
+            up = float(file.read().split()[0])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return time.time() - up + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def busiest(module: Any, most: int) -> list[str]:

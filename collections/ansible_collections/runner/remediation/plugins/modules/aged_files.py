@@ -14,6 +14,7 @@ description:
     there can lead the deletion elsewhere. Other mounts, directories of O(never), and directories
     that somebody else could have put where they are, are left out.
   - A file that was written since it was found is kept.
+  - With O(free_inodes) only as many are deleted as are needed for that many free inodes.
 options:
   places:
     description: Where to look; O(places[].min_age) as in M(ansible.builtin.find), such as 1d.
@@ -43,6 +44,16 @@ options:
     type: list
     elements: str
     default: []
+  free_inodes:
+    description:
+      - Percent of the inodes that should be free, on the file system of O(mountpoint), else on that
+        of the first place. V(0) does not look at inodes.
+    type: int
+    default: 0
+  counted:
+    description: Whether the diff counts the files of each directory instead of naming them.
+    type: bool
+    default: false
   state:
     description: V(listed) changes nothing.
     type: str
@@ -65,23 +76,37 @@ EXAMPLES = """
 
 RETURN = """
 places: {description: The names of the places that were looked at., type: list, returned: always}
-files: {description: The files that were found or deleted., type: list, returned: always}
-kept: {description: Found files that are gone or written since., type: list, returned: always}
+files:
+  description: The files that were found or deleted; their number, where O(counted) is set.
+  type: raw
+  returned: always
+kept:
+  description: The same of found files that are gone or written since.
+  type: raw
+  returned: always
 left_out: {description: What was not looked into and why., type: list, returned: always}
 freed_bytes: {description: Space that the files take or took., type: int, returned: always}
+free_percent:
+  description: Inodes that are free at the end, where O(free_inodes) is given.
+  type: float
+  returned: when O(free_inodes) is given
 """
 
 import fnmatch
+import heapq
+import math
 import os
 import re
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.runner.remediation.plugins.module_utils.mounts import mounted
 from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
     Directory,
     Untrusted,
@@ -140,21 +165,10 @@ def identities(never: list[str]) -> set[tuple[int, int]]:
     return found
 
 
-def mounts() -> dict[str, str]:
-    """Number of each mount to its mount point, in the order in which they were mounted."""
-    with open("/proc/self/mountinfo", "rb") as lines:
-        rows = [line.split(b" ") for line in lines]
-    octal = re.compile(rb"\\([0-7]{3})")
-    return {
-        os.fsdecode(row[0]): os.fsdecode(octal.sub(lambda m: bytes([int(m[1], 8)]), row[4]))
-        for row in rows
-    }
-
-
 def device_of(mountpoint: str) -> int:
     """The device of the file system that is mounted there. Raises Refused."""
     normal = "/" + "/".join(split(mountpoint))
-    if normal not in mounts().values():
+    if normal not in {one.path for one in mounted()}:
         raise Refused(f"{shown(mountpoint)} is no mount point of this host")
     return os.stat(normal).st_dev
 
@@ -198,7 +212,8 @@ class Search:
             if device is None or folder.device == device:
                 found[place["name"]] = folder
             else:
-                point = mounts().get(folder.mount, "another one")
+                points = {one.number: one.path for one in mounted()}
+                point = points.get(folder.mount, "another one")
                 elsewhere.append(f"{shown(folder.path)} is on {shown(point)}")
         if elsewhere and (chosen or not found):
             full = shown(self.params["mountpoint"])
@@ -209,7 +224,7 @@ class Search:
         self.left_out += [f"{one}, not {self.params['mountpoint']}" for one in elsewhere]
         return found
 
-    def files(self, folders: dict[str, Directory]) -> list[Found]:
+    def files(self, folders: dict[str, Directory], most: int) -> list[Found]:
         """What may go, each file once, the oldest first, and not more than allowed."""
         found: dict[str, Found] = {}
         for place in self.params["places"]:
@@ -217,8 +232,23 @@ class Search:
                 folder = folders[place["name"]]
                 for one in self.below(place, seconds(place["min_age"]), folder, folder, ()):
                     found.setdefault(one.path, one)
-        aged = sorted(found.values(), key=lambda one: (one.look.st_mtime_ns, one.path))
-        return aged[: self.params["max_files"]]
+        return heapq.nsmallest(
+            most, found.values(), key=lambda one: (one.look.st_mtime_ns, one.path)
+        )
+
+    def short_of(self, folders: dict[str, Directory]) -> int:
+        """How many inodes must come free. Raises Refused where the file system counts none."""
+        share = self.inodes(folders)
+        wanted = self.params["free_inodes"]
+        return max(0, math.ceil(share.f_files * wanted / 100) - share.f_favail)
+
+    def inodes(self, folders: dict[str, Directory]) -> os.statvfs_result:
+        """Of the file system that is looked at. Raises Refused where it counts none."""
+        (first, *_) = folders.values()
+        found = os.fstatvfs(first.fd)
+        if not found.f_files:
+            raise Refused(f"the file system of {shown(first.path)} does not count its inodes")
+        return found
 
     def below(
         self,
@@ -229,7 +259,7 @@ class Search:
         names: tuple[str, ...],
     ) -> Iterator[Found]:
         """The aged files of the place in an open directory."""
-        for name in here.names():
+        for name in here.names(MOST_NAMES - self.seen + 1):
             self.seen += 1
             if self.seen > MOST_NAMES:
                 self.note(f"{shown(here.path)}: more than {MOST_NAMES} names were looked at")
@@ -306,6 +336,8 @@ def main() -> None:
             "mountpoint": {"type": "str", "default": ""},
             "max_files": {"type": "int", "required": True},
             "trusted_groups": {"type": "list", "elements": "str", "default": []},
+            "free_inodes": {"type": "int", "default": 0},
+            "counted": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["listed", "absent"], "required": True},
         },
         supports_check_mode=True,
@@ -313,28 +345,48 @@ def main() -> None:
     listed = module.params["state"] == "listed"
     gone: list[Found] = []
     kept: list[Found] = []
+    result: dict[str, Any] = {}
     with ExitStack() as opened:
         try:
             search = Search(module.params, opened)
             folders = search.places()
-            for one in search.files(folders):
+            most = module.params["max_files"]
+            if module.params["free_inodes"] and folders:
+                most = min(most, search.short_of(folders))
+            for one in search.files(folders, most) if most else []:
                 (gone if listed or remove(one, module.check_mode) else kept).append(one)
+            if module.params["free_inodes"] and folders:
+                share = search.inodes(folders)
+                result["free_percent"] = round(100 * share.f_favail / share.f_files, 2)
         except (Refused, Untrusted) as why:
             module.fail_json(msg=f"{why}; nothing was deleted.")
         except OSError as error:
-            module.fail_json(msg=f"{error}; deleted before: {[shown(one.path) for one in gone]}")
-    paths = [shown(one.path) for one in gone]
-    result = {
-        "places": list(folders),
-        "files": paths,
-        "kept": [shown(one.path) for one in kept],
-        "left_out": search.left_out,
-        "freed_bytes": sum(one.look.st_blocks * 512 for one in gone),
-    }
+            module.fail_json(msg=f"{error}; deleted before: {len(gone)} files, {named(gone[:20])}")
+    counted = module.params["counted"]
+    result.update(
+        places=list(folders),
+        files=len(gone) if counted else named(gone),
+        kept=len(kept) if counted else named(kept),
+        left_out=search.left_out,
+        freed_bytes=sum(one.look.st_blocks * 512 for one in gone),
+    )
     if listed or not gone:
         module.exit_json(changed=False, **result)
-    diff = {"before": "".join(f"{path}\n" for path in paths), "after": ""}
+    lines = counts(gone) if counted else named(gone)
+    diff = {"before": "".join(f"{line}\n" for line in lines), "after": ""}
     module.exit_json(changed=True, diff=diff, **result)
+
+
+def named(files: list[Found]) -> list[str]:
+    return [shown(one.path) for one in files]
+
+
+def counts(files: list[Found]) -> list[str]:
+    """How many in each directory, to the first digit: files come and go until the run begins."""
+    many = Counter(os.path.dirname(one.path) for one in files)
+    return sorted(
+        f"{shown(folder)}: about {round(n, 1 - len(str(n)))} files" for folder, n in many.items()
+    )
 
 
 if __name__ == "__main__":

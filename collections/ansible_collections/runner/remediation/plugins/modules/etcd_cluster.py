@@ -84,7 +84,7 @@ _SETTLING = (
 )
 _CALL_SECONDS = 3
 
-Member = dict[str, Any]
+Member = "dict[str, Any]"
 
 
 class Refused(Exception):

@@ -95,10 +95,8 @@ processes:
   returned: always
 """
 
-import base64
 import time
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runner.remediation.plugins.module_utils.units import (
@@ -107,47 +105,14 @@ from ansible_collections.runner.remediation.plugins.module_utils.units import (
     busiest,
     manager,
 )
+from ansible_collections.runner.remediation.plugins.module_utils.urls import fetch
 
 _PROCESSES = 10  #: lines of ps that are kept; a restart destroys this evidence
 
 
 def answers(url: str, status: int, timeout: int) -> bool:
     """Whether this URL is answered with this status; no proxy is asked."""
-    import http.client
-    import urllib.error
-    import urllib.request
-
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPRedirectHandler,
-        urllib.request.HTTPErrorProcessor,
-    ):
-        opener.add_handler(handler())
-    try:
-        with opener.open(_request(url), timeout=timeout) as answer:
-            return bool(answer.status == status)
-    except urllib.error.HTTPError as error:
-        return error.code == status
-    except (OSError, ValueError, http.client.HTTPException):
-        return False
-
-
-def _request(url: str) -> Any:
-    """What is asked; a user's name and password in the URL become a header."""
-    import urllib.request
-
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https"):
-        raise ValueError(url)
-    place = parts.netloc.rpartition("@")[2]
-    headers = {"User-Agent": "runner.remediation"}
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    return urllib.request.Request(urlunsplit(parts._replace(netloc=place)), headers=headers)
+    return fetch(url, timeout)[0] == status
 
 
 def difference(name: str, before: State, answered: bool) -> dict[str, str]:
