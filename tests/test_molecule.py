@@ -18,17 +18,22 @@ from tests.scenario import environment as environment_of
 SCENARIOS = [path for path in every() if path.parent.name != "lab"]
 #: What is enough to show that molecule itself plays a scenario; all of them are nightly.
 BY_MOLECULE = "disk_space-default"
-#: What a role refuses on a real host, with nothing changed, is shown by tests/lab.
-REFUSED_IN_LAB = {
+#: What a role refuses is shown by the tests of its module, and on a real host by tests/lab.
+REFUSED_ELSEWHERE = {
     f"{role}-refuses"
     for role in (
-        "certificate", "disk_space", "log_rotation", "release_rollback", "runaway_process",
-        "service_restart",
+        "acme_certificate", "certificate", "disk_space", "filesystem_extend", "host_reboot",
+        "idle_sessions", "log_rotation", "release_rollback", "replication_slot", "runaway_process",
+        "service_restart", "service_scale",
     )
 }  # fmt: skip
 NEEDED = ("molecule", "supervisord", "supervisorctl", "ansible-playbook")
 #: What the scenarios of some roles need besides.
-PROGRAMS = {"etcd_member": ("etcd", "etcdctl")}
+PROGRAMS = {
+    "etcd_member": ("etcd", "etcdctl"),
+    "idle_sessions": ("psql", "postgres"),
+    "replication_slot": ("psql", "postgres"),
+}
 MISSING = [name for name in NEEDED if shutil.which(name, path=str(BIN)) is None]
 
 pytestmark = [
@@ -55,7 +60,7 @@ def scratch() -> Iterator[Path]:
 def skip_without_programs(scenario: Path) -> None:
     lacking = [p for p in PROGRAMS.get(scenario.parents[2].name, ()) if not shutil.which(p)]
     if lacking and not os.environ.get("CI"):
-        pytest.skip(f"not installed: {', '.join(lacking)}; apt install etcd-server etcd-client")
+        pytest.skip(f"not installed: {', '.join(lacking)}; make system")
 
 
 def test_every_role_has_a_scenario_that_heals_and_one_that_refuses() -> None:
@@ -68,7 +73,7 @@ def test_every_role_has_a_scenario_that_heals_and_one_that_refuses() -> None:
 @pytest.mark.parametrize(
     "scenario",
     [
-        pytest.param(path, marks=pytest.mark.nightly if name(path) in REFUSED_IN_LAB else ())
+        pytest.param(path, marks=pytest.mark.nightly if name(path) in REFUSED_ELSEWHERE else ())
         for path in SCENARIOS
     ],
     ids=name,
