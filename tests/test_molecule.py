@@ -18,8 +18,8 @@ from tests.scenario import environment as environment_of
 SCENARIOS = [path for path in every() if path.parent.name != "lab"]
 #: What is enough to show that molecule itself plays a scenario; all of them are nightly.
 BY_MOLECULE = "disk_space-default"
-#: What a role refuses is shown by the tests of its module, and on a real host by tests/lab.
-REFUSED_ELSEWHERE = {
+#: What a role refuses on a real host, with nothing changed, is shown by tests/lab.
+REFUSED_IN_LAB = {
     f"{role}-refuses"
     for role in (
         "acme_certificate", "certificate", "disk_space", "filesystem_extend", "host_reboot",
@@ -60,7 +60,7 @@ def scratch() -> Iterator[Path]:
 def skip_without_programs(scenario: Path) -> None:
     lacking = [p for p in PROGRAMS.get(scenario.parents[2].name, ()) if not shutil.which(p)]
     if lacking and not os.environ.get("CI"):
-        pytest.skip(f"not installed: {', '.join(lacking)}; make system")
+        pytest.skip(f"not installed: {', '.join(lacking)}; make system installs them on Debian")
 
 
 def test_every_role_has_a_scenario_that_heals_and_one_that_refuses() -> None:
@@ -73,7 +73,7 @@ def test_every_role_has_a_scenario_that_heals_and_one_that_refuses() -> None:
 @pytest.mark.parametrize(
     "scenario",
     [
-        pytest.param(path, marks=pytest.mark.nightly if name(path) in REFUSED_ELSEWHERE else ())
+        pytest.param(path, marks=pytest.mark.nightly if name(path) in REFUSED_IN_LAB else ())
         for path in SCENARIOS
     ],
     ids=name,

@@ -31,7 +31,7 @@ ARGUMENTS = {
 }
 
 #: known, active, name (in the manager's words) and pid (0 without a process).
-State = dict[str, Any]
+State = "dict[str, Any]"
 
 
 class Systemd:
@@ -60,10 +60,12 @@ class Systemd:
         return self._call("stop", unit)
 
     def reload(self, unit: str) -> str:
-        """Let it read its configuration again; the same."""
+        """Let it read its configuration again; what systemctl said against it."""
         return self._call("reload", unit)
 
     def _call(self, verb: str, unit: str) -> str:
+        if not self._program:
+            return "this host has no systemd"
         status, out, err = self._run([self._program, verb, "--", unit])
         return (err or out).strip() or f"exit status {status}" if status else ""
 
