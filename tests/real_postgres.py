@@ -63,7 +63,7 @@ class Server:
 
     def control(self, *arguments: str) -> None:
         """`pg_ctl` on this cluster: start, stop -m immediate, restart …"""
-        options = f"-k {self.folder} -c listen_addresses= -c fsync=off"
+        options = f"-k {self.folder} -c listen_addresses= -c fsync=off -c wal_level=logical"
         self.run(
             "pg_ctl", "-D", str(self.folder / "data"), "-w", "-o", options,
             "-l", str(self.folder / "log"), *arguments,

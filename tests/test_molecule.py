@@ -22,14 +22,20 @@ BY_MOLECULE = "disk_space-default"
 REFUSED_IN_LAB = {
     f"{role}-refuses"
     for role in (
-        "certificate", "clock", "configuration_reload", "disk_space", "filesystem_remount",
-        "inodes", "leaking_unit", "log_rotation", "package_repair", "release_rollback",
-        "resource_limit", "runaway_process", "service_restart",
+        "acme_certificate", "certificate", "clock", "configuration_reload", "disk_space",
+        "filesystem_extend", "filesystem_remount", "host_reboot", "idle_sessions", "inodes",
+        "leaking_unit", "log_rotation", "package_repair", "release_rollback", "replication_slot",
+        "resource_limit", "runaway_process", "service_restart", "service_scale",
     )
 }  # fmt: skip
 NEEDED = ("molecule", "supervisord", "supervisorctl", "ansible-playbook")
 #: What the scenarios of some roles need besides.
-PROGRAMS = {"etcd_member": ("etcd", "etcdctl"), "package_repair": ("dpkg", "dpkg-query")}
+PROGRAMS = {
+    "etcd_member": ("etcd", "etcdctl"),
+    "idle_sessions": ("psql", "postgres"),
+    "package_repair": ("dpkg", "dpkg-query"),
+    "replication_slot": ("psql", "postgres"),
+}
 MISSING = [name for name in NEEDED if shutil.which(name, path=str(BIN)) is None]
 
 pytestmark = [

@@ -392,6 +392,55 @@ def supervise(host: Hostile) -> Mapping[str, Any]:
     }
 
 
+def scale(host: Hostile) -> Mapping[str, Any]:
+    given = supervise(host)
+    return {
+        "role": "service_scale",
+        "service_scale_service": "app",
+        "service_scale_list": [{"service": "app", "name": "app{id}", "min": 1, "max": 2}],
+        "service_scale_manager": "supervisord",
+        "service_scale_supervisor_config": given["service_restart_supervisor_config"],
+    }
+
+
+def reboot(host: Hostile) -> Mapping[str, Any]:
+    host.theirs("srv/app")
+    program = host.file("srv/app/drain", b"#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    return {
+        "role": "host_reboot",
+        "start": "remediate",
+        "host_reboot_command": ["/usr/bin/false"],
+        "host_reboot_force": True,
+        "host_reboot_min_uptime": 0,
+        "host_reboot_drain": [str(program)],
+        "host_reboot_undrain": [str(program)],
+    }
+
+
+def renewed(host: Hostile, path: str = "srv/tls/host.pem") -> Mapping[str, Any]:
+    listed = {"name": "web", "path": str(host.top / path), "command": ["/usr/bin/false"]}
+    return {
+        "role": "acme_certificate",
+        "acme_certificate_name": "web",
+        "acme_certificate_list": [listed],
+    }
+
+
+def link_of_theirs(host: Hostile) -> Mapping[str, Any]:
+    """certbot makes links; one that they can replace is none of certbot's."""
+    host.theirs("srv/tls")
+    host.link("srv/tls/host.pem", host.victim / "file")
+    return renewed(host)
+
+
+def link_to_theirs(host: Hostile) -> Mapping[str, Any]:
+    host.theirs("srv/app")
+    host.file("srv/app/host.pem")
+    (host.ours("srv/tls") / "host.pem").symlink_to("../app/host.pem")
+    return renewed(host)
+
+
 def drill(host: Hostile, kind: str = "error_storm") -> Mapping[str, Any]:
     folder = host.theirs("srv/app/log")
     host.file("srv/app/log/app.log")
@@ -411,6 +460,10 @@ def drill(host: Hostile, kind: str = "error_storm") -> Mapping[str, Any]:
 
 OTHERS: dict[str, Case] = {
     "supervisord is configured by them": (supervise, "user nobody can write to"),
+    "supervisord of what is scaled is configured by them": (scale, "user nobody can write to"),
+    "they wrote what drains the host": (reboot, "user nobody can write to"),
+    "the certificate's link is theirs": (link_of_theirs, "user nobody can write to"),
+    "the certificate's link leads to theirs": (link_to_theirs, "user nobody can write to"),
 } | {
     f"the drill {kind} in a directory of theirs": (
         lambda host, kind=kind: drill(host, kind),
@@ -456,9 +509,12 @@ RUNS: dict[str, dict[str, dict[str, Case]]] = {
 WITHOUT = {
     "clock": "it calls chronyc and restarts a unit",
     "configuration_reload": "it looks at the age of files; its check acts as the service itself",
+    "filesystem_extend": "it goes by mount points, and the programs of LVM by volumes",
     "filesystem_remount": "only where nobody else leads the path: tests/test_writable_mount.py",
+    "idle_sessions": "it asks PostgreSQL only",
     "leaking_unit": "it reads /proc only, and restarts a unit",
     "package_repair": "dpkg's records, which it walks to: tests/test_configured_packages.py",
+    "replication_slot": "it asks PostgreSQL only",
     "resource_limit": "it writes below /proc only",
     "runaway_process": "it ends processes, and reads /proc only",
     "fault_outside": "its program lies in /run, where only root makes names",

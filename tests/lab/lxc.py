@@ -17,6 +17,9 @@ lxc.include = /usr/share/lxc/config/common.conf
 # The machine's own lxcfs is left alone; this lab has one of its own.
 lxc.hook.mount =
 lxc.hook.post-stop =
+# LXC looks for bridges in the machine's own namespace only, so that is ours to do, after a reboot of the host too. What
+# LXC adds to the command is the shell's.
+lxc.hook.start-host = sh -c 'ip -n {lab} link set {interface} master br0 up'
 lxc.uts.name = {host}
 lxc.rootfs.path = overlay:{image}:{upper}
 lxc.mount.entry = tmpfs data tmpfs size=64m,mode=0755,create=dir 0 0
@@ -43,6 +46,7 @@ def configure(lab: Layout, image: Path, host: str) -> None:
     (folder / "config").write_text(
         _CONFIG.format(
             host=host,
+            lab=lab.id,
             image=image,
             upper=lab.upper(host),
             view="\n".join(view.format(path) for path in lxcfs.VIEW),
@@ -65,9 +69,6 @@ def start(lab: Layout, host: str) -> None:
         log = lab.containers / lab.container(host) / "log"
         said = log.read_text()[-1500:] if log.is_file() else ""
         raise LabError(f"the host {host} does not start: {error}\n{said}") from None
-    # LXC looks for bridges in the machine's own namespace only, so this is ours to do.
-    cable = layout.interface(host)
-    call("ip", "-n", lab.id, "link", "set", cable, "master", "br0", "up")
 
 
 def stop(lab: Layout, host: str) -> None:

@@ -42,13 +42,19 @@ ELSEWHERE = {
     "compact_storage",
     "defragment_storage",
     # By the scenario `lab` of their role, in test_molecule.py: no drill brings what they heal.
+    "drop_replication_slot",
+    "end_idle_sessions",
+    "extend_filesystem",
     "free_inodes",
     "raise_limit",
     "raise_open_files",
+    "reboot_host",
     "reload_configuration",
     "remount_filesystem",
+    "renew_acme_certificate",
     "repair_packages",
     "restart_leaking_unit",
+    "scale_service",
     "sync_clock",
 }
 

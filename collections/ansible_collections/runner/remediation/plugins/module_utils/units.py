@@ -50,12 +50,24 @@ class Systemd:
 
     def restart(self, unit: str) -> str:
         """Restart it; what systemctl said against it, empty where it went well."""
-        status, out, err = self._run([self._program, "restart", "--", unit])
-        return (err or out).strip() or f"exit status {status}" if status else ""
+        return self._call("restart", unit)
+
+    def start(self, unit: str) -> str:
+        """Start it; the same."""
+        return self._call("start", unit)
+
+    def stop(self, unit: str) -> str:
+        """Stop it; the same."""
+        return self._call("stop", unit)
 
     def reload(self, unit: str) -> str:
         """Let it read its configuration again; what systemctl said against it."""
-        status, out, err = self._run([self._program, "reload", "--", unit])
+        return self._call("reload", unit)
+
+    def _call(self, verb: str, unit: str) -> str:
+        if not self._program:
+            return "this host has no systemd"
+        status, out, err = self._run([self._program, verb, "--", unit])
         return (err or out).strip() or f"exit status {status}" if status else ""
 
     def loaded_at(self, unit: str, pid: int) -> float:
@@ -109,6 +121,16 @@ class Supervisord:
     def loaded_at(self, unit: str, pid: int) -> float:
         """When it was started, in seconds since 1970; nobody notes when it was reloaded."""
         return started_at(pid)
+
+    def start(self, unit: str) -> str:
+        """Start it; what supervisorctl said where it does not run afterwards."""
+        _, text = self._call("start", unit)
+        return "" if self.read(unit)["active"] else text
+
+    def stop(self, unit: str) -> str:
+        """Stop it; what supervisorctl said where it still runs."""
+        _, text = self._call("stop", unit)
+        return text if self.read(unit)["active"] else ""
 
     def _call(self, *words: str) -> tuple[int, str]:
         status, out, err = self._run([self._program, "-c", self._config, *words])
