@@ -61,6 +61,11 @@ class Target(Section):
     max_hosts: Annotated[int, Field(ge=1)] = 1
     host: Place = "target"  #: where the play runs
 
+    @property
+    def first(self) -> tuple[str, ...]:
+        """The label that names the host before those of the configuration, if it is not usual."""
+        return () if self.label == "instance" else (self.label,)
+
 
 class Step(Section):
     """One step of a plan: an entry, and where it acts."""
