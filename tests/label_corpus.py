@@ -15,6 +15,7 @@ import yaml
 from runner.config import Locate
 from runner.inventory import Inventory, parse
 from runner.inventory.location import find
+from runner.inventory.services import mount_point
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in (HERE / "labels").glob("*.yml"))
@@ -78,6 +79,11 @@ def answers(folder: str, name: str) -> Iterator[Answer]:
         host = place.hosts[0] if place.hosts else None
         doubtful = bool(place.hosts) and bool(place.doubts(place.hosts))
         yield Answer(case["id"], "host", case["host"], host, doubtful)
+        if host is not None and host == case["host"]:
+            meant = known.services.meant(labels, host)
+            yield Answer(case["id"], "unit", case.get("unit"), meant.unit, doubtful)
+            mount = mount_point(labels)
+            yield Answer(case["id"], "mountpoint", case.get("mountpoint"), mount, doubtful)
 
 
 def counted(folder: str) -> Counter[tuple[str, str]]:

@@ -21,6 +21,7 @@ from runner.config import Locate
 from runner.errors import InventoryError
 from runner.inventory.excerpt import LARGE, Whole
 from runner.inventory.names import Names, written_plainly
+from runner.inventory.services import Services
 from runner.text import brief
 from runner.vault import Secrets, Vault, encrypted
 
@@ -111,6 +112,12 @@ class Inventory:
         """Every way in which a host may be called."""
         variables = {name: host.variables for name, host in self.hosts.items()}
         return Names.of(variables, self.domains, self.variables)
+
+    @cached_property
+    def services(self) -> Services:
+        """What `runner_services` says, and what is wrong with it."""
+        variables = {name: host.variables for name, host in self.hosts.items()}
+        return Services.of(variables, self.groups)
 
     def exact(self, name: str) -> bool:
         """Whether the name is a host's, and Ansible can take it for nothing else."""

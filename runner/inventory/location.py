@@ -81,16 +81,26 @@ def find(
         if label not in labels:
             continue
         hosts, sentence = named_by(label, labels[label], inventory)
+        if checked := inventory.services.checked_at(labels[label]):
+            hosts = tuple(sorted(checked))
+            sentence = f"{label} is a check of a service on {', '.join(hosts[:5])}."
         if not hosts:
             why.append(sentence)
             continue
         # Where the label that the entry goes by names a host, `instance` only tells of it.
-        meant = label != INSTANCE or label in first or not (teller or by_first)
+        own = teller and inventory.services.own_target(labels, hosts[0])
+        meant = label != INSTANCE or label in first or own or not (teller or by_first)
         if not meant:
             why.append(f"{sentence[:-1]}, which tells of other hosts.")
         by_first = by_first or label in first
         source = f"label {label}={json.dumps(labels[label][:60])}"
         found.append((Candidate(hosts=hosts, source=source, meant=meant), sentence))
+    if not any(labels.get(label) for label in settings.labels):
+        meant_hosts, source = inventory.services.hosts_of(labels)
+        if meant_hosts:
+            hosts = tuple(sorted(meant_hosts))
+            sentence = f"No label names a host, and {source} runs on {', '.join(hosts[:5])}."
+            found.append((Candidate(hosts=hosts, source=source), sentence))
     candidates = tuple(each for each, _ in found[:MOST])
     for each, sentence in found:
         if each.meant and len(each.hosts) == 1:
