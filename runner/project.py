@@ -103,6 +103,7 @@ class Project:
             self.ansible_environment,
             self.vault,
             settings.domains,
+            variables=self.config.locate.variables,
             warm=self.warm.run if self.warm else None,
         )
 

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from runner import inventory as module
 from runner.errors import InventoryError
-from runner.inventory import Inventory, locate, parse
+from runner.inventory import Inventory, parse
 from runner.inventory import reader as reading
+from runner.inventory.location import locate
 from runner.inventory.reader import InventoryReader
 
 BESIDE = Path(sys.executable).with_name("ansible-inventory")
@@ -188,12 +189,9 @@ def test_it_says_how_it_found_the_host() -> None:
     )
 
 
-def test_of_several_labels_the_first_that_names_a_host_counts() -> None:
-    labels = {"instance": "10.9.9.9:80", "node": "web1", "host": "web2"}
-    assert locate(labels, ["instance", "node", "host"], WEB).hosts == ("web1",)
-    assert locate(labels | {"instance": "app"}, ["instance", "node"], WEB).hosts == ()
-    assert "no label pod" in locate(labels, ["pod"], WEB).reason
-    assert locate(labels, [], WEB).hosts == ()
+def test_a_label_that_is_not_there_names_nobody() -> None:
+    assert locate({"instance": "web1"}, "pod", WEB).hosts == ()
+    assert "no label pod" in locate({"instance": "web1"}, "pod", WEB).reason
 
 
 @given(st.text() | st.text("web12*?[]:,!&~@. \n/", max_size=12) | st.sampled_from(list(WEB.groups)))

@@ -14,7 +14,8 @@ from runner.catalog import load, parameters
 from runner.catalog.near import MOST, near_misses
 from runner.decide import rules
 from runner.errors import Refused
-from runner.inventory import locate, parse
+from runner.inventory import parse
+from runner.inventory.location import locate
 from tests.policy_case import entry
 
 ROOT = Path(__file__).parents[1]

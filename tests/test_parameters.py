@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from runner.catalog.entry import Entry, Parameter
 from runner.catalog.parameters import ParameterSpec, agreed, resolve, schema_json, specs_of
+from runner.catalog.parameters import chosen as choose
 from runner.errors import CatalogError, Refused, RunnerError, UsageError
+from runner.inventory.services import Meant
 
 
 def _entry(**parameters: dict[str, Any]) -> Entry:
@@ -231,3 +233,61 @@ def test_any_choice_is_a_value_or_a_sentence(value: Any, kind: str, choices: tup
         assert str(error).startswith("heal: p ")
         return
     assert not used or made in used
+
+
+# Of several labels, and by the table of services.
+
+UNITS = {"from": "label name|service"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "value"),
+    [
+        ({"name": "nginx.service", "service": "node-exporter"}, "nginx.service"),
+        ({"name": "nginx.service"}, "nginx.service"),
+        ({"service": "shop"}, "shop"),
+        ({"name": "a container", "service": "shop"}, "shop"),
+        ({"name": "b" * 300 + ".service", "service": "shop"}, None),
+        ({"name": "session-1.scope", "service": "node-exporter"}, None),
+        ({"name": "x.service; reboot"}, None),
+        ({}, None),
+    ],
+)
+def test_of_several_labels_the_first_that_may_be_the_value_counts(
+    labels: dict[str, str], value: str | None
+) -> None:
+    """Invariant 5: the `service` of a scrape is no unit beside `name`."""
+    if value is not None:
+        assert _resolve(UNITS, labels=labels, required=True) == value
+    else:
+        with pytest.raises(Refused, match="label"):
+            _resolve(UNITS, labels=labels, required=True)
+
+
+def _by_table(meant: Meant | None, **chosen: str) -> Any:
+    entry = _entry(p={"from": "services"})
+    specs = {"p": ParameterSpec(name="p", required=True)}
+    return resolve(entry, specs, labels={}, hostvars={}, chosen=chosen, meant=meant)["p"]
+
+
+def test_a_unit_comes_from_the_services_of_the_host_or_a_person() -> None:
+    assert _by_table(Meant("nginx.service", "so")) == "nginx.service"
+    assert _by_table(None, p="shop") == "shop"
+    with pytest.raises(Refused, match="which unit is meant is not known: two are"):
+        _by_table(Meant(None, "two are"))
+    with pytest.raises(Refused, match="which unit is meant is not known"):
+        _by_table(None)
+
+
+def test_nobody_but_a_person_by_hand_chooses_the_unit_of_the_table() -> None:
+    """Invariant 7: a model's values pass `chosen`, which takes choices only."""
+    entry = _entry(p={"from": "services"})
+    with pytest.raises(UsageError, match="cannot be chosen"):
+        choose(entry, {"p": ParameterSpec(name="p")}, {"p": "sshd"})
+    assert schema_json(entry, {"p": ParameterSpec(name="p")})["properties"] == {}
+
+
+@pytest.mark.parametrize("text", ["label", "label a|", "label |a", "services x", "label  "])
+def test_a_source_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="from is"):
+        Parameter.model_validate({"from": text})

@@ -142,7 +142,7 @@ def named(entry: Entry, **labels: str) -> list[str]:
         id=1, alert=alert, state=State.DECIDED, reason="", created_at=now, updated_at=now,
         environment="test", ceiling=Level.AUTO, hosts=("web1",),
     )  # fmt: skip
-    return list(other_hosts(incident, entry, INVENTORY))
+    return list(other_hosts(incident, entry, INVENTORY, config.Locate()))
 
 
 def test_a_label_that_names_another_inventory_host_is_a_contradiction() -> None:

@@ -197,7 +197,7 @@ def request_run(
     for name, value in values.items():
         parameter = chosen.parameters.get(name)
         if parameter is not None and parameter.kind == "label":
-            labels[parameter.name] = str(value)
+            labels[parameter.labels[-1]] = str(value)
         else:
             choices[name] = value
     labels |= {"alertname": "ByHand", "entry": entry, "instance": hosts[0]}
@@ -290,7 +290,8 @@ def _refuse_values(
         if name in specs
         and specs[name].required
         and (
-            (parameter.kind == "label" and not labels.get(parameter.name))
+            (parameter.kind == "label" and not any(map(labels.get, parameter.labels)))
+            or (parameter.kind == "services" and name not in choices)
             or (parameter.kind == "choice" and name not in choices and parameter.value is None)
         )
     ]
@@ -305,6 +306,7 @@ def _refuse_values(
         hostvars=parameters.agreed(entry, (inventory.hosts[h].variables for h in hosts)),
         chosen=choices,
         places=dict.fromkeys(PLACES, hosts[0]),
+        meant=inventory.services.meant_on(labels, hosts),
     )
 
 

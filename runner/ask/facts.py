@@ -10,7 +10,8 @@ from runner.errors import RemoteError
 from runner.evidence.number import number
 from runner.incident import Evidence, Incident, Labels, State
 from runner.incident_report import Bundle
-from runner.inventory import Inventory, locate
+from runner.inventory import Inventory
+from runner.inventory.location import locate
 from runner.project import Project
 from runner.store import approvals, incidents, switches
 from runner.text import brief

@@ -22,8 +22,9 @@ from runner.evidence.probe import distinct
 from runner.incident import Alert, AlertStatus, Evidence
 from runner.intake.fingerprint import fingerprint
 from runner.intake.payload import parse
-from runner.inventory import Inventory, locate
+from runner.inventory import Inventory
 from runner.inventory import parse as parse_inventory
+from runner.inventory.location import find
 from runner.inventory.reader import InventoryReader
 from runner.project import INVENTORY_AGE
 
@@ -99,7 +100,8 @@ def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Brie
     except InventoryError as error:
         raise InventoryError(f"{case.path}: {error}") from None
     eligible = catalog.eligible(alert.labels)
-    where = locate(alert.labels, catalog.target_labels(alert.labels), inventory)
+    first = catalog.target_labels(alert.labels)
+    where = find(alert.labels, inventory, setting.config.locate, first=first)
     told = case.evidence
     logs = {name: distinct(setting.mask(text).splitlines()) for name, text in told.logs.items()}
     # In the order in which the step gathers.

@@ -170,6 +170,7 @@ def _verdict(told: Briefing, setting: Setting, answer: CaseAnswer) -> Verdict | 
             labels=told.alert.labels,
             hostvars=parameters.agreed(entry, hostvars),
             chosen=answer.decision.values,
+            meant=told.inventory.services.meant_on(told.alert.labels, told.hosts),
         )
     except (Refused, UsageError) as error:
         # A plan whose values cannot be had never gets a dry run.

@@ -61,9 +61,9 @@ class Catalog:
         return tuple(e for e in self.by_kind("remediation") if e.eligible(labels))
 
     def target_labels(self, labels: Labels) -> tuple[str, ...]:
-        """The labels that eligible entries name their host by, then the usual one."""
-        wanted = [entry.target.label for entry in self.eligible(labels)]
-        return tuple(dict.fromkeys([*wanted, "instance"]))
+        """The labels that eligible entries name their host by, before the usual ones."""
+        wanted = [label for entry in self.eligible(labels) for label in entry.target.first]
+        return tuple(dict.fromkeys(wanted))
 
     def by_kind(self, kind: str) -> tuple[Entry, ...]:
         """The entries that are a remediation, a probe or a drill, by id."""

@@ -24,7 +24,7 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 class Parameter(Section):
     """Where the value of one role variable comes from."""
 
-    #: `constant`, `label NAME`, `inventory NAME`, `host PLACE` or `choice`
+    #: `constant`, `label NAME|NAME`, `services`, `inventory NAME`, `host PLACE` or `choice`
     from_: Text = Field(alias="from")
     value: Any = None  #: of a constant; of a choice: what is taken when nothing is chosen
 
@@ -32,21 +32,28 @@ class Parameter(Section):
     @classmethod
     def _known(cls, text: str) -> str:
         kind, _, name = text.partition(" ")
-        if kind in ("label", "inventory") and name.strip():
+        if kind == "label" and all(each.strip() for each in name.split("|")):
+            return f"label {'|'.join(each.strip() for each in name.split('|'))}"
+        if kind == "inventory" and name.strip():
             return f"{kind} {name.strip()}"
         if kind == "host" and name.strip() in PLACES:
             return f"host {name.strip()}"
-        if text in ("constant", "choice"):
+        if text in ("constant", "choice", "services"):
             return text
         raise ValueError(
-            "from is `constant`, `label NAME`, `inventory NAME`, `host target`, `host spare`, "
-            f"`host peer` or `choice`, not {text!r}"
+            "from is `constant`, `label NAME`, `label NAME|NAME`, `services`, `inventory NAME`, "
+            f"`host target`, `host spare`, `host peer` or `choice`, not {text!r}"
         )
 
     @property
     def kind(self) -> str:
-        """constant, label, inventory, host or choice."""
+        """constant, label, services, inventory, host or choice."""
         return self.from_.partition(" ")[0]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of which the first that holds such a value counts."""
+        return tuple(self.name.split("|"))
 
     @property
     def name(self) -> str:
@@ -60,6 +67,11 @@ class Target(Section):
     label: Text = "instance"
     max_hosts: Annotated[int, Field(ge=1)] = 1
     host: Place = "target"  #: where the play runs
+
+    @property
+    def first(self) -> tuple[str, ...]:
+        """The label that names the host before those of the configuration, if it is not usual."""
+        return () if self.label == "instance" else (self.label,)
 
 
 class Step(Section):

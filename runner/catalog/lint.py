@@ -114,7 +114,11 @@ def _entry(entry: Entry, specs: parameters.Specs, seen: Scan) -> Iterator[Proble
     # Outside values must be narrow: a free path is not.
     for name, parameter in entry.parameters.items():
         kind, choices = specs[name].type, specs[name].choices
-        if kind in ("path", "dict") and not choices and parameter.kind in ("label", "choice"):
+        if (
+            kind in ("path", "dict")
+            and not choices
+            and parameter.kind in ("label", "services", "choice")
+        ):
             text = f"parameters.{name}: a free {kind} must not come from outside"
             yield Problem(place, f"{text}; give it choices in the role's argument_specs")
     # Where the blast radius cannot be known, policy asks a person, whatever the level.

@@ -9,7 +9,7 @@ import difflib
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,17 +18,13 @@ from typing import Any
 
 from runner.catalog import document
 from runner.catalog.entry import Entry, Parameter
+from runner.catalog.from_alert import MeantUnit, from_label, unresolved
 from runner.errors import CatalogError, Refused, RunnerError, UsageError
 
 MAX_TEXT = 256  #: characters of one text from outside
 MAX_ITEMS = 256  #: of one list or mapping from outside
 MAX_DEPTH = 4
-#: Exporters of systemd say the unit in `name`. Beside it `service` may be derived from that, or be
-#: what Prometheus scraped, as in kube-prometheus.
-UNIT, SERVICE = "name", "service"
-UNIT_SUFFIXES = frozenset(
-    {"service", "socket", "timer", "mount", "automount", "path", "target", "slice", "scope", "swap"}
-)
+BY_HAND = ("choice", "services")  #: kinds of parameters whose value a person may give
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, direction, surrogates, line ends
 _JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean", "list": "array"}
@@ -119,7 +115,7 @@ def _misuse(parameter: Parameter, spec: ParameterSpec) -> str:
         return f"each of its choices in the role's argument_specs {error}"
     if parameter.kind == "constant" and parameter.value is None:
         return "a constant needs value"
-    if parameter.kind in ("label", "inventory", "host") and parameter.value is not None:
+    if parameter.kind in ("label", "services", "inventory", "host") and parameter.value is not None:
         return f"value belongs to constant and choice, not to {parameter.kind}; remove it"
     if parameter.value is None:
         return ""
@@ -178,29 +174,26 @@ def resolve(
     hostvars: Mapping[str, Any],
     chosen: Mapping[str, Any],
     places: Mapping[str, str] = MappingProxyType({}),
+    meant: MeantUnit | None = None,
 ) -> dict[str, Any]:
     """The values of the entry's variables, and of nothing else.
 
-    `chosen` holds what a person or the model picked, for `choice` parameters only; `places`
-    the inventory names of target, spare and peer, as far as the plan has them. A choice
-    that nobody made, and a label that is not there, are left to the role's default unless the
-    role requires them. Raises UsageError
-    for what was chosen, Refused for what a label or the inventory gave, a sentence each.
+    `chosen` holds what a person or the model picked, for `choice` parameters, and the unit that a
+    person named by hand; `places` the inventory names of target, spare and peer, as far as the plan
+    has them; `meant` the unit that the alert means on its hosts. A choice that nobody made, and a
+    label that is not there, are left to the role's default unless the role requires them. Raises
+    UsageError for what was chosen, Refused for what a label or the inventory gave, a sentence each.
     """
-    _only_choices(entry, chosen)
+    _only_choices(entry, chosen, BY_HAND)
     values: dict[str, Any] = {}
     for name, parameter in entry.parameters.items():
         spec = specs.get(name)
         if spec is None or name.startswith("ansible_"):
             raise Refused(f"{entry.id}: {name} is not a variable that may be passed")
-        if parameter.kind == "choice" and name not in chosen and parameter.value is None:
-            if spec.required:
-                raise UsageError(f"{entry.id} needs a value for {name}: {spec.description}")
+        if _left_to_the_role(entry, parameter, spec, labels, chosen):
             continue
-        if parameter.kind == "label" and not labels.get(parameter.name) and not spec.required:
-            continue  # the role's default stands
         if parameter.kind != "host":
-            values[name] = _value(entry, parameter, spec, labels, hostvars, chosen)
+            values[name] = _value(entry, parameter, spec, labels, hostvars, chosen, meant)
         elif parameter.name in places:
             values[name] = places[parameter.name]
         else:
@@ -208,8 +201,27 @@ def resolve(
     return values
 
 
-def _only_choices(entry: Entry, chosen: Mapping[str, Any]) -> None:
-    choosable = {name: p for name, p in entry.parameters.items() if p.kind == "choice"}
+def _left_to_the_role(
+    entry: Entry,
+    parameter: Parameter,
+    spec: ParameterSpec,
+    labels: Mapping[str, str],
+    chosen: Mapping[str, Any],
+) -> bool:
+    """Whether the role's default stands. Raises UsageError for a choice that must be made."""
+    if parameter.kind == "label":
+        return not spec.required and not any(map(labels.get, parameter.labels))
+    if parameter.kind != "choice" or spec.name in chosen or parameter.value is not None:
+        return False
+    if spec.required:
+        raise UsageError(f"{entry.id} needs a value for {spec.name}: {spec.description}")
+    return True
+
+
+def _only_choices(
+    entry: Entry, chosen: Mapping[str, Any], kinds: Collection[str] = ("choice",)
+) -> None:
+    choosable = {name: p for name, p in entry.parameters.items() if p.kind in kinds}
     for name in chosen:
         if name in choosable:
             continue
@@ -226,11 +238,13 @@ def _value(
     labels: Mapping[str, str],
     hostvars: Mapping[str, Any],
     chosen: Mapping[str, Any],
+    meant: MeantUnit | None = None,
 ) -> Any:
     error: Callable[[str], RunnerError] = Refused
     value, place = parameter.value, spec.name
     if parameter.kind == "label":
-        value, place = _from_label(entry, parameter, labels), f"label {parameter.name}"
+        label, value = from_label(entry, parameter, labels, lambda text: _outside(text, spec))
+        place = f"label {label}"
     elif parameter.kind == "inventory":
         value, place = hostvars.get(parameter.name), parameter.from_
         variable = f"variable {parameter.name}"
@@ -244,28 +258,22 @@ def _value(
             )
     elif spec.name in chosen:
         value, error = chosen[spec.name], UsageError
+    elif parameter.kind == "services":
+        if why := unresolved(parameter, meant):
+            raise Refused(f"{entry.id}: {place}: {why}")
+        value = meant and meant.unit
     try:
-        if parameter.kind in ("label", "choice"):
-            _bounded(value)
+        if parameter.kind in ("label", "choice", "services"):
+            return _outside(value, spec)
         return checked(value, spec)
     except ValueError as why:
         raise error(f"{entry.id}: {place} {why}") from None
 
 
-def _from_label(entry: Entry, parameter: Parameter, labels: Mapping[str, str]) -> str:
-    value = labels.get(parameter.name, "")
-    if not value:
-        raise Refused(f"{entry.id}: the alert has no label {parameter.name}")
-    unit = labels.get(UNIT, "")
-    stem, _, suffix = unit.rpartition(".")
-    of_systemd = bool(stem) and suffix in UNIT_SUFFIXES
-    # A `service` that is not derived from the unit is what was scraped.
-    if parameter.name == SERVICE and of_systemd and value not in (unit, stem):
-        raise Refused(
-            f"{entry.id}: the alert is about the unit {unit} (label {UNIT}), and {value} "
-            f"(label {SERVICE}) is what was scraped"
-        )
-    return value
+def _outside(value: Any, spec: ParameterSpec) -> Any:
+    """What came from outside, as `checked`, and bounded. Raises ValueError, a predicate."""
+    _bounded(value)
+    return checked(value, spec)
 
 
 def _bounded(value: Any, depth: int = 0) -> None:

@@ -10,6 +10,7 @@ from runner.config.access import Credentials, Listen, User, WebLimits
 from runner.config.client import Client
 from runner.config.document import Config
 from runner.config.intake import Alertmanager, Correlation, Intake, Prometheus, Watch
+from runner.config.locate import Join, Locate
 from runner.config.model import (
     Endpoint,
     Injection,
@@ -56,7 +57,9 @@ __all__ = [
     "Greylist",
     "Injection",
     "Intake",
+    "Join",
     "Listen",
+    "Locate",
     "Mask",
     "Model",
     "ModelBreaker",

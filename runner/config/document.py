@@ -10,6 +10,7 @@ from pydantic import model_validator
 from runner.config.access import Listen
 from runner.config.client import Client
 from runner.config.intake import Alertmanager, Correlation, Intake, Prometheus, Watch
+from runner.config.locate import Locate
 from runner.config.model import Model
 from runner.config.nodes import Nodes
 from runner.config.notify import Mask, Notify
@@ -33,6 +34,7 @@ class Config(Section):
     alertmanagers: tuple[Alertmanager, ...] = ()
     intake: Intake = Intake()
     watches: tuple[Watch, ...] = ()
+    locate: Locate = Locate()
     correlation: Correlation = Correlation()
     decide: Literal["rules", "model", "both"] | None = None  #: None: both, once there is a model
     model: Model | None = None

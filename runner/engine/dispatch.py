@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from runner.config import Turns
 from runner.engine import Queue
 from runner.errors import RunnerError
-from runner.inventory import Inventory, locate
+from runner.inventory import Inventory
+from runner.inventory.location import locate
 from runner.store import waiting
 from runner.store.database import Database
 from runner.store.order import FairTurns, Urgency

@@ -17,9 +17,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from runner.config import Locate
 from runner.errors import InventoryError
 from runner.inventory.excerpt import LARGE, Whole
-from runner.inventory.names import Names, host_of, written_plainly
+from runner.inventory.names import Names, written_plainly
+from runner.inventory.services import Services
 from runner.text import brief
 from runner.vault import Secrets, Vault, encrypted
 
@@ -37,7 +39,6 @@ _VAULT = object()  #: stands for an encrypted value until it is dropped
 Warm = Callable[
     [Sequence[str], Mapping[str, str], bytes, float], subprocess.CompletedProcess[bytes] | None
 ]
-_MAX_LABEL = 512  #: characters; no host name or URL that names one is longer
 logger = logging.getLogger(__name__)
 
 
@@ -57,6 +58,8 @@ class Inventory:
     hosts: Mapping[str, Host]
     groups: Mapping[str, tuple[str, ...]]  #: hosts of the group and of its children
     domains: frozenset[str] = frozenset()  #: that may be cut off a name, from the configuration
+    #: variables with further names and addresses of a host, from the configuration
+    variables: tuple[str, ...] = Locate().variables
     #: host → why its names cannot be known before a run, a sentence
     unresolved: Mapping[str, str] = field(default_factory=dict)
     templated: bool = False  #: a host's name was, and a template may ask anybody
@@ -72,6 +75,7 @@ class Inventory:
         environment: Mapping[str, str],
         vault: Vault | None = None,
         domains: Iterable[str] = (),
+        variables: Iterable[str] = Locate().variables,
         warm: Warm | None = None,
         large: bool = False,
     ) -> Inventory:
@@ -100,64 +104,24 @@ class Inventory:
         vault.told({*found.hosts, *found.groups, "localhost"}, _still_encrypted(text))
         secrets = vault.secrets()
         shown = parse(text, secrets) if secrets.names else found
-        resolved = _resolved(shown, paths, environment, warm)
-        return replace(resolved, domains=frozenset(domains), whole=whole)
+        known = replace(shown, domains=frozenset(domains), variables=tuple(variables), whole=whole)
+        return _resolved(known, paths, environment, warm)
 
     @cached_property
     def names(self) -> Names:
         """Every way in which a host may be called."""
         variables = {name: host.variables for name, host in self.hosts.items()}
-        return Names.of(variables, self.domains)
+        return Names.of(variables, self.domains, self.variables)
+
+    @cached_property
+    def services(self) -> Services:
+        """What `runner_services` says, and what is wrong with it."""
+        variables = {name: host.variables for name, host in self.hosts.items()}
+        return Services.of(variables, self.groups)
 
     def exact(self, name: str) -> bool:
         """Whether the name is a host's, and Ansible can take it for nothing else."""
         return name in self.hosts and name not in self.groups and written_plainly(name)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Location:
-    """Where an alert is: one exact inventory host, or none and why not."""
-
-    hosts: tuple[str, ...]
-    reason: str  #: a sentence
-
-
-def locate(
-    labels: Mapping[str, str], target: str | Sequence[str], inventory: Inventory
-) -> Location:
-    """The host that the label `target` names; of several labels the first that names one.
-
-    Only equality with what the inventory says counts, so no text becomes a pattern. A text
-    that fits several hosts ends the search with none.
-    """
-    wanted = (target,) if isinstance(target, str) else tuple(target)
-    reasons = []
-    for label in wanted:
-        hosts, reason = _located(label, str(labels.get(label, "")), inventory)
-        if len(hosts) == 1:
-            return Location(hosts=hosts, reason=reason)
-        reasons.append(reason)
-        if hosts:
-            break
-    return Location(hosts=(), reason=" ".join(reasons) or "No label names the host.")
-
-
-def _located(label: str, text: str, inventory: Inventory) -> tuple[tuple[str, ...], str]:
-    """(hosts that the text may mean, a sentence)."""
-    if not text:
-        return (), f"The alert has no label {label}."
-    if len(text) > _MAX_LABEL:
-        return (), f"The label {label} is longer than any host name."
-    shown = f"{label}={json.dumps(text[:120])}"
-    hosts, way = inventory.names.find(text, host_of(text))
-    if not hosts:
-        return (), f"{shown} matches no inventory host{inventory.names.why_not(text)}."
-    if len(hosts) > 1:
-        some = ", ".join(hosts[:5])
-        return hosts, f"{shown} matches several inventory hosts by {way}: {some}."
-    if not inventory.exact(hosts[0]):
-        return (), f"The host {hosts[0]} has a name that Ansible may take for a group or a pattern."
-    return hosts, f"{shown} matches inventory host `{hosts[0]}` by {way}."
 
 
 def read_from(paths: Sequence[Path]) -> list[Path]:
@@ -208,7 +172,7 @@ def _resolved(
     """The inventory with every name that is a template resolved; nothing is asked if none is."""
     wanted: dict[str, list[str]] = {}
     for name, host in inventory.hosts.items():
-        for key in NAMING:
+        for key in (*NAMING, *inventory.variables):
             given = host.variables.get(key)
             texts = given if isinstance(given, list) else [given]
             if any(isinstance(text, str) and _TEMPLATE.search(text) for text in texts):

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_BRACKETS = re.compile(r"\[([^\[\]]+)\](?::[0-9]{1,5})?")
-_PORT = re.compile(r"([^:]+):[0-9]{1,5}")
+_BRACKETS = re.compile(r"\[([^\[\]]+)\](?::([0-9]{1,5}))?")
+_PORT = re.compile(r"([^:]+):([0-9]{1,5})")
+_HIGHEST = 65_535  #: port
 _PLAIN = re.compile(r"[^\W_][\w.-]*|_[\w.-]+")
 
 #: Names that every machine gives to itself.
@@ -30,12 +31,20 @@ class Names:
     connection: Table = field(default_factory=dict)  #: by ansible_host
     addresses: Table = field(default_factory=dict)
     short: Table = field(default_factory=dict)
+    further: Table = field(default_factory=dict)  #: by names in the variables of `locate`
     #: that may be cut off a name: the configuration's, and those of names and aliases
     domains: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, hosts: Mapping[str, Mapping[str, Any]], domains: Iterable[str] = ()) -> Names:
-        """The tables of these hosts, each with its variables."""
+    def of(
+        cls,
+        hosts: Mapping[str, Mapping[str, Any]],
+        domains: Iterable[str] = (),
+        further: Iterable[str] = (),
+    ) -> Names:
+        """The tables of these hosts, each with its variables, of which `further` hold names and
+        addresses, too."""
+        also = tuple(further)
         names = cls(domains={_folded(domain).strip(".") for domain in domains})
         for host, variables in hosts.items():
             given = variables.get("runner_aliases")
@@ -50,14 +59,24 @@ class Names:
                 _put(names.aliases, _folded(alias), host)
             for text in reached:
                 _put(names.connection, _folded(text), host)
-            for text in (host, *aliases, *reached):
+            values = [variables.get(name) for name in also]
+            more = [
+                text
+                for each in values
+                for text in (each if isinstance(each, list) else [each])
+                if isinstance(text, str) and text and not is_loopback(text) and "{{" not in text
+            ]
+            for text in (host, *aliases, *reached, *more):
                 if (address := address_of(text)) is not None:
                     _put(names.addresses, address, host)
-            for text in (host, *aliases):
+            for text in (host, *aliases, *more):
                 if address_of(text) is None:
                     name, _, domain = _folded(text).partition(".")
                     _put(names.short, name, host)
-                    names.domains.add(domain)
+                    if text not in more:  # a cloud's domain says nothing of our names
+                        names.domains.add(domain)
+            for text in more:
+                _put(names.further, _folded(text), host)
         return names
 
     def find(self, text: str, host: str) -> tuple[tuple[str, ...], str]:
@@ -72,10 +91,15 @@ class Names:
                 ways += [("name", self.exact, part), ("name", self.folded, _folded(part))]
             ways.append(("alias", self.aliases, _folded(part)))
         if not loopback:
-            ways.append(("ansible_host", self.connection, _folded(host)))
             name, _, domain = _folded(host).partition(".")
             way = "name without domain"
-            if (address := address_of(host)) is not None:
+            address = address_of(host)
+            known = self.connection.get(_folded(host))
+            # An address of two networks may be one host's by ansible_host and another's too.
+            if address is None or known == self.addresses.get(address):
+                ways.append(("ansible_host", self.connection, _folded(host)))
+            ways.append(("variable", self.further, _folded(host) if address is None else None))
+            if address is not None:
                 ways.append(("address", self.addresses, address))
             # A domain that only one of the two has. Two different domains are different hosts.
             elif not domain:
@@ -112,13 +136,23 @@ def is_loopback(text: str) -> bool:
 def host_of(text: str) -> str:
     """The host in `host:9100`, `[::1]:9100`, a bare address, a URL or a name with a final dot."""
     if scheme := _SCHEME.match(text):
+        if "\\" in text:  # for some readers it ends the host, for others it is part of a name
+            return text
         authority = re.split(r"[/?#]", text[scheme.end() :], maxsplit=1)[0]
         text = authority.rpartition("@")[2]
     if brackets := _BRACKETS.fullmatch(text):
-        return brackets[1]
+        return brackets[1] if int(brackets[2] or 0) <= _HIGHEST else text
     if address_of(text) is None and (port := _PORT.fullmatch(text)):
-        text = port[1]
+        text = port[1] if int(port[2]) <= _HIGHEST else text
     return text.removesuffix(".") if len(text) > 1 else text
+
+
+def port_of(text: str) -> int | None:
+    """The port in `host:9100` or `[::1]:9100`; None in anything else, a URL included."""
+    if _SCHEME.match(text) or address_of(text) is not None:
+        return None
+    found = _BRACKETS.fullmatch(text) or _PORT.fullmatch(text)
+    return int(found[2]) if found and found[2] else None
 
 
 def address_of(text: str) -> Address | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from runner.config import Locate
 from runner.errors import InventoryError
 from runner.inventory import Inventory, Warm, read_from, sources
 from runner.inventory.excerpt import LARGE
@@ -34,6 +35,7 @@ class InventoryReader:
         vault: Vault | None = None,
         domains: Iterable[str] = (),
         *,
+        variables: Iterable[str] = Locate().variables,
         warm: Warm | None = None,
     ) -> None:
         self._warm = warm
@@ -41,6 +43,7 @@ class InventoryReader:
         self._environment = dict(environment)
         self._vault = vault
         self._domains = tuple(domains)
+        self._variables = tuple(variables)
         self._lock = threading.Lock()
         self._stamped: tuple[float, Stamp] | None = None
         self._last: _Read | None = None
@@ -69,6 +72,7 @@ class InventoryReader:
                     environment=self._environment,
                     vault=self._vault,
                     domains=self._domains,
+                    variables=self._variables,
                     warm=self._warm,
                     large=sources.size(self._paths, stamp) > LARGE * _SHORTEST,
                 )

@@ -89,6 +89,7 @@ def _part(
         hostvars=parameters.agreed(entry, hostvars),
         chosen=_chosen(incident, entry),
         places=places,
+        meant=inventory.services.meant_on(incident.alert.labels, where),
     )
     hosts = tuple(sorted(where))
     found = scan(entry, catalog.roles)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from runner.errors import ConfigError, NotFound, RemoteError
 from runner.incident import Labels
-from runner.inventory import Inventory, locate
+from runner.inventory import Inventory
+from runner.inventory.location import locate
 from runner.nodes.tier import Tier
 from runner.project import Project
 from runner.store import nodes

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from runner.catalog.entry import Entry
+from runner.catalog.from_alert import cannot_be_chosen
 from runner.catalog.near import near_misses
 from runner.decide import rules
 from runner.decide.both import Settled, settle
@@ -74,7 +75,20 @@ def _settled(project: Project, incident: Incident) -> tuple[Settled, tuple[Evide
             return None
 
     labels = incident.alert.labels
-    eligible = project.catalog.eligible(labels)
+    meant = project.inventory().services.meant_on(labels, incident.hosts)
+    matching = project.catalog.eligible(labels)
+    left_out = {entry.id: cannot_be_chosen(entry, meant) for entry in matching}
+    eligible = tuple(entry for entry in matching if not left_out[entry.id])
+    if matching and not eligible:
+        reason = "; ".join(f"{id} cannot be chosen: {why}" for id, why in left_out.items())
+        none = Decision(
+            decider=rules.DECIDER,
+            entry=None,
+            reason=reason,
+            confidence=1.0,
+            alternatives=tuple(left_out.items()),
+        )
+        return Settled(decision=none, kept=(none,)), ()
     by_rules = rules.decide(
         labels,
         eligible,

@@ -22,7 +22,7 @@ from runner.incident import (
     Verdict,
 )
 from runner.inventory import Inventory
-from runner.inventory import locate as locate_host
+from runner.inventory.location import locate as locate_host
 from runner.plan import delegates_of
 from runner.project import Project
 from runner.steps import decide, learn
@@ -130,7 +130,7 @@ def situation_of(project: Project, incident: Incident, entry: Entry) -> policy.S
         healthy=healthy(project, inventory),
         incident=incident.id,
         suspicions=tuple(map(str, suspicions)),
-        other_hosts=tuple(other_hosts(incident, entry, inventory)),
+        other_hosts=tuple(other_hosts(incident, entry, inventory, project.config.locate)),
         unknown_radius=found.unknown,
         now=now,
     )

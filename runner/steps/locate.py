@@ -8,9 +8,10 @@ from dataclasses import replace
 from runner.errors import RemoteError
 from runner.incident import OWN_SOURCES, Incident, State
 from runner.intake.alertmanager import RELEARNS, Standing
-from runner.inventory import locate as locate_host
+from runner.inventory.location import find
 from runner.project import Project
 from runner.steps.progress import Then, advance, end, escalate, load, passed
+from runner.steps.series import by_series
 from runner.store import incidents
 from runner.text import visible
 
@@ -76,7 +77,10 @@ def locate(project: Project, incident_id: int) -> Then:
         reason = f"asked for {', '.join(hosts)}"
         return advance(project, incident.id, State.LOCATED, reason, hosts=hosts)
     labels = incident.alert.labels
-    place = locate_host(labels, project.catalog.target_labels(labels), inventory)
+    first = project.catalog.target_labels(labels)
+    place = find(labels, inventory, project.config.locate, first=first)
+    if not place.hosts:
+        place = by_series(project, incident.alert, inventory) or place
     if not place.hosts:
         return escalate(project, incident_id, f"not located: {place.reason}")
     if _joined(project, incident, place.hosts):

@@ -14,6 +14,10 @@ _TOKEN = re.compile(
     r"""|(?P<raw>`[^`]*`)|(?P<comment>\#[^\n]*)|(?P<open>["'`].*)|(?P<other>[^"'`\#]+)""",
     re.DOTALL,
 )
+_SELECTOR = re.compile(
+    r"""([a-zA-Z_:][a-zA-Z0-9_:]*)?\{"""
+    r"""((?:[^"'`{}]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)*)\}"""
+)
 _MATCHES = re.compile(r"(=~|!~|!=|=)\s*$")
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 #: How a control character is written in a quoted value.
@@ -63,6 +67,15 @@ def names(promql: str) -> frozenset[str]:
             )
         found.update(here)
     return frozenset(found)
+
+
+def selectors(promql: str) -> list[str]:
+    """The selectors with matchers in a query, each once, as in `up{job="node"}`.
+
+    Of a query longer than 4,096 characters those in its beginning.
+    """
+    found = (match[0] for match in _SELECTOR.finditer(promql[:4096]) if match[2].strip())
+    return list(dict.fromkeys(found))
 
 
 def _tokens(promql: str) -> Iterator[tuple[str, str, str]]:
