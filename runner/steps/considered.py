@@ -65,7 +65,7 @@ def looks(
     for run in found:
         incident = known[run.incident]
         entry = project.catalog.entries.get(incident.entry or "")
-        if incident.requested_by or (entry and only_considered(incident, entry) is None):
+        if incident.proposed_by or (entry and only_considered(incident, entry) is None):
             continue
         for host in set(run.hosts) & set(hosts):
             begun[host].append(run.started_at)
@@ -78,7 +78,7 @@ def require_look(
     """Raise Refused when one more dry run by itself is too many, in the transaction that takes
     the hosts: incidents that are judged at one time cannot add up to more."""
     entry = project.catalog.get(incident.entry or "")
-    if incident.requested_by is not None or only_considered(incident, entry) is None:
+    if incident.proposed_by is not None or only_considered(incident, entry) is None:
         return
     for host, starts in looks(project, tx, hosts, now).items():
         if len(starts) >= MOST:

@@ -84,11 +84,13 @@ def _settled(
     project: Project, incident: Incident, options: Sequence[Option]
 ) -> tuple[Settled, tuple[Evidence, ...]]:
     """The decision and every answer to keep; and all evidence, when a model had more gathered."""
-    if incident.requested_entry is not None and incident.requested_by is not None:
+    person = incident.requested_by or incident.proposed_by
+    if incident.requested_entry is not None and person is not None:
+        verb = "asked for" if incident.requested_by else "proposed"
         asked = Decision(
-            decider=incident.requested_by,
+            decider=person,
             entry=incident.requested_entry,
-            reason=f"{incident.requested_by} asked for {incident.requested_entry}",
+            reason=f"{person} {verb} {incident.requested_entry}",
             values=incident.requested_values,
         )
         return Settled(decision=asked, kept=(asked,)), ()

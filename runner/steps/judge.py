@@ -134,7 +134,7 @@ def situation_of(project: Project, incident: Incident, entry: Entry) -> policy.S
         other_hosts=tuple(other_hosts(incident, entry, inventory)),
         unknown_radius=found.unknown,
         considered=why,
-        proposed=incident.requested_by is not None,
+        proposed=incident.proposed_by is not None,
         really_done=considered.may_really_do(project, entry) if why is not None else (),
         now=now,
     )

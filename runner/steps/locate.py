@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.errors import RemoteError
-from runner.incident import OWN_SOURCES, Incident, State
+from runner.incident import IGNORED, OWN_SOURCES, Incident, State
 from runner.intake.alertmanager import RELEARNS, Standing
+from runner.intake.ignore import ignored_by
 from runner.inventory import locate as locate_host
 from runner.project import Project
 from runner.steps.progress import Then, advance, end, escalate, load, passed
@@ -25,7 +26,8 @@ NOT_LISTED = (
 
 
 def admit(project: Project, incident_id: int) -> Then:
-    """Is it ours to handle now? Not what resolved meanwhile, nor what somebody wants quiet.
+    """Is it ours to handle now? Not what resolved meanwhile, nor what somebody wants quiet: by
+    `ignore:`, or at Alertmanager.
 
     Asked of a new incident, and again of one that was held back.
     """
@@ -37,6 +39,13 @@ def admit(project: Project, incident_id: int) -> Then:
     if not firing:
         reason = "the alert resolved by itself before anything ran"
         return end(project, incident_id, State.RESOLVED, reason)
+    labels, wanted = incident.alert.labels, project.config.ignore
+    if not incident.proposed_by and (by := ignored_by(labels, wanted)):
+        with project.database.write() as tx:
+            reason = f"ignored by {by}, under `ignore:` in runner.yml"
+            detail = {"by": by}
+            incidents.move(tx, incident_id, State.SUPPRESSED, reason, detail=detail, action=IGNORED)
+        return Then.STOP
     if incident.alert.source in OWN_SOURCES or project.alertmanagers is None:
         return Then.GO_ON
     # A peer that was restarted since cannot tell that an alert is gone. Of a late message, what
@@ -87,10 +96,11 @@ def locate(project: Project, incident_id: int) -> Then:
 def _joined(project: Project, incident: Incident, hosts: tuple[str, ...]) -> bool:
     """Whether another incident handles this one too: same host and service, or its cause.
 
-    One that waited for another incident does so once, and is then handled by itself: alerts that
-    joined one another in turn would be taken up all together each time.
+    What a person proposed is done for its own alert. One that waited for another incident does
+    so once, and is then handled by itself: alerts that joined one another in turn would be taken
+    up all together each time.
     """
-    if incident.woken:
+    if incident.woken or incident.proposed_by:
         return False
     correlation = project.config.correlation
     # Hosts that `hosts` depend on, as their inventory variable says.
