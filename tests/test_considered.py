@@ -27,7 +27,11 @@ pytestmark = pytest.mark.real
 #: No rule chooses it for `Slow`, which these tests deliver.
 WIDE = {"match": ['alertname="Down"'], "consider": ['alertname!=""']}
 #: A task that a dry run really does: it counts itself, as the real run does.
-DOES = "\n- name: Really do it\n  ansible.builtin.raw: echo dry >> {root}/count-{host}\n  check_mode: false\n"
+DOES = """
+- name: Really do it
+  ansible.builtin.raw: echo dry >> {root}/count-{host}
+  check_mode: false
+"""
 
 Start = Callable[..., Project]
 
@@ -214,7 +218,7 @@ def test_a_proposal_counts_for_its_own_incident_only(escalated: tuple[Project, i
 def test_it_is_shown_and_started_from_the_terminal(
     escalated: tuple[Project, int], tmp_path: Path
 ) -> None:
-    project, number = escalated
+    _, number = escalated
     path = tmp_path / "runner.yml"
     shown = call(path, "incident", "show", number).stdout
     assert "May be proposed by a person, likeliest first" in shown

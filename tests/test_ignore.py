@@ -18,7 +18,7 @@ from runner.incident import State
 from runner.intake.ignore import ignored_by
 from runner.notify.notifier import CONSOLE_ON
 from runner.project import Project
-from runner.steps.locate import admit
+from runner.steps.locate import locate
 from runner.store import incidents
 from runner.store.ignored import ignored_since
 from runner.store.order import Urgency, urgency_of
@@ -91,7 +91,7 @@ def opened(tmp_path: Path) -> Iterator[Project]:
 
 def test_it_is_recorded_told_to_nobody_and_counted(opened: Project) -> None:
     number = open_one(opened, {"severity": "info"})
-    assert not admit(opened, number)
+    assert not locate(opened, number)
     found = small.look(opened, number)
     assert found.incident.state is State.SUPPRESSED
     assert found.incident.reason == (
@@ -112,14 +112,14 @@ def test_it_is_recorded_told_to_nobody_and_counted(opened: Project) -> None:
 
 def test_what_a_person_proposed_is_not_ignored(opened: Project) -> None:
     number = open_one(opened, {"severity": "info"})
-    admit(opened, number)
+    locate(opened, number)
     with opened.database.write() as tx:
         again = incidents.reopen(
             tx, incidents.get(tx, number), reason="r", actor="user:ann",
             proposal={"entry": "mark", "values": {}},
         )  # fmt: skip
-    assert admit(opened, again)
+    assert locate(opened, again)
 
 
 def test_what_is_critical_goes_on(opened: Project) -> None:
-    assert admit(opened, open_one(opened, {"alertname": "Watchdog", "severity": "critical"}))
+    assert locate(opened, open_one(opened, {"alertname": "Watchdog", "severity": "critical"}))

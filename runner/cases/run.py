@@ -111,9 +111,10 @@ def run(
     """Decide the case `repeat` times. Raises a RunnerError for one that cannot be understood."""
     told = briefing.of(case, setting)
     trials = tuple(tried_once(told, setting, decide) for _ in range(repeat))
+    missing = sorted(set(case.expect.considered) - {o.entry.id for o in told.options if o.why})
     faults = []  # one for each trial, empty when it is right
     for each in trials:
-        fault = ""
+        fault = f"{', '.join(missing)} is not considered here" if missing else ""
         if each.said not in case.expect.entry:
             fault = f"{each.said} was chosen, {' or '.join(case.expect.entry)} is right"
         if each.answer.problem and (decider == "model" or each.answer.missing):

@@ -26,8 +26,7 @@ NOT_LISTED = (
 
 
 def admit(project: Project, incident_id: int) -> Then:
-    """Is it ours to handle now? Not what resolved meanwhile, nor what somebody wants quiet: by
-    `ignore:`, or at Alertmanager.
+    """Is it ours to handle now? Not what resolved meanwhile, nor what somebody wants quiet.
 
     Asked of a new incident, and again of one that was held back.
     """
@@ -39,13 +38,6 @@ def admit(project: Project, incident_id: int) -> Then:
     if not firing:
         reason = "the alert resolved by itself before anything ran"
         return end(project, incident_id, State.RESOLVED, reason)
-    labels, wanted = incident.alert.labels, project.config.ignore
-    if not incident.proposed_by and (by := ignored_by(labels, wanted)):
-        with project.database.write() as tx:
-            reason = f"ignored by {by}, under `ignore:` in runner.yml"
-            detail = {"by": by}
-            incidents.move(tx, incident_id, State.SUPPRESSED, reason, detail=detail, action=IGNORED)
-        return Then.STOP
     if incident.alert.source in OWN_SOURCES or project.alertmanagers is None:
         return Then.GO_ON
     # A peer that was restarted since cannot tell that an alert is gone. Of a late message, what
@@ -71,11 +63,25 @@ def admit(project: Project, incident_id: int) -> Then:
     return Then.GO_ON
 
 
+def _ignored(project: Project, incident: Incident) -> bool:
+    """Whether `ignore:` covers it, which then ends it. The transition has a name of its own: a
+    receiver that is told of what is suppressed is not told of this."""
+    by = ignored_by(incident.alert.labels, project.config.ignore)
+    if by is None or incident.requested_by or incident.proposed_by:
+        return False
+    reason = f"ignored by {by}, under `ignore:` in runner.yml"
+    with project.database.write() as tx:
+        incidents.move(tx, incident.id, State.SUPPRESSED, reason, detail={"by": by}, action=IGNORED)
+    return True
+
+
 def locate(project: Project, incident_id: int) -> Then:
-    """Labels to exact inventory hosts; none or several is for a person."""
+    """Labels to exact inventory hosts; none or several is for a person. What is ignored ends."""
     incident = load(project, incident_id)
     if passed(incident, State.LOCATED):
         return Then(not incident.state.ended)
+    if _ignored(project, incident):
+        return Then.STOP
     inventory = project.inventory()
     if incident.requested_hosts:
         unknown = [host for host in incident.requested_hosts if not inventory.exact(host)]
