@@ -227,7 +227,7 @@ def test_it_is_shown_and_started_from_the_terminal(
     explained = call(path, "incident", "explain", number).stdout
     assert "considered   mark: alertname=" in explained
     refused = call(path, "incident", "propose", number, "marc", "--as", "ann")
-    assert (refused.exit_code, "did you mean mark?" in refused.stderr) == (4, True)
+    assert (refused.exit_code, "did you mean mark?" in refused.stderr) == (5, True)
     done = call(path, "incident", "propose", number, "mark", "--as", "ann")
     assert done.exit_code == 0, done.output
     assert f"incident {number + 1} handles it with mark" in done.stdout

@@ -13,23 +13,23 @@ from runner.config.section import Section, Text
 from runner.text.duration import Duration, parse
 
 
-def _each_a_matcher(value: Any) -> tuple[tuple[str, ...], ...]:
+def _each_a_matcher(value: Any) -> tuple[str | tuple[str, ...], ...]:
     """Each item is a matcher or a list of them. Raises ValueError with a sentence."""
     from runner.catalog.matcher import parse_alternatives  # the catalog needs this package itself
 
     if not isinstance(value, str | list | tuple):
         raise ValueError("must be a list of Alertmanager matchers, each a text, or of such lists")
     items = [value] if isinstance(value, str) else value
-    parsed = parse_alternatives([[item] if isinstance(item, str) else item for item in items])
-    return tuple(tuple(map(str, matchers)) for matchers in parsed)
+    parse_alternatives([item if isinstance(item, list | tuple) else [item] for item in items])
+    return tuple(item if isinstance(item, str) else tuple(item) for item in items)
 
 
-#: Alerts that nobody is told of: any of these lists, all of its matchers.
-Ignore = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_each_a_matcher)]
+#: Alerts that nobody is told of: matchers, or lists of which all must match; any item is enough.
+Ignore = Annotated[tuple[str | tuple[str, ...], ...], BeforeValidator(_each_a_matcher)]
 IGNORED: Ignore = (
-    ('alertname="Watchdog"',),
-    ('alertname="InfoInhibitor"',),
-    ('severity=~"(?i)none|info|information"',),
+    'alertname="Watchdog"',
+    'alertname="InfoInhibitor"',
+    'severity=~"(?i)none|info|information"',
 )
 
 

@@ -9,7 +9,7 @@ from runner.incident import Labels
 from runner.store.order import Urgency, urgency_of
 
 
-def ignored_by(labels: Labels, ignore: Sequence[Sequence[str]]) -> str | None:
+def ignored_by(labels: Labels, ignore: Sequence[str | Sequence[str]]) -> str | None:
     """The matchers of the first item that covers an alert with these labels, as a text.
 
     None where none does, and for whatever is critical: a wide matcher must not silence a page.
@@ -17,6 +17,7 @@ def ignored_by(labels: Labels, ignore: Sequence[Sequence[str]]) -> str | None:
     if urgency_of(labels) is Urgency.CRITICAL:
         return None
     for item in ignore:
-        if any(all_match(matchers, labels) for matchers in parse_alternatives([list(item)])):
-            return ", ".join(item)
+        (matchers,) = parse_alternatives([item] if isinstance(item, str) else item)
+        if all_match(matchers, labels):
+            return ", ".join(map(str, matchers))
     return None
