@@ -164,9 +164,8 @@ def escalated(tmp_path: Path) -> Iterator[tuple[Project, int]]:
     from runner.steps.decide import decide
     from runner.steps.gather import gather
     from runner.steps.locate import locate
-    from tests.test_decide_path import open_one
 
-    number = open_one(project, {"alertname": "Slow"})
+    number = small.open_one(project, {"alertname": "Slow"})
     for step in (locate, gather, decide):
         step(project, number)
     yield project, number
@@ -192,9 +191,8 @@ def test_what_cannot_be_proposed_is_refused_with_the_reason(
 def test_an_entry_that_does_not_consider_it_is_refused(tmp_path: Path) -> None:
     path = small.make(tmp_path, entry={"consider": []})
     project = small.project(path)
-    from tests.test_decide_path import open_one
 
-    number = open_one(project, {"alertname": "Slow"})
+    number = small.open_one(project, {"alertname": "Slow"})
     acts.cancel(project, number, by="user:ann", reason="later")
     with pytest.raises(Refused, match="neither matches nor considers this alert: alertname="):
         propose(project, number, "mark", values={}, by="user:ann")

@@ -24,7 +24,6 @@ from runner.store.ignored import ignored_since
 from runner.store.order import Urgency, urgency_of
 from runner.telemetry import Metrics
 from tests import small_project as small
-from tests.test_decide_path import open_one
 
 DEFAULT = Config().ignore
 
@@ -90,7 +89,7 @@ def opened(tmp_path: Path) -> Iterator[Project]:
 
 
 def test_it_is_recorded_told_to_nobody_and_counted(opened: Project) -> None:
-    number = open_one(opened, {"severity": "info"})
+    number = small.open_one(opened, {"severity": "info"})
     assert not locate(opened, number)
     found = small.look(opened, number)
     assert found.incident.state is State.SUPPRESSED
@@ -111,7 +110,7 @@ def test_it_is_recorded_told_to_nobody_and_counted(opened: Project) -> None:
 
 
 def test_what_a_person_proposed_is_not_ignored(opened: Project) -> None:
-    number = open_one(opened, {"severity": "info"})
+    number = small.open_one(opened, {"severity": "info"})
     locate(opened, number)
     with opened.database.write() as tx:
         again = incidents.reopen(
@@ -122,4 +121,4 @@ def test_what_a_person_proposed_is_not_ignored(opened: Project) -> None:
 
 
 def test_what_is_critical_goes_on(opened: Project) -> None:
-    assert locate(opened, open_one(opened, {"alertname": "Watchdog", "severity": "critical"}))
+    assert locate(opened, small.open_one(opened, {"alertname": "Watchdog", "severity": "critical"}))

@@ -21,7 +21,6 @@ from runner.project import Project
 from runner.store import incidents
 from tests import small_project as small
 from tests.cli_lab import answered, call
-from tests.test_decide_path import open_one
 
 MORE = parse_alternatives(['alertname="New"', 'service!=""'])[0]
 
@@ -116,7 +115,7 @@ def opened(tmp_path: Path) -> Iterator[Project]:
 
 
 def fixed(project: Project, state: State = State.FIXED, **labels: str) -> int:
-    number = open_one(project, labels)
+    number = small.open_one(project, labels)
     with project.database.write() as tx:
         incidents.move(tx, number, state, "done", entry="mark", hosts=["web1"])
     return number

@@ -12,10 +12,10 @@ from runner.store.tables import incidents, transitions
 
 
 def ignored_since(tx: sa.Connection, since: datetime) -> dict[str, int]:
-    """Matchers → incidents that were ignored by them since then, the most frequent first."""
+    """Matchers → how many alerts they ignored since then, each once, the most frequent first."""
     by = transitions.c.detail["by"].as_string()
     query = (
-        sa.select(by, sa.func.count())
+        sa.select(by, sa.func.count(incidents.c.fingerprint.distinct()))
         .join(incidents, incidents.c.id == transitions.c.incident)
         .where(
             incidents.c.state == State.SUPPRESSED,
