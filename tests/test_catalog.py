@@ -121,6 +121,9 @@ def test_it_tells_every_problem_at_once(tmp_path: Path, write: Write) -> None:
         ({"folder": "/tmp"}, "an entry's id is the name of its folder"),
         ({"match": "['alertname==x']"}, "use =, !=, =~ or !~"),
         ({"match": "['a=~\"(\"']"}, "is not a regular expression of RE2"),
+        ({"match": "[['a=1'], 'b=2']"}, "match: has matchers beside lists of matchers"),
+        ({"consider": "[[]]"}, "consider: has an empty list, which would match every alert"),
+        ({"kind": "probe", "consider": "['a=1']"}, "consider is for remediations"),
         ({"title": "a\ntitle: b"}, "the key 'title' is written twice (line 2)"),
         ({"parameters": "{}"}, "role restart requires it"),
         (

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runner import acts
 from runner.acts import coverage
 from runner.catalog import Catalog, load
-from runner.catalog.coverage import AlertRule, fits, rules_in
+from runner.catalog.coverage import AlertRule, considered, fits, rules_in
 from runner.catalog.matcher import Matcher
 from runner.errors import UsageError
 from runner.incident import Level
@@ -109,6 +109,47 @@ def test_it_never_says_what_the_alert_will_prove_wrong(
         assert not heal.eligible(fires)
     elif not found[0].depends:
         assert heal.eligible(fires)
+
+
+@given(
+    labels=LABELS,
+    others=LABELS,
+    match=st.lists(st.lists(MATCHERS, min_size=1, max_size=3), max_size=3),
+    consider=st.lists(MATCHERS, max_size=2),
+)
+def test_alternatives_and_consider_are_told_apart(
+    labels: dict[str, str],
+    others: dict[str, str],
+    match: list[list[Matcher]],
+    consider: list[Matcher],
+) -> None:
+    """What is counted by match may be decided by rules; what is counted by consider never."""
+    heal = entry(id="heal", match=match, consider=consider)
+    catalog = Catalog(playbooks=Path(), roles=(), entries={"heal": heal}, schemas={})
+    rule = AlertRule(name="Down", labels=labels, place="")
+    by_match, by_consider = fits(rule, catalog), considered(rule, catalog)
+    fires = others | labels | {"alertname": "Down"}
+    assert not (by_match and by_consider)
+    if heal.eligible(fires):
+        assert by_match
+    if heal.considered(fires):
+        assert by_match or by_consider
+    if by_consider and not by_consider[0].depends:
+        assert heal.considered(fires)
+    if by_match and not by_match[0].depends:
+        assert heal.eligible(fires)
+
+
+def test_what_may_only_be_proposed_is_counted_apart(tmp_path: Path, rules: Path) -> None:
+    path = small.make(tmp_path, entry={"match": MATCH, "consider": ['team="db"']})
+    text = call(path, "catalog", "coverage", "--rules", rules)
+    line = next(line for line in text.stdout.splitlines() if line.startswith("Strange"))
+    assert line.split()[1:] == ["team={{", "$labels.team", "}}", "mark", "approve", "team", "consider"]
+    assert "for 2 more an entry may be proposed; 0 have none." in text.stderr
+    said = answered(path, "catalog", "coverage", "--rules", rules)
+    assert (said["covered"], said["only_considered"], said["share"]) == (2, 2, 0.5)
+    strange = next(each for each in said["alerts"] if each["alert"] == "Strange")
+    assert (strange["entries"], strange["considered"][0]["entry"]) == ([], "mark")
 
 
 def test_it_reads_rule_files_and_manifests(rules: Path, tmp_path: Path) -> None:

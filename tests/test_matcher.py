@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.catalog.matcher import Matcher, parse_matcher, specificity
+from runner.catalog.matcher import (
+    MOST,
+    Alternatives,
+    Matcher,
+    all_match,
+    parse_alternatives,
+    parse_matcher,
+    rank,
+    specificity,
+    written,
+)
+from tests.policy_case import entry
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
@@ -113,3 +126,66 @@ def test_a_severity_is_the_same_word_in_any_case(severity: str) -> None:
     assert not parse_matcher('severity!="Info"').matches(labels)
     assert parse_matcher('severity=~"inf.|x"').matches(labels)
     assert parse_matcher('team!="iNFO"').matches(labels)
+
+
+A, B = parse_matcher('a="1"'), parse_matcher('b="2"')
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ([], ()),
+        ('a="1"', ((A,),)),
+        (['a="1"', 'b="2"'], ((A, B),)),
+        ([['a="1"', 'b="2"']], ((A, B),)),
+        ([['a="1"'], ['b="2"']], ((A,), (B,))),
+    ],
+)
+def test_alternatives_are_one_list_or_a_list_of_lists(value: Any, expected: Alternatives) -> None:
+    assert parse_alternatives(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "must be a list"),
+        ({"a": "1"}, "must be a list"),
+        (['a="1"', ['b="2"']], "put each alternative into a list"),
+        ([[]], "would match every alert"),
+        ([['a="1"'], []], "would match every alert"),
+        ([3], "'3', which is not a text"),
+        ([[None]], "'None', which is not a text"),
+        ([["a"]], "'a' is not a matcher"),
+        (['a="1"'] * (MOST + 1), "more than 64"),
+        ([['a="1"']] * (MOST + 1), "more than 64"),
+    ],
+)
+def test_alternatives_that_are_none_are_a_sentence(value: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_alternatives(value)
+
+
+GIVEN = st.lists(
+    st.lists(
+        st.builds(Matcher, st.sampled_from("ab"), st.sampled_from(["=", "!="]), st.just("1")),
+        min_size=1,
+        max_size=3,
+    ),
+    max_size=3,
+).map(lambda lists: tuple(map(tuple, lists)))
+
+
+@given(GIVEN)
+def test_alternatives_are_read_as_they_are_written(alternatives: Alternatives) -> None:
+    assert parse_alternatives(written(alternatives)) == alternatives
+
+
+@given(GIVEN, st.dictionaries(st.sampled_from("ab"), st.sampled_from("12")))
+def test_the_most_specific_alternative_that_fits_is_the_one(
+    alternatives: Alternatives, labels: dict[str, str]
+) -> None:
+    heal = entry(match=alternatives)
+    fitting = [matchers for matchers in alternatives if all_match(matchers, labels)]
+    assert heal.eligible(labels) == bool(fitting)
+    if fitting:
+        assert rank(heal.matched(labels) or ()) == max(map(rank, fitting))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.catalog import load, parameters
-from runner.catalog.near import MOST, near_misses
+from runner.catalog.near import MOST, near_misses, nearest_miss
 from runner.decide import rules
 from runner.errors import Refused
 from runner.inventory import parse
@@ -59,6 +59,26 @@ def test_the_fewer_matchers_fail_the_nearer() -> None:
     ]
     found = near_misses({"alertname": "A", "team": "x"}, entries)
     assert [miss.entry for miss in found] == ["nameless", "near", "far"]
+
+
+def test_of_alternatives_the_nearest_is_named() -> None:
+    two = entry(
+        id="two",
+        match=[['alertname="A"', 'b="1"', 'c="1"'], ['alertname="A"', 'd="1"'], ['alertname="X"']],
+    )
+    (miss,) = near_misses({"alertname": "A"}, [two])
+    assert miss.alternative == 2
+    assert miss.why == 'd="1" fails (the alert has no label d) in alternative 2 of its `match`'
+    assert near_misses({"alertname": "X"}, [two]) == ()
+
+
+def test_an_entry_for_another_alert_says_by_what() -> None:
+    one = _entry("one", 'alertname="A"', 'b="1"')
+    found = nearest_miss({"alertname": "B", "b": "1"}, one)
+    assert found is not None
+    assert found.why == "alertname=\"A\" fails (alertname is 'B')"
+    assert nearest_miss({"alertname": "A", "b": "1"}, one) is None
+    assert nearest_miss({"alertname": "A"}, _entry("never")) is None
 
 
 @given(st.dictionaries(st.sampled_from("abc"), st.sampled_from("123")))

@@ -14,6 +14,8 @@ from runner.decide.rules import decide
 from runner.incident import Decision
 
 LABELS = {"alertname": "Down", "severity": "page", "instance": "web1:9100"}
+#: What the entries of these tests match by.
+LABELS |= {"x": "1", "y": "2", "a": "1", "b": "1"}
 
 
 def _entry(id: str, *match: str, when: tuple[str, ...] = ()) -> Entry:
@@ -40,7 +42,7 @@ def test_the_only_entry_is_chosen_with_its_reason() -> None:
         (_entry("a", 'x="1"', 'y=~"2|3"'), _entry("b", 'x="1"')),
         (_entry("a", 'x="1"'), _entry("b", 'x=~"1|2"')),
         (_entry("a", 'x=~"1|2"'), _entry("b", 'x!="3"')),
-        (_entry("a", 'x="1"', 'y!="2"'), _entry("b", 'x="1"', 'y=~".*"')),
+        (_entry("a", 'x="1"', 'z!="2"'), _entry("b", 'x="1"', 'z=~".*"')),
         (_entry("a", 'x="1"', when=("up",)), _entry("b", 'x="1"')),
         (_entry("a", 'x="1"', 'y="2"'), _entry("b", 'x="1"', when=("up",))),
     ],
@@ -51,8 +53,40 @@ def test_the_more_specific_entry_wins(winner: Entry, loser: Entry) -> None:
     assert decision.alternatives == (("b", "it is less specific than a"),)
 
 
+def _either(id: str, *match: list[str], consider: tuple[str, ...] = ()) -> Entry:
+    content = {"title": "T", "description": "D", "role": "r", "match": match, "consider": consider}
+    return Entry.model_validate(content | {"id": id, "folder": Path(id)})
+
+
+def test_the_alternative_that_matched_counts_and_is_named() -> None:
+    two = _either("two", ['alertname="Up"', 'x="1"', 'severity="page"'], ['alertname="Down"'])
+    decision = _decide(two)
+    assert decision.entry == "two"
+    assert decision.reason == (
+        'two matches by alertname="Down" (alternative 2 of its `match`).'
+    )
+    # What makes its other alternative specific does not count: this one is as good.
+    assert _decide(two, _entry("one", 'alertname="Down"')).entry is None
+    more = _entry("more", 'alertname="Down"', 'severity="page"')
+    assert _decide(two, more).entry == "more"
+
+
+def test_of_two_alternatives_that_match_the_most_specific_one_counts() -> None:
+    two = _either("two", ['alertname=~"D.*"'], ['alertname="Down"', 'severity="page"'])
+    assert _decide(two, _entry("one", 'alertname="Down"')).entry == "two"
+
+
+def test_what_is_only_considered_is_never_chosen_and_makes_no_tie() -> None:
+    wide = _either("wide", consider=('alertname="Down"', 'severity="page"'))
+    assert wide.considered(LABELS) and not wide.eligible(LABELS)
+    eligible = [each for each in (wide, _entry("a", 'alertname="Down"')) if each.eligible(LABELS)]
+    assert _decide(*eligible).entry == "a"
+    both = _either("both", ['alertname="Down"'], consider=('alertname!=""',))
+    assert both.eligible(LABELS) and not both.considered(LABELS)
+
+
 def test_a_tie_is_for_a_person() -> None:
-    decision = _decide(_entry("b", 'x="1"'), _entry("a", 'y="1"'), _entry("c", 'z!="1"'))
+    decision = _decide(_entry("b", 'x="1"'), _entry("a", 'y="2"'), _entry("c", 'z!="1"'))
     assert decision.entry is None
     assert decision.confidence == 0
     assert "a and b match equally well" in decision.reason

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runner import policy
-from runner.catalog.coverage import AlertRule, Fit, fits, misses, rules_in
+from runner.catalog.coverage import AlertRule, Fit, considered, fits, misses, rules_in
 from runner.catalog.entry import Entry
 from runner.catalog.near import NearMiss
 from runner.catalog.scan import scan
@@ -32,10 +32,11 @@ class EntryLevel:
 
 @dataclass(frozen=True, kw_only=True)
 class Covered:
-    """One alerting rule with the entries that may be chosen for its alerts."""
+    """One alerting rule with the entries that may be chosen or proposed for its alerts."""
 
     rule: AlertRule
     fits: tuple[Fit, ...]
+    considered: tuple[Fit, ...] = ()  #: entries that may only be proposed for its alerts
     near: tuple[NearMiss, ...] = ()  #: entries that name the alert and can never be chosen for it
 
 
@@ -55,6 +56,11 @@ class Coverage:
     def covered(self) -> int:
         """Alerts with an entry, if their labels allow."""
         return sum(bool(each.fits) for each in self.rules)
+
+    @property
+    def only_considered(self) -> int:
+        """Alerts for which no entry matches, and one may be proposed, if their labels allow."""
+        return sum(bool(each.considered) and not each.fits for each in self.rules)
 
     @property
     def share(self) -> float:
@@ -81,7 +87,13 @@ def coverage(project: Project, rules: Sequence[AlertRule]) -> Coverage:
     ordered = sorted(rules, key=lambda rule: (rule.name, sorted(rule.labels.items())))
     catalog = project.catalog
     found = tuple(
-        Covered(rule=rule, fits=fits(rule, catalog), near=misses(rule, catalog)) for rule in ordered
+        Covered(
+            rule=rule,
+            fits=fits(rule, catalog),
+            considered=considered(rule, catalog),
+            near=misses(rule, catalog),
+        )
+        for rule in ordered
     )
     now = datetime.now(UTC)
     with project.database.read() as tx:
@@ -92,7 +104,7 @@ def coverage(project: Project, rules: Sequence[AlertRule]) -> Coverage:
     allowed = [level_of(values.get(VARIABLE, Level.AUTO)) or Level.OBSERVE for values in hosts]
     allowed.sort(key=lambda level: level.rank)
     standings = {}
-    for name in sorted({fit.entry for each in found for fit in each.fits}):
+    for name in sorted({fit.entry for each in found for fit in each.fits + each.considered}):
         situation = _situation(project, catalog.get(name), paused, history, now)
         verdict = policy.judge(situation, policy.Moment.STANDING)
         lower = [level for level in allowed if level.rank < verdict.level.rank]

@@ -11,6 +11,8 @@ from typing import Any
 
 from runner.cases.file import CaseFile, neutral
 from runner.catalog import Catalog
+from runner.catalog.choose import Option, options
+from runner.catalog.from_alert import cannot_be_chosen
 from runner.catalog.entry import Entry
 from runner.catalog.scan import Scan, scan
 from runner.config import Config
@@ -83,7 +85,8 @@ class Briefing:
     inventory: Inventory
     hosts: tuple[str, ...]  #: empty when the alert is nowhere, or anywhere
     place: str  #: the sentence that says why there
-    eligible: tuple[Entry, ...]
+    eligible: tuple[Entry, ...]  #: what rules choose from
+    options: tuple[Option, ...]  #: what a model chooses from, the likeliest first
     evidence: tuple[Evidence, ...]
 
     def ask(self, query: str) -> bool | None:
@@ -99,9 +102,11 @@ def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Brie
         inventory = setting.inventory(case)
     except InventoryError as error:
         raise InventoryError(f"{case.path}: {error}") from None
-    eligible = catalog.eligible(alert.labels)
     first = catalog.target_labels(alert.labels)
     where = find(alert.labels, inventory, setting.config.locate, first=first)
+    meant = inventory.services.meant_on(alert.labels, where.hosts)
+    matching = catalog.eligible(alert.labels)
+    eligible = tuple(entry for entry in matching if not cannot_be_chosen(entry, meant))
     told = case.evidence
     logs = {name: distinct(setting.mask(text).splitlines()) for name, text in told.logs.items()}
     # In the order in which the step gathers.
@@ -123,6 +128,12 @@ def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Brie
         hosts=where.hosts,
         place=where.reason,
         eligible=eligible,
+        options=options(
+            catalog,
+            alert.labels,
+            [inventory.hosts[host].variables for host in where.hosts],
+            meant=meant,
+        ),
         evidence=number(pieces, setting.mask),
     )
 

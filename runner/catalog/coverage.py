@@ -6,12 +6,13 @@ the server's external labels. So a matcher fits, does not fit, or depends on a l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runner.catalog import Catalog, document
+from runner.catalog.matcher import Alternatives, all_match
 from runner.catalog.near import NearMiss, near_misses
 from runner.errors import UsageError
 from runner.incident import Labels
@@ -37,29 +38,46 @@ class AlertRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """An entry that is eligible for a rule's alerts, if the labels of `depends` allow."""
+    """An entry that matches or considers a rule's alerts, if the labels of `depends` allow."""
 
     entry: str
     depends: tuple[str, ...] = ()  #: labels that only the alert will tell; empty: certain
 
 
 def fits(rule: AlertRule, catalog: Catalog) -> tuple[Fit, ...]:
-    """The remediation entries that may be chosen for this rule's alerts, the certain ones first."""
+    """The remediation entries that rules may choose for this rule's alerts, certain ones first."""
+    return _fits(rule, ((entry.id, entry.match) for entry in catalog.by_kind("remediation")))
+
+
+def considered(rule: AlertRule, catalog: Catalog) -> tuple[Fit, ...]:
+    """The entries that may only be proposed for this rule's alerts, certain ones first."""
+    chosen = {fit.entry for fit in fits(rule, catalog)}
+    others = (entry for entry in catalog.by_kind("remediation") if entry.id not in chosen)
+    return _fits(rule, ((entry.id, entry.consider) for entry in others))
+
+
+def _fits(rule: AlertRule, entries: Iterable[tuple[str, Alternatives]]) -> tuple[Fit, ...]:
+    """Those of which an alternative may fit, by the one that depends on the fewest labels."""
     known, found = rule.known, []
-    for entry in catalog.by_kind("remediation"):
-        certain = [matcher for matcher in entry.match if matcher.label in known]
-        if entry.match and all(matcher.matches(known) for matcher in certain):
-            depends = [matcher.label for matcher in entry.match if matcher.label not in known]
-            found.append(Fit(entry=entry.id, depends=tuple(dict.fromkeys(depends))))
+    for entry, alternatives in entries:
+        possible = []
+        for matchers in alternatives:
+            certain = tuple(matcher for matcher in matchers if matcher.label in known)
+            if all_match(certain, known):
+                depends = [matcher.label for matcher in matchers if matcher.label not in known]
+                possible.append(Fit(entry=entry, depends=tuple(dict.fromkeys(depends))))
+        if possible:
+            found.append(min(possible, key=lambda fit: len(fit.depends)))
     return tuple(sorted(found, key=lambda fit: (len(fit.depends), fit.entry)))
 
 
 def misses(rule: AlertRule, catalog: Catalog) -> tuple[NearMiss, ...]:
     """The entries that name this alert, and cannot be chosen for it whatever else it carries."""
-    found = near_misses(rule.known, catalog.by_kind("remediation"))
+    possible = {fit.entry for fit in fits(rule, catalog)}
+    others = (entry for entry in catalog.by_kind("remediation") if entry.id not in possible)
     sure = (
         replace(miss, failed=tuple(m for m in miss.failed if m.label in rule.known))
-        for miss in found
+        for miss in near_misses(rule.known, others)
     )
     return tuple(miss for miss in sure if miss.failed)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from runner.catalog.matcher import Matcher, parse_matcher
+from runner.catalog.matcher import Alternatives, Matchers, all_match, parse_alternatives, rank
 from runner.config import Section, Text
 from runner.incident import Level
 from runner.text.duration import Duration, RateField
@@ -156,7 +157,8 @@ class Entry(Section):
     description: str
     not_for: tuple[str, ...] = ()
     kind: Literal["remediation", "probe", "drill"] = "remediation"
-    match: tuple[Matcher, ...] = ()
+    match: Alternatives = ()  #: rules decide by it: any of these lists, all of its matchers
+    consider: Alternatives = ()  #: wider: it may be proposed, by a model or a person only
     when: tuple[Condition, ...] = ()
     role: str | None = None
     parameters: dict[str, Parameter] = Field(default_factory=dict)
@@ -203,13 +205,10 @@ class Entry(Section):
             return value
         return tuple({"entry": step} if isinstance(step, str) else step for step in value)
 
-    @field_validator("match", mode="before")
+    @field_validator("match", "consider", mode="before")
     @classmethod
     def _parsed(cls, value: Any) -> Any:
-        if not isinstance(value, str | list | tuple):
-            raise ValueError("match is a list of Alertmanager matchers, each a text")
-        texts = [value] if isinstance(value, str) else value
-        return tuple(parse_matcher(t) if isinstance(t, str) else t for t in texts)
+        return parse_alternatives(value)
 
     @field_validator("parameters")
     @classmethod
@@ -225,6 +224,8 @@ class Entry(Section):
     def _something_to_run(self) -> Entry:
         if bool(self.role) == bool(self.steps):
             raise ValueError("give either role or steps")
+        if self.consider and self.kind != "remediation":
+            raise ValueError(f"consider is for remediations; a {self.kind} is never proposed")
         return self
 
     @property
@@ -240,6 +241,16 @@ class Entry(Section):
     def readme(self) -> Path:
         return self.folder / "README.md"
 
-    def eligible(self, labels: Any) -> bool:
-        """Whether every matcher fits these labels; an entry without matchers fits none."""
-        return bool(self.match) and all(matcher.matches(labels) for matcher in self.match)
+    def matched(self, labels: Mapping[str, str]) -> Matchers | None:
+        """The most specific alternative of `match` that fits these labels, if one does."""
+        fitting = [matchers for matchers in self.match if all_match(matchers, labels)]
+        return max(fitting, key=rank, default=None)
+
+    def eligible(self, labels: Mapping[str, str]) -> bool:
+        """Whether rules may choose it; an entry without matchers fits nothing."""
+        return self.matched(labels) is not None
+
+    def considered(self, labels: Mapping[str, str]) -> bool:
+        """Whether it may be proposed for these labels although `match` does not fit."""
+        wide = any(all_match(matchers, labels) for matchers in self.consider)
+        return wide and not self.eligible(labels)

@@ -9,7 +9,7 @@ because `Info` is as little a reason to act as `info`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, cast
@@ -17,6 +17,8 @@ from typing import Any, Literal, cast
 import re2
 
 Op = Literal["=", "!=", "=~", "!~"]
+#: The most alternatives of one key, and matchers of one alternative.
+MOST = 64
 
 #: A label whose values are the same word in any case.
 _FOLDED = "severity"
@@ -72,6 +74,62 @@ class Matcher:
         # Bytes, because a lone surrogate in a label has no UTF-8 of its own.
         found = _compiled(self._pattern).fullmatch(value.encode("utf-8", "surrogatepass"))
         return (found is not None) is (self.op == "=~")
+
+
+#: Matchers of which all must match.
+Matchers = tuple[Matcher, ...]
+#: Any of these; an empty one matches nothing.
+Alternatives = tuple[Matchers, ...]
+
+
+def parse_alternatives(value: Any) -> Alternatives:
+    """What `match` or `consider` says: a list of matchers, or a list of such lists.
+
+    A single matcher may stand as a bare text. Raises ValueError with a sentence.
+    """
+    if not isinstance(value, str | list | tuple):
+        raise ValueError("must be a list of Alertmanager matchers, each a text, or of such lists")
+    items = [value] if isinstance(value, str) else list(value)
+    several = [isinstance(item, list | tuple) for item in items]
+    if any(several) and not all(several):
+        raise ValueError("has matchers beside lists of matchers; put each alternative into a list")
+    alternatives = items if any(several) else [items] if items else []
+    if [] in alternatives or () in alternatives:
+        raise ValueError("has an empty list, which would match every alert; remove it")
+    if max([len(alternatives), *map(len, alternatives)]) > MOST:
+        raise ValueError(f"has more than {MOST} items in a list")
+    return tuple(tuple(map(_matcher, alternative)) for alternative in alternatives)
+
+
+def _matcher(item: Any) -> Matcher:
+    if isinstance(item, Matcher):
+        return item
+    if not isinstance(item, str):
+        raise ValueError(f"has {str(item)[:60]!r}, which is not a text; {_EXAMPLE}")
+    return parse_matcher(item)
+
+
+def all_match(matchers: Matchers, labels: Mapping[str, str]) -> bool:
+    """Whether these labels fit every one of them."""
+    return all(matcher.matches(labels) for matcher in matchers)
+
+
+def written(alternatives: Alternatives) -> list[str] | list[list[str]]:
+    """As `entry.yml` has it: a list of matchers, or of such lists where there are several."""
+    texts = [[str(matcher) for matcher in matchers] for matchers in alternatives]
+    return texts if len(texts) > 1 else [text for each in texts for text in each]
+
+
+def in_words(alternatives: Alternatives) -> str:
+    """For a table's cell: `a="1", b="2" or a="3"`."""
+    return " or ".join(", ".join(map(str, matchers)) for matchers in alternatives)
+
+
+def rank(matchers: Sequence[Matcher]) -> tuple[int, tuple[int, ...]]:
+    """Greater is more specific. First count the matchers that need their label: what holds for a
+    missing one too only shuts out. A matcher that matches everything does not count at all."""
+    needs = sum(not matcher.matches({}) for matcher in matchers)
+    return needs, tuple(sorted(filter(None, map(specificity, matchers)), reverse=True))
 
 
 def parse_matcher(text: str) -> Matcher:

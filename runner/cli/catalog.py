@@ -13,10 +13,12 @@ from runner import shipped
 from runner.cases import file as cases
 from runner.catalog import Catalog, Entry, scaffold
 from runner.catalog import lint as linting
-from runner.catalog.matcher import Matcher
+from runner.catalog.matcher import in_words, written
 from runner.cli import Noun, option
 from runner.cli.report import counted
 from runner.cli.session import Session
+from runner.cli.suggest import suggest
+from runner.incident import Level
 from runner.text import duration
 
 if TYPE_CHECKING:
@@ -40,12 +42,8 @@ def list_(session: Session, kind: str | None) -> None:
     if session.json:
         session.answer([_plain(entry, found) for entry in entries])
     else:
-        rows = [(e.id, e.kind, e.level, e.risk, e.title, _matching(e)) for e in entries]
+        rows = [(e.id, e.kind, e.level, e.risk, e.title, in_words(e.match)) for e in entries]
         session.screen.table(("id", "kind", "level", "risk", "title", "match"), rows)
-
-
-def _matching(entry: Entry) -> str:
-    return ", ".join(map(str, entry.match))
 
 
 @catalog.command()
@@ -67,7 +65,8 @@ def show(session: Session, entry_id: str) -> None:
         [
             ("kind", entry.kind),
             ("level", f"at most {entry.level}, risk {entry.risk}"),
-            ("match", _matching(entry)),
+            ("match", in_words(entry.match)),
+            ("consider", in_words(entry.consider)),
             ("not for", "; ".join(entry.not_for)),
             ("role", entry.role or ""),
             ("steps", "; then ".join(map(str, entry.steps))),
@@ -100,8 +99,10 @@ def _span(own: timedelta | None, default: timedelta) -> str:
 def _plain(entry: Entry, found: Catalog) -> dict[str, object]:
     """The entry as JSON can hold it, with the types of its parameters."""
     specs = found.schema(entry.id)
-    plain: dict[str, object] = entry.model_dump(exclude={"match", "limits"}, by_alias=True)
-    plain["match"] = [str(matcher) for matcher in entry.match if isinstance(matcher, Matcher)]
+    plain: dict[str, object] = entry.model_dump(
+        exclude={"match", "consider", "limits"}, by_alias=True
+    )
+    plain["match"], plain["consider"] = written(entry.match), written(entry.consider)
     plain["limits"] = entry.limits.model_dump(mode="json")
     plain["schema"] = {name: specs[name] for name in entry.parameters}
     return plain
@@ -154,11 +155,20 @@ def coverage(session: Session, files: tuple[Path, ...], fail_under: float | None
                     {"entry": f.entry, "depends": f.depends, "standing": found.standings[f.entry]}
                     for f in each.fits
                 ],
+                "considered": [
+                    {"entry": f.entry, "depends": f.depends, "standing": found.standings[f.entry]}
+                    for f in each.considered
+                ],
                 "near": [{"entry": miss.entry, "why": miss.why} for miss in each.near],
             }
             for each in found.rules
         ]
-        counts = {"total": len(found.rules), "covered": found.covered, "certain": found.certain}
+        counts = {
+            "total": len(found.rules),
+            "covered": found.covered,
+            "certain": found.certain,
+            "only_considered": found.only_considered,
+        }
         session.answer({"alerts": alerts, **counts, "share": found.share})
     else:
         columns = ("alert", "entry", "level now", "depends on", "held by")
@@ -166,7 +176,10 @@ def coverage(session: Session, files: tuple[Path, ...], fail_under: float | None
         total, maybe = len(found.rules), found.covered - found.certain
         text = f"{found.covered} of {counted(total, 'alert')} have an entry"
         more = f", {maybe} of these only by labels that the rule does not set" if maybe else ""
-        session.note(f"{text}{more}; {total - found.covered} have none.")
+        if found.only_considered:
+            more += f"; for {found.only_considered} more an entry may be proposed"
+        none = total - found.covered - found.only_considered
+        session.note(f"{text}{more}; {none} have none.")
     return 1 if fail_under is not None and found.share * 100 < fail_under else 0
 
 
@@ -174,15 +187,16 @@ def _coverage_rows(found: Coverage) -> Iterator[tuple[str, ...]]:
     for each in found.rules:
         labels = [f"{name}={value}" for name, value in sorted(each.rule.labels.items())]
         name = " ".join([each.rule.name, *labels])
-        if not each.fits:
+        if not each.fits and not each.considered:
             near = [
                 f"{miss.entry} fails {' and '.join(map(str, miss.failed))}" for miss in each.near
             ]
             why = "; ".join(near) or "no entry matches"
             yield name, "none", "", "", f"{why} ({each.rule.place})"
-        for fit in each.fits:
+        for fit in each.fits + each.considered:
             standing = found.standings[fit.entry]
-            level = str(standing.level)
+            proposed = fit in each.considered
+            level = str(Level.lowest(standing.level, Level.APPROVE) if proposed else standing.level)
             rules = dict.fromkeys(reason.rule for reason in standing.held_by)
             hosts = [f"{level} on {counted(n, 'host')}" for level, n in standing.hosts.items()]
             yield (
@@ -190,8 +204,15 @@ def _coverage_rows(found: Coverage) -> Iterator[tuple[str, ...]]:
                 fit.entry,
                 level,
                 ", ".join(fit.depends),
-                "; ".join(filter(None, [", ".join(rules), ", ".join(hosts)])),
+                "; ".join(
+                    filter(
+                        None, ["consider" if proposed else "", ", ".join(rules), ", ".join(hosts)]
+                    )
+                ),
             )
+
+
+catalog.add_command(suggest)
 
 
 @catalog.command()

@@ -9,7 +9,15 @@ from pydantic import model_validator
 
 from runner.config.access import Listen
 from runner.config.client import Client
-from runner.config.intake import Alertmanager, Correlation, Intake, Prometheus, Watch
+from runner.config.intake import (
+    IGNORED,
+    Alertmanager,
+    Correlation,
+    Ignore,
+    Intake,
+    Prometheus,
+    Watch,
+)
 from runner.config.locate import Locate
 from runner.config.model import Model
 from runner.config.nodes import Nodes
@@ -33,6 +41,7 @@ class Config(Section):
     prometheus: Prometheus | None = None
     alertmanagers: tuple[Alertmanager, ...] = ()
     intake: Intake = Intake()
+    ignore: Ignore = IGNORED
     watches: tuple[Watch, ...] = ()
     locate: Locate = Locate()
     correlation: Correlation = Correlation()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.catalog.entry import Entry
-from runner.catalog.matcher import specificity
+from runner.catalog.matcher import Matchers, rank
 from runner.catalog.near import NearMiss
 from runner.errors import Refused
 from runner.incident import Decision, Labels
@@ -21,8 +21,14 @@ Ask = Callable[[str], bool | None]
 @dataclass(frozen=True)
 class _Candidate:
     entry: Entry
+    matched: Matchers  #: the alternative of its `match` that counts
     fits: bool
     why: str  #: why not, when it does not fit
+
+    @property
+    def rank(self) -> tuple[object, ...]:
+        """Greater is more specific."""
+        return (*rank(self.matched), len(self.entry.when))
 
 
 def decide(
@@ -38,8 +44,8 @@ def decide(
 
     Among the entries whose conditions hold the most specific one wins: by the number of its
     matchers that need their label, then by equalities before patterns before negations, then
-    by the number of its conditions (`_rank`). A tie is never broken by chance: it is for a
-    person. A condition that is false or not known leaves its entry out. `labels` and `values`
+    by the number of its conditions. Of several alternatives that match, the most specific one
+    counts. A tie is never broken by chance: it is for a person. A condition that is false or not known leaves its entry out. `labels` and `values`
     fill the names in a condition, except `$host`, which is each of `hosts` in turn: it must
     hold for all.
     `near` are the entries to name to a person when none is eligible.
@@ -54,39 +60,37 @@ def decide(
             alternatives=tuple((miss.entry, miss.why) for miss in near),
         )
     named = {**labels, **(values or {})}
-    candidates = [_judge(entry, named, ask, hosts) for entry in entries]
-    fitting = [candidate.entry for candidate in candidates if candidate.fits]
-    best = max(map(_rank, fitting), default=None)
-    winners = [entry for entry in fitting if _rank(entry) == best]
+    candidates = [
+        _judge(entry, entry.matched(labels) or (), named, ask, hosts) for entry in entries
+    ]
+    fitting = [candidate for candidate in candidates if candidate.fits]
+    best = max((candidate.rank for candidate in fitting), default=None)
+    winners = [candidate for candidate in fitting if candidate.rank == best]
     return _decided(winners, candidates, labels)
 
 
-def _rank(entry: Entry) -> tuple[int, tuple[int, ...], int]:
-    """Greater is more specific. First count the matchers that need their label: what holds for a
-    missing one too only shuts out. A matcher that matches everything does not count at all."""
-    needs = sum(not matcher.matches({}) for matcher in entry.match)
-    says = sorted(filter(None, map(specificity, entry.match)), reverse=True)
-    return needs, tuple(says), len(entry.when)
-
-
-def _judge(entry: Entry, labels: Labels, ask: Ask, hosts: Sequence[str]) -> _Candidate:
+def _judge(
+    entry: Entry, matched: Matchers, labels: Labels, ask: Ask, hosts: Sequence[str]
+) -> _Candidate:
     for condition in entry.when:
         try:
             places = [promql.values(labels, host) for host in hosts or (None,)]
             queries = dict.fromkeys(promql.fill(condition.promql, place) for place in places)
         except Refused as error:
-            return _Candidate(entry, False, f"its condition is unknown: {error}")
+            return _Candidate(entry, matched, False, f"its condition is unknown: {error}")
         for query in queries:
             truth = ask(query)
             if truth is None:
-                return _Candidate(entry, False, f"cannot tell whether {query} holds")
+                return _Candidate(entry, matched, False, f"cannot tell whether {query} holds")
             if not truth:
-                return _Candidate(entry, False, f"{query} does not hold")
-    return _Candidate(entry, True, "")
+                return _Candidate(entry, matched, False, f"{query} does not hold")
+    return _Candidate(entry, matched, True, "")
 
 
-def _decided(winners: list[Entry], candidates: list[_Candidate], labels: Labels) -> Decision:
-    won = [entry.id for entry in winners]
+def _decided(
+    winners: list[_Candidate], candidates: list[_Candidate], labels: Labels
+) -> Decision:
+    won = [winner.entry.id for winner in winners]
     names = " and ".join(won)
     others = []
     for candidate in candidates:
@@ -104,13 +108,15 @@ def _decided(winners: list[Entry], candidates: list[_Candidate], labels: Labels)
             confidence=0.0 if winners else 1.0,
             alternatives=tuple(others),
         )
-    winner = winners[0]
+    winner, matched = winners[0].entry, winners[0].matched
     # What only asks for the absence of a label says little of why this entry was chosen.
-    matched = ", ".join(str(matcher) for matcher in winner.match if matcher.label in labels)
-    conditions = "".join(f"; {condition.promql} holds" for condition in winner.when)
+    why = ", ".join(str(matcher) for matcher in matched if matcher.label in labels)
+    if len(winner.match) > 1:
+        why += f" (alternative {winner.match.index(matched) + 1} of its `match`)"
+    why += "".join(f"; {condition.promql} holds" for condition in winner.when)
     return Decision(
         decider=DECIDER,
         entry=winner.id,
-        reason=f"{winner.id} matches by {matched}{conditions}.",
+        reason=f"{winner.id} matches by {why}.",
         alternatives=tuple(others),
     )

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from runner.catalog import Catalog, Entry
 from runner.catalog.content import content_hash
+from runner.catalog.matcher import written
 from runner.catalog.parameters import schema_json
 from runner.incident import Level
 
@@ -20,7 +21,8 @@ class EntrySummary(BaseModel):
     description: str
     not_for: list[str]
     kind: str
-    match: list[str]
+    match: list[str] | list[list[str]]  #: as in entry.yml: matchers, or lists of which any fits
+    consider: list[str] | list[list[str]]  #: the same, for what may only be proposed
     role: str | None
     steps: list[str]
     level: Level
@@ -42,9 +44,10 @@ class EntryDetail(EntrySummary):
 
 def summary(entry: Entry) -> dict[str, Any]:
     """An EntrySummary as plain data."""
-    plain_fields = set(EntrySummary.model_fields) - {"match", "steps", "dry_run"}
+    plain_fields = set(EntrySummary.model_fields) - {"match", "consider", "steps", "dry_run"}
     plain = entry.model_dump(mode="json", include=plain_fields)
-    texts = {"match": [str(m) for m in entry.match], "steps": [str(s) for s in entry.steps]}
+    texts = {"match": written(entry.match), "consider": written(entry.consider)}
+    texts["steps"] = [str(step) for step in entry.steps]
     return plain | texts | {"dry_run": entry.dry_run.word}
 
 
