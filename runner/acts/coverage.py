@@ -7,11 +7,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from runner import catalog as catalogs
 from runner import policy
-from runner.catalog.coverage import AlertRule, Fit, fits, misses, rules_in
+from runner.catalog.coverage import (
+    OWN_ALERTS,
+    AlertRule,
+    Fit,
+    Lost,
+    fits,
+    lost,
+    misses,
+    rules_in,
+)
 from runner.catalog.entry import Entry
 from runner.catalog.near import NearMiss
 from runner.catalog.scan import scan
+from runner.catalog.suggest import suggest
 from runner.errors import UsageError
 from runner.incident import Alert, AlertStatus, Decision, Level, Reason
 from runner.policy.ceilings import VARIABLE, level_of
@@ -37,6 +48,13 @@ class Covered:
     rule: AlertRule
     fits: tuple[Fit, ...]
     near: tuple[NearMiss, ...] = ()  #: entries that name the alert and can never be chosen for it
+    lost: tuple[Lost, ...] = ()  #: entries that match and can never act, as no label says where
+    suggestion: str = ""  #: without an entry, and if asked for: what could be done about that
+
+    @property
+    def matched(self) -> tuple[Fit, ...]:
+        """The entries that rules may choose."""
+        return tuple(fit for fit in self.fits if not fit.considered)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,16 +63,22 @@ class Coverage:
 
     rules: tuple[Covered, ...]
     standings: dict[str, EntryLevel]
+    own: int = 0  #: alerts about the runner itself, which are left out
 
     @property
     def certain(self) -> int:
         """Alerts with an entry, whatever their other labels turn out to be."""
-        return sum(any(not fit.depends for fit in each.fits) for each in self.rules)
+        return sum(any(not fit.depends for fit in each.matched) for each in self.rules)
 
     @property
     def covered(self) -> int:
-        """Alerts with an entry, if their labels allow."""
-        return sum(bool(each.fits) for each in self.rules)
+        """Alerts with an entry by its `match`, if their labels allow."""
+        return sum(bool(each.matched) for each in self.rules)
+
+    @property
+    def considered(self) -> int:
+        """Alerts for which an entry may only be proposed."""
+        return sum(bool(each.fits) and not each.matched for each in self.rules)
 
     @property
     def share(self) -> float:
@@ -73,15 +97,32 @@ def rules_of(project: Project, files: Sequence[Path]) -> list[AlertRule]:
         raise UsageError("there is no `prometheus:` in runner.yml; name rule files with --rules")
     place = project.prometheus.name
     found = project.prometheus.rules()
-    return [AlertRule(name=rule.name, labels=rule.labels, place=place) for rule in found]
+    return [
+        AlertRule(name=rule.name, labels=rule.labels, place=place, expr=rule.query)
+        for rule in found
+    ]
 
 
-def coverage(project: Project, rules: Sequence[AlertRule]) -> Coverage:
-    """What there is for each rule, by its name."""
-    ordered = sorted(rules, key=lambda rule: (rule.name, sorted(rule.labels.items())))
+def coverage(
+    project: Project, rules: Sequence[AlertRule], *, suggestions: bool = False
+) -> Coverage:
+    """What there is for each rule, by its name; the runner's own alerts are left out.
+
+    With `suggestions` each alert without an entry has one.
+    """
+    others = [rule for rule in rules if rule.name not in OWN_ALERTS]
+    ordered = sorted(others, key=lambda rule: (rule.name, sorted(rule.labels.items())))
     catalog = project.catalog
+    shipped = catalogs.load(Path(), (), shipped_ids=(catalogs.ALL,)) if suggestions else None
     found = tuple(
-        Covered(rule=rule, fits=fits(rule, catalog), near=misses(rule, catalog)) for rule in ordered
+        Covered(
+            rule=rule,
+            fits=(there := fits(rule, catalog)),
+            near=misses(rule, catalog),
+            lost=lost(rule, catalog),
+            suggestion=suggest(rule, catalog, shipped) if shipped and not there else "",
+        )
+        for rule in ordered
     )
     now = datetime.now(UTC)
     with project.database.read() as tx:
@@ -102,7 +143,7 @@ def coverage(project: Project, rules: Sequence[AlertRule]) -> Coverage:
             held_by=verdict.limiting if verdict.level is not Level.AUTO else (),
             hosts={str(level): lower.count(level) for level in dict.fromkeys(lower)},
         )
-    return Coverage(rules=found, standings=standings)
+    return Coverage(rules=found, standings=standings, own=len(rules) - len(others))
 
 
 def _situation(
