@@ -145,9 +145,11 @@ class Daemon:
         self._every(OWN_EVERY, self._look_at_own, "own alerts")
 
     def _look_at_own(self) -> None:
-        """Tell again of what we found ourselves and what fires on: nobody else does."""
+        """Tell again of what fires on and nobody else tells again: what we found ourselves, and
+        what other senders told, most of which do so once."""
         now, look_again = datetime.now(UTC), self.project.config.intake.look_again
-        for source in sorted(OWN_SOURCES):
+        senders = [source.name for source in self.project.config.intake.sources]
+        for source in (*sorted(OWN_SOURCES), *senders):
             with self.project.database.read() as tx:
                 firing = [incident.alert for incident in incidents.firing_of(tx, source)]
                 again = unheard(tx, firing, now, look_again=look_again)
@@ -159,7 +161,7 @@ class Daemon:
         predict.step(self.project, datetime.now(UTC))
 
     def _deliver(self, delivery: Delivery) -> None:
-        acts.deliver(self.project, delivery.raw, source=delivery.source)
+        acts.deliver_own(self.project, delivery)
 
     def _complete(self, delivery: Delivery) -> None:
         """Fetch the alerts of a group that `max_alerts` cut off; the next reconciliation would."""

@@ -30,7 +30,7 @@ from prometheus_client.registry import Collector
 
 from runner import __version__
 from runner.errors import StoreError
-from runner.incident import ENDED, Outcome, Purpose, Result, State
+from runner.incident import ENDED, SOURCES, Outcome, Purpose, Result, State
 from runner.incident.model_call import Failure
 from runner.store import (
     clock,
@@ -50,7 +50,6 @@ from runner.store.database import Database
 from runner.store.ignored import ignored_since
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-SOURCES = ("webhook", "stdin", "pull", "watch", "prediction", "person")
 #: Why a delivery was refused: not version 4, too large, too slow, who are you, the store is down.
 REFUSALS = ("bad_delivery", "too_large", "too_slow", "unauthorized", "store")
 #: Why a connection was closed: no whole headers in time, the answer was not read, too many.

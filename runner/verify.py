@@ -226,7 +226,7 @@ def _observed(check: VerifyCheck, sources: Sources) -> Check:
 _CLEARED = {
     Result.FIXED: "it no longer fires",
     Result.NOT_FIXED: "it still fires",
-    Result.UNKNOWN: "no Alertmanager answers for it, or it is silenced or inhibited",
+    Result.UNKNOWN: "nobody who can be asked answers for it, or it is silenced or inhibited",
 }
 
 

@@ -80,7 +80,8 @@ def test_what_the_example_calls_a_default_is_one() -> None:
 EXAMPLES = {
     "model.api_key_file", "model.fallback.api_key_file",
     "store.url_file", "listen.auth.bearer_token_file", "listen.users.bearer_token_file",
-    "listen.users.role", "watches.http", "policy.freeze.days", "policy.budgets.label",
+    "listen.users.role", "watches.http", "intake.sources.auth.bearer_token_file",
+    "intake.sources.confirm.promql", "policy.freeze.days", "policy.budgets.label",
     "notify.receivers.url_file",
 }  # fmt: skip
 

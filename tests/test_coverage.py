@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runner import acts
 from runner.acts import coverage
 from runner.catalog import Catalog, load
-from runner.catalog.coverage import AlertRule, considered, fits, rules_in
+from runner.catalog.coverage import OWN_ALERTS, AlertRule, fits, rules_in
 from runner.catalog.matcher import Matcher
 from runner.errors import UsageError
 from runner.incident import Level
@@ -127,7 +127,9 @@ def test_alternatives_and_consider_are_told_apart(
     heal = entry(id="heal", match=match, consider=consider)
     catalog = Catalog(playbooks=Path(), roles=(), entries={"heal": heal}, schemas={})
     rule = AlertRule(name="Down", labels=labels, place="")
-    by_match, by_consider = fits(rule, catalog), considered(rule, catalog)
+    found = fits(rule, catalog)
+    by_match = [fit for fit in found if not fit.considered]
+    by_consider = [fit for fit in found if fit.considered]
     fires = others | labels | {"alertname": "Down"}
     assert not (by_match and by_consider)
     if heal.eligible(fires):
@@ -144,12 +146,13 @@ def test_what_may_only_be_proposed_is_counted_apart(tmp_path: Path, rules: Path)
     path = small.make(tmp_path, entry={"match": MATCH, "consider": ['team="db"']})
     text = call(path, "catalog", "coverage", "--rules", rules)
     line = next(line for line in text.stdout.splitlines() if line.startswith("Strange"))
-    assert line.split()[1:] == ["team={{", "$labels.team", "}}", "mark", "approve", "team", "consider"]
-    assert "for 2 more an entry may be proposed; 0 have none." in text.stderr
+    columns = ["team={{", "$labels.team", "}}", "mark", "(proposed)", "approve", "team"]
+    assert line.split()[1:] == columns
+    assert "for 2 one may be proposed; 0 have none." in text.stderr
     said = answered(path, "catalog", "coverage", "--rules", rules)
-    assert (said["covered"], said["only_considered"], said["share"]) == (2, 2, 0.5)
+    assert (said["covered"], said["considered"], said["share"]) == (2, 2, 0.5)
     strange = next(each for each in said["alerts"] if each["alert"] == "Strange")
-    assert (strange["entries"], strange["considered"][0]["entry"]) == ([], "mark")
+    assert [(each["entry"], each["considered"]) for each in strange["entries"]] == [("mark", True)]
 
 
 def test_it_reads_rule_files_and_manifests(rules: Path, tmp_path: Path) -> None:
@@ -299,3 +302,93 @@ def test_what_only_the_alert_will_tell_is_no_near_miss(tmp_path: Path, rules: Pa
     near = {(each["alert"], each["labels"].get("severity")): each["near"] for each in found}
     assert [miss["entry"] for miss in near["Down", "info"]] == ["mark"]
     assert near["Down", "page"] == near["Full", None] == near["Strange", None] == []
+
+
+def test_each_document_of_a_file_counts(tmp_path: Path) -> None:
+    """As kustomize writes them: other kinds of manifests have no rules."""
+    path = tmp_path / "all.yml"
+    other = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
+    group = "groups: [{name: a, rules: [{alert: %s, expr: up}]}]\n"
+    manifest = "apiVersion: v1\nkind: PrometheusRule\nspec: {" + group.strip() % "B" + "}\n"
+    path.write_text("---\n".join([group % "A", other, manifest, ""]))
+    assert [rule.name for rule in rules_in(path)] == ["A", "B"]
+    broken = tmp_path / "broken.yml"
+    broken.write_text("---\n".join([group % "A", "a: b\n"]))
+    with pytest.raises(UsageError, match=r"broken\.yml"):
+        rules_in(broken)
+
+
+def test_what_names_no_host_is_not_counted(tmp_path: Path) -> None:
+    """`tests/inputs/R2`: the expression aggregates `instance` away."""
+    file = INPUTS / "R2-instance-aggregated-away" / "rules.yml"
+    path = small.make(tmp_path, entry={"match": ['alertname="etcdMembersDown"']})
+    said = answered(path, "catalog", "coverage", "--rules", file)
+    assert (said["covered"], said["certain"], said["alerts"][0]["entries"]) == (0, 0, [])
+    assert said["alerts"][0]["lost"] == [
+        {"entry": "mark", "why": "the expression leaves no label instance"}
+    ]
+    table = call(path, "catalog", "coverage", "--rules", file).stdout
+    assert "mark matches, but the expression leaves no label instance" in table
+
+
+@pytest.mark.parametrize(
+    ("expr", "labels", "counts"),
+    [
+        ("up == 0", "{}", True),
+        ("sum by (instance) (up)", "{}", False),
+        ("sum by (instance, service) (up)", "{}", True),
+        ("sum by (instance) (up)", "{service: shop}", True),
+        ("sum by (service) (up)", '{instance: "{{ $labels.host }}"}', True),
+        ("sum(up", "{service: shop}", False),
+    ],
+)
+def test_host_and_required_values_must_be_left(
+    tmp_path: Path, expr: str, labels: str, counts: bool
+) -> None:
+    """`mark` needs the label service, for a variable that its role requires."""
+    small.make(tmp_path)
+    file = tmp_path / "rules.yml"
+    file.write_text(
+        f"groups: [{{name: a, rules: [{{alert: Down, expr: '{expr}', labels: {labels}}}]}}]"
+    )
+    found = load(tmp_path / "playbooks", (tmp_path / "roles",))
+    assert bool(fits(rules_in(file)[0], found)) is counts
+
+
+def test_alerts_about_the_runner_itself_are_left_out(tmp_path: Path, rules: Path) -> None:
+    own = ROOT / "docs" / "prometheus-rules.yml"
+    assert {rule.name for rule in rules_in(own)} == OWN_ALERTS
+    words = ("catalog", "coverage", "--rules", rules, "--rules", own)
+    said = answered(project_with(tmp_path), *words)
+    assert (said["total"], said["own"]) == (4, len(OWN_ALERTS))
+
+
+def test_an_entry_that_is_only_considered_is_counted_apart(tmp_path: Path) -> None:
+    """By `consider`, where an entry has one: rules choose by `match` alone."""
+    heal = entry(id="heal", match=[Matcher("alertname", "=", "Up")])
+    wide = [[Matcher("alertname", "=", "Nothing")], [Matcher("severity", "=", "page")]]
+    object.__setattr__(heal, "__dict__", {**heal.__dict__, "consider": wide})
+    catalog = Catalog(playbooks=Path(), roles=(), entries={"heal": heal}, schemas={})
+    (proposed,) = fits(AlertRule(name="Down", labels={}, place=""), catalog)
+    assert (proposed.considered, proposed.depends) == (True, ("severity",))
+    (chosen,) = fits(AlertRule(name="Up", labels={}, place=""), catalog)
+    assert (chosen.considered, chosen.depends) == (False, ())
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("{alert: Down, expr: sum(up)}", "mark matches, but the expression leaves no label instan"),
+        ("{alert: Down, expr: up, labels: {severity: info}}", "mark names this alert, but sever"),
+        ("{alert: DiskFull, expr: up}", "clean_disk ships with the runner and matches"),
+        ("{alert: NodeDiskSpaceTight, expr: up}", "clean_disk may be about this"),
+        ("{alert: MoonPhase, expr: up}", "no entry ships for this"),
+    ],
+)  # fmt: skip
+def test_a_suggestion_names_the_nearest_way_to_an_entry(
+    tmp_path: Path, rule: str, said: str
+) -> None:
+    file = tmp_path / "rules.yml"
+    file.write_text(f"groups: [{{name: a, rules: [{rule}]}}]")
+    words = ("catalog", "coverage", "--rules", file, "--suggest")
+    assert said in answered(project_with(tmp_path), *words)["alerts"][0]["suggestion"]

@@ -47,6 +47,7 @@ ROUTES = [
     ("GET", "/api/v1/dead-letters", "vaA", 200),
     ("GET", "/api/v1/dead-letters/7", "vaA", 404),
     ("POST", "/api/v1/dead-letters/7/replay", "A", 404),
+    ("POST", "/api/v1/sources/none", "", 403),
     ("GET", "/api/v1/openapi.json", "vaA", 200),
     ("GET", "/", "vaA", 200),
     ("GET", "/incidents/7", "vaA", 404),
@@ -132,6 +133,7 @@ def test_the_table_above_names_every_route(tmp_path: Path) -> None:
     app = create_app(lab.project(tmp_path), lab.Counted())
     asked = {(method, path.replace("/7", "/{id}")) for method, path, _, _ in ROUTES}
     asked |= {("GET", "/api/v1/catalog/{id}"), ("GET", "/catalog/{id}")}
+    asked |= {("POST", "/api/v1/sources/{name}")}
     untested = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/api/v1/events")}
     there = {
         (method.upper(), path)

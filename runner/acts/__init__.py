@@ -14,8 +14,10 @@ from runner.autonomy.record import Earned, Feedback, Key, Setting
 from runner.catalog import parameters
 from runner.catalog.entry import PLACES, Entry
 from runner.catalog.scan import scan
-from runner.errors import BadDelivery, Refused, UsageError
-from runner.incident import Alert, AlertStatus, Approval, Labels, Level, State
+from runner.config import Sender
+from runner.errors import BadDelivery, NotFound, Refused, UsageError
+from runner.incident import SOURCES, Alert, AlertStatus, Approval, Labels, Level, State
+from runner.intake import senders
 from runner.intake.admit import BEFORE_RUN
 from runner.intake.payload import Delivery, Unread, parse
 from runner.inventory import Inventory
@@ -68,7 +70,7 @@ def deliver(
     at = datetime.now(UTC)
     origin: dict[str, Any] = {"source": source, "sender": sender, "ceiling": ceiling, "at": at}
     try:
-        found = parse(body, source=source, at=at)
+        found = _read(project, body, source, at)
     except BadDelivery as error:
         refuse(project, body, reason=str(error), **origin)
         raise
@@ -76,6 +78,33 @@ def deliver(
         delivery = _keep(tx, found, **origin)
     project.delivered()
     return Received(delivery=delivery, alerts=found.alerts, unread=found.unread, quiet=found.quiet)
+
+
+def deliver_own(project: Project, found: Delivery) -> None:
+    """Store a delivery that the runner has composed itself. Raises StoreError."""
+    sender = None if found.source in SOURCES else f"source:{found.source}"
+    origin: dict[str, Any] = {"source": found.source, "sender": sender, "ceiling": Level.AUTO}
+    with project.database.write() as tx:
+        _keep(tx, found, **origin, at=datetime.now(UTC))
+    project.delivered()
+
+
+def _read(
+    project: Project, body: bytes, source: str, at: datetime, *, single: bool = False
+) -> Delivery:
+    """What a body brings; with `single`, one alert of a body. Raises BadDelivery."""
+    if source in SOURCES:
+        whole = b'{"version": "4", "alerts": [' + body + b"]}" if single else body
+        return parse(whole, source=source, at=at)
+    return senders.read(body, sender_called(project, source), at, single=single)
+
+
+def sender_called(project: Project, name: str) -> Sender:
+    """The sender of this name. Raises NotFound."""
+    found = project.config.intake.source(name)
+    if found is None:
+        raise NotFound(f"there is no source {visible(name)} in intake.sources of runner.yml")
+    return found
 
 
 def _keep(
@@ -144,11 +173,9 @@ def replay(project: Project, letter: int, *, by: str) -> Received:
                 f"dead letter {letter} had {found.size} bytes, of which only the first "
                 f"{len(found.body)} were kept; let its sender send it again"
             )
-        body = found.body
-        if found.position is not None:
-            body = b'{"version": "4", "alerts": [' + body + b"]}"
+        single = found.position is not None
         try:
-            read = parse(body, source=found.source, at=now)
+            read = _read(project, found.body, found.source, now, single=single)
         except BadDelivery as error:
             raise Refused(f"dead letter {letter} still cannot be read: {error}") from None
         if read.unread:

@@ -7,11 +7,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from runner import catalog as catalogs
 from runner import policy
-from runner.catalog.coverage import AlertRule, Fit, considered, fits, misses, rules_in
+from runner.catalog.coverage import (
+    OWN_ALERTS,
+    AlertRule,
+    Fit,
+    Lost,
+    fits,
+    lost,
+    misses,
+    rules_in,
+)
 from runner.catalog.entry import Entry
 from runner.catalog.near import NearMiss
 from runner.catalog.scan import scan
+from runner.catalog.uncovered import suggest
 from runner.errors import UsageError
 from runner.incident import Alert, AlertStatus, Decision, Level, Reason
 from runner.policy.ceilings import VARIABLE, level_of
@@ -32,12 +43,18 @@ class EntryLevel:
 
 @dataclass(frozen=True, kw_only=True)
 class Covered:
-    """One alerting rule with the entries that may be chosen or proposed for its alerts."""
+    """One alerting rule with the entries that may be chosen for its alerts."""
 
     rule: AlertRule
     fits: tuple[Fit, ...]
-    considered: tuple[Fit, ...] = ()  #: entries that may only be proposed for its alerts
     near: tuple[NearMiss, ...] = ()  #: entries that name the alert and can never be chosen for it
+    lost: tuple[Lost, ...] = ()  #: entries that match and can never act, as no label says where
+    suggestion: str = ""  #: without an entry, and if asked for: what could be done about that
+
+    @property
+    def matched(self) -> tuple[Fit, ...]:
+        """The entries that rules may choose."""
+        return tuple(fit for fit in self.fits if not fit.considered)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,21 +63,22 @@ class Coverage:
 
     rules: tuple[Covered, ...]
     standings: dict[str, EntryLevel]
+    own: int = 0  #: alerts about the runner itself, which are left out
 
     @property
     def certain(self) -> int:
         """Alerts with an entry, whatever their other labels turn out to be."""
-        return sum(any(not fit.depends for fit in each.fits) for each in self.rules)
+        return sum(any(not fit.depends for fit in each.matched) for each in self.rules)
 
     @property
     def covered(self) -> int:
-        """Alerts with an entry, if their labels allow."""
-        return sum(bool(each.fits) for each in self.rules)
+        """Alerts with an entry by its `match`, if their labels allow."""
+        return sum(bool(each.matched) for each in self.rules)
 
     @property
-    def only_considered(self) -> int:
-        """Alerts for which no entry matches, and one may be proposed, if their labels allow."""
-        return sum(bool(each.considered) and not each.fits for each in self.rules)
+    def considered(self) -> int:
+        """Alerts for which an entry may only be proposed."""
+        return sum(bool(each.fits) and not each.matched for each in self.rules)
 
     @property
     def share(self) -> float:
@@ -79,19 +97,30 @@ def rules_of(project: Project, files: Sequence[Path]) -> list[AlertRule]:
         raise UsageError("there is no `prometheus:` in runner.yml; name rule files with --rules")
     place = project.prometheus.name
     found = project.prometheus.rules()
-    return [AlertRule(name=rule.name, labels=rule.labels, place=place) for rule in found]
+    return [
+        AlertRule(name=rule.name, labels=rule.labels, place=place, expr=rule.query)
+        for rule in found
+    ]
 
 
-def coverage(project: Project, rules: Sequence[AlertRule]) -> Coverage:
-    """What there is for each rule, by its name."""
-    ordered = sorted(rules, key=lambda rule: (rule.name, sorted(rule.labels.items())))
+def coverage(
+    project: Project, rules: Sequence[AlertRule], *, suggestions: bool = False
+) -> Coverage:
+    """What there is for each rule, by its name; the runner's own alerts are left out.
+
+    With `suggestions` each alert without an entry has one.
+    """
+    others = [rule for rule in rules if rule.name not in OWN_ALERTS]
+    ordered = sorted(others, key=lambda rule: (rule.name, sorted(rule.labels.items())))
     catalog = project.catalog
+    shipped = catalogs.load(Path(), (), shipped_ids=(catalogs.ALL,)) if suggestions else None
     found = tuple(
         Covered(
             rule=rule,
-            fits=fits(rule, catalog),
-            considered=considered(rule, catalog),
+            fits=(there := fits(rule, catalog)),
             near=misses(rule, catalog),
+            lost=lost(rule, catalog),
+            suggestion=suggest(rule, catalog, shipped) if shipped and not there else "",
         )
         for rule in ordered
     )
@@ -104,7 +133,7 @@ def coverage(project: Project, rules: Sequence[AlertRule]) -> Coverage:
     allowed = [level_of(values.get(VARIABLE, Level.AUTO)) or Level.OBSERVE for values in hosts]
     allowed.sort(key=lambda level: level.rank)
     standings = {}
-    for name in sorted({fit.entry for each in found for fit in each.fits + each.considered}):
+    for name in sorted({fit.entry for each in found for fit in each.fits}):
         situation = _situation(project, catalog.get(name), paused, history, now)
         verdict = policy.judge(situation, policy.Moment.STANDING)
         lower = [level for level in allowed if level.rank < verdict.level.rank]
@@ -114,7 +143,7 @@ def coverage(project: Project, rules: Sequence[AlertRule]) -> Coverage:
             held_by=verdict.limiting if verdict.level is not Level.AUTO else (),
             hosts={str(level): lower.count(level) for level in dict.fromkeys(lower)},
         )
-    return Coverage(rules=found, standings=standings)
+    return Coverage(rules=found, standings=standings, own=len(rules) - len(others))
 
 
 def _situation(

@@ -12,8 +12,8 @@ from typing import Any
 from runner.cases.file import CaseFile, neutral
 from runner.catalog import Catalog
 from runner.catalog.choose import Option, options
-from runner.catalog.from_alert import cannot_be_chosen
 from runner.catalog.entry import Entry
+from runner.catalog.from_alert import cannot_be_chosen
 from runner.catalog.scan import Scan, scan
 from runner.config import Config
 from runner.errors import BadDelivery, CatalogError, InventoryError

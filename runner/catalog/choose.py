@@ -52,9 +52,7 @@ def options(
     """
     known = catalog.by_kind("remediation")
     found = [
-        entry
-        for entry in known
-        if entry.eligible(labels) and not cannot_be_chosen(entry, meant)
+        entry for entry in known if entry.eligible(labels) and not cannot_be_chosen(entry, meant)
     ]
     found += [
         entry

@@ -41,6 +41,14 @@ def read(path: Path, *, ansible: bool = False) -> Any:
 
     Raises ValueError with a sentence that names no path.
     """
+    documents = read_all(path, ansible=ansible)
+    if len(documents) > 1:
+        raise ValueError("is not YAML: it holds several documents; keep one")
+    return documents[0] if documents else None
+
+
+def read_all(path: Path, *, ansible: bool = False) -> list[Any]:
+    """The content of each document of the YAML file. Raises ValueError like `read`."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -50,7 +58,7 @@ def read(path: Path, *, ansible: bool = False) -> Any:
     try:
         if is_deep(text):
             raise ValueError("is nested too deeply")
-        return yaml.load(text, Loader=_Ansible if ansible else _Strict)
+        return list(yaml.load_all(text, Loader=_Ansible if ansible else _Strict))
     except yaml.YAMLError as error:
         raise ValueError(f"is not YAML: {' '.join(str(error).split())[:300]}") from None
 

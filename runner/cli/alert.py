@@ -38,10 +38,14 @@ def alert() -> None:
 
 @alert.command()
 @click.argument("file", type=click.File("rb"))
+@option("--source", metavar="NAME", envvar="RUNNER_ALERT_HANDLE_SOURCE",
+        help="Read it as a body of this sender of `intake.sources`.")  # fmt: skip
 @no_wait_option
 @level_option
 @click.pass_obj
-def handle(session: Session, file: IO[bytes], no_wait: bool, level: str | None) -> int:
+def handle(
+    session: Session, file: IO[bytes], source: str | None, no_wait: bool, level: str | None
+) -> int:
     """Handle the alerts in FILE, or from standard input for `-`.
 
     It holds what Alertmanager or Grafana posts to a webhook, or a list of alerts as
@@ -53,7 +57,8 @@ def handle(session: Session, file: IO[bytes], no_wait: bool, level: str | None) 
     body = file.read(session.project.config.listen.max_body + 1)
     if len(body) > session.project.config.listen.max_body:
         raise UsageError("the body is longer than listen.max_body in runner.yml")
-    return _hand_in(session, body, "stdin", level, wait=not no_wait)
+    name = acts.sender_called(session.project, source).name if source else "stdin"
+    return _hand_in(session, body, name, level, wait=not no_wait)
 
 
 @alert.command()

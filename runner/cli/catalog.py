@@ -133,18 +133,24 @@ def lint(session: Session) -> int:
         type=click.Path(path_type=Path),
         help="Rule file, repeatable; by default the rules loaded in Prometheus.")  # fmt: skip
 @option("--fail-under", type=click.FloatRange(0, 100), metavar="PERCENT",
-        help="Exit with 1 if fewer alerts have an entry.")  # fmt: skip
+        help="Exit with 1 if fewer alerts have an entry by its `match`.")  # fmt: skip
+@option("--suggest", is_flag=True, envvar="RUNNER_CATALOG_COVERAGE_SUGGEST",
+        help="Suggest for each alert without an entry which one could be adopted.")  # fmt: skip
 @click.pass_obj
-def coverage(session: Session, files: tuple[Path, ...], fail_under: float | None) -> int:
+def coverage(
+    session: Session, files: tuple[Path, ...], fail_under: float | None, suggest: bool
+) -> int:
     """List alerts with an entry and its level now, and alerts without one.
 
     If an entry depends on a label that the rule does not set, the alert must have the right value.
+    An alert whose expression leaves no label for the host or a required value is not counted.
+    Alerts about the runner itself are left out.
     """
     from runner.acts import coverage as covering
 
     with session.busy("reading the rules"):
         rules = covering.rules_of(session.project, files)
-        found = covering.coverage(session.project, rules)
+        found = covering.coverage(session.project, rules, suggestions=suggest)
     if session.json:
         alerts = [
             {
@@ -152,34 +158,35 @@ def coverage(session: Session, files: tuple[Path, ...], fail_under: float | None
                 "labels": each.rule.labels,
                 "place": each.rule.place,
                 "entries": [
-                    {"entry": f.entry, "depends": f.depends, "standing": found.standings[f.entry]}
+                    {
+                        "entry": f.entry,
+                        "depends": f.depends,
+                        "considered": f.considered,
+                        "standing": found.standings[f.entry],
+                    }
                     for f in each.fits
                 ],
-                "considered": [
-                    {"entry": f.entry, "depends": f.depends, "standing": found.standings[f.entry]}
-                    for f in each.considered
-                ],
                 "near": [{"entry": miss.entry, "why": miss.why} for miss in each.near],
+                "lost": [{"entry": gone.entry, "why": gone.why} for gone in each.lost],
+                "suggestion": each.suggestion,
             }
             for each in found.rules
         ]
-        counts = {
-            "total": len(found.rules),
-            "covered": found.covered,
-            "certain": found.certain,
-            "only_considered": found.only_considered,
-        }
+        counts = {"total": len(found.rules), "covered": found.covered, "certain": found.certain}
+        counts |= {"considered": found.considered, "own": found.own}
         session.answer({"alerts": alerts, **counts, "share": found.share})
     else:
         columns = ("alert", "entry", "level now", "depends on", "held by")
         session.screen.table(columns, _coverage_rows(found))
         total, maybe = len(found.rules), found.covered - found.certain
         text = f"{found.covered} of {counted(total, 'alert')} have an entry"
-        more = f", {maybe} of these only by labels that the rule does not set" if maybe else ""
-        if found.only_considered:
-            more += f"; for {found.only_considered} more an entry may be proposed"
-        none = total - found.covered - found.only_considered
-        session.note(f"{text}{more}; {none} have none.")
+        if maybe:
+            text += f", {maybe} of these only by labels that the rule does not set"
+        if found.considered:
+            text += f"; for {found.considered} one may be proposed"
+        session.note(f"{text}; {total - found.covered - found.considered} have none.")
+        if found.own:
+            session.note(f"{counted(found.own, 'alert')} about the runner itself left out.")
     return 1 if fail_under is not None and found.share * 100 < fail_under else 0
 
 
@@ -187,28 +194,25 @@ def _coverage_rows(found: Coverage) -> Iterator[tuple[str, ...]]:
     for each in found.rules:
         labels = [f"{name}={value}" for name, value in sorted(each.rule.labels.items())]
         name = " ".join([each.rule.name, *labels])
-        if not each.fits and not each.considered:
-            near = [
+        if not each.fits:
+            near = [f"{gone.entry} matches, but {gone.why}" for gone in each.lost]
+            near += [
                 f"{miss.entry} fails {' and '.join(map(str, miss.failed))}" for miss in each.near
             ]
-            why = "; ".join(near) or "no entry matches"
+            why = each.suggestion or "; ".join(near) or "no entry matches"
             yield name, "none", "", "", f"{why} ({each.rule.place})"
-        for fit in each.fits + each.considered:
+        for fit in each.fits:
             standing = found.standings[fit.entry]
-            proposed = fit in each.considered
-            level = str(Level.lowest(standing.level, Level.APPROVE) if proposed else standing.level)
+            proposed = Level.lowest(standing.level, Level.APPROVE)
+            level = str(proposed if fit.considered else standing.level)
             rules = dict.fromkeys(reason.rule for reason in standing.held_by)
             hosts = [f"{level} on {counted(n, 'host')}" for level, n in standing.hosts.items()]
             yield (
                 name,
-                fit.entry,
+                f"{fit.entry} (proposed)" if fit.considered else fit.entry,
                 level,
                 ", ".join(fit.depends),
-                "; ".join(
-                    filter(
-                        None, ["consider" if proposed else "", ", ".join(rules), ", ".join(hosts)]
-                    )
-                ),
+                "; ".join(filter(None, [", ".join(rules), ", ".join(hosts)])),
             )
 
 

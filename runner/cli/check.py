@@ -72,6 +72,12 @@ def _configuration(project: Project) -> Iterator[Finding]:
         peer.auth.headers()  # reads its secret
     if config.prometheus is not None:
         config.prometheus.auth.headers()
+    for source in config.intake.sources:
+        if (confirm := source.confirm) is not None:
+            confirm.auth.headers()
+            if confirm.promql is not None and config.prometheus is None:
+                text = f"source {source.name}: confirm.promql needs a section prometheus"
+                yield _error("configuration", text)
     config.store.resolved()
 
 
@@ -111,6 +117,8 @@ def _clients(project: Project) -> Iterator[Finding]:
     called: dict[str, Client] = {"http": config.http}
     called |= {f"alertmanagers {each.url}": each for each in config.alertmanagers}
     called |= {f"watch {each.name}": each for each in config.watches}
+    confirming = {f"source {each.name}": each.confirm for each in config.intake.sources}
+    called |= {name: confirm for name, confirm in confirming.items() if confirm}
     if config.prometheus is not None:
         called["prometheus"] = config.prometheus
     if config.model is not None:

@@ -26,6 +26,7 @@ from runner.config.policy import Autonomy, Breaker, Budget, Freeze, Policy, Rung
 from runner.config.problems import explain
 from runner.config.reading import ENVIRONMENT, ENVIRONMENT_PREFIX, build, load, secret_files
 from runner.config.section import AlertName, Finite, Section, Text
+from runner.config.senders import Confirm, Sender
 from runner.config.work import (
     Approval,
     Execution,
@@ -48,6 +49,7 @@ __all__ = [
     "Budget",
     "Client",
     "Config",
+    "Confirm",
     "Correlation",
     "Credentials",
     "Endpoint",
@@ -76,6 +78,7 @@ __all__ = [
     "Retry",
     "Rung",
     "Section",
+    "Sender",
     "Signal",
     "Store",
     "StormRules",

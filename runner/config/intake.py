@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from runner.config.access import Credentials
 from runner.config.client import Client
 from runner.config.section import Section, Text
+from runner.config.senders import Sender
 from runner.text.duration import Duration, parse
 
 
@@ -58,6 +59,18 @@ class Intake(Section):
     filters: tuple[str, ...] = ()  #: Alertmanager matchers
     #: after its end, an incident on an alert that is told to fire on is followed by another
     look_again: Annotated[Duration, Field(gt=timedelta())] = parse("1h")
+    sources: tuple[Sender, ...] = ()  #: senders other than Alertmanager
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Intake:
+        names = [source.name for source in self.sources]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"sources names {min(twice)} twice")
+        return self
+
+    def source(self, name: str) -> Sender | None:
+        """The sender of this name."""
+        return next((source for source in self.sources if source.name == name), None)
 
 
 class Watch(Client):

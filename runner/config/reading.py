@@ -118,6 +118,13 @@ def build(content: dict[str, Any], *, root: Path, where: str = "configuration") 
         ),
         "watches": tuple(_knowing(each, common) for each in rooted.watches),
     }
+    senders = tuple(
+        each
+        if each.confirm is None
+        else each.model_copy(update={"confirm": _knowing(each.confirm, common)})
+        for each in rooted.intake.sources
+    )
+    changes["intake"] = rooted.intake.model_copy(update={"sources": senders})
     if rooted.prometheus is not None:
         changes["prometheus"] = _knowing(rooted.prometheus, common, headers=True)
     if rooted.model is not None:

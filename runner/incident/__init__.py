@@ -171,6 +171,9 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
 
 
+#: The ways in which alerts come from Alertmanager, from people and from the runner itself. Any
+#: other source is the name of a sender in `intake.sources`.
+SOURCES = ("webhook", "stdin", "pull", "watch", "prediction", "person")
 #: Sources that are the runner itself: no Alertmanager knows of their alerts.
 OWN_SOURCES = frozenset({"watch", "prediction"})
 
@@ -187,7 +190,8 @@ class Alert:
     ends_at: datetime | None = None  #: None while firing
     generator_url: str = ""
     receiver: str = ""  #: Alertmanager's receiver name, un-escaped
-    source: str = "webhook"  #: webhook, stdin, pull, watch, prediction or person
+    source: str = "webhook"  #: one of SOURCES, or the name of another sender
+    pair: str = ""  #: what another sender calls this firing, so that "resolved" finds it
     undated: bool = False  #: no usable `startsAt` came, so `starts_at` is when it arrived
     late: bool = False  #: it was told as resolved before, and nobody has confirmed it since
     #: what in the message contradicts the rest of it, a sentence each; a person must look
@@ -197,6 +201,11 @@ class Alert:
     @property
     def name(self) -> str:
         return self.labels.get("alertname", "unnamed")
+
+    @property
+    def other_sender(self) -> str:
+        """The name in `intake.sources` of who sent it; empty for everything else."""
+        return "" if self.source in SOURCES else self.source
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,6 +86,8 @@ class Heard:
 
 def mark(alert: Alert) -> str:
     """What messages of the same firing have in common."""
+    if alert.pair:
+        return f"id {alert.pair}"
     return UNDATED if alert.undated else alert.starts_at.isoformat()
 
 
@@ -133,7 +135,8 @@ def _over(record: Firing, alert: Alert, now: datetime, handled: Handled) -> str:
         # No message said so: Alertmanager did not have it. Who tells of it again knows better.
         return f"incident {number} took the alert as resolved, and it arrived again"
     if mark(alert) not in record.told:
-        return f"its startsAt changed after incident {number} ended"
+        what = "the sender's id" if alert.pair else "its startsAt"
+        return f"{what} changed after incident {number} ended"
     if record.gone:
         return f"Alertmanager stopped listing it after incident {number} ended"
     if (

@@ -19,7 +19,7 @@ from runner.errors import BadDelivery, StoreError
 from runner.incident import Alert, AlertStatus, Incident, State
 from runner.incident.firing import Admission, Firing, Handled, Heard, ahead, hear, listed, resolve
 from runner.intake.payload import Delivery
-from runner.store import audit_log, deliveries, firings, incidents
+from runner.store import audit_log, deliveries, firings, incidents, sender_ids
 from runner.store.database import Database
 from runner.store.order import FairTurns
 from runner.text import brief
@@ -126,7 +126,7 @@ class Inbox:
             delivery = self._read(stored)
             alerts = delivery.alerts if delivery else ()
             upto = min(stored.admitted + PIECE, len(alerts))
-            piece = alerts[stored.admitted : upto]
+            piece = _paired(tx, alerts[stored.admitted : upto], stored.received_at)
             records = firings.take(tx, {alert.fingerprint for alert in piece}, stored.received_at)
             for alert in piece:
                 key = alert.fingerprint
@@ -220,6 +220,22 @@ class Inbox:
             delivery=stored.id,
         )
         self._start(tx, opened)
+
+
+def _paired(tx: sa.Connection, piece: Sequence[Alert], now: datetime) -> list[Alert]:
+    """The same alerts, where another sender's "resolved" is about every alert of its own that
+    came with the same id: its labels may be others by now."""
+    found = []
+    for alert in piece:
+        if not alert.pair:
+            found.append(alert)
+        elif alert.status is AlertStatus.FIRING:
+            sender_ids.note(tx, alert, now)
+            found.append(alert)
+        else:
+            known = sender_ids.take(tx, alert.source, alert.pair) or (alert.fingerprint,)
+            found += [replace(alert, fingerprint=each) for each in known]
+    return found
 
 
 def handled(tx: sa.Connection, latest: Incident, now: datetime) -> Handled:

@@ -22,7 +22,7 @@ from typing_extensions import TypedDict  # what pydantic asks for before Python 
 from runner.errors import BadDelivery
 from runner.incident import Alert, AlertStatus, Labels
 from runner.incident.firing import ahead
-from runner.intake.fingerprint import fingerprint
+from runner.intake.fingerprint import fingerprint, identity
 from runner.text import brief, cut, duration, storable
 
 MAX_PARTS = 2_000_000  #: objects, lists and members of one body, which bounds its memory
@@ -33,6 +33,7 @@ MAX_LABEL = 4_096  #: characters of a label's value; the rest is cut off
 MAX_ANNOTATION = 16_384  #: characters of an annotation's value; the rest is cut off
 MAX_FIELD = 8_192  #: characters of any other text; the rest is cut off
 MAX_MESSAGE = 200  #: characters of a refusal: Alertmanager copies it into its log
+MAX_PAIR = 128  #: characters of another sender's id of a firing
 
 _EARLIEST = 1970  # Alertmanager writes year 1 for "not yet"
 _RFC3339 = re.compile(
@@ -65,6 +66,7 @@ class _Alert(TypedDict):
     endsAt: NotRequired[str | None]
     generatorURL: NotRequired[str | None]
     fingerprint: NotRequired[Any]
+    pair: NotRequired[Any]  # of what we wrote for another sender; nobody else's counts
 
 
 @with_config(ConfigDict(strict=True, extra="ignore"))
@@ -113,7 +115,7 @@ class Delivery:
 
     alerts: tuple[Alert, ...]
     raw: bytes  #: the body as it came, UTF-8 JSON; `parse` reads it again
-    source: str = "webhook"  #: webhook, stdin, pull, watch or person
+    source: str = "webhook"  #: as an alert's
     receiver: str = ""  #: Alertmanager's receiver name, un-escaped
     group_key: str = ""  #: opaque; changes when alertmanager.yml is edited
     group_labels: Labels
@@ -231,10 +233,11 @@ def compose(
                 "status": alert.status.value,
                 "labels": dict(alert.labels),
                 "annotations": dict(alert.annotations),
-                "startsAt": stamp(alert.starts_at),
+                "startsAt": None if alert.undated else stamp(alert.starts_at),
                 "endsAt": stamp(alert.ends_at) if alert.ends_at else "0001-01-01T00:00:00Z",
                 "generatorURL": alert.generator_url,
                 "fingerprint": alert.fingerprint,
+                **({"pair": alert.pair} if alert.pair else {}),
             }
             for alert in alerts
         ],
@@ -368,6 +371,16 @@ def _alert(alert: _Alert, number: int, message: _Message) -> Alert:
         source=message.source,
         undated=starts_at is None,
     )
+    if read.other_sender:
+        pair = alert.get("pair")
+        read = replace(
+            read,
+            fingerprint=identity(read.source, read.labels),
+            pair=cut(pair, MAX_PAIR) if isinstance(pair, str) else "",
+        )
+        if status is AlertStatus.RESOLVED:
+            # It ends what came with its id, or without one whatever was told before it.
+            read = replace(read, starts_at=message.at, ends_at=None, undated=not read.pair)
     if status is AlertStatus.RESOLVED:
         return read
     notes = []  # what is odd about it, and decides nothing

@@ -79,6 +79,7 @@ def _row(rule: Rule, moments: str, late: Late | None = None) -> Row:
 TABLE: tuple[Row, ...] = (
     _row(ceilings.configuration, "standing judge whole", Late.CANCEL),
     _row(ceilings.command_line, "judge whole", Late.CANCEL),
+    _row(ceilings.sender, "judge whole", Late.CANCEL),
     _row(ceilings.hosts, "judge step approach", Late.CANCEL),
     _row(ceilings.entry, "standing judge whole step", Late.CANCEL),
     _row(ceilings.earned, "standing judge whole", Late.ASK),

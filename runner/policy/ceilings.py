@@ -27,6 +27,19 @@ def command_line(situation: Situation) -> Iterator[Reason]:
         yield Reason(rule="command_line", level=situation.ceiling, text=text)
 
 
+def sender(situation: Situation) -> Iterator[Reason]:
+    """`level:` of the other sender that the alert is from, as it is now."""
+    if not (name := situation.alert.other_sender):
+        return
+    found = situation.config.intake.source(name)
+    if found is None:
+        text = f"Limited to approve: {name} is no longer in intake.sources."
+        yield Reason(rule="sender", level=Level.APPROVE, text=text)
+    elif found.level is not Level.AUTO:
+        text = _limit(found.level, f"`level:` of source {name}")
+        yield Reason(rule="sender", level=found.level, text=text)
+
+
 def entry(situation: Situation) -> Iterator[Reason]:
     """`level:` of entry.yml."""
     level = situation.entry.level

@@ -42,6 +42,7 @@ from runner.steps.progress import (
     stored_verdict,
 )
 from runner.steps.rehearse import DryRunJob, check
+from runner.steps.sender import still_fires
 from runner.store import approvals, audit_log, firings, incidents, records, runs
 from runner.text import visible
 
@@ -282,9 +283,24 @@ def _same_plan(project: Project, incident: Incident, plan: Plan) -> Inventory:
     return inventory
 
 
+def _sender_confirms(project: Project, incident: Incident) -> None:
+    """What `confirm:` of another sender says, in place of Alertmanager."""
+    try:
+        fires = still_fires(project, incident)
+    except RunnerError as error:
+        text = f"cannot tell whether the alert still fires, so nothing ran: {error}"
+        raise Stale(State.ESCALATED, text) from None
+    if fires is False:
+        text = f"confirm of source {incident.alert.other_sender} says that it no longer fires"
+        raise Stale(State.RESOLVED, text)
+
+
 def _still_firing(project: Project, incident: Incident, firing: bool) -> None:
     if not firing:
         raise Stale(State.RESOLVED, "the alert resolved by itself before anything ran")
+    if incident.alert.other_sender:
+        _sender_confirms(project, incident)
+        return
     if incident.alert.source in OWN_SOURCES or project.alertmanagers is None:
         return  # the message is the newest word there is
     try:

@@ -46,6 +46,7 @@ from runner.steps.progress import (
     perform_when_free,
     stored_plan,
 )
+from runner.steps.sender import still_fires
 from runner.store import audit_log, incidents, records, runs
 
 #: Outcomes that a person must look at even when the trouble is gone.
@@ -248,6 +249,12 @@ def cleared(project: Project, incident: Incident) -> Result:
         firing = incidents.still_firing(tx, incident.id)
     if incident.alert.source in OWN_SOURCES:
         return Result.NOT_FIXED if firing else Result.FIXED
+    if incident.alert.other_sender:
+        try:
+            fires = still_fires(project, incident)
+        except RunnerError:
+            return Result.UNKNOWN
+        return {True: Result.NOT_FIXED, False: Result.FIXED, None: Result.UNKNOWN}[fires]
     labels = incident.alert.labels
     try:
         if project.alertmanagers is not None:

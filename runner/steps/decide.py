@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from runner.catalog.choose import MOST, Option
-from runner.catalog.entry import Entry
 from runner.catalog.from_alert import cannot_be_chosen
 from runner.catalog.near import near_misses
 from runner.decide import rules

@@ -31,7 +31,7 @@ from runner.steps.progress import Then, escalate, load, passed, past_runs
 from runner.store import audit_log, clock, incidents, records, runs, switches
 
 #: Rules whose level somebody set on purpose: stopping there is no failure to handle it.
-CHOSEN = frozenset({"configuration", "command_line", "hosts", "entry", "pause", "earned"})
+CHOSEN = frozenset({"configuration", "command_line", "sender", "hosts", "entry", "pause", "earned"})
 
 
 def judge(project: Project, incident_id: int) -> Then:

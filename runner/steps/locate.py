@@ -39,7 +39,9 @@ def admit(project: Project, incident_id: int) -> Then:
     if not firing:
         reason = "the alert resolved by itself before anything ran"
         return end(project, incident_id, State.RESOLVED, reason)
-    if incident.alert.source in OWN_SOURCES or project.alertmanagers is None:
+    # Alertmanager knows nothing of what the runner found itself, or of other senders' alerts.
+    ours = incident.alert.source in OWN_SOURCES
+    if ours or incident.alert.other_sender or project.alertmanagers is None:
         return Then.GO_ON
     # A peer that was restarted since cannot tell that an alert is gone. Of a late message, what
     # is asked is whether it fires at all.
@@ -128,6 +130,8 @@ def _joined(project: Project, incident: Incident, hosts: tuple[str, ...]) -> boo
                 continue
             if other.created_at < since or other.requested_by or incident.requested_by:
                 continue
+            if other.alert.other_sender != incident.alert.other_sender:
+                continue  # no sender's alert keeps another's from being handled
             shared = sorted(set(hosts) & set(other.hosts))
             cause = sorted(set(needs) & set(other.hosts))
             same_service = service == other.alert.labels.get("service")

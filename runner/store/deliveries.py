@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from runner.incident import Alert, Level
+from runner.incident import SOURCES, Alert, Level
 from runner.store.order import FairTurns, Urgency, place_of, urgency_of
 from runner.store.tables import deliveries
 
@@ -42,6 +42,12 @@ def add(
     sender: str | None = None,
 ) -> int:
     """Store one delivery; returns its id."""
+    place = _shared({place_of(alert.labels) for alert in alerts})
+    urgency = _shared({urgency_of(alert.labels) for alert in alerts})
+    if source not in SOURCES:
+        # What resolves an alert of another sender may name neither its host nor its severity, so
+        # all messages of one sender stay in order.
+        place, urgency = f"source {source}", None
     result = tx.execute(
         deliveries.insert()
         .values(
@@ -51,8 +57,8 @@ def add(
             sender=sender,
             body=body,
             alerts=len(alerts),
-            place=_shared({place_of(alert.labels) for alert in alerts}),
-            urgency=_shared({urgency_of(alert.labels) for alert in alerts}),
+            place=place,
+            urgency=urgency,
         )
         .returning(deliveries.c.id)
     )

@@ -497,6 +497,7 @@ def alert_to_json(alert: Alert) -> dict[str, Any]:
         "generator_url": alert.generator_url,
         "receiver": alert.receiver,
         "source": alert.source,
+        "pair": alert.pair,
         "undated": alert.undated,
         "late": alert.late,
         "contradictions": list(alert.contradictions),

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from runner.config import Retention
 from runner.incident import ENDED
-from runner.store import audit_log, dead_letters, firings, nodes, tables
+from runner.store import audit_log, dead_letters, firings, nodes, sender_ids, tables
 
 _OF_INCIDENT = (
     tables.evidence,
@@ -45,6 +45,7 @@ def sweep(
         ),
         "dead_letters": dead_letters.forget(tx, now - retention.deliveries),
         "firings": firings.forget(tx, old),
+        "sender_ids": sender_ids.forget(tx, old),
         "prompts": _changed(tx, texts.values(prompt="", answer="")),
         # Calls that belong to no incident.
         "questions": _changed(

@@ -119,6 +119,17 @@ firings = Table(
     Index("ix_firings_changed_at", "changed_at"),
 )
 
+#: What other senders call a firing, until it is resolved: see `runner.store.sender_ids`.
+sender_ids = Table(
+    "sender_ids",
+    metadata,
+    Column("source", String(16), primary_key=True),
+    Column("id", String(128), primary_key=True),
+    Column("fingerprint", String(64), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Index("ix_sender_ids_at", "at"),
+)
+
 #: One row per activation of an alert, whatever the number of deliveries. `activation` is when
 #: it began by our clock.
 incidents = Table(

@@ -24,7 +24,8 @@ STATIC = Path(__file__).parent / "static"
 
 def create_app(project: Project, metrics: Metrics) -> FastAPI:
     """The application on this project. Raises ConfigError when a secret file is missing."""
-    gate = Gate(project.config.listen)  # now, not with the first request
+    # Now, not with the first request.
+    gate = Gate(project.config.listen, project.config.intake.sources)
     app = FastAPI(
         title="Remediation runner",
         version=__version__,

@@ -13,11 +13,11 @@ import hashlib
 import hmac
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from runner.config import Config, Credentials, Listen, User
+from runner.config import Config, Credentials, Listen, Sender, User
 from runner.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ class Permission(StrEnum):
     """What a request needs."""
 
     DELIVER = "deliver"  #: post alerts
+    SEND = "send"  #: post alerts as one of `intake.sources`
     SCRAPE = "scrape"  #: read the runner's own metrics
     VIEW = "view"  #: read everything else
     ANSWER = "answer"  #: approve or deny
@@ -40,6 +41,7 @@ _APPROVER = _VIEWER | {Permission.ANSWER, Permission.STOP}
 
 ROLES: dict[str, frozenset[Permission]] = {
     "alertmanager": _WEBHOOK,
+    "source": frozenset({Permission.SEND}),
     "viewer": _VIEWER,
     "approver": _APPROVER,
     "admin": frozenset(Permission),
@@ -50,6 +52,7 @@ OPEN = frozenset({"/healthz", "/readyz"})
 
 _NEEDED: tuple[tuple[str, str, Permission], ...] = (
     ("POST", r"/api/v1/alerts", Permission.DELIVER),
+    ("POST", r"/api/v1/sources/[^/]+", Permission.SEND),
     ("GET", r"/metrics", Permission.SCRAPE),
     ("POST", r"(/api/v1)?/approvals/[^/]+", Permission.ANSWER),
     ("POST", r"(/api/v1)?/incidents/[^/]+/cancel", Permission.STOP),
@@ -69,7 +72,8 @@ def needed(method: str, path: str) -> Permission:
 class Actor:
     """Somebody whose credential was right."""
 
-    name: str  #: `user:NAME` for people, `alertmanager` for the webhook's credential
+    #: `user:NAME` for people, `alertmanager` for the webhook's credential, `source:NAME`
+    name: str
     role: str
 
     def may(self, permission: Permission) -> bool:
@@ -83,7 +87,7 @@ ALERTMANAGER = Actor(name="alertmanager", role="alertmanager")
 class Gate:
     """Compares what a request presents with every credential, always in the same time."""
 
-    def __init__(self, listen: Listen) -> None:
+    def __init__(self, listen: Listen, sources: Sequence[Sender] = ()) -> None:
         """Reads every secret once. Raises ConfigError when a named file is missing."""
         self._listen = listen
         self._known: list[tuple[Actor, Credentials]] = []
@@ -91,6 +95,8 @@ class Gate:
             self._known.append((ALERTMANAGER, listen.auth))
         for user in listen.users:
             self._known.append((Actor(name=f"user:{user.name}", role=user.role), user))
+        for source in sources:
+            self._known.append((Actor(name=f"source:{source.name}", role="source"), source.auth))
         self._last = [tuple(accepted(credentials)) for _, credentials in self._known]
 
     @property
@@ -102,6 +108,7 @@ class Gate:
         """Who presents this Authorization header; None when it must be refused with 401."""
         if header is None:
             guarded = permission is Permission.DELIVER and self._listen.auth.configured
+            guarded = guarded or permission is Permission.SEND
             return ANONYMOUS if self._listen.allow_anonymous and not guarded else None
         digest = hashlib.sha256(presented(header) or b"").digest()
         found: Actor | None = None
@@ -150,8 +157,8 @@ def problems(config: Config) -> list[str]:
     listen = config.listen
     if listen.allow_anonymous:
         found = [] if listen.loopback else ["listen.allow_anonymous needs a loopback address"]
-        return found + _users(listen)
-    found = _users(listen)
+        return found + _logins(config)
+    found = _logins(config)
     if not listen.auth.configured:
         found.append(
             "Alertmanager cannot deliver: set listen.auth.bearer_token_file, "
@@ -164,7 +171,9 @@ def problems(config: Config) -> list[str]:
     return found
 
 
-def _users(listen: Listen) -> list[str]:
+def _logins(config: Config) -> list[str]:
+    """What is wrong with the credentials of people and of other senders."""
+    listen = config.listen
     found = []
     seen: dict[bytes, str] = {secret: "listen.auth" for secret in accepted(listen.auth)}
     names: set[str] = set()
@@ -178,4 +187,11 @@ def _users(listen: Listen) -> list[str]:
             found.append(f"user {user.name} has the same secret as {min(others)}")
         names.add(user.name)
         seen.update(dict.fromkeys(secrets, f"user {user.name}"))
+    for source in config.intake.sources:
+        secrets = list(accepted(source.auth))
+        if not secrets:
+            found.append(f"source {source.name} cannot deliver: the secret of its auth is empty")
+        if others := {seen[secret] for secret in secrets if secret in seen}:
+            found.append(f"source {source.name} has the same secret as {min(others)}")
+        seen.update(dict.fromkeys(secrets, f"source {source.name}"))
     return found

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runner.config import Config
 from runner.incident import Alert
+from runner.intake import senders
 from runner.web.auth import OPEN, Actor, Gate, Permission, needed
 from runner.web.body import Body, Places
 from runner.web.connections import address_of
@@ -30,6 +31,7 @@ from runner.web.replies import Refusal, refuse
 log = logging.getLogger(__name__)
 
 WEBHOOK = "/api/v1/alerts"
+SOURCES = "/api/v1/sources/"  #: and the name of another sender
 MAX_BODY = 64 * 1024  #: bytes of any body that is not a delivery
 
 HEADERS = {
@@ -87,7 +89,8 @@ class Guard:
             await refuse(refusal)(scope, receive, answer.send)
         except Exception:
             await answer.fail(scope, receive)
-        if scope["path"] == WEBHOOK and scope["method"] == "POST" and answer.status:
+        brings = scope["path"] == WEBHOOK or scope["path"].startswith(SOURCES)
+        if brings and scope["method"] == "POST" and answer.status:
             alerts = scope.get("state", {}).get("alerts", ())
             self._metrics.answered(answer.status, answer.seconds, alerts)
 
@@ -109,7 +112,11 @@ class Guard:
             if not actor.may(permission):
                 raise Refusal(403, f"Role {actor.role} does not allow this.")
             scope.setdefault("state", {})["actor"] = actor
-        limit = self._listen.max_body if scope["path"] == WEBHOOK else MAX_BODY
+        limit = MAX_BODY
+        if scope["path"] == WEBHOOK:
+            limit = self._listen.max_body
+        elif scope["path"].startswith(SOURCES):
+            limit = min(self._listen.max_body, senders.MAX_BODY)
         body = Body(headers, receive, limit, self._listen.limits.body.total_seconds())
         await body.beginning()
         async with self._places.place(address) if body.large else nullcontext():

@@ -1,8 +1,9 @@
-"""Alertmanager's webhook: stored, acknowledged, and nothing else (invariant 1)."""
+"""The webhooks, Alertmanager's and other senders': stored, acknowledged, and nothing else
+(invariant 1)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -45,6 +46,15 @@ _BODY: dict[str, Any] = {
     }
 }
 
+_ANY_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "Whatever JSON the table of the source describes.",
+        "content": {"application/json": {"schema": {}}},
+    }
+}
+_JSON = ("application/json",)
+
 T = TypeVar("T")
 
 router = APIRouter()
@@ -86,9 +96,42 @@ async def deliver(request: Request, level: Level = Level.AUTO) -> Response:
 
     `level` can only lower how far the runner may go.
     """
+    return await _taken(
+        request, source="webhook", kinds=_JSON, sender=sender_of(request), ceiling=level
+    )
+
+
+@router.post(
+    "/api/v1/sources/{name}",
+    response_model=Stored,
+    responses=documented(415),
+    openapi_extra=_ANY_BODY,
+    tags=["alerts"],
+)
+async def deliver_from(request: Request, name: str) -> Response:
+    """Store one message of another sender, in its own JSON, by its table in `intake.sources`.
+
+    It takes the credential of this source and no other.
+    """
+    actor: Actor = request.state.actor
+    if actor.name != f"source:{name}":
+        raise Refusal(403, "This address takes the credential of its own source only.")
+    # Amazon's SNS calls its JSON plain text.
+    return await _taken(request, source=name, kinds=(*_JSON, "text/plain"), sender=actor.name)
+
+
+async def _taken(
+    request: Request,
+    *,
+    source: str,
+    kinds: Sequence[str],
+    sender: str,
+    ceiling: Level = Level.AUTO,
+) -> Response:
+    """Store the body, or keep it as a dead letter and say what is wrong with it."""
     project, body = request.app.state.project, await request.body()  # the guard has read it
-    origin: dict[str, Any] = {"source": "webhook", "sender": sender_of(request), "ceiling": level}
-    if problem := _wrong_type(request):
+    origin: dict[str, Any] = {"source": source, "sender": sender, "ceiling": ceiling}
+    if problem := _wrong_type(request, kinds):
         refuse = partial(acts.refuse, project, body, reason=problem, **origin)
         await _in_turn(request, refuse)
         raise Refusal(415, problem)
@@ -120,12 +163,12 @@ async def _in_turn(request: Request, store: Callable[[], T]) -> T:
         writers.release()
 
 
-def _wrong_type(request: Request) -> str:
+def _wrong_type(request: Request, kinds: Sequence[str]) -> str:
     """Why the body is not read, whatever is in it; nothing when it may be."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         return "Compressed bodies are rejected; send it uncompressed."
     kind = request.headers.get("content-type", "application/json").partition(";")[0]
-    if kind.strip().lower() != "application/json":
+    if kind.strip().lower() not in kinds:
         return "The body must be sent with Content-Type: application/json."
     return ""
