@@ -17,8 +17,8 @@ lxc.include = /usr/share/lxc/config/common.conf
 # The machine's own lxcfs is left alone; this lab has one of its own.
 lxc.hook.mount =
 lxc.hook.post-stop =
-# LXC looks for bridges in the machine's own namespace only, so that is ours to do, after a
-# reboot of the host too. What LXC adds to the command is the shell's.
+# LXC looks for bridges in the machine's own namespace only, so that is ours to do, after a reboot
+# of the host too. The words that LXC adds to the command are the shell's.
 lxc.hook.start-host = sh -c 'ip -n {lab} link set {interface} master br0 up'
 lxc.uts.name = {host}
 lxc.rootfs.path = overlay:{image}:{upper}
