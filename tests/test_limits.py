@@ -32,7 +32,7 @@ from runner.store import approvals, clock, incidents, records, runs, workers
 from runner.store import tables as t
 from runner.text.duration import parse_rate
 from tests import small_project as small
-from tests.policy_case import NOW, case, config, entry, failures, run
+from tests.policy_case import NOW, alert, case, config, entry, failures, run
 from tests.test_learning import opened
 
 WORKER = "worker"
@@ -109,7 +109,7 @@ def test_each_rule_stands_in_the_table_once_and_says_what_it_means_late() -> Non
         "earned", "budget", "breaker",
     }  # fmt: skip
     assert {name for name, what in late.items() if what is Late.CANCEL} == {
-        "configuration", "command_line", "hosts", "entry", "pause",
+        "configuration", "command_line", "sender", "hosts", "entry", "pause",
     }  # fmt: skip
 
 
@@ -125,6 +125,7 @@ def test_each_rule_stands_in_the_table_once_and_says_what_it_means_late() -> Non
          Late.WAIT, timedelta(hours=13)),
         ({"history": failures(3)}, Late.ASK, None),
         ({"paused": "by ann: network work"}, Late.CANCEL, None),
+        ({"alert": replace(alert(), source="gone")}, Late.CANCEL, None),
         ({"variables": {"web1": {"runner_level": "approve"}}}, Late.CANCEL, None),
         ({"entry": entry(level="approve")}, Late.CANCEL, None),
         ({"hosts": ("web1", "web2"), "touched": ("web1", "web2")}, Late.HAND_OVER, None),

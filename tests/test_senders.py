@@ -73,13 +73,16 @@ def opened(tmp_path: Path) -> Iterator[Project]:
     made.close()
 
 
-def project(root: Path, **changes: Any) -> Project:
+def project(
+    root: Path, *, more: dict[str, Any] | None = None, store: str | None = None, **changes: Any
+) -> Project:
     """A small project with the senders `one` and `two`; `changes` are of `one`."""
     (root / "token").write_text("token-of-one\n")
     (root / "other").write_text("token-of-two\n")
     two = {**PLAIN, "name": "two", "auth": {"bearer_token_file": "other"}}
     sources = [{**PLAIN, "name": "one", **changes}, two]
-    return small.project(small.make(root, settings={"intake": {"sources": sources}}))
+    settings = {"intake": {"sources": sources}, **(more or {})}
+    return small.project(small.make(root, settings=settings), store)
 
 
 # What the page says of five senders
@@ -187,9 +190,12 @@ def every(opened: Project) -> list[Incident]:
         return list(reversed(incidents.find(tx, limit=1000)))
 
 
-def test_who_resolves_by_an_id_ends_what_came_with_it(opened: Project) -> None:
+@pytest.mark.store
+def test_who_resolves_by_an_id_ends_what_came_with_it(tmp_path: Path, store_url: str) -> None:
     """Its labels may be others by now: here the severity, and no service."""
+    opened = project(tmp_path, store=store_url)
     desk = desk_of(opened)
+    hand_in(desk, opened, "one", told(id="7", sev="warning"))
     hand_in(desk, opened, "one", told(id="7", sev="warning"))
     hand_in(desk, opened, "one", told(id="7", sev="critical"))
     hand_in(desk, opened, "two", told(id="7", sev="critical"))
@@ -197,6 +203,7 @@ def test_who_resolves_by_an_id_ends_what_came_with_it(opened: Project) -> None:
     assert [each.state for each in every(opened)] == [
         State.RESOLVED, State.RESOLVED, State.ADMITTED,
     ]  # fmt: skip
+    opened.close()
 
 
 def test_a_late_resolved_of_an_earlier_problem_ends_no_later_one(opened: Project) -> None:
@@ -566,6 +573,36 @@ def test_who_cannot_tell_lets_nothing_run(
         carry_out._still_firing(opened, incident, True)
     assert stale.value.state is State.ESCALATED
     opened.close()
+
+
+@pytest.mark.real
+def test_what_its_sender_confirms_runs_by_itself(tmp_path: Path, api: Any) -> None:
+    """The whole path at `auto`. Alertmanager, which would not answer, is not asked."""
+    url = f"http://127.0.0.1:{api.server_address[1]}/rpc"
+    api.answer = 200, b'{"result": [1]}'
+    opened = project(
+        tmp_path,
+        more={"alertmanagers": [{"url": "http://127.0.0.1:9"}]},
+        level="auto",
+        confirm={"api": url, "firing": "length(result) > `0`", "query": {"id": "$id"}},
+    )
+    worker = Daemon(opened, intake=False)
+    worker.start()
+    try:
+        acts.deliver(opened, body(told(id="7")), source="one")
+        acts.deliver(opened, body(told(h="web2")), source="two")
+        assert small.wait(opened, 1).incident.state is State.FIXED
+        assert small.wait(opened, 2, small.waiting).incident.level is Level.APPROVE
+    finally:
+        worker.stop()
+        opened.close()
+    assert [path for path, _, _ in api.asked] == ["/rpc?id=7"]
+    assert (small.runs(tmp_path), small.runs(tmp_path, "web2")) == (1, 0)
+
+
+def test_a_password_in_the_address_of_an_api_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds a password"):
+        project(tmp_path, confirm={"api": "http://ann:secret@zabbix.example.com/", "firing": "a"})
 
 
 def test_a_url_of_the_host_says_whether_it_fires(tmp_path: Path, api: Any) -> None:

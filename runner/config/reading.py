@@ -87,7 +87,7 @@ def _inline_secrets(content: Any, model: type[Section], place: str = "") -> Iter
                 yield f"{where}.{name} is rejected here; {way}"
         elif key == "proxy" and _PASSWORD_IN_URL.search(str(value)):
             yield f"{where} holds a password, which is rejected here and cannot be used"
-        elif key == "url" and _PASSWORD_IN_URL.search(str(value)):
+        elif key in ("url", "api") and _PASSWORD_IN_URL.search(str(value)):
             file = "url_file" in model.model_fields
             way = "put it into a file and use url_file" if file else "give auth.password_file"
             yield f"{where} holds a password, which is rejected here; {way}"

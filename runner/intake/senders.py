@@ -7,6 +7,7 @@ message of version 4 in our own words, which is stored and read as any other one
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from dataclasses import replace
@@ -55,7 +56,13 @@ class Evaluation(TreeInterpreter):  # type: ignore[misc]  # the library has no t
 
     def of(self, expression: str, content: Any) -> Any:
         """What the expression gives. Raises JMESPathError and TooMuch."""
-        return self.visit(jmespath.compile(expression).parsed, content)
+        return self.visit(_compiled(expression), content)
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(expression: str) -> Any:
+    """Its tree. Only the configuration has expressions, so they are few."""
+    return jmespath.compile(expression).parsed
 
 
 def read(body: bytes, sender: Sender, at: datetime, *, single: bool = False) -> Delivery:
