@@ -12,6 +12,7 @@ from typing import Any
 from runner.cases.file import CaseFile, neutral
 from runner.catalog import Catalog
 from runner.catalog.entry import Entry
+from runner.catalog.from_alert import cannot_be_chosen
 from runner.catalog.scan import Scan, scan
 from runner.config import Config
 from runner.errors import BadDelivery, CatalogError, InventoryError
@@ -99,9 +100,10 @@ def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Brie
         inventory = setting.inventory(case)
     except InventoryError as error:
         raise InventoryError(f"{case.path}: {error}") from None
-    eligible = catalog.eligible(alert.labels)
     first = catalog.target_labels(alert.labels)
     where = find(alert.labels, inventory, setting.config.locate, first=first)
+    meant = inventory.services.meant_on(alert.labels, where.hosts)
+    eligible = tuple(e for e in catalog.eligible(alert.labels) if not cannot_be_chosen(e, meant))
     told = case.evidence
     logs = {name: distinct(setting.mask(text).splitlines()) for name, text in told.logs.items()}
     # In the order in which the step gathers.
