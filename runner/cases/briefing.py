@@ -105,8 +105,7 @@ def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Brie
     first = catalog.target_labels(alert.labels)
     where = find(alert.labels, inventory, setting.config.locate, first=first)
     meant = inventory.services.meant_on(alert.labels, where.hosts)
-    matching = catalog.eligible(alert.labels)
-    eligible = tuple(entry for entry in matching if not cannot_be_chosen(entry, meant))
+    eligible = tuple(e for e in catalog.eligible(alert.labels) if not cannot_be_chosen(e, meant))
     told = case.evidence
     logs = {name: distinct(setting.mask(text).splitlines()) for name, text in told.logs.items()}
     # In the order in which the step gathers.

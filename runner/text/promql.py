@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from string import ascii_letters, digits
 
 from runner.errors import CatalogError, Refused
 
@@ -14,10 +15,7 @@ _TOKEN = re.compile(
     r"""|(?P<raw>`[^`]*`)|(?P<comment>\#[^\n]*)|(?P<open>["'`].*)|(?P<other>[^"'`\#]+)""",
     re.DOTALL,
 )
-_SELECTOR = re.compile(
-    r"""([a-zA-Z_:][a-zA-Z0-9_:]*)?\{"""
-    r"""((?:[^"'`{}]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)*)\}"""
-)
+_METRIC = f"{ascii_letters}{digits}_:"  #: signs of a metric's name
 _MATCHES = re.compile(r"(=~|!~|!=|=)\s*$")
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 #: How a control character is written in a quoted value.
@@ -72,10 +70,27 @@ def names(promql: str) -> frozenset[str]:
 def selectors(promql: str) -> list[str]:
     """The selectors with matchers in a query, each once, as in `up{job="node"}`.
 
-    Of a query longer than 4,096 characters those in its beginning.
+    Of a query longer than 4,096 characters, or with a quote that is not closed, none.
     """
-    found = (match[0] for match in _SELECTOR.finditer(promql[:4096]) if match[2].strip())
-    return list(dict.fromkeys(found))
+    if len(promql) > 4096:
+        return []
+    found: dict[str, None] = {}
+    begin, position = -1, 0
+    try:
+        for kind, _, text in _tokens(promql):
+            for place, sign in enumerate(text, start=position) if kind == "other" else ():
+                if sign == "{":
+                    begin = place
+                elif sign == "}" and begin >= 0:
+                    before = promql[:begin]
+                    metric = before[len(before.rstrip(_METRIC)) :]
+                    if promql[begin + 1 : place].strip():
+                        found[metric + promql[begin : place + 1]] = None
+                    begin = -1
+            position += len(text)
+    except CatalogError:
+        return []
+    return list(found)
 
 
 def _tokens(promql: str) -> Iterator[tuple[str, str, str]]:
