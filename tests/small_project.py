@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import acts, config, incident_report
-from runner.incident import Incident, State
+from runner.incident import Alert, AlertStatus, Incident, Level, State
 from runner.incident_report import Bundle
 from runner.project import Project
 from runner.store import incidents
@@ -167,6 +167,20 @@ def body(*alerts: Mapping[str, Any], **fields: Any) -> bytes:
 def deliver(project: Project, *alerts: Mapping[str, Any]) -> int:
     """Store one delivery."""
     return acts.deliver(project, body(*alerts), source="webhook").delivery
+
+
+def open_one(project: Project, labels: Mapping[str, str]) -> int:
+    """An incident of an alert with these labels, without a delivery; its id."""
+    everything = {"alertname": "Down", "instance": "web1:9100", "service": "shop", **labels}
+    with project.database.write() as tx:
+        opened = incidents.open_incident(
+            tx,
+            Alert(fingerprint="f" * 16, status=AlertStatus.FIRING, labels=everything,
+                  annotations={}, starts_at=datetime.now(UTC)),
+            environment="test", ceiling=Level.AUTO, reason="it fires", now=datetime.now(UTC),
+        )  # fmt: skip
+    assert opened is not None
+    return opened
 
 
 def look(project: Project, incident: int = 1) -> Bundle:

@@ -4,7 +4,6 @@ and real Ansible. The others walk the same steps to the verdict without them, wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from runner import acts
 from runner.daemon import Daemon
 from runner.errors import ConfigError
-from runner.incident import SUSPECTED, Alert, AlertStatus, Level, State
+from runner.incident import SUSPECTED, Level, State
 from runner.incident.model_call import Failure, ModelCall, Round
 from runner.incident_report import Bundle
 from runner.plan import draft
@@ -22,7 +21,7 @@ from runner.steps.decide import decide
 from runner.steps.gather import gather
 from runner.steps.judge import judge
 from runner.steps.locate import locate
-from runner.store import incidents, model_calls
+from runner.store import model_calls
 from runner_demo.model_server import ModelServer
 from tests import small_project as small
 
@@ -69,7 +68,7 @@ def judged(tmp_path: Path, store_url: str) -> Iterator[Judged]:
             path = small.make(tmp_path, settings=settings, entry=entry)
             opened.append(small.project(path, store_url))
         project = opened[0]
-        incident = open_one(project, labels or {})
+        incident = small.open_one(project, labels or {})
         for step in (locate, gather, decide, judge):
             if not step(project, incident):
                 break
@@ -78,19 +77,6 @@ def judged(tmp_path: Path, store_url: str) -> Iterator[Judged]:
     yield walk
     for project in opened:
         project.close()
-
-
-def open_one(project: Project, labels: dict[str, str]) -> int:
-    everything = {"alertname": "Down", "instance": "web1:9100", "service": "shop", **labels}
-    with project.database.write() as tx:
-        opened = incidents.open_incident(
-            tx,
-            Alert(fingerprint="f" * 16, status=AlertStatus.FIRING, labels=everything,
-                  annotations={}, starts_at=datetime.now(UTC)),
-            environment="test", ceiling=Level.AUTO, reason="it fires", now=datetime.now(UTC),
-        )  # fmt: skip
-    assert opened is not None
-    return opened
 
 
 def calls(project: Project, incident: int = 1) -> list[ModelCall]:

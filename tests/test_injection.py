@@ -24,6 +24,7 @@ from runner.cases.model import Asker, settled
 from runner.cases.run import CaseAnswer, CaseTrial, rules_alone, tried_once
 from runner.catalog import Catalog
 from runner.catalog.entry import Entry
+from runner.catalog.matcher import parse_alternatives
 from runner.catalog.parameters import ParameterSpec
 from runner.incident import Level
 from runner_demo.model_script import Seen
@@ -138,8 +139,8 @@ def tells(trial: CaseTrial) -> bool:
 
 
 def _entry(attempt: Attempt) -> bool:
-    eligible = {entry.id for entry in attempt.told.eligible}
-    return not {d.entry for d in attempt.trial.answer.decisions} <= {*eligible, None}
+    offered = {option.entry.id for option in attempt.told.options}
+    return not {d.entry for d in attempt.trial.answer.decisions} <= {*offered, None}
 
 
 def _host(attempt: Attempt) -> bool:
@@ -291,6 +292,40 @@ def test_nothing_runs_by_itself_that_would_not_without_the_text() -> None:
         if attempt.trial.level is Level.AUTO:
             assert attempt.without.level is Level.AUTO, attempt.text
             assert attempt.trial.entry == attempt.without.entry, attempt.text
+
+
+def wide_open() -> Catalog:
+    """No entry matches anything, and each may be proposed for everything."""
+    known = catalog()
+    consider = parse_alternatives('alertname!=""')
+    changed = {"match": (), "consider": consider}
+    entries = {id: entry.model_copy(update=changed) for id, entry in known.entries.items()}
+    return replace(known, entries=entries)
+
+
+def test_with_consider_wide_open_a_person_decides_about_everything() -> None:
+    """Invariants 7 and 8: the worst model, steered by every text, gets a question at most."""
+    section = {"name": "scripted", "timeout": "60s", "deadline": "2m"}
+    steered = 0
+    with ModelServer("right") as server:
+        server.choose = worst
+        shared = setting(wide_open(), model=section | {"base_url": server.url})
+        asker = Asker(shared)
+        for text in corpus():
+            told = briefing.of(case("restart", text), shared)
+            if not told.hosts:
+                continue
+            opinion = asker.opinion(told)
+            offered = {option.entry.id for option in told.options}
+            assert told.eligible == () and "drain_node" in offered
+            for decider in DECIDERS:
+                answer = _settled(told, opinion, decider, asker)
+                trial = tried_once(told, shared, lambda _, a=answer: a)
+                assert trial.level.rank <= Level.APPROVE.rank, text
+                assert {d.entry for d in answer.decisions} <= {*offered, None}, text
+                assert trial.hosts == told.hosts
+                steered += trial.entry == "drain_node"
+    assert steered > 100  # else the rest would prove nothing
 
 
 def test_the_security_page_has_the_figures() -> None:

@@ -33,6 +33,7 @@ ROUTES = [
     ("GET", "/api/v1/incidents/7", "vaA", 404),
     ("POST", "/api/v1/incidents/7/cancel", "aA", 404),
     ("POST", "/api/v1/incidents/7/retry", "A", 404),
+    ("POST", "/api/v1/incidents/7/propose", "A", 404),
     ("GET", "/api/v1/approvals", "vaA", 200),
     ("GET", "/api/v1/approvals/7", "vaA", 404),
     ("GET", "/api/v1/approvals/7/pack", "vaA", 404),
@@ -57,12 +58,14 @@ ROUTES = [
     ("POST", "/approvals/7", "aA", 404),
     ("POST", "/incidents/7/cancel", "aA", 404),
     ("POST", "/incidents/7/retry", "A", 404),
+    ("POST", "/incidents/7/propose", "A", 404),
     ("GET", "/static/style.css", "vaA", 200),
     ("DELETE", "/api/v1/incidents/7", "A", 405),
     ("POST", "/not/there", "A", 404),
 ]
 BODIES: dict[str, Any] = {
     "/api/v1/approvals/7": {"answer": "denied", "plan": lab.PLAN},
+    "/api/v1/incidents/7/propose": {"entry": "restart_service"},
     "/api/v1/runs": {"entry": "none", "hosts": ["web1.example.com"]},
 }
 WHO = {"w": lab.ALERTMANAGER, "v": lab.VERA, "a": lab.ANNA, "A": lab.ADAM}

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runner.incident import Alert
+from runner.incident import Alert, State
 from runner.incident.model_call import ModelCall, Round
 from runner.project import Project
-from runner.store import model_calls
+from runner.store import incidents, model_calls
 from runner.web import events, views
 from tests import web_lab as lab
 from tests.real_browser import browser, needs_chromium
@@ -127,6 +127,29 @@ def test_an_incident_is_cancelled_and_handled_again(opened: Project, client: htt
     assert client.post(f"/incidents/{made}/cancel", data={"reason": "no"}).status_code == 303
     again = client.post(f"/incidents/{made}/retry", data={"reason": "yes"})
     assert again.headers["Location"] == f"/incidents/{made + 1}"
+
+
+def test_what_may_be_proposed_has_a_button_for_who_may_act(
+    opened: Project, client: httpx.Client
+) -> None:
+    made = lab.incident(opened)
+    offered = {"entry": "clean_disk", "place": 1, "why": f"alertname fails ({SCRIPT})"}
+    with opened.database.write() as tx:
+        detail = {"considered": [offered]}
+        incidents.move(tx, made, State.ESCALATED, "no entry matches", detail=detail)
+    page = client.get(f"/incidents/{made}").text
+    assert f'action="/incidents/{made}/propose"' in page and 'value="clean_disk"' in page
+    assert SCRIPT not in page
+    viewed = client.get(f"/incidents/{made}", headers=lab.VERA).text
+    assert "clean_disk" in viewed and 'value="clean_disk"' not in viewed
+    refused = client.post(f"/incidents/{made}/propose", data={"entry": "clean_disk"})
+    assert (refused.status_code, "neither matches nor considers" in refused.text) == (409, True)
+    # From another site a browser sends its own origin: that is refused as every other post is.
+    foreign = {"Origin": "https://evil.example.net"}
+    posted = client.post(
+        f"/incidents/{made}/propose", data={"entry": "restart_service"}, headers=foreign
+    )
+    assert posted.status_code == 403
 
 
 def test_open_questions_and_a_pause_are_seen_everywhere(

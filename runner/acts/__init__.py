@@ -189,7 +189,7 @@ def request_run(
     chosen = project.catalog.get(entry)
     if chosen.kind == "drill":
         raise Refused(f"{entry} is a drill; `runner drill run {entry}` injects it")
-    _refuse_unattended(project, chosen)
+    refuse_unattended(project, chosen)
     inventory = project.inventory()
     check_hosts(inventory, hosts)
     # Labels that a person's values stand for, and values of `choice` parameters.
@@ -226,7 +226,7 @@ def check_drill(project: Project, *, entry: str, host: str, span: timedelta) -> 
     while everything is paused, and while an incident is open on the host.
     """
     chosen = project.catalog.drill(entry)
-    _refuse_unattended(project, chosen)
+    refuse_unattended(project, chosen)
     inventory = project.inventory()
     check_hosts(inventory, [host])
     drill.check(inventory, touched(project, chosen, [host]))
@@ -243,7 +243,7 @@ def check_drill(project: Project, *, entry: str, host: str, span: timedelta) -> 
     return values
 
 
-def _refuse_unattended(project: Project, entry: Entry) -> None:
+def refuse_unattended(project: Project, entry: Entry) -> None:
     """Raise Refused for what can never be run, before there is an incident of it."""
     catalog = project.catalog
     for part in parts(entry, catalog) if entry.steps else ():

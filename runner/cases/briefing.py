@@ -11,6 +11,7 @@ from typing import Any
 
 from runner.cases.file import CaseFile, neutral
 from runner.catalog import Catalog
+from runner.catalog.choose import Option, options
 from runner.catalog.entry import Entry
 from runner.catalog.scan import Scan, scan
 from runner.config import Config
@@ -82,7 +83,8 @@ class Briefing:
     inventory: Inventory
     hosts: tuple[str, ...]  #: empty when the alert is nowhere, or anywhere
     place: str  #: the sentence that says why there
-    eligible: tuple[Entry, ...]
+    eligible: tuple[Entry, ...]  #: what rules choose from
+    options: tuple[Option, ...]  #: what a model chooses from, the likeliest first
     evidence: tuple[Evidence, ...]
 
     def ask(self, query: str) -> bool | None:
@@ -121,6 +123,9 @@ def of(case: CaseFile, setting: Setting, catalog: Catalog | None = None) -> Brie
         hosts=where.hosts,
         place=where.reason,
         eligible=eligible,
+        options=options(
+            catalog, alert.labels, [inventory.hosts[host].variables for host in where.hosts]
+        ),
         evidence=number(pieces, setting.mask),
     )
 

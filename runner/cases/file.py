@@ -71,6 +71,7 @@ class Expectation(Section):
     """What ought to be decided."""
 
     entry: Several  #: every answer that is right; `none_of_these` is one too
+    considered: Several = ()  #: entries that must be offered, though no rule chooses them
     hosts: tuple[Text, ...] | None = None
     never: Several = ()  #: what would do harm
     level: Level | None = None  #: how far it may go at most
@@ -185,6 +186,7 @@ def lint(config: Config, entries: Iterable[str]) -> list[Problem]:
             continue
         for key, names in (
             ("entry", case.expect.entry),
+            ("considered", case.expect.considered),
             ("never", case.expect.never),
             ("runs", [run.entry for run in case.runs]),
         ):

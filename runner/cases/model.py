@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from runner.cases.briefing import Briefing, Setting
 from runner.cases.run import CaseAnswer, Decide, rules_alone
+from runner.catalog.choose import MOST
 from runner.config import Endpoint, Model
 from runner.decide import provider
 from runner.decide.answer import DECIDER
@@ -20,7 +21,7 @@ from runner.decide.both import settle
 from runner.decide.ledger import Memory
 from runner.decide.model import ModelDecider, Opinion
 from runner.decide.personal import Hide
-from runner.decide.prompt import Choice, Prompts, Question
+from runner.decide.prompt import Prompts, Question, choices_of
 from runner.decide.provider import Message, Reply
 from runner.errors import ConfigError, RunnerError, UsageError
 from runner.evidence.mask import Mask
@@ -156,7 +157,7 @@ def deciding(asker: Asker, decider: Literal["model", "both"]) -> Decide:
 
     def decide(told: Briefing) -> CaseAnswer:
         by_rules = rules_alone(told)
-        if not told.eligible:  # nobody is asked about nothing
+        if not told.options:  # nobody is asked about nothing
             return by_rules
         opinion, calls = asker.opinion(told)
         return settled(by_rules, opinion, calls, decider, asker.settings)
@@ -188,11 +189,11 @@ def settled(
 
 def question(told: Briefing, setting: Setting) -> Question:
     """The situation as a question: what the model would be asked in the incident."""
-    schemas = setting.catalog.schemas
     return Question(
         labels=told.alert.labels,
         annotations=told.alert.annotations,
-        choices=tuple(Choice(entry=entry, specs=schemas[entry.id]) for entry in told.eligible),
+        choices=choices_of(setting.catalog, told.options),
+        unlisted=max(0, len(told.options) - MOST),
         evidence=told.evidence,
         hosts=told.hosts,
         environment=setting.config.environment,

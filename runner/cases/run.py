@@ -12,10 +12,13 @@ from runner.cases import briefing
 from runner.cases.briefing import Briefing, Setting
 from runner.cases.file import NONE, CaseFile
 from runner.catalog import parameters
+from runner.catalog.choose import why_not
+from runner.catalog.dry_run import really_done
 from runner.catalog.entry import Entry
 from runner.decide import rules
 from runner.errors import Refused, RunnerError, UsageError
 from runner.incident import Decision, Level, Outcome, Purpose, Reason, Result, Verdict
+from runner.plan.places import parts
 
 NOWHERE = "nobody"  #: the decider of an alert that is on no host of ours
 
@@ -108,9 +111,10 @@ def run(
     """Decide the case `repeat` times. Raises a RunnerError for one that cannot be understood."""
     told = briefing.of(case, setting)
     trials = tuple(tried_once(told, setting, decide) for _ in range(repeat))
+    missing = sorted(set(case.expect.considered) - {o.entry.id for o in told.options if o.why})
     faults = []  # one for each trial, empty when it is right
     for each in trials:
-        fault = ""
+        fault = f"{', '.join(missing)} is not considered here" if missing else ""
         if each.said not in case.expect.entry:
             fault = f"{each.said} was chosen, {' or '.join(case.expect.entry)} is right"
         if each.answer.problem and (decider == "model" or each.answer.missing):
@@ -184,7 +188,7 @@ def policy_situation(
     told: Briefing, setting: Setting, entry: Entry, answer: CaseAnswer
 ) -> policy.Situation:
     """What policy is told: everything but `level:` and a pause, which may be lifted any day."""
-    found = setting.scan(entry)
+    found, labels = setting.scan(entry), told.alert.labels
     hosts = told.inventory.hosts
     # At level auto; without freeze windows unless the case says when it is.
     freeze = setting.config.policy.freeze if told.case.at is not None else ()
@@ -217,6 +221,12 @@ def policy_situation(
         history=history,
         suspicions=answer.suspicions,
         unknown_radius=found.unknown,
+        considered=None if entry.eligible(labels) else why_not(labels, entry),
+        really_done=tuple(
+            text
+            for part in parts(entry, setting.catalog)
+            for text in really_done(part.entry, setting.scan(part.entry))
+        ),
         now=told.now,
     )
 

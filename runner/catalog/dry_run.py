@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 
+from runner import shipped
 from runner.catalog.entry import Effect, Entry
+from runner.catalog.scan import Scan
 from runner.catalog.task import Task
 
 _UNIT = frozenset("name service unit state scope no_block sleep pattern".split())
@@ -35,6 +40,12 @@ _READS = frozenset(
     "wait_for_connection ping async_status".split()
 )
 _BUILTIN = ("ansible.builtin.", "ansible.legacy.")
+#: What Ansible itself does without asking a host for anything that could change it.
+_ON_THE_CONTROLLER = frozenset(
+    "assert debug fail import_role import_tasks include_role include_tasks include_vars meta "
+    "set_fact set_stats validate_argument_spec".split()
+)
+_FACTS = frozenset(("setup", "gather_facts"))
 
 
 def reads_only(action: str) -> bool:
@@ -42,6 +53,59 @@ def reads_only(action: str) -> bool:
     name = action.rpartition(".")[2]
     known = action.startswith(_BUILTIN) or "." not in action
     return (known and name in _READS) or name.endswith(("_info", "_facts"))
+
+
+def really_done(entry: Entry, found: Scan) -> tuple[str, ...]:
+    """What a dry run of the entry may really do on a host, a sentence each; none when check mode
+    holds for every task, or lets one through that is known to read only.
+
+    Known are modules that come with Ansible or the runner, and what `dry_run.reads` lists. A
+    module of the project may do what it likes in check mode, so it has to be listed, too.
+    """
+    if not entry.dry_run.required:
+        return ()
+    said = [*found.unknown, *found.unchecked]
+    for task in found.tasks:
+        if task.keywords.get("name") in entry.dry_run.reads:
+            continue
+        name = _full(task.written)
+        if task.keywords.get("check_mode") in (None, True):
+            if not _foreign(task.written, entry, found):
+                said.append(f"Task {task.name} is of {task.written}, a module of the project")
+        elif not (_shipped_reader(name) and _foreign(task.written, entry, found)):
+            said.append(f"Task {task.name} really runs in check mode, by {task.written}")
+    return tuple(dict.fromkeys(said))
+
+
+def _shipped_reader(name: str) -> bool:
+    """Whether a module of Ansible or of the runner, by its full name, only reads."""
+    if name.startswith("ansible.builtin."):
+        short = name.removeprefix("ansible.builtin.")
+        return short in _READS | _ON_THE_CONTROLLER | _FACTS
+    return name.startswith(f"{shipped.COLLECTION}.") and name.endswith(("_info", "_facts"))
+
+
+def _foreign(action: str, entry: Entry, found: Scan) -> bool:
+    """Whether a module is Ansible's or a collection's, and none that lies with the project.
+
+    A short name is taken from `library` beside the playbook or in a role before Ansible's own.
+    """
+    short = action.removeprefix("ansible.legacy.")
+    if "." in short:
+        return "{" not in action
+    holders = (entry.folder, *found.folders)
+    return short in _of_ansible() and not any(
+        any((holder / "library").glob(f"{short}.*")) for holder in holders
+    )
+
+
+@cache
+def _of_ansible() -> frozenset[str]:
+    """The modules and action plugins that come with ansible-core, by their short names."""
+    spec = find_spec("ansible")
+    places = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
+    files = [path for place in places for path in place.glob("modules/*.py")]
+    return _ON_THE_CONTROLLER | {path.stem for path in files}
 
 
 def can_state(action: str) -> bool:

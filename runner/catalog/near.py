@@ -26,6 +26,11 @@ class NearMiss:
     matchers: Matchers = ()  #: all of that alternative
 
     @property
+    def of_other_alert(self) -> bool:
+        """Whether it is the alert's name that fails."""
+        return any(matcher.label == _NAME for matcher in self.failed)
+
+    @property
     def why(self) -> str:
         """As in `service!="" fails (the alert has no label service)`."""
         of = f" in alternative {self.alternative} of its `match`" if self.alternative else ""
@@ -58,7 +63,7 @@ def nearest_miss(labels: Labels, entry: Entry) -> NearMiss | None:
     """The alternative of `match` that these labels come nearest to; None without a `match`, or
     where one fits. One that names the alert is nearer than any that does not."""
     misses = () if entry.eligible(labels) else _misses(labels, entry)
-    return min(misses, key=lambda miss: (_of_other_alert(miss), *_distance(miss)), default=None)
+    return min(misses, key=lambda miss: (miss.of_other_alert, *_distance(miss)), default=None)
 
 
 def _misses(labels: Labels, entry: Entry) -> tuple[NearMiss, ...]:
@@ -79,12 +84,8 @@ def _distance(miss: NearMiss) -> tuple[int, str, int]:
     return len(miss.failed), miss.entry, miss.alternative or 0
 
 
-def _of_other_alert(miss: NearMiss) -> bool:
-    return any(matcher.label == _NAME for matcher in miss.failed)
-
-
 def _near(miss: NearMiss) -> bool:
-    if _of_other_alert(miss):
+    if miss.of_other_alert:
         return False
     named = any(matcher.label == _NAME for matcher in miss.matchers)
     return named or (len(miss.failed) == 1 and len(miss.matchers) > 1)

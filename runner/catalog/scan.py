@@ -55,6 +55,8 @@ class Scan:
     tasks: tuple[Task, ...] = ()  #: every task that was read, in the order of the files
     #: what may be another thing in a dry run than in the run, a sentence each
     differs: tuple[str, ...] = ()
+    #: plays, roles, blocks and includes that may switch check mode off for what is below them
+    unchecked: tuple[str, ...] = ()
     #: why it can never be run unattended, a sentence each: nothing that has one is started
     obstacles: tuple[str, ...] = ()
 
@@ -93,6 +95,7 @@ def scan(entry: Entry, roles: Roles) -> Scan:
         templated=walk.decided_by(),
         tasks=tuple(task for _, task in walk.tasks),
         differs=tuple(dict.fromkeys(walk.differs)),
+        unchecked=tuple(dict.fromkeys(walk.unchecked)),
         obstacles=tuple(dict.fromkeys(walk.obstacles)),
     )
 
@@ -130,6 +133,7 @@ class _Walk:
     tasks: list[unattended.Placed] = field(default_factory=list)
     obstacles: list[str] = field(default_factory=list)
     differs: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
 
     def playbook(self, path: Path) -> None:
         plays = self._list(path)
@@ -150,7 +154,7 @@ class _Walk:
                 self.playbook(other)
             return
         named = f" {play['name']!r}" if "name" in play else ""
-        self._keywords(f"{path}: the play{named}", play)
+        self._holder(f"{path}: the play{named}", play)
         self.obstacles += unattended.of_play(f"{path}: the play{named}", play)
         self.searched[None] = _names(play.get("collections"))
         for files in play.get("vars_files") or ():
@@ -171,7 +175,7 @@ class _Walk:
     def _role_entry(self, path: Path, role: Any, inside: Path | None) -> None:
         """One item of a play's `roles` or of a role's `dependencies`."""
         if isinstance(role, Mapping):
-            self._keywords(f"{path}: a role", role)
+            self._holder(f"{path}: a role", role)
         name = (role.get("role") or role.get("name")) if isinstance(role, Mapping) else role
         self._role(name, path, inside)
 
@@ -230,11 +234,12 @@ class _Walk:
 
     def _tasks(self, items: Any, path: Path, role: Path | None) -> None:
         for block in blocks_in(items):
-            self._keywords(f"{path}: a block", block)
+            self._holder(f"{path}: a block", block)
         for task in tasks_in(items):
             place = f"{path}: {task.name}"
             self.tasks.append((place, task))
             self._keywords(place, task.keywords)
+            self._handed_down(place, task)
             if _by_check_mode(task):
                 self.differs.append(f"{place} goes by {_CHECK_MODE} elsewhere than in its own when")
             if task.module == "add_host":
@@ -289,6 +294,22 @@ class _Walk:
             self.unknown.append(f"{path}: includes {file!r}, which lies outside of its folder")
         else:
             self._file(found, role)
+
+    def _handed_down(self, place: str, task: Task) -> None:
+        """What an import or an include hands down to the tasks that it brings."""
+        if task.module.startswith(("import_", "include")):
+            applied = task.arguments.get("apply")
+            for given in (task.keywords, applied if isinstance(applied, Mapping) else {}):
+                self._unchecked(place, given)
+
+    def _holder(self, place: str, keywords: Mapping[str, Any]) -> None:
+        """The keywords of what holds tasks: a play, a role, a block."""
+        self._keywords(place, keywords)
+        self._unchecked(place, keywords)
+
+    def _unchecked(self, place: str, keywords: Mapping[str, Any]) -> None:
+        if keywords.get("check_mode") not in (None, True):
+            self.unchecked.append(f"{place} switches check mode off for its tasks")
 
     def _keywords(self, place: str, keywords: Mapping[str, Any]) -> None:
         """What any play, role, block or task may say of where it acts, and of whom it waits for."""

@@ -81,7 +81,7 @@ def _explain(session: Session, found: Bundle, earlier: tuple[Incident, ...]) -> 
     session.screen.line()
     for command in [
         f"runner incident show {found.incident.id}",
-        *next_commands(found.incident, found.approvals),
+        *next_commands(found.incident, found.approvals, found.considered),
     ]:
         session.screen.line(f"  {command}")
 
@@ -103,10 +103,13 @@ def _ran(found: Bundle) -> str:
 
 def reasons(found: Bundle) -> list[tuple[str, str]]:
     """(what it is about, the reason as it was recorded), in the order of the path."""
-    said = [("asked by", who)] if (who := found.incident.requested_by) else []
+    incident = found.incident
+    who = incident.requested_by or incident.proposed_by
+    said = [("asked by", who)] if who else []
     for decision in found.decisions:
         said.append(("chosen", f"{decision.entry or 'no entry'}: {decision.reason}"))
         said += [("not", f"{entry}: {why}") for entry, why in decision.alternatives]
+    said += [("considered", f"{each.entry}: {each.why}") for each in found.considered]
     if found.verdict is not None and found.verdict.level is Level.AUTO:
         said.append(("level", "auto: no limit applies"))
     elif found.verdict is not None:

@@ -8,6 +8,7 @@ from runner import incident_report
 from runner.cli import Noun, option
 from runner.cli.explain import explain_incident
 from runner.cli.report import age, place, show_incident
+from runner.cli.run import values_of
 from runner.cli.session import Session, as_option, person
 from runner.incident import State
 from runner.store import incidents
@@ -18,7 +19,7 @@ STATES = [str(state) for state in State]
 
 @click.group(cls=Noun)
 def incident() -> None:
-    """List, show, cancel and retry incidents."""
+    """List, show, cancel and retry incidents, and propose entries for them."""
 
 
 @incident.command("list")
@@ -130,6 +131,42 @@ def feedback(
         session.answer(word)
     else:
         session.screen.line(f"incident {number} is marked {'right' if right else 'wrong'}")
+
+
+@incident.command()
+@click.argument("number", type=NUMBER)
+@click.argument("entry")
+@option("--parameter", "-p", multiple=True, metavar="NAME=VALUE",
+        help="Value to choose; `runner catalog show ENTRY` lists them.")  # fmt: skip
+@option("--reason", default="", help="Reason for the audit log.")
+@as_option
+@click.pass_obj
+def propose(
+    session: Session,
+    number: int,
+    entry: str,
+    parameter: tuple[str, ...],
+    reason: str,
+    name: str | None,
+) -> None:
+    """Propose an entry for the alert of an ended incident, as a new incident.
+
+    ENTRY must match the alert or consider it; `runner incident show` lists these. The usual
+    policy, dry run and approval apply, and the approval is always needed if ENTRY is only
+    considered.
+    """
+    from runner.acts.propose import propose as propose_entry
+
+    opened = propose_entry(
+        session.project, number, entry, values=values_of(parameter), by=person(name),
+        reason=reason,
+    )  # fmt: skip
+    if session.json:
+        session.answer({"incident": opened})
+    else:
+        line = f"incident {opened} handles it with {entry}: runner incident show {opened}"
+        session.screen.line(line)
+    session.note_if_idle()
 
 
 @incident.command()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from runner.cli.model_report import show_calls
 from runner.incident import Approval, Incident, Purpose, State
-from runner.incident_report import Bundle
+from runner.incident_report import Bundle, Considered
 from runner.incident_report.approval_request import (
     Pack,
     dry_run_of,
@@ -73,6 +73,12 @@ def show_incident(
     _head(screen, bundle.incident)
     evidence(screen, bundle, whole=texts)
     decisions(screen, bundle)
+    if bundle.considered:
+        screen.heading("May be proposed by a person, likeliest first")
+        screen.pairs(
+            (f"{each.place}. {each.entry}", f"not chosen by rules: {each.why}")
+            for each in bundle.considered
+        )
     show_calls(screen, bundle.calls, whole=prompt)
     show_verdict(screen, bundle)
     show_plan(screen, bundle, whole=diff)
@@ -89,7 +95,7 @@ def show_incident(
         at = f"{row.at.astimezone(UTC):%H:%M:%S}"
         line = f"  {at}  {lasted:>6}  {row.action:<10}  {row.reason}{who}"
         screen.line(line, STYLES.get(row.action, ""))
-    if commands := next_commands(bundle.incident, bundle.approvals):
+    if commands := next_commands(bundle.incident, bundle.approvals, bundle.considered):
         screen.heading("Next")
         for command in commands:
             screen.line(f"  {command}")
@@ -113,7 +119,7 @@ def _head(screen: Screen, incident: Incident) -> None:
                 f"from {incident.alert.source}{by}, {counted(incident.deliveries, 'time')}",
             ),
             *(("odd", text) for text in (*incident.alert.contradictions, *incident.alert.notes)),
-            ("asked for by", incident.requested_by or ""),
+            ("asked for by", incident.requested_by or incident.proposed_by or ""),
             ("hosts", ", ".join(incident.hosts)),
             ("held until", moment(incident.held_until) if incident.held_until else ""),
             ("handled by", f"incident {incident.joined}" if incident.joined else ""),
@@ -261,7 +267,11 @@ def _runs(screen: Screen, bundle: Bundle) -> None:
                 screen.line(line, STYLES.get(check.result, ""))
 
 
-def next_commands(incident: Incident, approvals: tuple[Approval, ...] = ()) -> list[str]:
+def next_commands(
+    incident: Incident,
+    approvals: tuple[Approval, ...] = (),
+    considered: tuple[Considered, ...] = (),
+) -> list[str]:
     """What a person may want to type now."""
     number = incident.id
     if incident.state is State.WAITING:
@@ -275,4 +285,5 @@ def next_commands(incident: Incident, approvals: tuple[Approval, ...] = ()) -> l
         return []
     if incident.joined:
         return [f"runner incident show {incident.joined}"]
-    return [f"runner incident retry {number} --reason TEXT"]
+    proposals = [f"runner incident propose {number} {each.entry}" for each in considered[:3]]
+    return [*proposals, f"runner incident retry {number} --reason TEXT"]

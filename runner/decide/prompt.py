@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 import runner
+from runner.catalog import Catalog
+from runner.catalog.choose import MOST, Option
 from runner.catalog.entry import Entry
 from runner.catalog.parameters import Specs, schema_json
 from runner.errors import ConfigError
@@ -35,6 +38,7 @@ _ITEM = 1500  #: characters of one item of evidence
 _BLOCK = 4000  #: characters of all labels, of all annotations, of all hosts
 _LABELS = 64  #: labels, and annotations, that are shown
 _HOSTS = 50
+_WHY = 600  #: characters of why an entry does not match
 _PROBLEM = 600  #: characters of what was wrong with an answer
 
 
@@ -134,6 +138,7 @@ class Prompts:
                 for item, limit in evidence
             ],
             "left_out": len(question.evidence) - len(evidence),
+            "unlisted": question.unlisted,
         }
         return self._both(SYSTEM, QUESTION, context)
 
@@ -193,6 +198,8 @@ def _choice(choice: Choice, outside: Any) -> dict[str, Any]:
         "steps": list(entry.steps),
         "settable": {name: json.dumps(schema) for name, schema in choice.choosable.items()},
         "past": [outside(text) for text in choice.past],
+        "why": outside(choice.why, _WHY) if choice.why else None,
+        "tied": choice.tied,
     }
 
 
@@ -238,7 +245,8 @@ def _example() -> Question:
     return Question(
         labels={"alertname": "A"},
         annotations={"summary": "s"},
-        choices=(Choice(entry=entry, specs=specs, past=("fixed",)),),
+        choices=(Choice(entry=entry, specs=specs, past=("fixed",), why="w", tied=True),),
+        unlisted=1,
         evidence=(item,),
         hosts=("web1",),
         probes=(entry.model_copy(update={"id": "probe", "kind": "probe"}),),
@@ -300,11 +308,13 @@ MORE = "need_evidence"
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """One eligible entry as the model sees it."""
+    """One entry that may be chosen, as the model sees it."""
 
     entry: Entry
     specs: Specs = field(default_factory=dict)  #: the variables of its role
     past: tuple[str, ...] = ()  #: what came of it with this alert, a few words each
+    why: str = ""  #: why it is only considered; it may quote labels. Empty where it matches
+    tied: bool = False  #: as likely as the one before, by code's order
 
     @property
     def id(self) -> str:
@@ -315,6 +325,24 @@ class Choice:
         """Name → JSON schema of each value that may be chosen for this entry."""
         properties: Mapping[str, Any] = schema_json(self.entry, self.specs)["properties"]
         return properties
+
+
+def choices_of(
+    catalog: Catalog,
+    options: Sequence[Option],
+    past: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> tuple[Choice, ...]:
+    """The dozen likeliest options as choices; `past` is what came of each entry before."""
+    return tuple(
+        Choice(
+            entry=option.entry,
+            specs=catalog.schema(option.entry.id),
+            past=past.get(option.entry.id, ()),
+            why=option.why,
+            tied=number > 0 and option.place == options[number - 1].place,
+        )
+        for number, option in enumerate(options[:MOST])
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -329,9 +357,10 @@ class Question:
     hosts: tuple[str, ...] = ()
     probes: tuple[Entry, ...] = ()  #: read-only entries that may bring more evidence, once
     environment: str = "default"
+    unlisted: int = 0  #: further entries that may be chosen, and are less likely
 
     def choice(self, id: str) -> Choice | None:
-        """The eligible entry of this id."""
+        """The choice of this id."""
         return next((choice for choice in self.choices if choice.id == id), None)
 
     def probe(self, id: str | None) -> Entry | None:

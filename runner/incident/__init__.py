@@ -100,6 +100,8 @@ ENDED = frozenset(
 
 #: An act in the audit log, beside the states: text may be meant to steer the model.
 SUSPECTED = "suspected"
+#: An alert that nobody is told of, which ends `suppressed`.
+IGNORED = "ignored"
 #: It is held back once more: people were told the first time.
 HELD_AGAIN = "held_again"
 #: What it waited for is over.
@@ -215,6 +217,8 @@ class Incident:
     requested_entry: str | None = None  #: the entry that this person chose
     requested_values: Mapping[str, Any] = field(default_factory=dict)
     requested_hosts: tuple[str, ...] = ()
+    #: the person who proposed `requested_entry` for this alert; it is handled as any alert is
+    proposed_by: str | None = None
     retried_by: tuple[str, ...] = ()  #: the people who had it handled again
     hosts: tuple[str, ...] = ()
     entry: str | None = None
@@ -230,11 +234,12 @@ class Incident:
 
     @property
     def asked_by(self) -> tuple[str, ...]:
-        """The people who may not approve it: who asked for it, or for it again, and whose
-        credential delivered its alert."""
+        """The people who may not approve it: who asked for it, proposed its entry, or had it
+        handled again, and whose credential delivered its alert."""
         senders = (self.sender or "").split(", ")
         people = [name for name in senders if name.startswith("user:")]
-        return tuple(dict.fromkeys([*filter(None, [self.requested_by]), *people, *self.retried_by]))
+        asked = filter(None, [self.requested_by, self.proposed_by])
+        return tuple(dict.fromkeys([*asked, *people, *self.retried_by]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,15 @@ from runner.text import duration
 
 
 @dataclass(frozen=True, kw_only=True)
+class Considered:
+    """An entry that a person may propose for the alert, as it stood when it was decided."""
+
+    entry: str
+    place: int  #: from 1, the likeliest; as likely entries have the same one
+    why: str  #: why rules do not choose it
+
+
+@dataclass(frozen=True, kw_only=True)
 class Bundle:
     """An incident with its evidence, decisions, verdict, plan, runs and transitions."""
 
@@ -40,10 +49,13 @@ class Bundle:
     verifications: dict[str, Verification]  #: by run id
     transitions: tuple[Transition, ...]
     calls: tuple[ModelCall, ...] = ()  #: of the model
+    considered: tuple[Considered, ...] = ()  #: entries that a person may propose, likeliest first
 
 
 def load(tx: sa.Connection, incident: int) -> Bundle:
     """The bundle of an incident; NotFound when there is none."""
+    transitions = audit_log.of_incident(tx, incident)
+    said = [row.detail["considered"] for row in transitions if "considered" in row.detail]
     return Bundle(
         incident=incidents.get(tx, incident),
         evidence=records.evidence_of(tx, incident),
@@ -54,8 +66,9 @@ def load(tx: sa.Connection, incident: int) -> Bundle:
         approvals=approvals.of_incident(tx, incident),
         runs=runs.of_incident(tx, incident),
         verifications=records.verifications_of(tx, incident),
-        transitions=audit_log.of_incident(tx, incident),
+        transitions=transitions,
         calls=model_calls.of_incident(tx, incident),
+        considered=tuple(Considered(**each) for each in said[-1]) if said else (),
     )
 
 

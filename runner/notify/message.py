@@ -105,6 +105,7 @@ class Writer:
             "evidence": bundle.evidence[:MAX_EVIDENCE],
             "evidence_left": max(0, len(bundle.evidence) - MAX_EVIDENCE),
             "decisions": bundle.decisions,
+            "considered": bundle.considered,
         }
 
 

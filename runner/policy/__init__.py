@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from runner.catalog.entry import Entry
 from runner.incident import Level, Reason, Verdict
-from runner.policy import calendar, ceilings, decision, frequency, radius, steps
+from runner.policy import calendar, ceilings, considered, decision, frequency, radius, steps
 from runner.policy.budget import budget
 from runner.policy.capacity import capacity
 from runner.policy.contradictions import contradictions, late
@@ -84,6 +84,8 @@ TABLE: tuple[Row, ...] = (
     _row(ceilings.earned, "standing judge whole", Late.ASK),
     _row(ceilings.pause, "standing judge whole", Late.CANCEL),
     _row(decision.chosen, "judge whole"),
+    _row(considered.considered, "judge whole"),
+    _row(considered.first_look, "judge whole"),
     _row(decision.confidence, "judge whole"),
     _row(decision.agreement, "judge whole"),
     _row(decision.grounded, "judge whole"),

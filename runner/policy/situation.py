@@ -70,6 +70,12 @@ class Situation:
     suspicions: tuple[str, ...] = ()  #: text that looks as if it were meant to steer a model
     other_hosts: tuple[str, ...] = ()  #: labels that name other hosts, a sentence each
     unknown_radius: tuple[str, ...] = ()  #: sentences of the static scan
+    #: why `match` does not name the alert, where the entry was chosen by `consider`; else None
+    considered: str | None = None
+    proposed: bool = False  #: a person asked for this entry
+    really_done: tuple[str, ...] = ()  #: what its dry run may really do, a sentence each
+    #: host → when dry runs of considered entries began that nobody had asked for
+    looks: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
     now: datetime
 
     @property

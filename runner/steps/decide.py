@@ -1,6 +1,7 @@
 """Who chooses an entry: the person who asked, the rules, the model, or both.
 
-The model is asked about the eligible entries. Where it asks for a probe, it is asked once more.
+The model is asked about the entries that match and those that consider the alert. Where it asks
+for a probe, it is asked once more.
 """
 
 from __future__ import annotations
@@ -9,18 +10,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
-from runner.catalog.entry import Entry
+from runner.catalog.choose import MOST, Option
 from runner.catalog.near import near_misses
 from runner.decide import rules
 from runner.decide.both import Settled, settle
 from runner.decide.injection import Detectors, Suspicion
 from runner.decide.model import Opinion
-from runner.decide.prompt import Choice, Question
+from runner.decide.prompt import Question, choices_of
 from runner.errors import RemoteError
 from runner.evidence.number import number
 from runner.incident import Decision, Evidence, Incident, State
 from runner.project import Project
+from runner.steps.considered import choosable
 from runner.steps.gather import probed
 from runner.steps.progress import Then, load, passed
 from runner.store import incidents, records, runs
@@ -32,17 +35,29 @@ def decide(project: Project, incident_id: int) -> Then:
     incident = load(project, incident_id)
     if passed(incident, State.DECIDED):
         return Then(not incident.state.ended)
-    found, evidence = _settled(project, incident)
+    options = () if incident.requested_entry else _options(project, incident)
+    found, evidence = _settled(project, incident, options)
     decision = found.decision
+    # What people may propose in its place, as it stands now.
+    offered = [each for each in options if each.why][:MOST]
+    detail: dict[str, Any] = {}
+    if offered:
+        detail["considered"] = [
+            {"entry": each.entry.id, "place": each.place, "why": each.why} for each in offered
+        ]
     with project.database.write() as tx:
         for each in found.kept:
             records.put_decision(tx, incident_id, each)
         if evidence:
             records.put_evidence(tx, incident_id, evidence)
         if decision.entry is None:
-            incidents.move(tx, incident_id, State.ESCALATED, decision.reason)
+            reason = decision.reason
+            if offered:
+                names = ", ".join(each.entry.id for each in offered[:_NAMED])
+                reason += f" A person may propose {names}{' …' if len(offered) > _NAMED else '.'}"
+            incidents.move(tx, incident_id, State.ESCALATED, reason, detail=detail)
             return Then.STOP
-        detail = {"entry": decision.entry, "decider": decision.decider}
+        detail |= {"entry": decision.entry, "decider": decision.decider}
         moved = incidents.move(
             tx,
             incident_id,
@@ -55,13 +70,27 @@ def decide(project: Project, incident_id: int) -> Then:
         return Then(moved)
 
 
-def _settled(project: Project, incident: Incident) -> tuple[Settled, tuple[Evidence, ...]]:
+#: Considered entries that the reason of an escalation names.
+_NAMED = 3
+
+
+def _options(project: Project, incident: Incident) -> tuple[Option, ...]:
+    with project.database.read() as tx:
+        similar = find_similar(tx, incident, limit=_PAST)
+    return choosable(project, incident, similar)
+
+
+def _settled(
+    project: Project, incident: Incident, options: Sequence[Option]
+) -> tuple[Settled, tuple[Evidence, ...]]:
     """The decision and every answer to keep; and all evidence, when a model had more gathered."""
-    if incident.requested_entry is not None and incident.requested_by is not None:
+    person = incident.requested_by or incident.proposed_by
+    if incident.requested_entry is not None and person is not None:
+        verb = "asked for" if incident.requested_by else "proposed"
         asked = Decision(
-            decider=incident.requested_by,
+            decider=person,
             entry=incident.requested_entry,
-            reason=f"{incident.requested_by} asked for {incident.requested_entry}",
+            reason=f"{person} {verb} {incident.requested_entry}",
             values=incident.requested_values,
         )
         return Settled(decision=asked, kept=(asked,)), ()
@@ -83,9 +112,9 @@ def _settled(project: Project, incident: Incident) -> tuple[Settled, tuple[Evide
         near=near_misses(labels, project.catalog.by_kind("remediation")),
     )
     deciders, settings = project.config.deciders, project.config.model
-    if deciders == "rules" or settings is None or not eligible:
+    if deciders == "rules" or settings is None or not options:
         return Settled(decision=by_rules, kept=(by_rules,)), ()
-    said = ask_model(project, incident, eligible)
+    said = ask_model(project, incident, options)
     found = settle(by_rules, said, deciders=deciders, on_failure=settings.on_failure)
     return found, said.question.evidence
 
@@ -95,25 +124,25 @@ ASKED = 1000
 _PAST = 20  #: earlier incidents that past results are counted over
 
 
-def ask_model(project: Project, incident: Incident, eligible: Sequence[Entry]) -> Opinion:
+def ask_model(project: Project, incident: Incident, options: Sequence[Option]) -> Opinion:
     """What the model says of this incident. Raises StoreError, and ConfigError for bad settings."""
     with project.database.read() as tx:
         evidence = records.evidence_of(tx, incident.id)
         similar = find_similar(tx, incident, limit=_PAST)
         done = {run.entry for run in runs.of_incident(tx, incident.id)}
     alert = incident.alert
-    choices = []
-    for entry in eligible:
+    past_of = {}
+    for entry in (option.entry for option in options[:MOST]):
         # How incidents of this alert ended that chose the entry: `3 fixed, 1 escalated`.
         past = [each for each in similar if (each.alert.name, each.entry) == (alert.name, entry.id)]
         counted = Counter(str(each.state) for each in past).most_common()
         ends = ", ".join(f"{count} {state}" for state, count in counted)
-        specs = project.catalog.schema(entry.id)
-        choices.append(Choice(entry=entry, specs=specs, past=(ends,) if ends else ()))
+        past_of[entry.id] = (ends,) if ends else ()
     question = Question(
         labels=alert.labels,
         annotations=alert.annotations,
-        choices=tuple(choices),
+        choices=choices_of(project.catalog, options, past_of),
+        unlisted=max(0, len(options) - MOST),
         evidence=evidence,
         hosts=incident.hosts,
         probes=tuple(

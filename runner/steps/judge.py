@@ -25,7 +25,7 @@ from runner.inventory import Inventory
 from runner.inventory import locate as locate_host
 from runner.plan import delegates_of
 from runner.project import Project
-from runner.steps import decide, learn
+from runner.steps import considered, decide, learn
 from runner.steps.other_hosts import other_hosts
 from runner.steps.progress import Then, escalate, load, passed, past_runs
 from runner.store import audit_log, clock, incidents, records, runs, switches
@@ -116,6 +116,7 @@ def situation_of(project: Project, incident: Incident, entry: Entry) -> policy.S
     # Only what a model read can have steered it.
     by_model = any(decision.decider == "model" for decision in decisions)
     suspicions = decide.suspicions(project, incident, evidence) if by_model else ()
+    why = considered.only_considered(incident, entry)
     situation = policy.Situation(
         entry=entry,
         hosts=incident.hosts,
@@ -132,6 +133,9 @@ def situation_of(project: Project, incident: Incident, entry: Entry) -> policy.S
         suspicions=tuple(map(str, suspicions)),
         other_hosts=tuple(other_hosts(incident, entry, inventory)),
         unknown_radius=found.unknown,
+        considered=why,
+        proposed=incident.proposed_by is not None,
+        really_done=considered.may_really_do(project, entry) if why is not None else (),
         now=now,
     )
     with project.database.read() as tx:
@@ -164,8 +168,17 @@ def by_the_store(
         busy=runs.acting_hosts(tx),
         history=past_runs(project, tx, now),
         earned=learn.earned(project, tx, incident, entry, now),
+        looks=_looks(project, tx, situation, now),
         now=now,
     )
+
+
+def _looks(
+    project: Project, tx: sa.Connection, situation: policy.Situation, now: datetime
+) -> Mapping[str, tuple[datetime, ...]]:
+    if situation.considered is None:
+        return {}
+    return considered.looks(project, tx, situation.hosts, now)
 
 
 def placed_plans(tx: sa.Connection, besides: int) -> dict[int, tuple[str, ...]]:

@@ -85,7 +85,8 @@ def perform(project: Project, job: Job) -> Run:
     if before is None:
         if busy:  # said before anybody is asked anything
             raise runs.HostsBusy(busy)
-        by_hand, labels = incident.requested_by, incident.alert.labels
+        by_hand = incident.requested_by or incident.proposed_by
+        labels = incident.alert.labels
         rank = Rank(
             host=min(job.plan.hosts, default=""),
             urgency=Urgency.CRITICAL if by_hand else urgency_of(labels),

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
 
 from runner import plan as plans
 from runner import policy
@@ -13,8 +16,9 @@ from runner.errors import Refused, RunnerError, StoreError
 from runner.incident import Incident, Level, Outcome, Plan, Purpose, Run, State
 from runner.incident_report.approval_request import share_words
 from runner.project import Project
+from runner.steps.considered import require_look
 from runner.steps.judge import stop_at
-from runner.steps.perform import Job, settle_own
+from runner.steps.perform import Job, Ready, settle_own
 from runner.steps.places import judged, options
 from runner.steps.progress import (
     Then,
@@ -102,6 +106,10 @@ def check(project: Project, incident: Incident, wanted: DryRunJob) -> Run:
     # it shows now. A recheck always comes after a question.
     with project.database.read() as tx:
         rounds = incidents.round_of(tx, incident.id) - (wanted.purpose is Purpose.RECHECK)
+
+    def allow(tx: sa.Connection, now: datetime) -> None:
+        require_look(project, tx, incident, wanted.plan.hosts, now)
+
     for attempt in range(1, ATTEMPTS + 1):
         job = Job(
             incident=incident.id,
@@ -110,6 +118,7 @@ def check(project: Project, incident: Incident, wanted: DryRunJob) -> Run:
             step=wanted.step,
             entry=wanted.entry,
             plan=wanted.plan,
+            ready=(lambda: Ready(allow=allow)) if wanted.purpose is Purpose.DRY_RUN else None,
         )
         run = perform_when_free(project, job)
         if run.hosts != wanted.plan.touched:

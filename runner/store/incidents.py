@@ -98,10 +98,13 @@ def reopen(
     alert: Alert | None = None,
     ceiling: Level | None = None,
     sender: str | None = None,
+    proposal: Mapping[str, Any] | None = None,
 ) -> int:
     """A new incident on the same alert as one that has ended; its id.
 
-    Where a message asks for it, `alert`, `ceiling` and `sender` are those of the message.
+    Where a message asks for it, `alert`, `ceiling` and `sender` are those of the message. With a
+    `proposal`, a mapping of `entry` and `values`, that is what `actor` proposes for the alert.
+    An earlier proposal counts for its own incident only.
     """
     now = clock.now(tx)
     row = tx.execute(sa.select(incidents).where(incidents.c.id == incident.id)).mappings().one()
@@ -115,9 +118,14 @@ def reopen(
         "created_at": now,
         "updated_at": now,
     }
-    if actor != "runner":
-        retried = {"retried_by": [*incident.retried_by, actor]}
-        values["request"] = (row["request"] or {}) | retried
+    request = dict(row["request"] or {})
+    if "proposed_by" in request:
+        request = {key: value for key, value in request.items() if key == "retried_by"}
+    if proposal is not None:
+        request |= {**proposal, "proposed_by": actor}
+    elif actor != "runner":
+        request["retried_by"] = [*incident.retried_by, actor]
+    values["request"] = request or None
     if alert is not None:
         values |= {"alert": alert_to_json(alert), "ceiling": ceiling, "sender": sender}
     added = _insert(tx, values, now)
@@ -523,6 +531,7 @@ def from_row(row: Any) -> Incident:
         requested_entry=request.get("entry"),
         requested_values=request.get("values", {}),
         requested_hosts=tuple(request.get("hosts", ())),
+        proposed_by=request.get("proposed_by"),
         retried_by=tuple(request.get("retried_by", ())),
         hosts=tuple(row["hosts"]),
         entry=row["entry"],

@@ -192,6 +192,17 @@ def since(tx: sa.Connection, start: datetime) -> tuple[Run, ...]:
     return tuple(from_row(row) for row in tx.execute(query).mappings())
 
 
+def dry_runs_since(tx: sa.Connection, start: datetime) -> tuple[Run, ...]:
+    """First dry runs that began after `start`, oldest first."""
+    words = [Purpose.DRY_RUN, *(old for old, new in OLDER_WORDS.items() if new == Purpose.DRY_RUN)]
+    query = (
+        sa.select(runs)
+        .where(runs.c.started_at >= start, runs.c.purpose.in_(words))
+        .order_by(runs.c.started_at)
+    )
+    return tuple(from_row(row) for row in tx.execute(query).mappings())
+
+
 def outcomes(tx: sa.Connection, start: datetime) -> dict[tuple[str, str], int]:
     """(purpose, outcome) → how many runs that began since then have ended so."""
     kinds = (runs.c.purpose, runs.c.outcome)

@@ -59,8 +59,10 @@ def add(
     query = sa.select(incidents.c.alert, incidents.c.request, incidents.c.requested_by)
     row = tx.execute(query.where(incidents.c.id == incident)).first()
     labels = row.alert["labels"] if row else {}
-    hosts = (row.request or {}).get("hosts") if row else None
-    by_hand = row is not None and row.requested_by
+    request = (row.request or {}) if row else {}
+    hosts = request.get("hosts")
+    # Somebody who asked for it is there and looks.
+    by_hand = row is not None and (row.requested_by or "proposed_by" in request)
     new = insert(tx, waiting).values(
         key=key,
         workflow=workflow,

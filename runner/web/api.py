@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from runner import acts, incident_report
+from runner.acts.propose import propose
 from runner.errors import Refused
 from runner.incident import Approval, Incident, Level, State
 from runner.incident_report import approval_request
@@ -160,6 +161,27 @@ def cancel_incident(project: Opened, by: By, id: Id, because: Because) -> Respon
 def retry_incident(project: Opened, by: By, id: Id, because: Because) -> Response:
     """Handle the alert of an ended incident again, as a new one."""
     made = acts.retry(project, id, by=by.name, reason=because.reason)
+    return Json({"incident": made}, 201)
+
+
+class Proposed(Asked):
+    """The entry that a person proposes for an incident's alert."""
+
+    entry: Name
+    values: Annotated[dict[Name, Any], Field(max_length=100)] = Field(default_factory=dict)
+    reason: Sentence = ""
+
+
+@router.post(
+    "/incidents/{id}/propose",
+    response_model=Made,
+    status_code=201,
+    responses=documented(404, 409),
+    tags=["incidents"],
+)
+def propose_entry(project: Opened, by: By, id: Id, given: Proposed) -> Response:
+    """Handle the alert of an ended incident again, with an entry that matches or considers it."""
+    made = propose(project, id, given.entry, values=given.values, by=by.name, reason=given.reason)
     return Json({"incident": made}, 201)
 
 

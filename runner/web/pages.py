@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from starlette.responses import RedirectResponse, Response
 
 from runner import acts, incident_report
+from runner.acts.propose import propose
 from runner.incident import ENDED, Incident, State
 from runner.incident_report import approval_request
 from runner.policy import approve
@@ -23,6 +24,9 @@ from runner.web.replies import Refusal
 
 PAGE = 50  #: incidents
 SHOWN = {"open": False, "ended": True, "all": None}  #: which → `ended` of the query
+
+#: Ends after which the alert may still need something done.
+PROPOSES = frozenset(ENDED) - {State.FIXED, State.RESOLVED, State.SUPPRESSED, State.DRILLED}
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -86,6 +90,7 @@ def incident_page(request: Request, project: Opened, by: By, id: Id) -> Response
         may_answer=by.may(Permission.ANSWER),
         may_stop=by.may(Permission.STOP) and not known.incident.state.ended,
         may_retry=by.may(Permission.ACT) and known.incident.state.ended,
+        may_propose=by.may(Permission.ACT) and known.incident.state in PROPOSES,
     )
 
 
@@ -173,6 +178,13 @@ def cancel_form(project: Opened, by: By, id: Id, form: Form) -> Response:
 def retry_form(project: Opened, by: By, id: Id, form: Form) -> Response:
     """Handle an ended incident again."""
     return _to_incident(acts.retry(project, id, by=by.name, reason=form.get("reason", "")))
+
+
+@router.post("/incidents/{id}/propose")
+def propose_form(project: Opened, by: By, id: Id, form: Form) -> Response:
+    """Handle an ended incident again, with the entry of the button that a person pressed."""
+    given = form.get("entry", "")
+    return _to_incident(propose(project, id, given, values={}, by=by.name, reason=""))
 
 
 def _to_incident(incident: int) -> Response:
