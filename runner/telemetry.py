@@ -47,6 +47,7 @@ from runner.store import (
     workers,
 )
 from runner.store.database import Database
+from runner.store.ignored import ignored_since
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SOURCES = ("webhook", "stdin", "pull", "watch", "prediction", "person")
@@ -178,6 +179,8 @@ class StoreCollector(Collector):
         yield family
         text = "Verifications of runs of the last day."
         yield _by_label("verifications", text, "result", Result, records.results(tx, day))
+        text, ignored = "Alerts of the last day that were ignored.", ignored_since(tx, day)
+        yield _by_label("alerts_ignored", text, "by", ignored, ignored)
         text, failures = "Looks of a watch that failed in a row.", workers.failures_of(tx)
         yield _by_label("watch_failures", text, "watch", sorted(failures), failures)
         for name, text, read in _GAUGES:

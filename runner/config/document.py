@@ -9,7 +9,15 @@ from pydantic import model_validator
 
 from runner.config.access import Listen
 from runner.config.client import Client
-from runner.config.intake import Alertmanager, Correlation, Intake, Prometheus, Watch
+from runner.config.intake import (
+    IGNORED,
+    Alertmanager,
+    Correlation,
+    Ignore,
+    Intake,
+    Prometheus,
+    Watch,
+)
 from runner.config.model import Model
 from runner.config.nodes import Nodes
 from runner.config.notify import Mask, Notify
@@ -32,6 +40,7 @@ class Config(Section):
     prometheus: Prometheus | None = None
     alertmanagers: tuple[Alertmanager, ...] = ()
     intake: Intake = Intake()
+    ignore: Ignore = IGNORED
     watches: tuple[Watch, ...] = ()
     correlation: Correlation = Correlation()
     decide: Literal["rules", "model", "both"] | None = None  #: None: both, once there is a model

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from runner.config.access import Credentials
 from runner.config.client import Client
 from runner.config.section import Section, Text
 from runner.text.duration import Duration, parse
+
+
+def _each_a_matcher(value: Any) -> tuple[str | tuple[str, ...], ...]:
+    """Each item is a matcher or a list of them. Raises ValueError with a sentence."""
+    from runner.catalog.matcher import parse_alternatives  # the catalog needs this package itself
+
+    if not isinstance(value, str | list | tuple):
+        raise ValueError("must be a list of Alertmanager matchers, each a text, or of such lists")
+    items = [value] if isinstance(value, str) else value
+    parse_alternatives([item if isinstance(item, list | tuple) else [item] for item in items])
+    return tuple(item if isinstance(item, str) else tuple(item) for item in items)
+
+
+#: Alerts that nobody is told of: matchers, or lists of which all must match; any item is enough.
+Ignore = Annotated[tuple[str | tuple[str, ...], ...], BeforeValidator(_each_a_matcher)]
+IGNORED: Ignore = (
+    'alertname="Watchdog"',
+    'alertname="InfoInhibitor"',
+    'severity=~"(?i)none|info|information"',
+)
 
 
 class Prometheus(Client):

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from runner.config import StormRules
 from runner.incident import State
-from runner.store import audit_log, storms
+from runner.store import audit_log, clock, storms
+from runner.store.ignored import ignored_since
 from runner.store.order import Urgency
 from runner.store.storms import News, Storm
 
@@ -105,6 +106,10 @@ def _say(tx: sa.Connection, action: str, receiver: str, held: Sequence[News], co
     critical = sum(one.urgency is Urgency.CRITICAL for one in held)
     kinds = Counter(one.alertname for one in held).most_common(KINDS)
     lines = [f"{name}: {number}" for name, number in kinds] if action == "digest" else []
+    if action == "digest":
+        day = clock.now(tx) - timedelta(days=1)
+        ignored = list(ignored_since(tx, day).items())
+        lines += [f"ignored within a day by {by}: {n}" for by, n in ignored[:KINDS]]
     lines += [
         f"#{one.incident} {one.action}: {one.alertname} {one.place} "
         f"({one.urgency.name.lower()}): {one.reason}"

@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from runner.errors import RemoteError
-from runner.incident import OWN_SOURCES, Incident, State
+from runner.incident import IGNORED, OWN_SOURCES, Incident, State
 from runner.intake.alertmanager import RELEARNS, Standing
+from runner.intake.ignore import ignored_by
 from runner.inventory import locate as locate_host
 from runner.project import Project
 from runner.steps.progress import Then, advance, end, escalate, load, passed
@@ -62,11 +63,25 @@ def admit(project: Project, incident_id: int) -> Then:
     return Then.GO_ON
 
 
+def _ignored(project: Project, incident: Incident) -> bool:
+    """Whether `ignore:` covers it, which then ends it. The transition has a name of its own: a
+    receiver that is told of what is suppressed is not told of this."""
+    by = ignored_by(incident.alert.labels, project.config.ignore)
+    if by is None or incident.requested_by or incident.proposed_by:
+        return False
+    reason = f"ignored by {by}, under `ignore:` in runner.yml"
+    with project.database.write() as tx:
+        incidents.move(tx, incident.id, State.SUPPRESSED, reason, detail={"by": by}, action=IGNORED)
+    return True
+
+
 def locate(project: Project, incident_id: int) -> Then:
-    """Labels to exact inventory hosts; none or several is for a person."""
+    """Labels to exact inventory hosts; none or several is for a person. What is ignored ends."""
     incident = load(project, incident_id)
     if passed(incident, State.LOCATED):
         return Then(not incident.state.ended)
+    if _ignored(project, incident):
+        return Then.STOP
     inventory = project.inventory()
     if incident.requested_hosts:
         unknown = [host for host in incident.requested_hosts if not inventory.exact(host)]
@@ -87,10 +102,11 @@ def locate(project: Project, incident_id: int) -> Then:
 def _joined(project: Project, incident: Incident, hosts: tuple[str, ...]) -> bool:
     """Whether another incident handles this one too: same host and service, or its cause.
 
-    One that waited for another incident does so once, and is then handled by itself: alerts that
-    joined one another in turn would be taken up all together each time.
+    What a person proposed is done for its own alert. One that waited for another incident does
+    so once, and is then handled by itself: alerts that joined one another in turn would be taken
+    up all together each time.
     """
-    if incident.woken:
+    if incident.woken or incident.proposed_by:
         return False
     correlation = project.config.correlation
     # Hosts that `hosts` depend on, as their inventory variable says.
