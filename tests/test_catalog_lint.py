@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from runner.catalog import load
+from runner.catalog import Catalog, load
+from runner.catalog.entry import Entry
 from runner.catalog.lint import HEADINGS, lint
+from runner.catalog.lint_choice import alike, of_considered
 from runner.catalog.scaffold import new
+from runner.catalog.scan import Scan
 from runner.errors import UsageError
+from tests.policy_case import entry
 
 ROOT = Path(__file__).parent.parent
 
@@ -196,3 +201,32 @@ def test_the_shipped_catalog_lints_clean() -> None:
     if not list((ROOT / "playbooks").glob("*/entry.yml")):
         pytest.skip("playbooks/ has no entry yet")
     assert list(map(str, lint(load(ROOT / "playbooks", ())))) == []
+
+
+def _remediation(id: str, **changes: Any) -> Entry:
+    given = {"id": id, "title": "Restart a service", "description": "Restarts one unit."}
+    return entry(**given | {"match": ['alertname="A"'], **changes})
+
+
+def test_two_entries_that_read_alike_are_noted() -> None:
+    entries = [
+        _remediation("one"),
+        _remediation("two"),
+        _remediation("three", description="Empties a directory of old files."),
+        _remediation("by_hand", match=[]),
+    ]
+    known = {each.id: each for each in entries}
+    catalog = Catalog(playbooks=Path(), roles=(), entries=known, schemas={})  # type: ignore[arg-type]
+    (found,) = alike(catalog)
+    assert (found.entry.id, found.text.split(":")[0]) == ("two", "reads like one")
+
+
+def test_an_entry_that_may_be_proposed_says_what_a_chooser_needs() -> None:
+    wide = _remediation("wide", consider=['severity!="info"'])
+    said = " ".join(hint.text for hint in of_considered(wide, Scan(unknown=("x includes y",))))
+    assert "no not_for" in said
+    assert "matches every alert" in said
+    assert "its dry run may do something: x includes y" in said
+    fine = _remediation("fine", consider=['service!=""'], not_for=["a full disk"])
+    assert list(of_considered(fine, Scan())) == []
+    assert list(of_considered(_remediation("rules"), Scan(unknown=("x",)))) == []

@@ -11,6 +11,7 @@ from typing import Any
 from runner.catalog import Catalog, document, parameters
 from runner.catalog.dry_run import checked
 from runner.catalog.entry import Entry
+from runner.catalog.lint_choice import Hint, alike, of_considered
 from runner.catalog.roles import Roles
 from runner.catalog.scan import Scan, scan
 from runner.catalog.task import Task, blocks_in, tasks_in
@@ -53,9 +54,15 @@ def lint(catalog: Catalog) -> list[Problem]:
         # A role of an installed collection is its author's: it is not for the project to mend.
         own = [folder for folder in seen.folders if "ansible_collections" not in folder.parts]
         roles |= dict.fromkeys(own)
+        found |= dict.fromkeys(map(_hint, of_considered(entry, seen)))
+    found |= dict.fromkeys(map(_hint, alike(catalog)))
     for role in sorted(roles):
         found |= dict.fromkeys(lint_role(role, catalog.roles))
     return list(found)
+
+
+def _hint(hint: Hint) -> Problem:
+    return Problem(hint.entry.folder / "entry.yml", hint.text, note=True)
 
 
 def _folder(entry: Entry) -> Iterator[Problem]:

@@ -64,6 +64,8 @@ title: @title@
 description: Say in one sentence what this does, and to what.
 not_for: []
 match: ['alertname="@title@"']
+# Further alerts for which it may be proposed; a person decides about each:
+# consider: ['service!=""']
 role: @id@
 parameters:
   @id@_name: {from: label service}

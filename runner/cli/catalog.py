@@ -17,6 +17,7 @@ from runner.catalog.matcher import in_words, written
 from runner.cli import Noun, option
 from runner.cli.report import counted
 from runner.cli.session import Session
+from runner.cli.suggest import suggest
 from runner.incident import Level
 from runner.text import duration
 
@@ -98,7 +99,9 @@ def _span(own: timedelta | None, default: timedelta) -> str:
 def _plain(entry: Entry, found: Catalog) -> dict[str, object]:
     """The entry as JSON can hold it, with the types of its parameters."""
     specs = found.schema(entry.id)
-    plain: dict[str, object] = entry.model_dump(exclude={"match", "consider", "limits"}, by_alias=True)
+    plain: dict[str, object] = entry.model_dump(
+        exclude={"match", "consider", "limits"}, by_alias=True
+    )
     plain["match"], plain["consider"] = written(entry.match), written(entry.consider)
     plain["limits"] = entry.limits.model_dump(mode="json")
     plain["schema"] = {name: specs[name] for name in entry.parameters}
@@ -202,9 +205,14 @@ def _coverage_rows(found: Coverage) -> Iterator[tuple[str, ...]]:
                 level,
                 ", ".join(fit.depends),
                 "; ".join(
-                    filter(None, ["consider" if proposed else "", ", ".join(rules), ", ".join(hosts)])
+                    filter(
+                        None, ["consider" if proposed else "", ", ".join(rules), ", ".join(hosts)]
+                    )
                 ),
             )
+
+
+catalog.add_command(suggest)
 
 
 @catalog.command()
