@@ -105,6 +105,15 @@ def coverage(project: Project, rules: Sequence[AlertRule]) -> Coverage:
     return Coverage(rules=found, standings=standings)
 
 
+def standing(project: Project, entry: Entry) -> policy.Verdict:
+    """How far an entry may go now, before anything is known of an alert and its host."""
+    now = datetime.now(UTC)
+    with project.database.read() as tx:
+        paused, history = switches.paused(tx), past_runs(project, tx, now)
+    situation = _situation(project, entry, paused, history, now)
+    return policy.judge(situation, policy.Moment.STANDING)
+
+
 def _situation(
     project: Project,
     entry: Entry,
