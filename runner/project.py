@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner import config, private
 from runner.config import Config
-from runner.errors import ConfigError
+from runner.errors import CatalogError, ConfigError
 from runner.inventory import Inventory, closed, read_from
 from runner.inventory.reader import InventoryReader
 from runner.store.database import Database
@@ -95,6 +95,11 @@ class Project:
             settings.playbooks, settings.roles, installed, shipped_ids=settings.shipped
         )
 
+    def forget_catalog(self) -> None:
+        """Have the catalog read again at its next use: an entry was written."""
+        for name in ("catalog", "vault", "mask"):  # the vault knows where playbooks lie
+            self.__dict__.pop(name, None)
+
     @cached_property
     def _inventory(self) -> InventoryReader:
         settings = self.config.project
@@ -138,10 +143,18 @@ class Project:
         passwords = [execution.vault_password_file, *execution.vault_ids.values()]
         return Vault(
             read_from(settings.inventory),
-            (settings.playbooks, *settings.roles),
+            (settings.playbooks, *settings.roles, *self._playbook_folders()),
             closed(self.ansible_environment),
             [path for path in passwords if path is not None],
         )
+
+    def _playbook_folders(self) -> tuple[Path, ...]:
+        """Where playbooks lie that entries only name: what is encrypted beside them is secret."""
+        try:
+            found = [entry.found for entry in self.catalog.entries.values() if entry.found]
+        except CatalogError:
+            return ()  # nothing of it runs, and who looks at the catalog says what is wrong
+        return tuple(sorted({path.parent for path in found}))
 
     @cached_property
     def warm(self) -> Warm | None:

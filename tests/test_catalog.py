@@ -140,7 +140,7 @@ def test_it_tells_every_problem_at_once(tmp_path: Path, write: Write) -> None:
         ),
         ({"undo": "one"}, "lead back to where they start"),
         ({"probe": "one"}, "one is a remediation, but a probe is needed here"),
-        ({"role": None}, "give either role or steps"),
+        ({"role": None}, "give one of role, playbook and steps"),
         ({"role": "null", "steps": "[one]"}, "parameters belong to the steps"),
         ({"role": "../roles/restart"}, "there is no role"),
         ({"when": "[{promql: up > $threshold}]"}, "may stand only in the quoted value"),

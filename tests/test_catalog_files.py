@@ -170,13 +170,15 @@ def test_handlers_count(project: Path) -> None:
     assert found.delegates == ("web3",)
 
 
-def test_further_plays_are_not_known(project: Path) -> None:
+def test_every_play_is_read_and_so_is_what_is_imported(project: Path) -> None:
     plays = (
         "- {hosts: all, roles: [heal]}\n- {hosts: db, roles: [heal]}\n- import_playbook: x.yml\n"
     )
     found = _scan(project, plays, "playbooks/heal/playbook.yml")
-    assert "has 3 plays" in found.unknown[0]
-    assert "imports another playbook" in found.unknown[1]
+    assert [play.patterns for play in found.plays] == [("all",), ("db",)]
+    assert [text.rpartition(": ")[2] for text in found.unknown] == [
+        "imports 'x.yml', which cannot be read here"
+    ]
 
 
 def test_run_once_is_noted(project: Path) -> None:

@@ -46,9 +46,15 @@ def test_show_of_an_unknown_entry_names_the_nearest(path: Path) -> None:
 
 
 def test_lint_is_3_when_something_is_wrong(path: Path) -> None:
-    result = call(path, "catalog", "lint")
+    result = call(path, "catalog", "lint", "--strict")
     assert result.exit_code == 3
-    assert "README.md: has no heading Impact" in result.stdout
+    assert "style: " in result.stdout and "README.md: has no heading Impact" in result.stdout
+
+
+def test_style_alone_is_no_error(path: Path) -> None:
+    result = call(path, "catalog", "lint")
+    assert result.exit_code == 0 and result.stdout == ""
+    assert "remarks on style: runner catalog lint --strict" in result.stderr
 
 
 def test_a_new_entry_is_in_the_list(path: Path) -> None:

@@ -18,6 +18,9 @@ pytestmark = [
 ]
 
 
+NO_CHECKS: dict[str, Any] = {"verify": {"checks": []}}
+
+
 def found(path: Path, *words: str) -> tuple[int, list[dict[str, str]]]:
     result = call(path, "check", *words, "--output", "json")
     return result.exit_code, json.loads(result.stdout)
@@ -50,14 +53,16 @@ def test_it_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_line_leads_with_how_bad_it_is(tmp_path: Path) -> None:
-    lines = call(project(tmp_path), "check").stdout.splitlines()
+    lines = call(make(tmp_path, entry=NO_CHECKS), "check").stdout.splitlines()
     assert {line.split()[0] for line in lines} == {"ok", "warn"}
 
 
 def test_lint_warns(tmp_path: Path) -> None:
-    _, findings = found(project(tmp_path))
+    _, findings = found(make(tmp_path, entry=NO_CHECKS))
     warned = [each["text"] for each in findings if each["level"] == "warn"]
-    assert any("has no heading Impact" in text for text in warned)
+    assert any("verify.checks is empty" in text for text in warned)
+    said = [each["text"] for each in findings if each["level"] == "ok"]
+    assert any("on style: runner catalog lint --strict" in text for text in said)
 
 
 def test_a_broken_catalog_is_an_error(tmp_path: Path) -> None:

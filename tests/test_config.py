@@ -79,6 +79,7 @@ def test_what_the_example_calls_a_default_is_one() -> None:
 #: Keys whose value in the example is an example, because it shows how to write one.
 EXAMPLES = {
     "model.api_key_file", "model.fallback.api_key_file",
+    "project.ansible",
     "store.url_file", "listen.auth.bearer_token_file", "listen.users.bearer_token_file",
     "listen.users.role", "watches.http", "intake.sources.auth.bearer_token_file",
     "intake.sources.confirm.promql", "policy.freeze.days", "policy.budgets.label",

@@ -230,7 +230,7 @@ def keys_of(model: type[Section], place: str = "") -> Iterator[tuple[str, str]]:
     for name, field in model.model_fields.items():
         key = f"{place}{field.alias or name}"
         below = section_in(field.annotation)
-        if key in ("id", "folder", "dry_run.required"):  # never written in a file
+        if key in ("id", "folder", "found", "dry_run.required"):  # never written in a file
             continue
         yield key, default_of(field)
         if below is not None:

@@ -113,13 +113,17 @@ def test_an_entry_without_checks_goes_to_a_person_at_once_and_undoes_nothing(
     (tmp_path / "playbooks/mark").rename(tmp_path / "playbooks/unmark")
     project = start(small.TASKS.replace("{extra}", "true"), entry=NO_CHECKS)
     small.deliver(project, small.alert())
+    question = small.wait(project, until=small.waiting).approvals[0]
+    acts.answer(project, question.id, answer="approved", by="user:ann", plan=question.plan)
     found = small.wait(project, seconds=60)  # far below the nine minutes
     assert found.incident.state is State.ESCALATED
     assert found.incident.reason == (
         "Unknown: mark has no checks (verify.checks in its entry.yml); a person must check "
         "whether it helped."
     )
-    assert [run.purpose for run in found.runs] == [Purpose.DRY_RUN, Purpose.REMEDIATION]
+    assert [run.purpose for run in found.runs] == [
+        Purpose.DRY_RUN, Purpose.RECHECK, Purpose.REMEDIATION,
+    ]  # fmt: skip
     assert small.runs(tmp_path) == 1
 
 

@@ -125,9 +125,10 @@ def test_variables_beside_a_play_keep_their_place(tmp_path: Path, name: str) -> 
     assert _use(tmp_path, **{name: "x: 1\n"}).whole
 
 
-def test_several_plays_need_the_whole(tmp_path: Path) -> None:
+def test_each_play_names_its_hosts(tmp_path: Path) -> None:
     play = json.dumps([{"hosts": "all", "roles": ["mark"]}, {"hosts": "db", "tasks": []}])
-    assert _use(tmp_path, **{"playbooks/mark/playbook.yml": play}).whole
+    found = _use(tmp_path, **{"playbooks/mark/playbook.yml": play})
+    assert (found.patterns, found.whole) == (("all", "db"), "")
 
 
 def test_a_play_names_its_hosts(tmp_path: Path) -> None:

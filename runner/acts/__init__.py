@@ -22,6 +22,7 @@ from runner.intake.admit import BEFORE_RUN
 from runner.intake.payload import Delivery, Unread, parse
 from runner.inventory import Inventory
 from runner.plan.places import parts
+from runner.plan.reach import refuse_unreached
 from runner.policy import approve
 from runner.project import Project
 from runner.steps import learn
@@ -219,6 +220,9 @@ def request_run(
     refuse_unattended(project, chosen)
     inventory = project.inventory()
     check_hosts(inventory, hosts)
+    if not chosen.placed:
+        found = scan(chosen, project.catalog.roles)
+        refuse_unreached(chosen, found, set(hosts), inventory)
     # Labels that a person's values stand for, and values of `choice` parameters.
     labels, choices = {}, {}
     for name, value in values.items():

@@ -24,7 +24,7 @@ from runner.catalog.near import NearMiss
 from runner.catalog.scan import scan
 from runner.catalog.uncovered import suggest
 from runner.errors import UsageError
-from runner.incident import Alert, AlertStatus, Decision, Level, Reason
+from runner.incident import Alert, AlertStatus, Decision, Level, Reason, Verdict
 from runner.policy.ceilings import VARIABLE, level_of
 from runner.project import Project
 from runner.steps.progress import past_runs
@@ -144,6 +144,15 @@ def coverage(
             hosts={str(level): lower.count(level) for level in dict.fromkeys(lower)},
         )
     return Coverage(rules=found, standings=standings, own=len(rules) - len(others))
+
+
+def standing(project: Project, entry: Entry) -> Verdict:
+    """How far an entry may go now, before anything is known of an alert and its host."""
+    now = datetime.now(UTC)
+    with project.database.read() as tx:
+        paused, history = switches.paused(tx), past_runs(project, tx, now)
+    situation = _situation(project, entry, paused, history, now)
+    return policy.judge(situation, policy.Moment.STANDING)
 
 
 def _situation(

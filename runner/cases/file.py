@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 
 from runner.catalog import folders
-from runner.catalog.lint import Problem
+from runner.catalog.lint import Problem, Severity
 from runner.config import Config, Section, Text, explain
 from runner.errors import CatalogError, NotFound
 from runner.incident import Level
@@ -182,7 +182,7 @@ def lint(config: Config, entries: Iterable[str]) -> list[Problem]:
             case = load(path)
         except CatalogError as error:
             lines = [line.removeprefix(f"{path}: ") for line in str(error).splitlines()]
-            found += [Problem(path, line) for line in lines]
+            found += [Problem(path, line, severity=Severity.REFUSED) for line in lines]
             continue
         for key, names in (
             ("entry", case.expect.entry),
@@ -191,7 +191,8 @@ def lint(config: Config, entries: Iterable[str]) -> list[Problem]:
             ("runs", [run.entry for run in case.runs]),
         ):
             for name in sorted(set(names) - known):
-                found.append(Problem(path, f"{key}: the catalog has no entry {name!r}"))
+                text = f"{key}: the catalog has no entry {name!r}"
+                found.append(Problem(path, text, severity=Severity.REFUSED))
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from runner import shipped
-from runner.catalog import document, parameters
+from runner.catalog import document, inline, parameters
 from runner.catalog.entry import ENTRY_ID, Entry
 from runner.catalog.installed import Installed
 from runner.catalog.parameters import ParameterSpec, Specs
@@ -26,7 +26,7 @@ from runner.text import promql
 __all__ = ["Catalog", "Entry", "Installed", "ParameterSpec", "Roles", "folders", "load"]
 
 ALL = "all"  #: of the entries that come with the runner
-_OURS = ("id", "folder")  #: fields of Entry that come from the path, never from the file
+_OURS = ("id", "folder", "found")  #: fields of Entry that come from the path, never from the file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ def load(
     entry_folders = folders(playbooks, shipped_ids)
     for folder in entry_folders:
         try:
-            entry = _entry(folder)
+            entry = _entry(folder, found)
             schemas[entry.id] = _schema(entry, found)
             entries[entry.id] = entry
         except CatalogError as error:
@@ -137,7 +137,7 @@ def folders(playbooks: Path, shipped_ids: Sequence[str]) -> list[Path]:
     return [folder for _, folder in sorted(every.items())]
 
 
-def _entry(folder: Path) -> Entry:
+def _entry(folder: Path, roles: Roles) -> Entry:
     path = folder / "entry.yml"
     if not ENTRY_ID.fullmatch(folder.name):
         raise CatalogError(
@@ -153,27 +153,44 @@ def _entry(folder: Path) -> Entry:
         )
     content = {key: value for key, value in content.items() if value is not None}
     try:
-        return Entry.model_validate(content | {"id": folder.name, "folder": folder})
+        entry = Entry.model_validate(content | {"id": folder.name, "folder": folder})
     except ValidationError as error:
         lines = [f"{path}: {explain(problem, Entry)}" for problem in error.errors()]
         raise CatalogError("\n".join(lines)) from None
+    if entry.playbook is None:
+        return entry
+    playbook = roles.playbook(entry.playbook) or (folder / entry.playbook).resolve()
+    if not playbook.is_file():
+        raise CatalogError(f"{path}: playbook: {playbook} is not there")
+    return entry.model_copy(update={"found": playbook})
 
 
 def _schema(entry: Entry, roles: Roles) -> Specs:
-    """The variables of the entry's role, checked against what the entry passes."""
+    """The variables of the entry's play, checked against what the entry passes."""
     place = entry.folder / "entry.yml"
-    if entry.role is None:
+    if entry.steps:
         if entry.parameters:
             raise CatalogError(f"{place}: parameters belong to the steps, not to the plan")
         return {}
-    if not entry.playbook.is_file():
-        raise CatalogError(f"{entry.playbook}: is missing; it is the play that runs {entry.role}")
-    role = roles.beside(entry.playbook).find(entry.role)
-    if role is None:
-        hint = _hint(entry.role, roles.names())
-        raise CatalogError(f"{place}: role: there is no role {entry.role!r}{hint}")
-    specs = parameters.specs_of(role)
-    if problems := parameters.problems(entry, specs):
+    unspecified = entry.role is None
+    if entry.role is None:
+        try:
+            specs = inline.stated_in(entry)
+        except CatalogError as error:
+            raise CatalogError(f"{place}: {error}") from None
+    else:
+        if not entry.play_file.is_file():
+            text = f"is missing; it is the play that runs {entry.role}"
+            raise CatalogError(f"{entry.play_file}: {text}")
+        role = roles.beside(entry.play_file).find(entry.role)
+        if role is None:
+            hint = _hint(entry.role, roles.names())
+            raise CatalogError(f"{place}: role: there is no role {entry.role!r}{hint}")
+        specs = parameters.specs_of(role)
+        unspecified = parameters.spec_file(role) is None
+        if unspecified:
+            specs = inline.stated_in(entry)
+    if problems := parameters.problems(entry, specs, inline=unspecified):
         raise CatalogError("\n".join(f"{place}: {problem}" for problem in problems))
     return MappingProxyType(specs)
 

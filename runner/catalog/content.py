@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.catalog.digest import LEFT_BEHIND, facts_of
-from runner.catalog.scan import scan
+from runner.catalog.scan import Scan, scan
 from runner.errors import CatalogError
 
 if TYPE_CHECKING:
     from runner.catalog import Catalog
     from runner.catalog.entry import Entry
 
+#: Folders beside a playbook from which Ansible takes what a task or a template names.
+_LOOKED_INTO = re.compile(
+    "tasks|handlers|vars|group_vars|host_vars|templates|files|library|module_utils|[a-z]+_plugins"
+)
 #: For people and tests; only directly in the folder, since a role may deploy such names.
 _NOT_RUN = frozenset({"README.md", "cases", "molecule"})
 
@@ -72,8 +77,28 @@ def _files(catalog: Catalog, entry: Entry) -> Iterator[tuple[str, Path]]:
     found = scan(entry, catalog.roles)
     for name, folder in zip(found.roles, found.folders, strict=True):
         yield from tree(f"roles/{name}", folder)
+    # A collection's playbook counts as the collection does, as a whole.
+    if entry.found and not entry.collection_playbook:
+        yield from _around(entry, entry.found.parent, found)
     for step in entry.steps:
         yield from _files(catalog, catalog.get(step.entry))
+
+
+def _around(entry: Entry, base: Path, found: Scan) -> Iterator[tuple[str, Path]]:
+    """A playbook that lies elsewhere, what it imports and includes, and the folders beside it in
+    which Ansible looks; not those of other playbooks, and no role that none of these names."""
+
+    def called(path: Path) -> str:
+        return f"playbook/{Path(os.path.relpath(path, base)).as_posix()}"
+
+    inside = (entry.folder, *found.folders)
+    for path in sorted({*found.playbooks, *found.files}):
+        if not any(path.is_relative_to(folder) for folder in inside):
+            yield called(path), path
+    for folder in sorted({path.parent for path in found.playbooks}):
+        for name in sorted(path.name for path in folder.iterdir() if path.is_dir()):
+            if _LOOKED_INTO.fullmatch(name) and not folder.is_relative_to(entry.folder):
+                yield from tree(called(folder / name), folder / name)
 
 
 def tree(label: str, folder: Path) -> list[tuple[str, Path]]:

@@ -134,7 +134,7 @@ def checked(entry: Entry, tasks: Sequence[Task]) -> Checked:
         left_out = ["ansible_check_mode" in str(task.keywords.get("when")) for task in found]
         if not found:
             problems.append(f"dry_run.reads: there is no task called {name!r}")
-        elif not any(left_out) and not any(map(_really_runs, found)):
+        elif not any(left_out) and not any(map(really_runs, found)):
             why = "has no check_mode: false, so a dry run does not really run it"
             problems.append(f"dry_run.reads: {name!r} {why}")
     return Checked(tuple(sound), tuple(problems))
@@ -155,11 +155,12 @@ def _against(effect: Effect, tasks: Sequence[Task]) -> Iterator[str]:
     readers = _named(tasks, effect.before)
     if len(readers) != 1:
         yield f"before: {_count(readers)} called {effect.before!r}; name the one that reads it"
-    elif not (reads_only(_full(readers[0].written)) or _really_runs(readers[0])):
+    elif not (reads_only(_full(readers[0].written)) or really_runs(readers[0])):
         yield f"before: a dry run does not really run {effect.before!r}; give it check_mode: false"
 
 
-def _really_runs(task: Task) -> bool:
+def really_runs(task: Task) -> bool:
+    """Whether check mode runs it like any run."""
     return task.keywords.get("check_mode") is False
 
 

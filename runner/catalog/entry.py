@@ -20,14 +20,28 @@ ENTRY_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 Place = Literal["target", "spare", "peer"]
 PLACES = ("target", "spare", "peer")
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+#: Sources of a value that is read when the run starts, and is stored and shown nowhere.
+SECRET = ("file", "environment")
 
 
 class Parameter(Section):
-    """Where the value of one role variable comes from."""
+    """Where the value of one variable comes from, and what it may be where no argument spec
+    says it."""
 
-    #: `constant`, `label NAME|NAME`, `services`, `inventory NAME`, `host PLACE` or `choice`
+    #: `constant`, `label NAME|NAME`, `services`, `inventory NAME`, `host PLACE`, `choice`,
+    #: `file PATH` or `environment NAME`
     from_: Text = Field(alias="from")
     value: Any = None  #: of a constant; of a choice: what is taken when nothing is chosen
+    type: Literal["str", "path", "int", "float", "bool", "list", "dict"] | None = None
+    elements: Literal["str", "path", "int", "float", "bool", "dict"] | None = None  #: of a list
+    choices: tuple[Any, ...] = ()
+    pattern: Text | None = None  #: RE2, of the whole text
+    min: float | None = None
+    max: float | None = None
+    required: bool | None = None  #: false: the playbook has a value of its own
+    secret: bool | None = None  #: false: a private prompt that asks for nothing secret
+    description: Text | None = None
 
     @field_validator("from_")
     @classmethod
@@ -39,16 +53,19 @@ class Parameter(Section):
             return f"{kind} {name.strip()}"
         if kind == "host" and name.strip() in PLACES:
             return f"host {name.strip()}"
+        if kind in SECRET and name.strip():
+            return f"{kind} {name.strip()}"
         if text in ("constant", "choice", "services"):
             return text
         raise ValueError(
             "from is `constant`, `label NAME`, `label NAME|NAME`, `services`, `inventory NAME`, "
-            f"`host target`, `host spare`, `host peer` or `choice`, not {text!r}"
+            "`host target`, `host spare`, `host peer`, `choice`, `file PATH` or "
+            f"`environment NAME`, not {text!r}"
         )
 
     @property
     def kind(self) -> str:
-        """constant, label, services, inventory, host or choice."""
+        """constant, label, services, inventory, host, choice, file or environment."""
         return self.from_.partition(" ")[0]
 
     @property
@@ -58,8 +75,28 @@ class Parameter(Section):
 
     @property
     def name(self) -> str:
-        """Of the label, the inventory variable or the place; empty for the others."""
+        """Of the label, the inventory variable, the place, the file or the variable of the
+        environment; empty for the others."""
         return self.from_.partition(" ")[2]
+
+    @property
+    def inline(self) -> list[str]:
+        """The keys that say what the value may be, as far as they are written."""
+        names = ("type", "elements", "choices", "pattern", "min", "max", "required", "description")
+        return [name for name in names if getattr(self, name) not in (None, ())]
+
+
+class Also(Section):
+    """Further hosts that plays of the playbook run on: each is locked and counted."""
+
+    group: Text
+
+    @field_validator("group")
+    @classmethod
+    def _of_some(cls, group: str) -> str:
+        if group in ("all", "ungrouped"):
+            raise ValueError(f"{group} is no group of its own; name the one that the play is for")
+        return group
 
 
 class Target(Section):
@@ -68,11 +105,19 @@ class Target(Section):
     label: Text = "instance"
     max_hosts: Annotated[int, Field(ge=1)] = 1
     host: Place = "target"  #: where the play runs
+    also: Also | None = None
+    controller: bool = False  #: whether plays may run on localhost, the machine of the runner
 
     @property
     def first(self) -> tuple[str, ...]:
         """The label that names the host before those of the configuration, if it is not usual."""
         return () if self.label == "instance" else (self.label,)
+
+
+class Plays(Section):
+    """What is known of the plays of a playbook."""
+
+    skip: tuple[Text, ...] = ()  #: names of plays that are for no host of the plan
 
 
 class Step(Section):
@@ -161,6 +206,13 @@ class Entry(Section):
     consider: Alternatives = ()  #: wider: it may be proposed, by a model or a person only
     when: tuple[Condition, ...] = ()
     role: str | None = None
+    #: any playbook: its path from the entry's folder, or `namespace.collection.playbook`
+    playbook: Text | None = None
+    plays: Plays = Plays()
+    tags: tuple[Text, ...] = ()
+    skip_tags: tuple[Text, ...] = ()
+    #: where `playbook` lies; said by who loads the entry, never by the file
+    found: Path | None = None
     parameters: dict[str, Parameter] = Field(default_factory=dict)
     target: Target = Target()
     level: Level = Level.APPROVE
@@ -222,11 +274,29 @@ class Entry(Section):
 
     @model_validator(mode="after")
     def _something_to_run(self) -> Entry:
-        if bool(self.role) == bool(self.steps):
-            raise ValueError("give either role or steps")
+        if sum(map(bool, (self.role, self.playbook, self.steps))) != 1:
+            raise ValueError("give one of role, playbook and steps")
+        if self.playbook and self.kind == "drill":
+            raise ValueError("a drill is a role; playbook is for remediations and probes")
+        of_a_playbook = {
+            "plays": self.plays.skip,
+            "tags": self.tags,
+            "skip_tags": self.skip_tags,
+            "target.also": self.target.also,
+            "target.controller": self.target.controller,
+        }
+        if not self.playbook and (wrong := [key for key, given in of_a_playbook.items() if given]):
+            raise ValueError(f"{wrong[0]} belongs to an entry with playbook")
         if self.consider and self.kind != "remediation":
             raise ValueError(f"consider is for remediations; a {self.kind} is never proposed")
         return self
+
+    @field_validator("tags", "skip_tags")
+    @classmethod
+    def _plain_tags(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        if strange := [tag for tag in tags if not _TAG.fullmatch(tag)]:
+            raise ValueError(f"{strange[0][:60]!r} is no tag: letters, digits, dot, dash and _")
+        return tags
 
     @property
     def placed(self) -> bool:
@@ -234,8 +304,16 @@ class Entry(Section):
         return bool(self.steps) or self.target.host != "target"
 
     @property
-    def playbook(self) -> Path:
-        return self.folder / "playbook.yml"
+    def play_file(self) -> Path:
+        """The playbook that runs."""
+        return self.found or self.folder / "playbook.yml"
+
+    @property
+    def collection_playbook(self) -> str:
+        """`namespace.collection.playbook`, by which Ansible finds it; empty for a path."""
+        named = self.playbook or ""
+        is_path = "/" in named or named.endswith((".yml", ".yaml")) or named.count(".") < 2
+        return named if self.found and not is_path else ""
 
     @property
     def readme(self) -> Path:

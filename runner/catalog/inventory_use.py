@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.catalog import document
 from runner.catalog.content import read
 from runner.catalog.loaded import called
 from runner.catalog.scan import scan
@@ -101,7 +100,7 @@ def of_entry(catalog: Catalog, entry: Entry, loaded: Mapping[str, str]) -> Inven
     )
     return InventoryUse(
         groups=frozenset(found.groups).union(*(use.groups for use in uses.values())),
-        patterns=_patterns(entry.playbook),
+        patterns=tuple(pattern for play in found.plays for pattern in play.patterns),
         whole=next(iter(reasons), ""),
     )
 
@@ -131,20 +130,6 @@ def _outside(task: Task) -> str:
         if "{{" in name or ".." in name or name.startswith(("/", "~")):
             return f"{task.name} reads a file that only the run knows"
     return ""
-
-
-def _patterns(playbook: Path) -> tuple[str, ...]:
-    """Each pattern of `hosts` of the plays; an empty one for what is none."""
-    try:
-        plays = document.read(playbook, ansible=True)
-    except ValueError:
-        return ("",)
-    found: list[str] = []
-    for play in plays if isinstance(plays, list) else ():
-        hosts = play.get("hosts") if isinstance(play, Mapping) else None
-        for text in hosts if isinstance(hosts, list) else [hosts]:
-            found += re.split(r"[,:]", text) if isinstance(text, str) else [""]
-    return tuple(pattern.strip() for pattern in found)
 
 
 def _of_plugins(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from runner.catalog import Catalog, document, parameters
-from runner.catalog.dry_run import checked
+from runner.catalog.dry_run import checked, reads_only, really_runs
 from runner.catalog.entry import Entry
 from runner.catalog.lint_choice import Hint, alike, of_considered
 from runner.catalog.roles import Roles
@@ -19,12 +20,20 @@ from runner.catalog.unattended import waits_for_a_person
 from runner.errors import CatalogError
 from runner.incident import Level
 
-__all__ = ["HEADINGS", "Problem", "lint"]
+__all__ = ["HEADINGS", "Problem", "Severity", "lint"]
 
 HEADINGS = ("Meaning", "Impact", "Diagnosis", "Mitigation", "Rollback")
 _FOUND_BY_ANSIBLE = re.compile(
     r"roles|collections|library|module_utils|group_vars|host_vars|.*_plugins"
 )
+
+
+class Severity(StrEnum):
+    """What follows from a problem; the worst first."""
+
+    REFUSED = "refused"  #: nothing is ever started while it stands
+    LOWERS = "lowers"  #: policy holds the entry at a lower level than it names
+    STYLE = "style"  #: nothing follows: how the shipped catalog is written
 
 
 @dataclass(frozen=True)
@@ -34,26 +43,29 @@ class Problem:
     place: Path
     text: str
     note: bool = False  #: worth knowing, but nothing that has to be changed
-    refused: bool = False  #: nothing is ever started while it stands
+    severity: Severity = Severity.STYLE
 
     def __str__(self) -> str:
         return f"{self.place}: {self.text}"
 
 
 def lint(catalog: Catalog) -> list[Problem]:
-    """Every problem of the entries and of the roles that they reach, in order of the files."""
+    """Every problem of the entries and of the roles that they reach, in order of the files.
+
+    Of a playbook that is used as it is, how it and its roles are written is its author's.
+    """
     found: dict[Problem, None] = {}
     roles: dict[Path, None] = {}
     for entry in sorted(catalog.entries.values(), key=lambda entry: entry.id):
         found |= dict.fromkeys(_folder(entry))
-        if entry.role is None:
+        if entry.steps:
             continue
-        found |= dict.fromkeys(_playbook(entry))
+        found |= dict.fromkeys(_playbook(entry) if entry.role else ())
         seen = scan(entry, catalog.roles)
         found |= dict.fromkeys(_entry(entry, catalog.schema(entry.id), seen))
         # A role of an installed collection is its author's: it is not for the project to mend.
         own = [folder for folder in seen.folders if "ansible_collections" not in folder.parts]
-        roles |= dict.fromkeys(own)
+        roles |= dict.fromkeys(own if entry.role else ())
         found |= dict.fromkeys(map(_hint, of_considered(entry, seen)))
     found |= dict.fromkeys(map(_hint, alike(catalog)))
     for role in sorted(roles):
@@ -83,7 +95,7 @@ def _folder(entry: Entry) -> Iterator[Problem]:
 
 
 def _playbook(entry: Entry) -> Iterator[Problem]:
-    path = entry.playbook
+    path = entry.play_file
     try:
         plays = document.read(path, ansible=True)
     except ValueError as error:
@@ -117,30 +129,50 @@ def _playbook(entry: Entry) -> Iterator[Problem]:
 
 def _entry(entry: Entry, specs: parameters.Specs, seen: Scan) -> Iterator[Problem]:
     """What entry.yml says, against what its play does."""
-    place, automatic = entry.folder / "entry.yml", entry.level is Level.AUTO
-    # Outside values must be narrow: a free path is not.
-    for name, parameter in entry.parameters.items():
-        kind, choices = specs[name].type, specs[name].choices
-        if (
-            kind in ("path", "dict")
-            and not choices
-            and parameter.kind in ("label", "services", "choice")
-        ):
-            text = f"parameters.{name}: a free {kind} must not come from outside"
-            yield Problem(place, f"{text}; give it choices in the role's argument_specs")
-    # Where the blast radius cannot be known, policy asks a person, whatever the level.
+    place = entry.folder / "entry.yml"
+    for text in (*seen.obstacles, *parameters.unbounded(entry, specs)):
+        yield Problem(place, f"can never be run: {text}", severity=Severity.REFUSED)
+    # Where the entry does not ask for more anyway, it is only worth knowing.
+    automatic = entry.level is Level.AUTO
     said = "level auto is too high" if automatic else "blast radius not known, a person is asked"
-    for text in seen.unknown:
-        yield Problem(place, f"{said}: {text}", note=not automatic)
-    for text in seen.obstacles:
-        yield Problem(place, f"can never be run: {text}", refused=True)
-    for text in checked(entry, seen.tasks).problems:
-        yield Problem(place, text)
+    lowers = [f"{said}: {text}" for text in seen.unknown]
+    lowers += checked(entry, seen.tasks).problems
     if not entry.verify.checks and entry.kind == "remediation":
-        text = "verify.checks is empty: after each run a person has to see whether it helped"
-        yield Problem(place, text, note=True)
+        lowers.append("verify.checks is empty: a person is asked, and sees whether it helped")
+    if entry.playbook:
+        lowers += _as_it_is(entry, seen)
+    for text in lowers:
+        yield Problem(place, text, note=not automatic, severity=Severity.LOWERS)
 
 
+def _as_it_is(entry: Entry, seen: Scan) -> Iterator[str]:
+    """Why a playbook that was not written for the runner goes less far, a sentence each."""
+    if entry.target.controller:
+        yield "target.controller: plays run on the machine of the runner, a person is asked"
+    if hidden := [task for task in seen.tasks if _is_hidden(task)]:
+        names = ", ".join(f"{task.name} ({task.module})" for task in hidden[:5])
+        more = f" and {len(hidden) - 5} more" if len(hidden) > 5 else ""
+        yield f"a dry run cannot show what these tasks change, a person is asked: {names}{more}"
+    for task in seen.tasks:
+        named = task.keywords.get("name") in entry.dry_run.reads
+        if really_runs(task) and not reads_only(task.written) and not named:
+            yield (
+                f"a dry run really runs {task.name} (check_mode: false); where it only reads, name "
+                "it in dry_run.reads"
+            )
+    for each in seen.templated:
+        if each.depends_on:
+            yield f"{each.file}: includes {each.text!r}, which depends on {each.depends_on}"
+
+
+def _is_hidden(task: Task) -> bool:
+    """Whether check mode skips it though it changes something."""
+    says_not = task.keywords.get("changed_when") is False or really_runs(task)
+    return task.module in _RUNS_COMMANDS | _NO_CHECK_MODE and not says_not
+
+
+#: Modules that do nothing in check mode, and whose use changes something as a rule.
+_NO_CHECK_MODE = frozenset({"uri", "reboot", "unarchive"})
 _RUNS_COMMANDS = frozenset({"command", "shell", "raw", "script", "expect"})
 _BY_SHELL = frozenset({"shell", "raw", "script"})
 _EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)

@@ -53,7 +53,7 @@ class Matcher:
             except UnicodeEncodeError:
                 raise ValueError(f"{text[:60]!r} is not valid Unicode text") from None
         if self.op in ("=~", "!~"):
-            _compiled(self._pattern)
+            compiled(self._pattern)
 
     @property
     def _pattern(self) -> str:
@@ -72,7 +72,7 @@ class Matcher:
                 same = value.lower() == self.value.lower()
             return same is (self.op == "=")
         # Bytes, because a lone surrogate in a label has no UTF-8 of its own.
-        found = _compiled(self._pattern).fullmatch(value.encode("utf-8", "surrogatepass"))
+        found = compiled(self._pattern).fullmatch(value.encode("utf-8", "surrogatepass"))
         return (found is not None) is (self.op == "=~")
 
 
@@ -166,7 +166,8 @@ def _quoted(text: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> Any:
+def compiled(pattern: str) -> Any:
+    """A regular expression of RE2. Raises ValueError with a sentence."""
     options = re2.Options()
     options.log_errors = False
     try:

@@ -6,25 +6,25 @@ Values stay plain data here; whoever writes them for Ansible tags them unsafe.
 from __future__ import annotations
 
 import difflib
-import math
-import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from runner.catalog import document
-from runner.catalog.entry import Entry, Parameter
+from runner.catalog.convert import TYPES, convert
+from runner.catalog.entry import SECRET, Entry, Parameter
 from runner.catalog.from_alert import MeantUnit, from_label, unresolved
+from runner.catalog.matcher import compiled
 from runner.errors import CatalogError, Refused, RunnerError, UsageError
 
 MAX_TEXT = 256  #: characters of one text from outside
 MAX_ITEMS = 256  #: of one list or mapping from outside
 MAX_DEPTH = 4
 BY_HAND = ("choice", "services")  #: kinds of parameters whose value a person may give
+
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, direction, surrogates, line ends
 _JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean", "list": "array"}
@@ -40,6 +40,9 @@ class ParameterSpec:
     choices: tuple[Any, ...] = ()
     required: bool = False
     description: str = ""
+    pattern: str = ""  #: RE2, of a whole text; empty for any text
+    least: float | None = None
+    most: float | None = None
     keys: frozenset[str] = field(default=frozenset(), compare=False)  #: as written, for lint
 
 
@@ -89,14 +92,20 @@ def spec_file(role: Path) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def problems(entry: Entry, specs: Specs) -> list[str]:
-    """What is wrong with the entry's parameters, a sentence each, seen before any incident."""
+def problems(entry: Entry, specs: Specs, *, inline: bool = False) -> list[str]:
+    """What is wrong with the entry's parameters, a sentence each, seen before any incident.
+
+    `inline`: the specs are the entry's own.
+    """
     found = []
     for name, parameter in entry.parameters.items():
         spec = specs.get(name)
         if spec is None:
             known = _near(name, specs)
             found.append(f"parameters.{name}: role {entry.role} has no such variable{known}")
+        elif parameter.inline and not inline:
+            key = parameter.inline[0]
+            found.append(f"parameters.{name}.{key}: the role's argument_specs say this; remove it")
         elif why := _misuse(parameter, spec):
             found.append(f"parameters.{name}: {why}")
     missing = [s.name for s in specs.values() if s.required and s.name not in entry.parameters]
@@ -113,9 +122,14 @@ def _misuse(parameter: Parameter, spec: ParameterSpec) -> str:
         choices_of(spec)
     except ValueError as error:
         return f"each of its choices in the role's argument_specs {error}"
+    if (parameter.pattern and "str" not in (spec.type, spec.elements) and spec.type != "path") or (
+        (spec.least, spec.most) != (None, None) and spec.type not in ("int", "float")
+    ):
+        return "pattern is for texts, min and max are for numbers"
     if parameter.kind == "constant" and parameter.value is None:
         return "a constant needs value"
-    if parameter.kind in ("label", "services", "inventory", "host") and parameter.value is not None:
+    given = ("label", "services", "inventory", "host", *SECRET)
+    if parameter.kind in given and parameter.value is not None:
         return f"value belongs to constant and choice, not to {parameter.kind}; remove it"
     if parameter.value is None:
         return ""
@@ -135,7 +149,22 @@ def checked(value: Any, spec: ParameterSpec) -> Any:
             if item not in allowed:
                 written = ", ".join(str(choice) for choice in spec.choices)
                 raise ValueError(f"must be one of {written}, not {str(item)[:60]!r}")
+    for item in made if isinstance(made, list) else [made]:
+        _within(item, spec)
     return made
+
+
+def _within(value: Any, spec: ParameterSpec) -> None:
+    """Raise ValueError, a predicate, for a text beside the pattern and a number out of bounds."""
+    if spec.pattern and isinstance(value, str):
+        text = value.encode("utf-8", "surrogatepass")
+        if compiled(spec.pattern).fullmatch(text) is None:
+            raise ValueError(f"must match {spec.pattern}, not {value[:60]!r}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if spec.least is not None and value < spec.least:
+            raise ValueError(f"must be at least {spec.least:g}, not {value}")
+        if spec.most is not None and value > spec.most:
+            raise ValueError(f"must be at most {spec.most:g}, not {value}")
 
 
 def choices_of(spec: ParameterSpec) -> list[Any]:
@@ -190,6 +219,8 @@ def resolve(
         spec = specs.get(name)
         if spec is None or name.startswith("ansible_"):
             raise Refused(f"{entry.id}: {name} is not a variable that may be passed")
+        if parameter.kind in SECRET:
+            continue  # read when the run starts, see `secret_values`
         if _left_to_the_role(entry, parameter, spec, labels, chosen):
             continue
         if parameter.kind != "host":
@@ -199,6 +230,21 @@ def resolve(
         else:
             raise Refused(f"{entry.id}: the plan has no {parameter.name}, whose name it needs")
     return values
+
+
+def unbounded(entry: Entry, specs: Specs) -> list[str]:
+    """Parameters that would take any path or mapping from outside, a sentence each."""
+    found = []
+    for name, parameter in entry.parameters.items():
+        spec = specs.get(name)
+        if spec is None or parameter.kind not in ("label", "services", "choice"):
+            continue
+        if spec.type in ("path", "dict") and not spec.choices and not spec.pattern:
+            where = "the role's argument_specs" if entry.role else "entry.yml"
+            more = "choices" if entry.role or spec.type == "dict" else "choices or a pattern"
+            text = f"a free {spec.type} must not come from outside; give it {more} in {where}"
+            found.append(f"parameters.{name}: {text}")
+    return found
 
 
 def _left_to_the_role(
@@ -325,6 +371,10 @@ def schema_json(entry: Entry, specs: Specs) -> dict[str, Any]:
             made["maxItems"] = MAX_ITEMS
         if spec.choices:
             item["enum"] = choices_of(spec)
+        if spec.pattern:
+            item["pattern"] = f"^(?:{spec.pattern})$"
+        made |= {"minimum": spec.least} if spec.least is not None else {}
+        made |= {"maximum": spec.most} if spec.most is not None else {}
         if parameter.value is not None:
             made["default"] = checked(parameter.value, spec)
         elif spec.required:
@@ -350,45 +400,3 @@ def _near(name: str, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean {near[0]}?"
     return f"; known here: {', '.join(names)}" if names else ""
-
-
-#: Type → what a value of it must be.
-TYPES = {
-    "str": "a text",
-    "path": "a text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "list": "a list",
-    "dict": "a mapping of names",
-}
-_INT = re.compile(r"[+-]?[0-9]{1,18}")
-_FLOAT = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?")
-_TRUE = frozenset({"y", "yes", "on", "1", "true", "t"})
-_FALSE = frozenset({"n", "no", "off", "0", "false", "f"})
-
-
-def convert(value: Any, kind: str, elements: str = "str") -> Any:
-    """`value` as `kind`, one of TYPES. Raises ValueError with a predicate: «must be …»."""
-    text = isinstance(value, str)
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    match kind:
-        case "str" | "path" if text or whole:
-            return str(value)
-        case "int" if whole or (text and _INT.fullmatch(value)):
-            return int(value)
-        case "float" if whole or isinstance(value, float) or (text and _FLOAT.fullmatch(value)):
-            with suppress(OverflowError):
-                if math.isfinite(made := float(value)):
-                    return made
-        case "bool" if isinstance(value, int) and value in (0, 1):
-            return bool(value)
-        case "bool" if text and value.lower() in _TRUE | _FALSE:
-            return value.lower() in _TRUE
-        case "list" if text or isinstance(value, list | tuple):
-            items = filter(None, map(str.strip, value.split(","))) if text else value
-            return [convert(item, elements) for item in items]
-        case "dict" if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-            return dict(value)
-    shown = repr(value[:60]) if text else f"a value of type {type(value).__name__}"
-    raise ValueError(f"must be {TYPES[kind]}, not {shown}")

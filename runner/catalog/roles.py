@@ -51,6 +51,16 @@ class Roles:
                     return found
         return next((path / name for path in self.paths if (path / name).is_dir()), None)
 
+    def playbook(self, name: str) -> Path | None:
+        """The file of the playbook `ns.coll.name` of an installed collection; None for none."""
+        if (collection := collection_of(name)) is None or "/" in name:
+            return None
+        paths = self.installed.collection_paths if self.installed else (shipped.collections(),)
+        if (known := collections_in(paths).get(collection)) is None:
+            return None
+        inside = known.folder.joinpath("playbooks", *name.split(".")[2:])
+        return next((p for p in map(inside.with_suffix, (".yml", ".yaml")) if p.is_file()), None)
+
     def names(self) -> list[str]:
         """Every role in the folders."""
         found = (path for folder in self.paths if folder.is_dir() for path in folder.iterdir())

@@ -7,15 +7,18 @@ What only a run could tell is listed as unknown.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runner.catalog import document, unattended
-from runner.catalog.entry import Entry
-from runner.catalog.roles import Roles
+from runner.catalog.entry import Entry, Parameter
+from runner.catalog.plays import Play, play_of
+from runner.catalog.roles import Roles, collection_of
 from runner.catalog.task import Task, blocks_in, tasks_in
+from runner.catalog.templated import Templated, decided_by
 
 _SELF = ("{{ inventory_hostname }}", "{{inventory_hostname}}")
 _HERE = "localhost"
@@ -24,8 +27,6 @@ _TASKS = ("tasks", "post_tasks", "handlers")
 #: Which files of a role an include takes instead of its main ones.
 _FROM = ("tasks_from", "vars_from", "defaults_from", "handlers_from")
 _SUFFIXES = ("", ".yml", ".yaml", ".json")
-_WORD = re.compile(r"[A-Za-z_]\w{0,127}", re.ASCII)
-_LOOKUP = re.compile(r"\b(?:lookup|query|q)\s*\(")
 _GROUP = re.compile(
     r"""\{\{\s* groups
         (?: \[\s*(?P<quote>['"])(?P<quoted>[\w.-]+)(?P=quote)\s*\] | \.(?P<plain>[A-Za-z_]\w*) )
@@ -52,6 +53,8 @@ class Scan:
     files: tuple[Path, ...] = ()  #: task files, in the order of their first mention
     beside: tuple[Path, ...] = ()  #: literal files outside of playbook and roles, sorted
     templated: tuple[Templated, ...] = ()  #: includes that only a run can fill in
+    plays: tuple[Play, ...] = ()  #: in the order in which Ansible comes to them
+    playbooks: tuple[Path, ...] = ()  #: the playbook and those that it imports
     tasks: tuple[Task, ...] = ()  #: every task that was read, in the order of the files
     #: what may be another thing in a dry run than in the run, a sentence each
     differs: tuple[str, ...] = ()
@@ -61,23 +64,19 @@ class Scan:
     obstacles: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Templated:
-    """An include whose file or role is a template."""
-
-    file: Path  #: the file that it stands in
-    text: str  #: the template as written
-    depends_on: str = ""  #: what else than facts and inventory decides it; empty for nothing
-    at_start: bool = False  #: filled in by every run, before its first task
-
-
 def scan(entry: Entry, roles: Roles) -> Scan:
     """What the play of the entry touches beside its hosts; nothing for a plan of steps."""
-    if entry.role is None:
+    if entry.steps:
         return Scan()
-    # A drill's fault ends by itself, after its own time; that is what a drill is.
-    walk = _Walk(roles.beside(entry.playbook), may_outlive=entry.kind == "drill")
-    walk.playbook(entry.playbook)
+    walk = _Walk(
+        roles.beside(entry.play_file),
+        # A drill's fault ends by itself, after its own time; that is what a drill is.
+        may_outlive=entry.kind == "drill",
+        answers=entry.parameters,
+        collections=_names(collection_of(entry.collection_playbook)),
+        anywhere=entry.playbook is not None,
+    )
+    walk.playbook(entry.play_file)
     for role in walk.reached.values():
         for folder in ("defaults", "vars"):
             for path in sorted((role / folder).rglob("*.y*ml")):
@@ -92,7 +91,9 @@ def scan(entry: Entry, roles: Roles) -> Scan:
         folders=tuple(folder for _, folder in sorted(walk.reached.items())),
         files=tuple(walk.files),
         beside=tuple(sorted(walk.beside)),
-        templated=walk.decided_by(),
+        templated=decided_by(walk.templates, walk.files, walk.reached.values()),
+        plays=tuple(walk.plays),
+        playbooks=tuple(walk.playbooks),
         tasks=tuple(task for _, task in walk.tasks),
         differs=tuple(dict.fromkeys(walk.differs)),
         unchecked=tuple(dict.fromkeys(walk.unchecked)),
@@ -120,6 +121,11 @@ class _Walk:
 
     roles: Roles
     may_outlive: bool = False
+    answers: Mapping[str, Parameter] = field(default_factory=dict)  #: to prompts
+    collections: tuple[str, ...] = ()  #: of the playbook itself
+    anywhere: bool = False  #: whether its files may lie wherever they are named
+    plays: list[Play] = field(default_factory=list)
+    playbooks: dict[Path, None] = field(default_factory=dict)
     delegates: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
     unknown: list[str] = field(default_factory=list)
@@ -136,33 +142,28 @@ class _Walk:
     unchecked: list[str] = field(default_factory=list)
 
     def playbook(self, path: Path) -> None:
-        plays = self._list(path)
-        if len(plays) > 1:
-            self.unknown.append(f"{path}: has {len(plays)} plays; one play per entry is read")
-        for play in plays:
+        self.playbooks[path] = None
+        for play in self._list(path):
             if isinstance(play, Mapping):
                 self._play(path, play)
 
     def _play(self, path: Path, play: Mapping[str, Any]) -> None:
         imported = play.get("import_playbook", play.get("ansible.builtin.import_playbook"))
         if imported is not None:
-            self.unknown.append(f"{path}: imports another playbook, whose hosts are not known")
-            # The plays of a playbook that is imported by a literal name; each file is read once.
-            other = (path.parent / str(imported)).resolve()
-            if other.is_file() and other not in self.files:
-                self.files[other] = None
-                self.playbook(other)
-            return
+            return self._imported(path, str(imported))
         named = f" {play['name']!r}" if "name" in play else ""
         self._holder(f"{path}: the play{named}", play)
         self.obstacles += unattended.of_play(f"{path}: the play{named}", play)
-        self.searched[None] = _names(play.get("collections"))
+        self.plays.append(found := play_of(path, play))
+        self.obstacles += unattended.of_prompts(found, self.answers)
+        if found.unclear:
+            self.obstacles.append(
+                f"{found.place} is for {found.unclear}, which only a run fills in; name its hosts"
+            )
+        self.searched[None] = (*_names(play.get("collections")), *self.collections)
         for files in play.get("vars_files") or ():
             for file in map(str, files if isinstance(files, list) else [files]):
-                if "{{" in file:
-                    self.templates[path, file] = (file, True)
-                elif (found := path.parent / file).is_file():
-                    self.beside.add(found.resolve())
+                self._variables(path, file)
         before = len(self.tasks)
         self._tasks(play.get("pre_tasks"), path, None)
         for role in play.get("roles") or ():
@@ -171,6 +172,26 @@ class _Walk:
             self._tasks(play.get(section), path, None)
         own = self.tasks[before:]
         self.obstacles += unattended.of_tasks(own, may_outlive=self.may_outlive)
+
+    def _imported(self, path: Path, name: str) -> None:
+        """The plays of a playbook that is imported by a literal name; each file is read once."""
+        other = self.roles.playbook(name) or (path.parent / name).resolve()
+        if not other.is_file():
+            self.unknown.append(f"{path}: imports {name!r}, which cannot be read here")
+        elif other not in self.playbooks:
+            self.files[other] = None
+            before, self.roles = self.roles, self.roles.beside(other)
+            self.playbook(other)
+            self.roles = before
+
+    def _variables(self, path: Path, file: str) -> None:
+        """A file of `vars_files`."""
+        if "{{" in file:
+            self.templates[path, file] = (file, True)
+            return
+        for folder in ("", "vars"):
+            if (beside := path.parent / folder / file).is_file():
+                self.beside.add(beside.resolve())
 
     def _role_entry(self, path: Path, role: Any, inside: Path | None) -> None:
         """One item of a play's `roles` or of a role's `dependencies`."""
@@ -196,7 +217,8 @@ class _Walk:
             if found := _IN_COLLECTION.fullmatch(folder.as_posix()):
                 collection = found["collection"].replace("/", ".")
                 full_name = f"{collection}.{found['role'].replace('/', '.')}"
-            self.reached[full_name] = folder
+            # Two playbooks may each have a role of this name beside them.
+            self.reached[str(folder) if full_name in self.reached else full_name] = folder
             meta = _existing(folder / "meta", "main") or folder / "meta" / "main.yml"
             content: Mapping[str, Any] = {}
             try:
@@ -242,6 +264,7 @@ class _Walk:
             self._handed_down(place, task)
             if _by_check_mode(task):
                 self.differs.append(f"{place} goes by {_CHECK_MODE} elsewhere than in its own when")
+            self._source(task, path, role)
             if task.module == "add_host":
                 self.unknown.append(f"{place} adds hosts while it runs (add_host)")
             elif task.module == "set_fact":
@@ -266,29 +289,29 @@ class _Walk:
             read = " ".join(map(str, (text, *loops, own or "")))
             self.templates[path, text] = (read, task.module.startswith("import_"))
 
-    def decided_by(self) -> tuple[Templated, ...]:
-        """Each template with what decides it beside facts and inventory."""
-        if not self.templates:
-            return ()
-        results, defined = _results_and_variables(self.files, self.reached.values())
-        return tuple(
-            Templated(
-                file=path,
-                text=text,
-                depends_on=_depends(read, results, defined),
-                at_start=at_start,
-            )
-            for (path, text), (read, at_start) in sorted(self.templates.items())
-        )
+    def _source(self, task: Task, path: Path, role: Path | None) -> None:
+        """A literal file that a task outside of any role copies, fills in or runs."""
+        if role is not None or not self.anywhere:
+            return
+        named = [task.arguments.get("src"), task.arguments.get("cmd"), *task.free.split()[:1]]
+        for text in (text for text in named if isinstance(text, str) and "{{" not in text):
+            for base in (path.parent, *(playbook.parent for playbook in self.playbooks)):
+                for folder in ("templates", "files", "vars", ""):
+                    with suppress(OSError):  # a command line may be longer than any name
+                        if text and (found := base / folder / text).is_file():
+                            self.beside.add(found.resolve())
 
     def _include(self, task: Task, path: Path, role: Path | None) -> None:
         file = task.arguments.get("file") or task.free
         literal = bool(file) and "{{" not in file and "=" not in file
-        candidates = [path.parent, *([role / "tasks"] if role else [])]
+        beside = [playbook.parent for playbook in self.playbooks] if self.anywhere else []
+        candidates = [path.parent, *([role / "tasks"] if role else beside)]
         found = next(filter(None, (_existing(c, file) for c in candidates)), None)
         self._templated(task, path, file)
         if not literal or found is None:
             self.unknown.append(f"{path}: includes {file!r}, which cannot be read before the run")
+        elif role is None and self.anywhere:
+            self._file(found, None)
         elif not _inside(found, role or path.parent):
             self.beside.add(found.resolve())
             self.unknown.append(f"{path}: includes {file!r}, which lies outside of its folder")
@@ -365,54 +388,3 @@ def _names(given: Any) -> tuple[str, ...]:
     """A name, or a list of them."""
     items = given if isinstance(given, list) else [given]
     return tuple(str(item) for item in items if item)
-
-
-def _results_and_variables(
-    files: Iterable[Path], roles: Collection[Path]
-) -> tuple[set[str], dict[str, set[str]]]:
-    """(names that tasks set while they run, variable → words of the texts that define it)."""
-    results: set[str] = set()
-    defined: dict[str, set[str]] = {}
-    # Every task file of the roles: an include may reach any of them.
-    folders = [role / section for role in roles for section in ("tasks", "handlers")]
-    reachable = {path.resolve() for folder in folders for path in folder.rglob("*.y*ml")}
-    for path in reachable.union(files):
-        items = _read_or_nothing(path)
-        for holder in (*blocks_in(items), *(task.keywords for task in tasks_in(items))):
-            _define(defined, holder.get("vars"))
-        for task in tasks_in(items):
-            results |= set(_names(task.keywords.get("register")))
-            if task.module == "set_fact":
-                results |= {str(name) for name in task.arguments}
-    for role in roles:
-        for folder in ("defaults", "vars"):
-            for path in (role / folder).rglob("*.y*ml"):
-                _define(defined, _read_or_nothing(path))
-    return results, defined
-
-
-def _read_or_nothing(path: Path) -> Any:
-    try:
-        return document.read(path, ansible=True)
-    except ValueError:
-        return None
-
-
-def _define(defined: dict[str, set[str]], variables: Any) -> None:
-    for name, value in variables.items() if isinstance(variables, Mapping) else ():
-        defined.setdefault(str(name), set()).update(_WORD.findall(str(value)))
-
-
-def _depends(text: str, results: set[str], defined: Mapping[str, set[str]]) -> str:
-    """What a template reads beside facts and inventory, also through variables of a role."""
-    if _LOOKUP.search(text):
-        return "a lookup"
-    seen: set[str] = set()
-    waiting = set(_WORD.findall(text))
-    while waiting:
-        seen |= waiting
-        waiting = {word for name in waiting for word in defined.get(name, ())} - seen
-    found = sorted(seen & results)
-    if found:
-        return f"{found[0]}, which a task sets"
-    return "a lookup" if seen & {"lookup", "query"} else ""

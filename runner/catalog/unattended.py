@@ -9,9 +9,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from runner.catalog.entry import SECRET, Parameter
+from runner.catalog.plays import Play
 from runner.catalog.task import Task
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_WINDOWS = ("ansible.windows.", "community.windows.")
 _FREE_TIME = re.compile(r"\b(?:seconds|minutes)\s*=")
 _POSITIVE = re.compile(r"0*[1-9][0-9]*")
 #: (where it stands, the task), in the order in which Ansible runs them
@@ -20,16 +23,36 @@ Placed = tuple[str, Task]
 
 def of_play(place: str, play: Mapping[str, Any]) -> Iterator[str]:
     """What the play itself waits for, a sentence each."""
-    asked = play.get("vars_prompt")
-    if asked:
-        prompts = asked if isinstance(asked, list) else [asked]
-        names = [str(p.get("name")) if isinstance(p, Mapping) else str(p) for p in prompts]
-        yield (
-            f"{place} asks for {', '.join(names)} (vars_prompt), and nobody is there to answer; "
-            "make it a parameter of the entry"
-        )
     if str(play.get("strategy", "")).rpartition(".")[2] == "debug":
         yield f"{place} stops for a person at each failure (strategy: debug); remove it"
+
+
+def of_prompts(play: Play, answers: Mapping[str, Parameter]) -> Iterator[str]:
+    """Prompts that no parameter of the entry answers, or not as a prompt would, a sentence each.
+
+    What is passed is never asked for, but neither is it encrypted, and what is typed unseen must
+    not be stored in clear.
+    """
+    names = [str(prompt.get("name")) for prompt in play.prompts]
+    if open_ := [name for name in names if name not in answers]:
+        yield (
+            f"{play.place} asks for {', '.join(open_)} (vars_prompt), and nobody is there to "
+            "answer; make it a parameter of the entry"
+        )
+    for name, prompt in zip(names, play.prompts, strict=True):
+        if (answer := answers.get(name)) is None:
+            continue
+        said = f"{play.place} asks for {name}"
+        if prompt.get("encrypt"):
+            yield f"{said} and encrypts the answer, which a passed value is not; pass the hash"
+        if answer.required is False and answer.value is None:
+            yield f"{said}, so parameters.{name} must not have required: false"
+        private = str(prompt.get("private", True)).lower() not in ("false", "no", "off", "0")
+        if private and answer.kind not in SECRET and answer.secret is not False:
+            yield (
+                f"{said} unseen (private), so its value must come from a file or from the "
+                f"environment; where it is no secret, write secret: false at parameters.{name}"
+            )
 
 
 def of_keywords(place: str, keywords: Mapping[str, Any]) -> Iterator[str]:
@@ -39,8 +62,10 @@ def of_keywords(place: str, keywords: Mapping[str, Any]) -> Iterator[str]:
 
 
 def of_tasks(tasks: Sequence[Placed], *, may_outlive: bool = False) -> Iterator[str]:
-    """What the tasks of one play wait for, or leave behind unless they may."""
+    """What the tasks of one play wait for, leave behind unless they may, or cannot do here."""
     for number, (place, task) in enumerate(tasks):
+        if task.written.startswith(_WINDOWS) or task.module.startswith("win_"):
+            yield f"{place} is for Windows ({task.written}), which the runner does not support"
         if waits_for_a_person(task):
             yield (
                 f"{place} waits for a person (pause without seconds or minutes); "

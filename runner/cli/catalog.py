@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,14 +10,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner import shipped
+from runner import acts, shipped
 from runner.cases import file as cases
 from runner.catalog import Catalog, Entry, scaffold
 from runner.catalog import lint as linting
+from runner.catalog.lint import Severity
 from runner.catalog.matcher import in_words, written
 from runner.cli import Noun, option
+from runner.cli.follow import follow
 from runner.cli.report import counted
-from runner.cli.session import Session
+from runner.cli.run import values_of
+from runner.cli.session import Session, can_ask, confirm, person, yes_option
+from runner.cli.stand_in import StandIn
 from runner.cli.suggest import suggest
 from runner.incident import Level
 from runner.text import duration
@@ -69,6 +74,8 @@ def show(session: Session, entry_id: str) -> None:
             ("consider", in_words(entry.consider)),
             ("not for", "; ".join(entry.not_for)),
             ("role", entry.role or ""),
+            ("playbook", str(entry.found or "")),
+            ("tags", ", ".join([*entry.tags, *(f"not {tag}" for tag in entry.skip_tags)])),
             ("steps", "; then ".join(map(str, entry.steps))),
             ("target", f"label {entry.target.label}, at most {hosts}{elsewhere}"),
             ("max runs", str(entry.limits.max_runs or "")),
@@ -109,23 +116,34 @@ def _plain(entry: Entry, found: Catalog) -> dict[str, object]:
 
 
 @catalog.command()
+@option("--strict", is_flag=True, help="Also check the style of entries and roles.")
 @click.pass_obj
-def lint(session: Session) -> int:
-    """Validate entries, roles and cases; the exit code is 3 if one is invalid.
+def lint(session: Session, strict: bool) -> int:
+    """Validate entries, roles and cases; the exit code is 3 if one cannot be used.
 
-    A play whose blast radius cannot be determined is a warning, not an error.
+    A problem is `refused` (nothing is started while it stands), `lowers` (policy allows less than
+    the entry's level) or, with --strict, `style`. With --strict each of them gives exit code 3,
+    except a lower level than auto would be, which is a note.
     """
     project = session.project
     found = linting.lint(project.catalog)
     found += cases.lint(project.config, project.catalog.entries)
+    style = [each for each in found if each.severity is Severity.STYLE]
+    shown = found if strict else [each for each in found if each not in style]
     if session.json:
-        session.answer([vars(each) for each in found])
-    for each in [] if session.json else found:
-        session.screen.line(f"note: {each}" if each.note else str(each))
-    wrong = [each for each in found if not each.note]
+        session.answer([vars(each) for each in shown])
+    for each in [] if session.json else sorted(shown, key=lambda each: _WORST.index(each.severity)):
+        session.screen.line(f"{'note' if each.note else each.severity}: {each}")
+    refused = [each for each in shown if each.severity is Severity.REFUSED]
+    wrong = [each for each in shown if strict and not each.note] or refused
     if not wrong:
         session.note("All entries, roles and cases are valid.")
+    if not strict and style:
+        session.note(f"{counted(len(style), 'remark')} on style: runner catalog lint --strict")
     return 3 if wrong else 0
+
+
+_WORST = list(Severity)
 
 
 @catalog.command()
@@ -241,6 +259,127 @@ def new(session: Session, entry_id: str) -> None:
     for path in made:
         session.screen.line(str(path))
     session.note(note)
+
+
+@catalog.command()
+@click.argument("playbook", required=False)
+@option("--all", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False),
+        metavar="DIR", help="List every playbook below DIR instead; writes nothing.")  # fmt: skip
+@option("--id", "entry_id", default="", help="Id of the entry; by default the playbook's name.")
+@option("--host", multiple=True, help="Exact inventory name to try it on, repeatable.")
+@option("--parameter", "-p", multiple=True, metavar="NAME=VALUE",
+        help="Value of a parameter for the dry run.")  # fmt: skip
+@option("--tag", "tags", multiple=True, help="Only tasks with this tag, repeatable.")
+@option("--skip-tag", "skip_tags", multiple=True, help="No task with this tag, repeatable.")
+@option("--alert", default="", help="Name of the alert that it answers.")
+@option("--check", "promql", default="", metavar="PROMQL",
+        help="Query that gives a sample once it worked.")  # fmt: skip
+@yes_option
+@click.pass_obj
+def adopt(
+    session: Session,
+    playbook: str | None,
+    folder: Path | None,
+    entry_id: str,
+    host: tuple[str, ...],
+    parameter: tuple[str, ...],
+    tags: tuple[str, ...],
+    skip_tags: tuple[str, ...],
+    alert: str,
+    promql: str,
+    yes: bool,
+) -> int:
+    """Write the entry of an existing playbook, and dry-run it once.
+
+    PLAYBOOK is a path, or namespace.collection.playbook. The playbook is not changed. The entry
+    gets level dry-run and no `match`, so no alert starts it. The exit code is 6 if the playbook
+    can never be run, and 1 if its dry run failed.
+    """
+    from runner.acts import adopt as adopting
+
+    if (playbook is None) is (folder is None):
+        raise click.UsageError("name one playbook, or a folder with --all")
+    if folder is not None:
+        return _adoptable(session, folder)
+    if can_ask(session) and not yes:
+        alert = alert or click.prompt("Alert that it answers, empty for none", "", err=True)
+        promql = promql or click.prompt(
+            "PromQL that gives a sample once it worked, empty for none", "", err=True
+        )
+    known = adopting.Known(
+        hosts=tuple(sorted(set(host))), tags=tags, skip_tags=skip_tags, alert=alert, check=promql
+    )
+    if host:
+        acts.check_hosts(session.project.inventory(), host)
+    made = adopting.draft(session.project, playbook or "", known, entry_id)
+    written = adopting.write(session.project, made)
+    for path in [] if session.json else written:
+        session.screen.line(str(path))
+    code = 0
+    if host:
+        code = _try(session, made.entry.id, known.hosts, parameter, yes=yes)
+    _standing(session, made.entry.id, written, tried=bool(host) and code == 0)
+    return code
+
+
+def _adoptable(session: Session, folder: Path) -> int:
+    from runner.acts import adopt as adopting
+
+    found = list(adopting.find(session.project, folder.resolve()))
+    if session.json:
+        session.answer([{"playbook": path, "id": id, "refused": why} for path, id, why in found])
+        return 0
+    rows = [(str(path), id, why or "can be adopted") for path, id, why in found]
+    session.screen.table(("playbook", "id", "as it is"), rows)
+    able = sum(not why for _, _, why in found)
+    session.note(f"{able} of {counted(len(found), 'playbook')} can be adopted as they are.")
+    return 0
+
+
+def _try(
+    session: Session, id: str, hosts: tuple[str, ...], given: tuple[str, ...], *, yes: bool
+) -> int:
+    """Show the command of the dry run, ask, and run it; its exit code."""
+    words = ["runner", "run", id, *(f"--host={host}" for host in hosts), "--check"]
+    for text in given:
+        words += ["-p", text]
+    session.note(f"Its dry run: {shlex.join(words)}")
+    confirm(session, "Dry-run it now? Check mode connects to the host.", yes=yes)
+    number = acts.request_run(
+        session.project, entry=id, hosts=hosts, values=values_of(given), by=person(None),
+        ceiling=Level.DRY_RUN,
+    )  # fmt: skip
+    with StandIn(session) as standing_in:
+        return follow(session, [number], standing_in)
+
+
+def _standing(session: Session, id: str, written: tuple[Path, ...], *, tried: bool) -> None:
+    """One screen: what the entry may do today, and why, and what would raise it."""
+    from runner.acts import adopt as adopting
+
+    verdict, held = adopting.standing_now(session.project, id)
+    reasons = [reason.text for reason in verdict.limiting]
+    steps = [] if tried else [f"a dry run that passes: runner run {id} --host HOST --check"]
+    steps += [
+        f"match, so that alerts start it: the last line of {written[0]}",
+        "level approve, and later auto, in the same file",
+    ]
+    if session.json:
+        session.answer(
+            {"entry": id, "files": written, "level": verdict.level, "reasons": reasons,
+             "holds_back": held, "raise_by": steps}
+        )  # fmt: skip
+        return
+    session.screen.heading(f"{id} may go to {verdict.level} today")
+    for text in reasons:
+        session.screen.line(f"- {text}")
+    session.screen.heading("What would raise it")
+    for text in steps:
+        session.screen.line(f"- {text}")
+    if held:
+        session.screen.heading("What keeps it from auto")
+        for text in held:
+            session.screen.line(f"- {text}")
 
 
 @catalog.command()

@@ -18,6 +18,7 @@ from runner.cli.session import Session
 from runner.client import trust
 from runner.config import Client, secret_files
 from runner.config.client import proxy_of_environment
+from runner.config.repository import overridden
 from runner.errors import RunnerError
 from runner.incident_report.screen import STYLES
 from runner.policy.ceilings import VARIABLE
@@ -140,14 +141,20 @@ def _clients(project: Project) -> Iterator[Finding]:
 
 
 def _catalog(project: Project) -> Iterator[Finding]:
-    from runner.catalog.lint import lint
+    from runner.catalog.lint import Severity, lint
 
     found = project.catalog
     if not found.entries:
         yield _warn("catalog", f"{found.playbooks} has no entry, so nothing can be done")
         return
-    for problem in lint(found):
-        yield (_error if problem.refused else _warn)("catalog", str(problem))
+    problems = lint(found)
+    for problem in problems:
+        if problem.severity is not Severity.STYLE:
+            refused = problem.severity is Severity.REFUSED
+            yield (_error if refused else _warn)("catalog", str(problem))
+    if style := sum(problem.severity is Severity.STYLE for problem in problems):
+        text = f"{counted(style, 'remark')} on style: runner catalog lint --strict"
+        yield _ok("catalog", text)
     # Entries that nobody could approve, because two lists have nobody in common.
     everywhere = set(project.config.approval.approvers)
     for entry in project.catalog.entries.values():
@@ -208,6 +215,12 @@ def _ansible(project: Project) -> Iterator[Finding]:
     installed = project.catalog.roles.installed
     if installed is not None:
         yield _ok("ansible", f"ansible-core {installed.versions['ansible-core']}")
+    settings = project.config.project
+    if settings.ansible is not None and not settings.ansible.is_dir():
+        yield _error("ansible", f"project.ansible: {settings.ansible} is not there")
+    if settings.ansible is not None and settings.ansible_config is not None:
+        for key, instead in overridden(settings.ansible_config).items():
+            yield _ok("ansible", f"{settings.ansible_config}: {key} is not followed: {instead}")
 
 
 def _inventory(project: Project) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from runner.config import repository
 from runner.config.access import Credentials
 from runner.config.client import SECRET_HEADER, Client
 from runner.config.document import Config
@@ -110,9 +111,14 @@ def build(content: dict[str, Any], *, root: Path, where: str = "configuration") 
         raise ConfigError("\n".join(lines)) from None
     # The same with every path absolute.
     rooted: Config = _root_section(config, config.root)
+    said = [f"{of}.{key}" for of in ("project", "execution") for key in content.get(of) or ()]
+    own_roles = rooted.path(Path("roles"))
+    project, execution = repository.use(rooted.project, rooted.execution, said, own_roles)
     # Every client knows what `http` says for all of them.
     common = rooted.http
     changes: dict[str, Any] = {
+        "project": project,
+        "execution": execution,
         "alertmanagers": tuple(
             _knowing(each, common, headers=True) for each in rooted.alertmanagers
         ),

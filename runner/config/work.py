@@ -46,6 +46,7 @@ class Project(Section):
     roles: tuple[Path, ...] = (Path("roles"),)
     inventory: tuple[Path, ...] = (Path("inventories/example"),)
     domains: tuple[Text, ...] = ()  #: web1.DOMAIN in an alert is the inventory's web1
+    ansible: Path | None = None  #: a team's Ansible repository, used where it lies
     ansible_config: Path | None = Path("ansible.cfg")
     prompts: Path = Path("prompts")
     state: Path = Path("var")  #: artifacts, lock file

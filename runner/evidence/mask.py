@@ -120,6 +120,13 @@ class Mask:
         vault = self.vault.known() if isinstance(self.vault, Vault) else self.vault
         return {"patterns": self.patterns, "vault": vault.described() if vault else None}
 
+    def knowing(self, secrets: Mapping[str, str]) -> Mask:
+        """The same mask, which also takes out these values; short ones below their name only."""
+        if not secrets:
+            return self
+        vault = self.vault.known() if isinstance(self.vault, Vault) else self.vault or Known()
+        return Mask(self.patterns, vault=vault.knowing(secrets))
+
     @classmethod
     def of(cls, described: Mapping[str, Any]) -> Mask:
         """The mask that `described` tells of."""

@@ -33,6 +33,18 @@ _TUNING = {
 }
 
 
+#: Set where the project's ansible.cfg says something else: variable → key, value. What it logs,
+#: caches or calls would outlive the run or get its output unmasked.
+_OVERRIDDEN = {
+    "ANSIBLE_STRATEGY": ("strategy", "linear"),
+    "ANSIBLE_CACHE_PLUGIN": ("fact_caching", "memory"),
+    "ANSIBLE_RETRY_FILES_ENABLED": ("retry_files_enabled", "False"),
+    "ANSIBLE_LOG_PATH": ("log_path", os.devnull),
+    # A name that is no full one adds none.
+    "ANSIBLE_CALLBACKS_ENABLED": ("callbacks_enabled", "remediation_facts"),
+}
+
+
 def private_root() -> Path:
     """Where private folders are made: memory where that is safe, else the temporary folder."""
     memory = Path("/dev/shm")
@@ -110,6 +122,9 @@ def _tuned(request: RunRequest, private: Path) -> dict[str, str]:
         config.read(request.ansible_config or ())
     except (configparser.Error, UnicodeDecodeError):
         return values  # Ansible itself will say what is wrong with it
+    for name, (key, value) in _OVERRIDDEN.items():
+        if config.has_option("defaults", key):
+            values[name] = value
     for name, (key, sections) in _TUNING.items():
         if any(config.has_option(section, key) for section in sections):
             del values[name]

@@ -6,7 +6,7 @@ whose every task was skipped, ignored or rescued, ends the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ class Ending:
     stats: Stats | None = None  #: by host; None when the stats event never came
     hosts_seen: frozenset[str] = frozenset()  #: in events, delegation included
     idle: frozenset[str] = frozenset()  #: hosts on which every task with an effect was skipped
+    unmatched: tuple[str, ...] = ()  #: plays that were for no host, by name
     stopped: str | None = None  #: timeout or cancelled, when we ended it
     survivors: int = 0  #: processes that could not be ended
     error: str = ""  #: what went wrong around Ansible, not in it
@@ -40,6 +41,7 @@ class Ending:
             stats=record["stats"],
             hosts_seen=frozenset(record["hosts_seen"]),
             idle=frozenset(record["idle"]),
+            unmatched=tuple(record.get("unmatched", ())),
             stopped=record["stopped"],
             survivors=record["survivors"],
             error=record["error"],
@@ -62,6 +64,7 @@ def judge(
     *,
     hosts: Iterable[str],
     allowed: Iterable[str],
+    left_out: Iterable[str] = (),
     messages: Messages | None = None,
 ) -> Verdict:
     """The outcome and one sentence of reason. Success needs rc 0 and a stats event."""
@@ -95,10 +98,11 @@ def judge(
         return Outcome.NO_HOSTS, f"the play matched no host; asked for {_list(requested)}"
     if missing := [host for host in requested if host not in ending.stats]:
         return Outcome.FAILED, f"the play never reached {_list(missing)}, which it was asked to"
-    return _told(ending, said)
+    may_be = set(left_out)
+    return _told(ending, said, [name for name in ending.unmatched if name not in may_be])
 
 
-def _told(ending: Ending, said: Messages) -> Verdict:
+def _told(ending: Ending, said: Messages, unmatched: Sequence[str]) -> Verdict:
     """What the statistics of a whole run say; some ends look like success and are none."""
     stats = ending.stats or {}
     if failed := _with(ending, "failures"):
@@ -107,6 +111,8 @@ def _told(ending: Ending, said: Messages) -> Verdict:
         return Outcome.UNREACHABLE, f"{_list(dark)} could not be reached{_words(said, dark)}"
     if ending.rc:
         return Outcome.FAILED, f"Ansible ended with status {ending.rc}: {said.play or 'no reason'}"
+    if unmatched:
+        return Outcome.FAILED, f"the play {unmatched[0]!r} was for no host, and was left out"
     for word in ("ignored", "rescued"):
         if hosts := _with(ending, word):
             text = f"a failure was {word} on {_list(hosts)}{_words(said, hosts)}"

@@ -61,6 +61,11 @@ class RunRequest:
     timeout: timedelta
     roles_path: tuple[Path, ...] = ()
     allowed: frozenset[str] = frozenset()  #: hosts and delegates; `hosts` always are
+    also: tuple[str, ...] = ()  #: those of `allowed` that plays of their own run on
+    playbook_name: str = ""  #: `ns.coll.name`, by which Ansible finds a collection's playbook
+    tags: tuple[str, ...] = ()
+    skip_tags: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()  #: names of plays that may be for no host
     variables: Mapping[str, Any] = field(default_factory=dict, repr=False)
     check: bool = False  #: a dry run: `--check`
     effects: tuple[Effect, ...] = ()  #: what a dry run may show by its entry's word
@@ -81,7 +86,7 @@ class RunRequest:
             raise Refused(f"run id {self.id!r} must be 8 to 64 hexadecimal digits")
         if not self.hosts:
             raise Refused("a run needs at least one host: an empty limit would mean every host")
-        for host in self.hosts:
+        for host in (*self.hosts, *self.also):
             if ":" in host:
                 raise Refused(
                     f"host {host!r} cannot be a limit, because a colon separates patterns; "
@@ -92,6 +97,8 @@ class RunRequest:
                     f"host {host!r} is not an exact host name: letters, digits, dot, dash and "
                     "underscore only, and neither all nor ungrouped"
                 )
+        if not self.allowed.issuperset(self.also):
+            raise Refused(f"the limit names {', '.join(self.also)}, which the plan does not")
         if len(set(self.hosts)) != len(self.hosts):
             raise Refused(f"the hosts {', '.join(self.hosts)} name one host twice")
         _refuse_paths(self)

@@ -97,7 +97,13 @@ def finish(folder: Path, intent: Mapping[str, Any], mask: Mask, stopped: str | N
         seen = frozenset(summary.get("hosts", ()))
         ending = Ending(stopped=stopped, error=error, hosts_seen=seen)
     said = Messages(**summary.get("messages", {}))
-    outcome, reason = judge(ending, hosts=intent["hosts"], allowed=intent["allowed"], messages=said)
+    outcome, reason = judge(
+        ending,
+        hosts=intent["hosts"],
+        allowed=intent["allowed"],
+        left_out=intent.get("left_out", ()),
+        messages=said,
+    )
     if not summary and check and outcome.completed:
         outcome, reason = Outcome.FAILED, f"{UNREAD}, so nothing is known of what it would change"
     elif not summary:  # a run did what it did

@@ -53,6 +53,8 @@ class Log:
         self._mask = mask
         self.stats: dict[str, dict[str, int]] | None = None
         self.hosts: set[str] = set()
+        self.unmatched: list[str] = []  #: plays that were for no host of the limit
+        self._play = ""
         self._did: set[str] = set()
         self._skipped: set[str] = set()
         self._written = 0
@@ -85,6 +87,7 @@ class Log:
             if str(raw.get("event")).startswith(_BEGUN):
                 _remove(self._given)  # Ansible reads them before it begins
             try:
+                self._plays(raw)
                 event = events.compact(raw, self._own)
                 self._tally(event)
                 event = result.mask_event(event, self._mask)
@@ -102,6 +105,12 @@ class Log:
                 self._file.flush()
             except OSError as error:  # what is lost is only shown; the run must not stand still
                 print(f"an event could not be kept: {error}", file=sys.stderr)
+
+    def _plays(self, raw: Mapping[str, Any]) -> None:
+        if raw.get("event") == "playbook_on_play_start":
+            self._play = str((raw.get("event_data") or {}).get("name"))[:200]
+        elif raw.get("event") == "playbook_on_no_hosts_matched" and len(self.unmatched) < 100:
+            self.unmatched.append(self._play)
 
     def _tally(self, event: events.Event) -> None:
         self.stats = event.get("stats", self.stats)
@@ -247,6 +256,8 @@ def _run(
             limit=spec["limit"],
             extravars=spec["variables"],
             cmdline="--check --diff" if spec["check"] else "--diff",
+            tags=spec["tags"] or None,
+            skip_tags=spec["skip_tags"] or None,
             forks=spec["forks"],
             quiet=True,
             fact_cache_type="none",
@@ -314,6 +325,7 @@ def _ending(
         "stats": log.stats,
         "hosts_seen": sorted(log.hosts | delegates),
         "idle": log.idle,
+        "unmatched": log.unmatched,
         "stopped": stopper.reason,
         "survivors": stopper.survivors,
         "loaded": {line["loaded"]: line["digest"] for line in loaded if "loaded" in line},

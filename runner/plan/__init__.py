@@ -17,10 +17,12 @@ from runner.catalog.entry import Entry
 from runner.catalog.loaded import called, loaded, outside_of
 from runner.catalog.reads import digests
 from runner.catalog.scan import Scan, scan
+from runner.catalog.secret_values import secrets_of
 from runner.errors import Refused
 from runner.incident import Incident, Plan, Run
 from runner.inventory import Inventory
 from runner.plan.places import parts
+from runner.plan.reach import also_of, refuse_unreached
 from runner.text import brief
 
 _NOWHERE: Mapping[str, str] = MappingProxyType({})
@@ -82,6 +84,8 @@ def _part(
 ) -> Plan:
     """The plan of one role on `where`; `also` was seen to be loaded."""
     hostvars = (inventory.hosts[host].variables for host in where)
+    if free := parameters.unbounded(entry, catalog.schema(entry.id)):
+        raise Refused(f"{entry.id} can never be run: {'; '.join(free)}")
     variables = parameters.resolve(
         entry,
         catalog.schema(entry.id),
@@ -94,7 +98,9 @@ def _part(
     hosts = tuple(sorted(where))
     found = scan(entry, catalog.roles)
     refuse_unattended(entry, found)
-    delegates = delegates_of(found, inventory)
+    refuse_unreached(entry, found, hosts, inventory)
+    secrets_of(entry)  # refuses what is missing while nothing is started
+    delegates = tuple({*delegates_of(found, inventory), *also_of(entry, inventory)})
     content = read(catalog, entry)
     known = [inventory.hosts[h] for h in sorted({*hosts, *delegates}) if h in inventory.hosts]
     # The variables that choose Ansible's own plugins, as `ansible_connection` does.
@@ -105,7 +111,7 @@ def _part(
     plan = Plan(
         entry=entry.id,
         hosts=hosts,
-        delegates=tuple(host for host in delegates if host not in hosts),
+        delegates=tuple(sorted(host for host in delegates if host not in hosts)),
         variables=variables,
         content=content.hash,
         diff="",
@@ -151,7 +157,8 @@ def _chosen(incident: Incident, entry: Entry) -> Mapping[str, Any]:
 
 
 def refuse_unattended(entry: Entry, found: Scan) -> None:
-    """Raise Refused for a play that waits for a person, or would outlive its own run."""
+    """Raise Refused for a play that waits for a person, would outlive its own run, or is for
+    hosts that only a run knows."""
     if found.obstacles:
         raise Refused(f"{entry.id} can never be run: {'; '.join(found.obstacles)}")
 

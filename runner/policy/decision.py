@@ -88,6 +88,14 @@ def risk(situation: Situation) -> Iterator[Reason]:
         yield Reason(rule="risk", level=Level.APPROVE, text=text)
 
 
+def unverified(situation: Situation) -> Iterator[Reason]:
+    """Where nothing shows afterwards whether it helped, a person decides before."""
+    entry = situation.entry
+    if entry.kind == "remediation" and not entry.verify.checks:
+        text = f"Entry {entry.id} has no checks (verify.checks), so nothing shows whether it helps."
+        yield Reason(rule="unverified", level=Level.APPROVE, text=text)
+
+
 def alert_age(situation: Situation) -> Iterator[Reason]:
     """What began long ago, or has not begun yet, is not what the entry was made for."""
     age, oldest = situation.now - situation.alert.starts_at, situation.config.policy.max_alert_age

@@ -59,6 +59,13 @@ def failure_domains(situation: Situation) -> Iterator[Reason]:
         yield Reason(rule="failure_domain", level=Level.APPROVE, text=text)
 
 
+def controller(situation: Situation) -> Iterator[Reason]:
+    """A play on the runner's own machine is never without a person."""
+    if situation.entry.target.controller:
+        text = f"Plays of {situation.entry.id} run on the machine of the runner."
+        yield Reason(rule="controller", level=Level.APPROVE, text=text)
+
+
 def unknown_radius(situation: Situation) -> Iterator[Reason]:
     """What the play may touch cannot be read from its files."""
     for sentence in situation.unknown_radius:

@@ -24,6 +24,7 @@ from runner.incident import (
 from runner.inventory import Inventory
 from runner.inventory.location import locate as locate_host
 from runner.plan import delegates_of
+from runner.plan.reach import also_of
 from runner.project import Project
 from runner.steps import considered, decide, learn
 from runner.steps.other_hosts import other_hosts
@@ -117,10 +118,11 @@ def situation_of(project: Project, incident: Incident, entry: Entry) -> policy.S
     by_model = any(decision.decider == "model" for decision in decisions)
     suspicions = decide.suspicions(project, incident, evidence) if by_model else ()
     why = considered.only_considered(incident, entry)
+    further = (*delegates_of(found, inventory), *also_of(entry, inventory))
     situation = policy.Situation(
         entry=entry,
         hosts=incident.hosts,
-        touched=tuple(sorted({*incident.hosts, *delegates_of(found, inventory)})),
+        touched=tuple(sorted({*incident.hosts, *further})),
         alert=incident.alert,
         decisions=decisions,
         evidence=frozenset(item.number for item in evidence),

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -21,11 +21,13 @@ from runner.catalog.dry_run import checked
 from runner.catalog.entry import Effect, Entry
 from runner.catalog.loaded import called
 from runner.catalog.scan import scan
+from runner.catalog.secret_values import secrets_of
 from runner.errors import Refused, RunnerError, StoreError
 from runner.execute import run as ansible
 from runner.execute.request import Loading, RunRequest, RunResult
 from runner.incident import GOES_ON, BlastRadius, Outcome, Plan, Purpose, Run
 from runner.inventory import Inventory
+from runner.plan.reach import also_of
 from runner.project import Project
 from runner.steps import own_inventory
 from runner.store import clock, incidents, runs
@@ -117,7 +119,8 @@ def _start(project: Project, job: Job, only_waits: Callable[[bool], bool]) -> Ru
         deadline=now + timeout,
         artifacts=str(project.state / "artifacts"),
     )
-    request = _request(project, job, run, timeout)
+    secrets = secrets_of(job.entry)
+    request = _request(project, job, run, timeout, secrets)
     own_inventory.look_again(project)
     ready = job.ready() if job.ready is not None else Ready()
     known = ready.inventory or project.inventory_at_hand
@@ -146,7 +149,7 @@ def _start(project: Project, job: Job, only_waits: Callable[[bool], bool]) -> Ru
                 on_event=lambda event: project.tell(run, event),
                 cancelled=_cancelled(project, job.incident),
                 only_waits=only_waits,
-                mask=project.mask,
+                mask=project.mask.knowing(secrets),
                 warm=project.warm,
             )
         except RunnerError as error:  # nothing was started, so the hosts are free
@@ -179,8 +182,11 @@ def _still_ours(project: Project, since: datetime) -> None:
             project.sleep(_POLL)
 
 
-def _request(project: Project, job: Job, run: Run, timeout: timedelta) -> RunRequest:
+def _request(
+    project: Project, job: Job, run: Run, timeout: timedelta, secrets: Mapping[str, str]
+) -> RunRequest:
     settings = project.config
+    also = also_of(job.entry, project.inventory_at_hand or project.inventory())
     ansible_config = settings.project.ansible_config
     effects: tuple[Effect, ...] = ()
     if job.purpose.check and job.entry.dry_run.effects:
@@ -189,12 +195,17 @@ def _request(project: Project, job: Job, run: Run, timeout: timedelta) -> RunReq
     return RunRequest(
         id=run.id,
         entry_id=job.entry.id,
-        playbook=job.entry.playbook,
+        playbook=job.entry.play_file,
+        playbook_name=job.entry.collection_playbook,
+        tags=job.entry.tags,
+        skip_tags=job.entry.skip_tags,
+        also=tuple(host for host in also if host in job.plan.delegates),
+        left_out=job.entry.plays.skip,
         roles_path=project.catalog.roles.paths,
         inventory=settings.project.inventory,
         hosts=job.plan.hosts,
         allowed=frozenset(job.plan.touched),
-        variables=job.plan.variables,
+        variables={**job.plan.variables, **secrets},
         check=job.purpose.check,
         effects=effects,
         reads=job.entry.dry_run.reads,
@@ -220,8 +231,10 @@ def _loading(project: Project, job: Job) -> Loading:
     plugins = installed.plugin_folders
     folders = {folder for some in plugins.values() for folder in some}
     collections = {path / "ansible_collections" for path in installed.collection_paths}
+    found = scan(job.entry, roles).playbooks if job.entry.found else ()
+    own = {path.parent for path in found}
     watching = Loading(
-        roots=(playbooks, shipped.playbooks(), *roles.paths, *sorted(folders | collections)),
+        roots=(playbooks, shipped.playbooks(), *roles.paths, *sorted(folders | collections | own)),
         collection_paths=installed.collection_paths,
         passwords=tuple(project.config.execution.vault_ids.values()),
     )
@@ -242,7 +255,7 @@ def _loading(project: Project, job: Job) -> Loading:
         watching,
         files=files,
         strict=job.purpose in (Purpose.REMEDIATION, Purpose.RECHECK) and job.entry.dry_run.required,
-        base=Path(os.path.commonpath([playbooks, *project.config.project.roles])),
+        base=Path(os.path.commonpath([playbooks, *project.config.project.roles, *own])),
         plugin_folders=plugins,
         collections=copies,
         cache=project.state / "collections",

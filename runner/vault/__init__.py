@@ -86,6 +86,17 @@ class Known:
         text = str(value)
         return (key, text) in self.secrets.pairs or text in self.secrets.values
 
+    def knowing(self, secrets: Mapping[str, str]) -> Known:
+        """The same with further secrets, by the variables that hold them."""
+        lines = {line for value in secrets.values() for line in (value, *value.splitlines())}
+        more = Secrets(
+            names=self.secrets.names.union(secrets),
+            values=self.secrets.values.union(v for v in lines if len(v) >= BY_VALUE),
+            pairs=self.secrets.pairs.union(secrets.items()),
+            locked=self.secrets.locked,
+        )
+        return Known(secrets=more, public=self.public, readable=self.readable)
+
     def described(self) -> dict[str, Any]:
         """All that `of` needs to make the same in another process. It holds the secrets."""
         return {

@@ -1,0 +1,247 @@
+"""`runner catalog adopt`: the entry of a playbook that was written for people, not for the runner.
+
+The playbook itself is left as it is. What its files say is taken from them; what only a person
+knows is asked, or stands in the entry as a comment. No alert starts what was adopted: it has no
+`match`, and its level is the dry run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import re2
+import yaml
+
+from runner.acts.coverage import standing
+from runner.catalog import document, inline
+from runner.catalog.entry import ENTRY_ID, Entry
+from runner.catalog.lint import Severity, lint
+from runner.catalog.plays import Play
+from runner.catalog.scan import Scan, scan
+from runner.errors import CatalogError, Refused, UsageError
+from runner.incident import Level, Verdict
+from runner.inventory import Inventory
+from runner.plan.reach import CONTROLLER, hosts_of, refuse_unreached
+from runner.project import Project
+from runner.text import brief
+
+_SUFFIXES = (".yml", ".yaml")
+#: Folders in which no playbook of its own lies.
+_NO_PLAYBOOKS = frozenset(
+    "roles collections group_vars host_vars tasks handlers vars defaults templates files molecule "
+    "library meta .git .venv node_modules".split()
+)
+MOST_FILES = 2_000  #: looked at by `find`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a person says of the playbook; nothing of it is necessary."""
+
+    hosts: tuple[str, ...] = ()  #: exact inventory names, on which it is to run
+    tags: tuple[str, ...] = ()
+    skip_tags: tuple[str, ...] = ()
+    alert: str = ""  #: name of the alert that it answers
+    check: str = ""  #: PromQL that gives a sample once it worked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """An entry that is not written yet."""
+
+    entry: Entry
+    content: Mapping[str, Any]  #: of entry.yml
+    alert: str = ""
+    refused: tuple[str, ...] = ()  #: why it can never be run like this, a sentence each
+    plays: tuple[Play, ...] = ()
+    prompts: tuple[str, ...] = ()  #: parameters that a person has to give a value
+
+
+def draft(project: Project, playbook: str, known: Known, id: str = "") -> Draft:
+    """The entry of this playbook, from its files. Raises UsageError for what is no playbook."""
+    settings, roles = project.config.project, project.catalog.roles
+    found = roles.playbook(playbook) or Path(playbook).resolve()
+    id = id or _id_of(playbook)
+    if not ENTRY_ID.fullmatch(id):
+        raise UsageError(f"{id[:80]!r} cannot be an id; give one with --id")
+    folder = settings.playbooks / id
+    if id in project.catalog.entries or folder.exists():
+        raise UsageError(f"the catalog has an entry {id} already; give another id with --id")
+    try:
+        items = document.read(found, ansible=True)
+    except ValueError as error:
+        raise UsageError(f"{found}: {error}") from None
+    if not _is_playbook(items):
+        raise UsageError(f"{found}: is no playbook, which is a list of plays with hosts")
+    named = playbook if roles.playbook(playbook) else os.path.relpath(found, folder.resolve())
+    content = {
+        "title": _title(items, found),
+        "description": _description(items, found),
+        "playbook": named,
+        "tags": list(known.tags),
+        "skip_tags": list(known.skip_tags),
+        "level": str(Level.DRY_RUN),
+        "risk": "medium",
+        "verify": {"checks": _checks(known)},
+    }
+    made = _entry(content, id, folder, found)
+    seen = scan(made, roles)
+    content |= {"parameters": _parameters(seen.plays)}
+    if known.hosts:
+        content |= {"target": _target(seen, known.hosts, project.inventory())}
+    content = {key: value for key, value in content.items() if value}
+    made = _entry(content, id, folder, found)
+    seen = scan(made, roles)
+    chosen = [name for name, each in made.parameters.items() if each.kind == "choice"]
+    return Draft(
+        entry=made,
+        content=content,
+        alert=known.alert,
+        refused=tuple(_refusals(made, seen, known.hosts, project)),
+        plays=seen.plays,
+        prompts=tuple(name for name in chosen if made.parameters[name].value is None),
+    )
+
+
+def write(project: Project, made: Draft) -> tuple[Path, ...]:
+    """Write the entry and a README to be filled in; their paths. Raises Refused."""
+    if made.refused:
+        raise Refused(f"{made.entry.id} is not adopted: {'; '.join(made.refused)}")
+    folder = made.entry.folder
+    folder.mkdir(parents=True)
+    written = yaml.safe_dump(dict(made.content), sort_keys=False, allow_unicode=True, width=110)
+    match = made.alert or "NAME OF THE ALERT"
+    texts = {
+        "entry.yml": f"---\n{written}# No alert starts it without this:\n"
+        f"# match: ['alertname={_quoted(match)}']\n",
+        "README.md": f"# {made.entry.title}\n\n## Meaning\n\n{made.entry.description}\n\n"
+        "## Mitigation\n\nIts plays: "
+        + "; ".join(f"{play.name} ({','.join(play.patterns)})" for play in made.plays)
+        + ".\n",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    project.forget_catalog()
+    return tuple(folder / name for name in texts)
+
+
+def standing_now(project: Project, id: str) -> tuple[Verdict, list[str]]:
+    """(how far the entry may go today with every reason, what would hold a higher level back)."""
+    entry = project.catalog.get(id)
+    verdict = standing(project, entry)
+    held = [
+        each.text
+        for each in lint(project.catalog)
+        if each.place.parent == entry.folder and each.severity is Severity.LOWERS
+    ]
+    return verdict, held
+
+
+def find(project: Project, folder: Path) -> Iterator[tuple[Path, str, str]]:
+    """(playbook, id, why it cannot be adopted as it is) of every playbook below a folder.
+
+    Raises UsageError for more files than anybody looks at.
+    """
+    files: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in _NO_PLAYBOOKS)
+        files += [Path(place, name) for name in sorted(names) if name.endswith(_SUFFIXES)]
+        if len(files) > MOST_FILES:
+            raise UsageError(f"{folder} has more than {MOST_FILES} YAML files; name a part of it")
+    for path in files:
+        try:
+            if not _is_playbook(document.read(path, ansible=True)):
+                continue
+            made = draft(project, str(path), Known())
+        except (ValueError, UsageError, CatalogError) as error:
+            yield path, _id_of(path.name), str(error)
+            continue
+        yield path, made.entry.id, "; ".join(made.refused)
+
+
+def _refusals(entry: Entry, seen: Scan, hosts: Sequence[str], project: Project) -> Iterator[str]:
+    yield from seen.obstacles
+    if hosts and not seen.obstacles:
+        try:
+            refuse_unreached(entry, seen, hosts, project.inventory())
+        except Refused as error:
+            yield str(error)
+
+
+def _entry(content: Mapping[str, Any], id: str, folder: Path, found: Path) -> Entry:
+    made = Entry.model_validate({**content, "id": id, "folder": folder})
+    return made.model_copy(update={"found": found})
+
+
+def _is_playbook(items: Any) -> bool:
+    """Whether each item is a play, or imports some."""
+    keys = ("hosts", "import_playbook", "ansible.builtin.import_playbook")
+    return (
+        isinstance(items, list)
+        and bool(items)
+        and all(isinstance(item, Mapping) and any(key in item for key in keys) for item in items)
+    )
+
+
+def _id_of(playbook: str) -> str:
+    name = Path(playbook).stem if playbook.endswith(_SUFFIXES) else playbook.rpartition(".")[2]
+    return re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")[:64]
+
+
+def _title(items: Sequence[Mapping[str, Any]], path: Path) -> str:
+    named = [str(item["name"]) for item in items if "name" in item]
+    return brief(named[0] if len(items) == 1 and named else path.stem.replace("_", " "), 80)
+
+
+def _description(items: Sequence[Mapping[str, Any]], path: Path) -> str:
+    """What its first comment says, else what its plays are called."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#"):
+            lines.append(line.lstrip("# ").strip())
+        elif line.strip() not in ("", "---") or lines:
+            break
+    plays = ", then ".join(str(item["name"]) for item in items if "name" in item)
+    return brief(" ".join(filter(None, lines)) or plays or path.stem, 500)
+
+
+def _checks(known: Known) -> list[dict[str, str]]:
+    return [*([{"promql": known.check}] if known.check else []), {"alert": "cleared"}]
+
+
+def _parameters(plays: Sequence[Play]) -> dict[str, Any]:
+    """An answer for each prompt: unseen ones from the environment, others a person gives."""
+    found: dict[str, Any] = {}
+    for prompt in (prompt for play in plays for prompt in play.prompts):
+        name, text = str(prompt.get("name")), str(prompt.get("prompt") or "")
+        if str(prompt.get("private", True)).lower() in ("false", "no", "off", "0"):
+            found[name] = {"from": "choice", "description": brief(text, 200)}
+            if prompt.get("default") is not None:
+                value = found[name]["value"] = str(prompt["default"])
+                if not re.fullmatch(inline.PLAIN, value):
+                    found[name]["pattern"] = f"{inline.PLAIN}|{re2.escape(value)}"
+        else:
+            found[name] = {"from": f"environment {name.upper()}", "description": brief(text, 200)}
+    return found
+
+
+def _target(seen: Scan, hosts: Sequence[str], inventory: Inventory) -> dict[str, Any]:
+    """Where plays run beside these hosts, as far as one group says it."""
+    target: dict[str, Any] = {"max_hosts": len(hosts)} if len(hosts) > 1 else {}
+    meant_by = [(play, hosts_of(play, inventory)) for play in seen.plays]
+    others = [(play, meant) for play, meant in meant_by if not meant & set(hosts)]
+    for play, meant in others if len(others) < len(meant_by) else ():
+        if CONTROLLER in meant:
+            target["controller"] = True
+        elif len(play.patterns) == 1 and play.patterns[0] in inventory.groups:
+            target.setdefault("also", {"group": play.patterns[0]})
+    return target
+
+
+def _quoted(text: str) -> str:
+    return '"' + re.sub(r'["\\\n\']', "", text)[:120] + '"'
