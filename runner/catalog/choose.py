@@ -127,7 +127,7 @@ def _ordered(
             fixed.get(entry.id, 0),
             shared,
             -len(miss.failed) if miss is not None else -MOST,
-            max(map(rank, wide), default=(0, ())),
+            max(map(rank, wide), default=(0, (), ())),
         )
 
     scores = {entry.id: likelihood(entry) for entry in found}

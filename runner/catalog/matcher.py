@@ -125,11 +125,17 @@ def in_words(alternatives: Alternatives) -> str:
     return " or ".join(", ".join(map(str, matchers)) for matchers in alternatives)
 
 
-def rank(matchers: Sequence[Matcher]) -> tuple[int, tuple[int, ...]]:
-    """Greater is more specific. First count the matchers that need their label: what holds for a
-    missing one too only shuts out. A matcher that matches everything does not count at all."""
-    needs = sum(not matcher.matches({}) for matcher in matchers)
-    return needs, tuple(sorted(filter(None, map(specificity, matchers)), reverse=True))
+def rank(matchers: Sequence[Matcher]) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """Greater is more specific. First count the matchers that need their label, and what they say;
+    what holds for a missing label too only shuts out, and comes last. A matcher that matches
+    everything does not count at all."""
+    needing = [matcher for matcher in matchers if not matcher.matches({})]
+    others = [matcher for matcher in matchers if matcher.matches({})]
+    says, shuts = (
+        tuple(sorted(filter(None, map(specificity, some)), reverse=True))
+        for some in (needing, others)
+    )
+    return len(needing), says, shuts
 
 
 def parse_matcher(text: str) -> Matcher:

@@ -27,8 +27,9 @@ def alternative(entry: Entry, alerts: Sequence[Labels]) -> Matchers:
     first = alerts[0]
     found = [Matcher(_NAME, "=", first.get(_NAME, ""))]
     for parameter in entry.parameters.values():
-        if parameter.kind == "label" and all(labels.get(parameter.name) for labels in alerts):
-            found.append(Matcher(parameter.name, "!=", ""))
+        names = parameter.labels if parameter.kind == "label" else ()
+        given = (name for name in names if all(labels.get(name) for labels in alerts))
+        found += [Matcher(name, "!=", "") for name in list(given)[:1]]
     nearest = nearest_miss(first, entry)
     others = nearest.matchers if nearest is not None else ()
     found += [

@@ -144,6 +144,8 @@ class Services:
             meant = [one for one in here if means(one)]
             if not meant and what not in ("alert name", "job") and any(map(means, self.all)):
                 return Meant(None, f"by its {what} it is a service that {host} does not run")
+            if not meant and what == "label service" and here:
+                return Meant(None, f"the table of {host} has no service that the label names")
             if len({one.unit for one in meant}) > 1:
                 meant = [one for one in meant if _asked(one, labels)]
                 if len({one.unit for one in meant}) != 1:
@@ -196,9 +198,8 @@ def _named(label: str, unit: str, here: list[Service]) -> Meant:
     if not startable(unit):
         return Meant(None, f"the label {label} names no unit that can be started again")
     for one in here:
-        pattern = _HOLE.sub("{}", one.unit).split("{}")
-        same = re.fullmatch(".+".join(map(re.escape, map(_stem, pattern))), _stem(unit))
-        if same and one.started_by not in OURS:
+        # Its instances, its socket and the unit that starts all of them are its own, too.
+        if one.started_by not in OURS and _family(one.unit) == _family(unit):
             return Meant(None, f"{unit} is started by {one.started_by}")
     return Meant(unit, f"the label {label} names it")
 
@@ -280,6 +281,12 @@ def _hosts(some: Iterable[Service]) -> frozenset[str]:
 
 def _stem(unit: str) -> str:
     return unit.removesuffix(".service")
+
+
+def _family(unit: str) -> str:
+    """Of an instance, a socket or a timer what it belongs to: `queue` of `queue@3.socket`."""
+    stem, _, suffix = unit.rpartition(".")
+    return (stem if suffix in SUFFIXES else unit).partition("@")[0]
 
 
 def _service(
