@@ -62,9 +62,7 @@ def test_the_alternative_that_matched_counts_and_is_named() -> None:
     two = _either("two", ['alertname="Up"', 'x="1"', 'severity="page"'], ['alertname="Down"'])
     decision = _decide(two)
     assert decision.entry == "two"
-    assert decision.reason == (
-        'two matches by alertname="Down" (alternative 2 of its `match`).'
-    )
+    assert decision.reason == ('two matches by alertname="Down" (alternative 2 of its `match`).')
     # What makes its other alternative specific does not count: this one is as good.
     assert _decide(two, _entry("one", 'alertname="Down"')).entry is None
     more = _entry("more", 'alertname="Down"', 'severity="page"')

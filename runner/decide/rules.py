@@ -45,9 +45,9 @@ def decide(
     Among the entries whose conditions hold the most specific one wins: by the number of its
     matchers that need their label, then by equalities before patterns before negations, then
     by the number of its conditions. Of several alternatives that match, the most specific one
-    counts. A tie is never broken by chance: it is for a person. A condition that is false or not known leaves its entry out. `labels` and `values`
-    fill the names in a condition, except `$host`, which is each of `hosts` in turn: it must
-    hold for all.
+    counts. A tie is never broken by chance: it is for a person. A condition that is false or
+    not known leaves its entry out. `labels` and `values` fill the names in a condition, except
+    `$host`, which is each of `hosts` in turn: it must hold for all.
     `near` are the entries to name to a person when none is eligible.
     """
     entries = sorted(eligible, key=lambda entry: entry.id)
@@ -87,9 +87,7 @@ def _judge(
     return _Candidate(entry, matched, True, "")
 
 
-def _decided(
-    winners: list[_Candidate], candidates: list[_Candidate], labels: Labels
-) -> Decision:
+def _decided(winners: list[_Candidate], candidates: list[_Candidate], labels: Labels) -> Decision:
     won = [winner.entry.id for winner in winners]
     names = " and ".join(won)
     others = []
