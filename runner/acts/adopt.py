@@ -17,7 +17,6 @@ from typing import Any
 import re2
 import yaml
 
-from runner import policy
 from runner.acts.coverage import standing
 from runner.catalog import document, inline
 from runner.catalog.entry import ENTRY_ID, Entry
@@ -25,7 +24,7 @@ from runner.catalog.lint import Severity, lint
 from runner.catalog.plays import Play
 from runner.catalog.scan import Scan, scan
 from runner.errors import CatalogError, Refused, UsageError
-from runner.incident import Level
+from runner.incident import Level, Verdict
 from runner.inventory import Inventory
 from runner.plan.reach import CONTROLLER, hosts_of, refuse_unreached
 from runner.project import Project
@@ -131,7 +130,7 @@ def write(project: Project, made: Draft) -> tuple[Path, ...]:
     return tuple(folder / name for name in texts)
 
 
-def standing_now(project: Project, id: str) -> tuple[policy.Verdict, list[str]]:
+def standing_now(project: Project, id: str) -> tuple[Verdict, list[str]]:
     """(how far the entry may go today with every reason, what would hold a higher level back)."""
     entry = project.catalog.get(id)
     verdict = standing(project, entry)

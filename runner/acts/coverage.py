@@ -13,7 +13,7 @@ from runner.catalog.entry import Entry
 from runner.catalog.near import NearMiss
 from runner.catalog.scan import scan
 from runner.errors import UsageError
-from runner.incident import Alert, AlertStatus, Decision, Level, Reason
+from runner.incident import Alert, AlertStatus, Decision, Level, Reason, Verdict
 from runner.policy.ceilings import VARIABLE, level_of
 from runner.project import Project
 from runner.steps.progress import past_runs
@@ -105,7 +105,7 @@ def coverage(project: Project, rules: Sequence[AlertRule]) -> Coverage:
     return Coverage(rules=found, standings=standings)
 
 
-def standing(project: Project, entry: Entry) -> policy.Verdict:
+def standing(project: Project, entry: Entry) -> Verdict:
     """How far an entry may go now, before anything is known of an alert and its host."""
     now = datetime.now(UTC)
     with project.database.read() as tx:
