@@ -46,8 +46,13 @@ def _read(path: Path) -> Any:
     return yaml.load(path.read_text(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-@cache
 def inventory(name: str) -> Inventory:
+    """The inventory of some label sets."""
+    return listed(HERE / "labels" / "inventories" / f"{name}.yml")
+
+
+@cache
+def listed(path: Path) -> Inventory:
     """The inventory as Ansible lists it, with the one template in it filled in."""
     hostvars: dict[str, dict[str, Any]] = {}
     groups: dict[str, dict[str, list[str]]] = {}
@@ -62,7 +67,7 @@ def inventory(name: str) -> Inventory:
         for child, below in children.items():
             take(child, below or {}, merged)
 
-    take("all", _read(HERE / "labels" / "inventories" / f"{name}.yml")["all"], {})
+    take("all", _read(path)["all"], {})
     for variables in hostvars.values():
         if variables.get("ansible_host") == "{{ public_ip }}":
             variables["ansible_host"] = variables["public_ip"]

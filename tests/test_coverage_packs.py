@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from functools import cache
 from pathlib import Path
@@ -11,11 +10,15 @@ from typing import Any
 import pytest
 
 from runner.catalog import Catalog, load
-from runner.catalog.coverage import AlertRule, fits, rules_in
-from runner.inventory import Host, Inventory, locate
+from runner.catalog.choose import options, unfound
+from runner.catalog.coverage import rules_in
+from runner.config import Locate
+from runner.decide import rules
+from runner.inventory.location import find
 from runner.text.series_labels import series_labels
 from tests import figures_page
-from tests.test_reach_data import PACKS, answers, hosts_of, read
+from tests.label_corpus import listed
+from tests.test_reach_data import PACKS, answers
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -27,12 +30,6 @@ def catalog() -> Catalog:
     return load(ROOT / "playbooks", ())
 
 
-@cache
-def inventory() -> Inventory:
-    names = hosts_of(read("packs", "inventory", "hosts.yml")["all"])
-    return Inventory(hosts={name: Host(name=name) for name in names}, groups={})
-
-
 @dataclass
 class Figures:
     """Counts of alerts."""
@@ -41,7 +38,7 @@ class Figures:
     fixable: int = 0  #: a careful engineer lets a bounded playbook answer
     matched: int = 0  #: of these, a right entry is chosen by `match`
     considered: int = 0  #: of the others, a right entry may be proposed
-    wrong: int = 0  #: of all alerts, rules may choose an entry that is not right
+    wrong: int = 0  #: of all alerts, rules choose an entry that is not right
 
     @property
     def share(self) -> str:
@@ -52,38 +49,42 @@ class Figures:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-def chosen(rule: AlertRule, labels: dict[str, str]) -> Iterator[tuple[str, bool]]:
-    """(entry, whether it is only considered) for an alert of this rule that came with `labels`:
-    what coverage says of the rule, where these labels and the inventory bear it out."""
-    delivered = AlertRule(name=rule.name, labels=labels, place=rule.place, expr="vector(1)")
-    for fit in fits(delivered, catalog()):
-        entry = catalog().get(fit.entry)
-        named = [labels.get(label, "") for label in entry.target.label.split("|")]
-        if not any(locate({"x": text}, "x", inventory()).hosts for text in named):
-            continue
-        if fit.considered or entry.eligible(labels):
-            yield fit.entry, fit.considered
+def chosen(labels: dict[str, str]) -> tuple[str | None, set[str]]:
+    """(what rules choose, what may be proposed) for an alert with these labels: on the way of
+    every alert, from its labels to a host, a unit and the entries whose values can be had."""
+    inventory = listed(TESTS / "packs" / "inventory" / "hosts.yml")
+    hosts = find(labels, inventory, Locate(), first=catalog().target_labels(labels)).hosts
+    if not hosts:
+        return None, set()
+    meant = inventory.services.meant_on(labels, hosts)
+    variables = [inventory.hosts[host].variables for host in hosts]
+    able = [
+        option
+        for option in options(catalog(), labels, variables, meant=meant)
+        if not unfound(option.entry, catalog(), labels, variables, meant)
+    ]
+    matching = [option.entry for option in able if not option.why]
+    decision = rules.decide(labels, matching, lambda query: True, hosts=hosts)
+    return decision.entry, {option.entry.id for option in able if option.why}
 
 
-def figures_of(rule: AlertRule, answer: dict[str, Any]) -> Figures:
-    found = list(chosen(rule, answer["labels"]))
-    matched = {name for name, considered in found if not considered}
-    considered = {name for name, considered in found if considered}
+def figures_of(answer: dict[str, Any]) -> Figures:
+    labels = {name: str(value) for name, value in answer["labels"].items()}
+    entry, proposed = chosen(labels)
     right = set(answer["right"])
     return Figures(
         alerts=1,
         fixable=bool(right),
-        matched=bool(right & matched),
-        considered=bool(right & considered and not right & matched),
-        wrong=bool(matched - right),
+        matched=entry in right,
+        considered=entry not in right and bool(right & proposed),
+        wrong=entry is not None and entry not in right,
     )
 
 
 def measured(folder: str, name: str) -> Figures:
     total = Figures()
-    rules = rules_in(TESTS / folder / "packs" / f"{name}.yml")
-    for rule, answer in zip(rules, answers(folder, name), strict=True):
-        total.add(figures_of(rule, answer))
+    for answer in answers(folder, name):
+        total.add(figures_of(answer))
     return total
 
 
