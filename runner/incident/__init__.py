@@ -171,9 +171,9 @@ class Result(StrEnum):
     UNKNOWN = "unknown"
 
 
-#: The ways in which alerts come from Alertmanager, from people and from the runner itself. Any
-#: other source is the name of a sender in `intake.sources`.
-SOURCES = ("webhook", "stdin", "pull", "watch", "prediction", "person")
+#: The ways in which alerts come from Alertmanager, from people, from cases and from the runner
+#: itself. Any other source is the name of a sender in `intake.sources`.
+SOURCES = ("webhook", "stdin", "pull", "watch", "prediction", "person", "case")
 #: Sources that are the runner itself: no Alertmanager knows of their alerts.
 OWN_SOURCES = frozenset({"watch", "prediction"})
 
