@@ -33,6 +33,7 @@ echo "$1 $unit" >> {root}/asked
 case "$1 $unit" in
   'show other.service') echo LoadState=masked;;
   show*) echo LoadState=loaded;;
+  'start slow.service') exec sleep 60;;
   'start certbot.service') {root}/certbot 90;;
 esac
 """
@@ -61,6 +62,7 @@ def called(
     *,
     check: bool = False,
     name: str = "https://shop.example.com/health",
+    timeout: int = 600,
     **given: Any,
 ) -> Any:
     certificate = {"name": "shop", "names": ["shop.example.com"], "path": f"{host}/live/cert.pem"}
@@ -68,6 +70,7 @@ def called(
     if "unit" not in certificate:
         certificate.setdefault("command", [f"{host}/certbot", "90"])
     arguments = {"name": name, "certificates": [certificate], "settle_retries": 2}
+    arguments["timeout"] = timeout
     module = module_of("modules/acme_certificate.py")
     with patch_module_args({**arguments, "_ansible_check_mode": check}), pytest.raises(SystemExit):
         module.main()
@@ -126,6 +129,13 @@ def test_it_refuses_before_anything_is_started(
         found = called(capsys, host, check=check, **given)
         assert found["failed"] and sentence in found["msg"]
     assert not ran(host) and asked(host) == []
+
+
+def test_a_unit_that_does_not_end_is_not_waited_for(
+    host: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = called(capsys, host, unit="slow.service", timeout=1)
+    assert found["msg"] == "slow.service failed: exit status 124; nothing more was done."
 
 
 def test_a_renewal_that_fails_or_renews_nothing_is_said(

@@ -74,10 +74,12 @@ def done(host: Path) -> list[str]:
 
 
 @contextmanager
-def held(host: Path, name: str = "lock-frontend") -> Iterator[subprocess.Popen[bytes]]:
+def held(
+    host: Path, name: str = "lock-frontend", script: str = HOLD
+) -> Iterator[subprocess.Popen[bytes]]:
     """Somebody holds a lock of dpkg."""
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(host / "dpkg" / name)],
+        [sys.executable, "-c", script, str(host / "dpkg" / name)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as child:
@@ -169,12 +171,86 @@ def test_a_stale_holder_is_ended_only_where_the_inventory_says_so(
     assert f"{given['stale_programs'][0]}: holds the lock\n" in found["diff"]["before"]
 
 
+HOLD_OPEN_FILE = HOLD.replace(
+    "fcntl.lockf(file, fcntl.LOCK_EX)",
+    'import struct; fcntl.fcntl(file, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))',
+)
+GIVEN = {"stale_seconds": 0, "stale_programs": ["apt-get"], "end_stale": True}
+
+
+@pytest.mark.parametrize("more", [{}, {"end_stale": True, "stale_seconds": 0}])
+def test_a_lock_of_an_open_file_names_nobody_and_ends_nobody(
+    host: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    more: dict[str, Any],
+) -> None:
+    install(host, shop="ok half-configured")
+    sent: list[Any] = []
+    monkeypatch.setattr(os, "kill", lambda *words: sent.append(words))
+    with held(host, script=HOLD_OPEN_FILE):  # the kernel says that process -1 holds it
+        for check in (True, False):
+            found = repair(host, capsys, **more, _ansible_check_mode=check)
+            assert "somebody who cannot be named holds the lock of dpkg; no pack" in found["msg"]
+        assert (sent, done(host)) == ([], [])
+
+
+@pytest.mark.parametrize("pid", [0, -1, -7])
+def test_a_holder_without_a_number_of_this_host_is_refused(
+    monkeypatch: pytest.MonkeyPatch, pid: int
+) -> None:
+    module = module_of("modules/configured_packages.py")
+    answer = module.struct.pack(module.FLOCK, module.fcntl.F_WRLCK, 0, 0, 0, pid)
+    monkeypatch.setattr(module.fcntl, "fcntl", lambda *_: answer)
+    with pytest.raises(module.Refused, match="cannot be named"):
+        module.holder(3)
+
+
+@pytest.mark.parametrize("handles", [True, False])
+def test_only_the_very_process_that_was_looked_at_is_ended(
+    monkeypatch: pytest.MonkeyPatch, handles: bool
+) -> None:
+    module = module_of("modules/configured_packages.py")
+    if not handles:
+        monkeypatch.delattr(os, "pidfd_open")
+    with subprocess.Popen(["sleep", "60"]) as child:
+        seen = module.described(child.pid)
+        module.ask_to_end(seen._replace(started=seen.started - 1))  # who had the number before
+        assert child.poll() is None
+        module.ask_to_end(seen)
+        assert child.wait(10) == -15
+    module.ask_to_end(seen)
+    sent: list[Any] = []
+    monkeypatch.setattr(os, "kill", lambda *words: sent.append(words))
+    monkeypatch.setattr(module, "described", lambda pid: seen._replace(pid=pid))
+    module.ask_to_end(seen._replace(pid=-1))
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("looks", "said"),
+    [([[7], [7]], "not seen before"), ([[7], [8]], "not seen before"), ([[7], []], "")],
+    ids=["nothing in proc", "another took it", "it is free"],
+)
+def test_who_holds_it_is_asked_again_where_a_holder_is_gone(
+    monkeypatch: pytest.MonkeyPatch, looks: list[list[int]], said: str
+) -> None:
+    module = module_of("modules/configured_packages.py")
+    monkeypatch.setattr(module, "holders", lambda admin: looks.pop(0))
+    monkeypatch.setattr(module, "described", lambda pid: None)
+    if said:
+        with pytest.raises(module.Refused, match=said):
+            module.stale("/x", GIVEN)
+    else:
+        assert module.stale("/x", GIVEN) == []
+
+
 def test_whoever_sits_at_a_terminal_is_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     module = module_of("modules/configured_packages.py")
-    monkeypatch.setattr(module, "described", lambda pid: ("apt-get", True))
-    given = {"stale_seconds": 0, "stale_programs": ["apt-get"], "end_stale": True}
+    monkeypatch.setattr(module, "holders", lambda admin: [7])
+    monkeypatch.setattr(module, "described", lambda pid: module.Holder(pid, 1, "apt-get", True))
     with pytest.raises(module.Refused, match="somebody sits at its terminal"):
-        module.stale([1], given)
+        module.stale("/x", GIVEN)
 
 
 @pytest.mark.parametrize(

@@ -153,3 +153,15 @@ def test_an_extension_that_fails_or_gives_no_room_is_said(
     (host / "full").unlink()
     (host / "larger").unlink()
     assert "vg0/data was extended, and /srv/data has no more room" in called(capsys)["msg"]
+
+
+@pytest.mark.parametrize(("file", "program"), [("mounted", "findmnt"), ("volumes", "lvs")])
+@pytest.mark.parametrize("text", ["WARNING: locked", "[]"])
+def test_an_answer_that_is_no_json_is_one_sentence(
+    host: Path, capsys: pytest.CaptureFixture[str], file: str, program: str, text: str
+) -> None:
+    (host / file).write_text(text)
+    assert called(capsys)["msg"] == (
+        f"the answer of {program} is no JSON: {text}; nothing more was done."
+    )
+    assert ran(host) == ""

@@ -208,3 +208,15 @@ def test_a_server_that_does_not_answer_is_one_sentence(
     found = called(capsys, database, port=1)
     assert found["msg"].startswith(f"PostgreSQL at {database.folder}, port 1, was asked by psql")
     assert "No such file or directory" in found["msg"]
+
+
+def test_a_protected_name_that_is_no_expression_is_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    module = module_of("modules/idle_sessions.py")
+    given = {"age": 1, "protected": ["app", "back(up"]}
+    with patch_module_args(given), pytest.raises(SystemExit):
+        module.main()
+    msg = json.loads(capsys.readouterr().out)["msg"]
+    assert msg.startswith("protected: 'back(up' is no regular expression (missing )")
+    assert msg.endswith("; nothing was ended.")

@@ -70,6 +70,11 @@ def test_check_mode_holds_for_what_comes_with_ansible(tmp_path: Path, tasks: lis
         ([{"own_module": {"a": 1}}], "of own_module, a module of the project"),
         ([{"{{ a.b }}": {}}], "a module of the project"),
         ([{"other.things.fetch_info": {}, "check_mode": False}], "by other.things.fetch_info"),
+        (
+            [{"name": "Load", "runner.remediation.reloaded_configuration": {"check": ["x"]}}],
+            "'Load' runs its check in check mode, by runner.remediation.reloaded_configuration",
+        ),
+        ([{"runner.remediation.rebooted_host": {}}], "runs its check in check mode"),
         ([{"package_facts": {}, "check_mode": False}, {"own_info": {}}], "of own_info"),
     ],
 )

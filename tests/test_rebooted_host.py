@@ -111,6 +111,14 @@ def test_a_host_that_installs_packages_does_not_reboot(
     assert "packages that were left half installed" in called(capsys, host)["msg"]
 
 
+def test_a_lock_is_asked_for_and_never_taken(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = module_of("modules/rebooted_host.py")
+    taken: list[Any] = []
+    monkeypatch.setattr(module.fcntl, "lockf", lambda *words: taken.append(words))
+    assert not module.is_held(str(host / "lock")) and taken == []
+    assert not module.is_held(str(host / "no-such-lock"))
+
+
 def test_a_host_that_is_not_well_does_not_reboot(
     host: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -233,6 +241,20 @@ def test_a_host_of_the_same_boot_never_counts_as_rebooted(action: Any) -> None:
     found = action(host, drain=["/out"], timeout=1)
     assert found["failed"] and not found["rebooted"] and "back" not in host.did
     assert found["msg"].endswith("within 1 s; it was drained before, and still is.")
+
+
+def test_a_host_that_is_drained_and_does_not_reboot_is_said_to_be(action: Any) -> None:
+    host = Host(["marker is there"])
+    asked = host.command
+    refused = {"rc": 1, "stdout": "", "stderr": "not now"}
+    host.command = lambda text: asked(text) if text.startswith("cat") else refused  # type: ignore[method-assign]
+    found = action(host, drain=["/out"])
+    assert (found["failed"], found["changed"], found["rebooted"]) == (True, True, False)
+    assert found["msg"] == (
+        "the host was not rebooted: shutdown ended with 1: not now; "
+        "it was drained before, and still is."
+    )
+    assert not action(host)["changed"]
 
 
 def test_the_machine_that_runs_ansible_is_not_rebooted(action: Any) -> None:

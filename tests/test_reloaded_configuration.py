@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -133,6 +134,33 @@ def test_it_refuses_before_it_loads_anything(
     for check in (True, False):
         found = reload(host, capsys, **given, _ansible_check_mode=check)
         assert found["failed"] and said in found["msg"] and done(host) == ""
+
+
+def test_only_the_end_of_what_a_check_says_is_kept() -> None:
+    module = module_of("modules/reloaded_configuration.py")
+    script = "head -c 300000 /dev/zero; echo last"
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE) as child:
+        said = module.end_of(child, 60)
+    assert said.endswith(b"\0last\n") and len(said) == module.MOST_SAID
+
+
+def test_an_answer_in_drops_is_none() -> None:
+    fetch = module_of("modules/reloaded_configuration.py").fetch
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            with server.accept()[0] as one:
+                one.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
+                for _ in range(25):  # without a bound on the whole, it is read to its end
+                    if not done.wait(0.1):
+                        one.sendall(b"x")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        assert fetch(f"http://127.0.0.1:{server.getsockname()[1]}/", 1, 100) == (0, "")
+        done.set()
+        thread.join()
 
 
 def test_a_unit_that_falls_over_has_loaded_nothing(

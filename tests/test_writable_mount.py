@@ -156,6 +156,30 @@ def test_nothing_is_forced(
     assert found["failed"] and said in found["msg"]
 
 
+SECOND = "52 1 8:17 / /srv/second rw - ext4 /dev/none ro\n"
+OF_ANOTHER_NAMESPACE = "52 1 0:99 / /srv/second rw - ext4 /dev/none ro\n"
+ABOVE = "52 1 8:17 / {}/data rw - ext4 /dev/none ro\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "said"),
+    [
+        ("ext4", SECOND, "/srv/second, too."),
+        ("ext4", OF_ANOTHER_NAMESPACE, "/srv/second, too."),
+        ("ext4", ABOVE, "/data, too."),
+        ("btrfs", "", "is a btrfs, which is not unmounted and checked here."),
+    ],
+)
+def test_what_would_stay_unmounted_is_not_unmounted(
+    host: Path, capsys: pytest.CaptureFixture[str], kind: str, more: str, said: str
+) -> None:
+    (host / "refuses").touch()
+    text = more.format(host) + line(host, kind=kind, of_all=BROKEN)
+    found = remount(host, capsys, text, repair=True)
+    assert found["failed"] and found["msg"].endswith(said)
+    assert done(host) == [f"-o remount,rw {host}/data"]  # which was refused
+
+
 def test_names_with_blanks_are_read_as_they_are(host: Path) -> None:
     (host / "mountinfo").write_text(line(host).replace("/data ", "/my\\040data\\012 "))
     (one,) = module_of("modules/writable_mount.py").mounted(str(host / "mountinfo"))

@@ -40,6 +40,10 @@ _READS = frozenset(
     "wait_for_connection ping async_status".split()
 )
 _BUILTIN = ("ansible.builtin.", "ansible.legacy.")
+#: Modules of the runner that call a program of the inventory in check mode, too.
+_CALLS_IN_CHECK_MODE = frozenset(
+    f"{shipped.COLLECTION}.{name}" for name in ("rebooted_host", "reloaded_configuration")
+)
 #: What Ansible itself does without asking a host for anything that could change it.
 _ON_THE_CONTROLLER = frozenset(
     "assert debug fail import_role import_tasks include_role include_tasks include_vars meta "
@@ -72,6 +76,8 @@ def really_done(entry: Entry, found: Scan) -> tuple[str, ...]:
         if task.keywords.get("check_mode") in (None, True):
             if not _foreign(task.written, entry, found):
                 said.append(f"Task {task.name} is of {task.written}, a module of the project")
+            elif name in _CALLS_IN_CHECK_MODE:
+                said.append(f"Task {task.name} runs its check in check mode, by {task.written}")
         elif not (_shipped_reader(name) and _foreign(task.written, entry, found)):
             said.append(f"Task {task.name} really runs in check mode, by {task.written}")
     return tuple(dict.fromkeys(said))

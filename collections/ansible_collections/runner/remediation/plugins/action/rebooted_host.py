@@ -42,10 +42,14 @@ class ActionModule(ActionBase):
             drained = self._phase("drain")
             if drained.get("failed"):
                 return {**drained, **result}
-        self._reboot(command)
+        left = "; it was drained before, and still is" if given.get("drain") else ""
+        try:
+            self._reboot(command)
+        except AnsibleError as error:
+            msg = f"the host was not rebooted: {error}{left}."
+            return {"failed": True, "changed": bool(left), "msg": msg, **result}
         seconds = int(given.get("timeout") or 600)
         if not self._is_back(boot, seconds):
-            left = "; it was drained before, and still is" if given.get("drain") else ""
             msg = f"the host did not come back within {seconds} s{left}."
             return {"failed": True, "changed": True, "msg": msg, **result}
         result |= {"rebooted": True, "changed": True}

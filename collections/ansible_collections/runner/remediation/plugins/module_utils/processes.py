@@ -44,14 +44,17 @@ def family(pid: int, known: Processes) -> list[int]:
 def unit_of(text: str) -> str:
     """The unit of systemd itself in /proc/PID/cgroup, a service or a scope; empty without one.
 
-    The outermost one counts: what a user's own systemd calls a service is that user's alone.
+    The outermost one counts, and it lies in slices only: what a user's own systemd calls a service
+    is that user's alone, and what a container calls one is of another host.
     """
     for line in text.splitlines():
         number, controllers, path = line.split(":", 2)
         if controllers == "name=systemd" or number == "0":
-            parts = [part for part in path.split("/") if re.search(r"\.(service|scope)$", part)]
-            if parts:
-                return parts[0]
+            for part in path.split("/")[1:]:
+                if re.search(r"\.(service|scope)$", part):
+                    return part
+                if not part.endswith(".slice"):
+                    break
     return ""
 
 

@@ -52,9 +52,9 @@ class Systemd:
         """Restart it; what systemctl said against it, empty where it went well."""
         return self._call("restart", unit)
 
-    def start(self, unit: str) -> str:
-        """Start it; the same."""
-        return self._call("start", unit)
+    def start(self, unit: str, *limit: str) -> str:
+        """Start it, by a program that bounds how long that takes, if any; the same."""
+        return self._call("start", unit, *limit)
 
     def stop(self, unit: str) -> str:
         """Stop it; the same."""
@@ -64,10 +64,10 @@ class Systemd:
         """Let it read its configuration again; what systemctl said against it."""
         return self._call("reload", unit)
 
-    def _call(self, verb: str, unit: str) -> str:
+    def _call(self, verb: str, unit: str, *limit: str) -> str:
         if not self._program:
             return "this host has no systemd"
-        status, out, err = self._run([self._program, verb, "--", unit])
+        status, out, err = self._run([*limit, self._program, verb, "--", unit])
         return (err or out).strip() or f"exit status {status}" if status else ""
 
     def loaded_at(self, unit: str, pid: int) -> float:

@@ -6,12 +6,23 @@ Runs on the hosts: Python's own library only, from 3.8 on.
 from __future__ import annotations
 
 import base64
+import threading
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 
 def fetch(url: str, timeout: int, most: int = 0) -> tuple[int, str]:
-    """(status, the first `most` bytes as text); (0, "") where nobody answers."""
+    """(status, the first `most` bytes as text); (0, "") without a whole answer in `timeout` s."""
+    answers: list[tuple[int, str]] = []
+    asking = threading.Thread(
+        target=lambda: answers.append(_answer(url, timeout, most)), daemon=True
+    )
+    asking.start()
+    asking.join(timeout)  # a socket's own timeout begins anew with every byte
+    return answers[0] if answers else (0, "")
+
+
+def _answer(url: str, timeout: int, most: int) -> tuple[int, str]:
     import http.client
     import urllib.error
     import urllib.request

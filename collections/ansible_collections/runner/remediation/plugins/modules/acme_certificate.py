@@ -36,7 +36,7 @@ options:
     description: A certificate that is good for more days is left alone.
     type: int
     default: 30
-  timeout: {description: Seconds that a command may take., type: int, default: 600}
+  timeout: {description: Seconds that the unit or the command may take., type: int, default: 600}
   settle_retries:
     description: Times that the service is asked, one second apart, until it shows the new one.
     type: int
@@ -176,13 +176,13 @@ def is_served(certificate: dict[str, Any], pem: str, tries: int) -> bool:
 
 def renew(module: Any, certificate: dict[str, Any]) -> None:
     """Let the unit or the command of its timer do it. Raises Refused, Untrusted."""
+    limit = [module.get_bin_path("timeout", required=True), str(module.params["timeout"])]
     if certificate["unit"]:
-        if said := Systemd(module).start(certificate["unit"]):
+        if said := Systemd(module).start(certificate["unit"], *limit):
             raise Refused(f"{certificate['unit']} failed: {shown(said)[:500]}")
         return
     words = certificate["command"]
     check(words[0])
-    limit = [module.get_bin_path("timeout", required=True), str(module.params["timeout"])]
     status, out, err = module.run_command([*limit, *words], cwd="/")
     if status:
         said = shown(" ".join((err or out).split()))[-500:]

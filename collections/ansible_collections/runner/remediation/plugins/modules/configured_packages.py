@@ -49,14 +49,13 @@ import signal
 import struct
 import subprocess
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths import (
     Untrusted,
     walk,
 )
-from ansible_collections.runner.remediation.plugins.module_utils.units import started_at
 
 LOCKS = ("lock-frontend", "lock")
 #: States that configuring completes, and those in which a package is fine or gone.
@@ -72,15 +71,32 @@ class Refused(Exception):
     """A sentence: why nothing is done."""
 
 
+class Holder(NamedTuple):
+    """A process that holds a lock; its number may be another's later, so its start counts, too."""
+
+    pid: int
+    started: int  #: in ticks since the boot
+    name: str
+    terminal: bool  #: whether it has one
+
+
 def holder(fd: int) -> int:
-    """The process that holds a lock on the file; 0 where nobody does."""
+    """The process that holds a lock on the file; 0 where nobody does.
+
+    Raises Refused where the kernel names none: -1 or less for a lock of an open file or of another
+    host, 0 for one of another pid namespace.
+    """
     asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     kind, _, _, _, pid = struct.unpack(FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
-    return 0 if kind == fcntl.F_UNLCK else int(pid)
+    if kind == fcntl.F_UNLCK:
+        return 0
+    if pid <= 0:
+        raise Refused("somebody who cannot be named holds the lock of dpkg")
+    return int(pid)
 
 
 def holders(admin: str) -> list[int]:
-    """Who holds any lock of dpkg. Raises Untrusted, OSError."""
+    """Who holds any lock of dpkg. Raises Refused, Untrusted, OSError."""
     found = []
     with walk(admin) as folder:
         for name in LOCKS:
@@ -93,49 +109,70 @@ def holders(admin: str) -> list[int]:
     return sorted({pid for pid in found if pid})
 
 
-def described(pid: int) -> tuple[str, bool]:
-    """(name, whether it has a terminal) of a process; ("", False) where it is gone."""
+def described(pid: int) -> Holder | None:
+    """The process that has this number now; None where there is none."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             head, _, rest = file.read().rpartition(")")
     except OSError:
-        return "", False
-    return head.partition("(")[2], rest.split()[4] != "0"
+        return None
+    fields = rest.split()
+    return Holder(pid, int(fields[19]), head.partition("(")[2], fields[4] != "0")
 
 
-def stale(pids: list[int], given: dict[str, Any]) -> list[str]:
-    """The names of the holders, which all may be ended. Raises Refused where one may not."""
-    names = []
-    for pid in pids:
-        name, terminal = described(pid)
-        age = time.time() - started_at(pid)
-        if not name:
-            continue
-        if terminal:
-            raise Refused(f"{name} holds the lock of dpkg, and somebody sits at its terminal")
-        if age < given["stale_seconds"] or name not in given["stale_programs"]:
-            raise Refused(f"{name} holds the lock of dpkg, for {age / 60:.0f} min at most")
+def age(one: Holder) -> float:
+    """Seconds since it was started."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - one.started / os.sysconf("SC_CLK_TCK")
+
+
+def stale(admin: str, given: dict[str, Any]) -> list[Holder]:
+    """The holders, which all may be ended. Raises Refused where one may not, Untrusted, OSError."""
+    found = []
+    for one in filter(None, map(described, holders(admin))):
+        if one.terminal:
+            raise Refused(f"{one.name} holds the lock of dpkg, and somebody sits at its terminal")
+        if age(one) < given["stale_seconds"] or one.name not in given["stale_programs"]:
+            raise Refused(f"{one.name} holds the lock of dpkg, for {age(one) / 60:.0f} min at most")
         if not given["end_stale"]:
             raise Refused(
-                f"{name} has held the lock of dpkg for up to {age / 3600:.0f} h, and the inventory "
-                "does not allow to end it"
+                f"{one.name} has held the lock of dpkg for up to {age(one) / 3600:.0f} h, and the "
+                "inventory does not allow to end it"
             )
-        names.append(name)
-    return names
+        found.append(one)
+    if set(holders(admin)) - {one.pid for one in found}:
+        raise Refused("somebody who was not seen before holds the lock of dpkg")
+    return found
 
 
-def end(pids: list[int], admin: str) -> None:
-    """Ask them to end. Raises Refused where the lock is held on."""
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGTERM)
-        except ProcessLookupError:
-            continue
+def end(found: list[Holder], admin: str) -> None:
+    """Ask them to end. Raises Refused where the lock is held on, Untrusted, OSError."""
+    for one in found:
+        ask_to_end(one)
     deadline = time.monotonic() + GRACE
     while holders(admin):
         if time.monotonic() > deadline:
             raise Refused("the process that holds the lock was asked to end, and does not")
         time.sleep(0.2)
+
+
+def ask_to_end(one: Holder) -> None:
+    """Send SIGTERM to this very process, and to none that has its number by now."""
+    try:
+        handle = os.pidfd_open(one.pid)
+    except (AttributeError, OSError):  # an older Python or kernel, or it is gone
+        handle = -1
+    try:
+        if one.pid <= 0 or described(one.pid) != one:
+            return
+        if handle >= 0:
+            signal.pidfd_send_signal(handle, signal.SIGTERM)
+        else:
+            os.kill(one.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    finally:
+        if handle >= 0:
+            os.close(handle)
 
 
 def broken(module: AnsibleModule) -> list[str]:
@@ -220,24 +257,24 @@ def main() -> None:
     )
     given, admin = module.params, module.params["admin_dir"]
     try:
-        pids = holders(admin)
-        names = stale(pids, given)
+        found = stale(admin, given)
         packages, cut = broken(module), interrupted(admin)
     except (Refused, Untrusted, OSError) as why:
         module.fail_json(msg=f"{why}; no package was touched.")
+    names = [one.name for one in found]
     if not (packages or cut or names):
         module.exit_json(changed=False, packages=[], ended=[], repaired=True, said="")
-    found: dict[str, Any] = {"packages": packages, "ended": names}
+    told: dict[str, Any] = {"packages": packages, "ended": names}
     diff = difference(packages, cut, names)
     if module.check_mode:
-        module.exit_json(changed=True, diff=diff, repaired=False, said="", **found)
+        module.exit_json(changed=True, diff=diff, repaired=False, said="", **told)
     try:
-        end(pids, admin)
+        end(found, admin)
         content, said = configure(module)
         repaired = content and not broken(module) and not interrupted(admin)
     except (Refused, Untrusted, OSError) as why:
-        module.fail_json(msg=f"{why}.", **found)
-    module.exit_json(changed=True, diff=diff, repaired=repaired, said=said, **found)
+        module.fail_json(msg=f"{why}.", **told)
+    module.exit_json(changed=True, diff=diff, repaired=repaired, said=said, **told)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ def mounted(module: Any, mountpoint: str) -> dict[str, Any]:
     """What is mounted there, sizes in bytes. Raises Refused."""
     words = ["--json", "--bytes", "--output", _MOUNTED, "--mountpoint", mountpoint]
     status, out, _ = module.run_command([module.get_bin_path("findmnt", required=True), *words])
-    found = json.loads(out)["filesystems"] if not status else []
+    found = read("findmnt", out).get("filesystems", []) if not status else []
     if len(found) != 1:
         raise Refused(f"{mountpoint} is not the mount point of one file system of this host")
     one: dict[str, Any] = found[0]
@@ -93,6 +93,17 @@ def mounted(module: Any, mountpoint: str) -> dict[str, Any]:
     if "ro" in one["options"].split(","):
         raise Refused(f"{mountpoint} is mounted read-only")
     return one
+
+
+def read(program: str, out: str) -> dict[str, Any]:
+    """What it answered in JSON. Raises Refused."""
+    try:
+        found = json.loads(out)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Refused(f"the answer of {program} is no JSON: {shown(out.strip())[:200]}")
+    return found
 
 
 def share(one: dict[str, Any]) -> int:
@@ -105,7 +116,8 @@ def volume(module: Any, mountpoint: str, source: str) -> dict[str, Any]:
     """The logical volume that it lies on, sizes in bytes. Raises Refused."""
     words = ["--reportformat", "json", "--units", "b", "--nosuffix", "--options", _VOLUME, source]
     status, out, _ = module.run_command([module.get_bin_path("lvs", required=True), *words])
-    rows = json.loads(out)["report"][0]["lv"] if not status else []
+    reports = read("lvs", out).get("report", []) if not status else []
+    rows = [row for report in reports for row in report.get("lv", [])]
     if not rows:
         raise Refused(f"{mountpoint} does not lie on a logical volume, but on {shown(source)}")
     one: dict[str, Any] = rows[0]  # a row for each segment

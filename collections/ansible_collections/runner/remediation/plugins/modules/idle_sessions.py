@@ -166,6 +166,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    for pattern in module.params["protected"]:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            why = f"protected: {pattern!r} is no regular expression ({error}); nothing was ended."
+            module.fail_json(msg=why)
     sessions = found(module)
     if why := refusal(sessions, module.params["max"]):
         module.fail_json(msg=why, sessions=sessions)

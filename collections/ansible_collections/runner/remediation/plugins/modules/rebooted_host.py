@@ -77,6 +77,7 @@ import fcntl
 import glob
 import os
 import re
+import struct
 import time
 from typing import Any
 
@@ -89,6 +90,7 @@ from ansible_collections.runner.remediation.plugins.module_utils.trusted_paths i
 
 #: Held while packages are being installed.
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/rpm/.rpm.lock")
+FLOCK = "@hhqqi4x"  #: struct flock: type, whence, start, length, process
 UPDATES = "/var/lib/dpkg/updates"  #: holds files where dpkg was interrupted
 KERNELS = "/boot/vmlinuz-*"
 _BUSY = ("initializing", "starting", "stopping", "maintenance")
@@ -116,18 +118,19 @@ def kernels() -> list[str]:
 
 
 def is_held(path: str) -> bool:
-    """Whether somebody holds this lock file."""
+    """Whether somebody holds this lock file; it is asked for, and never taken."""
     try:
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return False
+    asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        kind = struct.unpack(FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))[0]
     except OSError:
         return True
     finally:
         os.close(file)
-    return False
+    return bool(kind != fcntl.F_UNLCK)
 
 
 def uptime() -> float:

@@ -69,6 +69,7 @@ said: {description: The last lines of the check., type: str, returned: always}
 import os
 import pwd
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -83,6 +84,7 @@ from ansible_collections.runner.remediation.plugins.module_utils.urls import fet
 METRIC = re.compile(r"^\w*config_last_reload_successful(?:\{[^}\n]*\})? (\S+)", re.MULTILINE)
 MOST_METRICS = 4_000_000  #: bytes of metrics that are looked at
 MOST_NAMES = 20_000  #: files of a configuration that are looked at
+MOST_SAID = 65_536  #: bytes of what a check said that are kept
 LINES, LONGEST = 10, 300  #: of what a check said
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -162,13 +164,30 @@ def checked(words: list[str], pid: int, timeout: int) -> str:
         start_new_session=True,
     ) as child:
         try:
-            said = short(child.communicate(timeout=timeout)[0].decode(errors="replace"))
+            said = short(end_of(child, timeout).decode(errors="replace"))
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
             raise Refused(f"its check did not end within {timeout} s") from None
     if child.returncode:
         raise Refused(f"its configuration is refused by {words[0]}: {said}")
     return said
+
+
+def end_of(child: subprocess.Popen[bytes], timeout: int) -> bytes:
+    """The last bytes of what it says until it ends. Raises subprocess.TimeoutExpired."""
+    deadline = time.monotonic() + timeout
+    kept = b""
+    assert child.stdout
+    while True:
+        left = max(0.0, deadline - time.monotonic())
+        if not (left and select.select([child.stdout], [], [], left)[0]):
+            raise subprocess.TimeoutExpired(child.args, timeout)
+        more = os.read(child.stdout.fileno(), MOST_SAID)
+        if not more:
+            break
+        kept = (kept + more)[-MOST_SAID:]
+    child.wait(left)
+    return kept
 
 
 def short(text: str) -> str:

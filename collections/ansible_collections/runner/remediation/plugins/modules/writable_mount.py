@@ -13,7 +13,8 @@ description:
     where it is of a kind that is not in O(kinds), and where its device is read-only itself or
     cannot be read at some place that is tried.
   - Otherwise it is remounted. Where the kernel refuses that, as it does for ext4 after most errors,
-    and O(repair) is set, it is unmounted, checked by C(fsck -p), and mounted as it was.
+    and O(repair) is set, it is unmounted, checked by C(fsck -p), and mounted as it was; not where
+    it is mounted at another place, too, nor a btrfs, whose subvolume would not be found again.
   - Then a file without a name must be written there; whether it could be is RV(writable), which is
     no failure of the module.
 options:
@@ -152,6 +153,20 @@ def remount(module: AnsibleModule, one: Mount) -> str:
     return called(module, mount_program(module), "-o", "remount,rw", one.path)
 
 
+def refuse_what_cannot_be_checked(one: Mount, mountinfo: str) -> None:
+    """What would stay unmounted, or be mounted as another. Raises Refused."""
+    if one.kind == "btrfs":
+        raise Refused(f"{shown(one.path)} is a btrfs, which is not unmounted and checked here")
+    others = [
+        other.path
+        for other in mounted(mountinfo)
+        if (other.device == one.device or other.source == one.source)
+        and (other.number, other.path) != (one.number, one.path)
+    ]
+    if others:
+        raise Refused(f"{shown(one.path)} is mounted at {shown(others[0])}, too")
+
+
 def check_and_mount(module: AnsibleModule, one: Mount) -> None:
     """Unmount, check, and mount as it was. Fails the module with what is true then."""
     if said := called(module, program(module, "umount"), one.path):
@@ -237,6 +252,10 @@ def main() -> None:
     if said := remount(module, one):
         if not given["repair"] or one.path == "/":
             module.fail_json(msg=f"{name} cannot be remounted: {said}", **found)
+        try:
+            refuse_what_cannot_be_checked(one, given["mountinfo"])
+        except Refused as why:
+            module.fail_json(msg=f"{name} cannot be remounted: {said}; {why}.", **found)
         check_and_mount(module, one)
         found["done"] = "checked"
     good = writable(one.path) and not is_read_only(find(one.path, given["mountinfo"]))
