@@ -305,6 +305,33 @@ def test_ids_are_forgotten_once_they_are_resolved_or_old(opened: Project) -> Non
         assert retention.sweep(tx, keep, later)["sender_ids"] == 1
 
 
+@pytest.mark.store
+def test_a_resolved_ends_all_of_many_alerts_with_its_id(tmp_path: Path, store_url: str) -> None:
+    opened = project(tmp_path, store=store_url)
+    desk = desk_of(opened)
+    hand_in(desk, opened, "one", *[told(id="7", svc=f"s{number}") for number in range(30)])
+    hand_in(desk, opened, "one", {"s": "resolved", "n": "Down", "id": "7"})
+    assert [each.state for each in every(opened)] == [State.RESOLVED] * 30
+    opened.close()
+
+
+def test_an_id_names_the_newest_so_many_alerts_and_no_other_id_s(
+    opened: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sender_ids, "MOST", 3)
+    (alert,) = senders.read(body(told(id="7")), sender(name="one"), AT).alerts
+    with opened.database.write() as tx:
+        sender_ids.note(tx, replace(alert, pair="8"), AT)
+        for minute, number in enumerate((4, 3, 4, 2, 1, 2)):
+            at = AT + timedelta(minutes=minute)
+            sender_ids.note(tx, replace(alert, fingerprint=f"f{number}"), at)
+        assert sender_ids.take(tx, "one", "7") == ("f1", "f2", "f4")
+        assert sender_ids.take(tx, "one", "7") == ()
+        assert sender_ids.take(tx, "one", "8") == (alert.fingerprint,)
+    (said,) = caplog.messages
+    assert said.startswith("source one gives one id, 7, to more than 3 alerts")
+
+
 # What cannot be read, and bounds
 
 
