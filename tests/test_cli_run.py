@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from runner import acts
 from runner.cli.run import values_of
 from runner.errors import UsageError
 from tests import small_project as small
@@ -63,6 +64,28 @@ def test_what_is_no_entry_host_or_parameter_is_refused(
     result = call(path, "run", *words, "--yes")
     assert result.exit_code == code, result.output
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_value_by_hand_is_not_overwritten_by_the_host(tmp_path: Path) -> None:
+    """Of the labels that its parameter may come from, the last one is the host's."""
+    spec = {"mark_text": {"from": "label cn|service|instance"}}
+    project = small.project(small.make(tmp_path, entry={"parameters": spec}))
+    number = acts.request_run(
+        project, entry="mark", hosts=["web1"], values={"mark_text": "shop"}, by="user:ann"
+    )
+    labels = small.look(project, number).incident.alert.labels
+    assert labels == {
+        "alertname": "ByHand", "entry": "mark", "instance": "web1", "service": "shop",
+    }  # fmt: skip
+    project.close()
+
+
+def test_a_value_that_only_the_run_itself_gives_is_refused(tmp_path: Path) -> None:
+    spec = {"mark_text": {"from": "label instance"}}
+    path = small.make(tmp_path, entry={"parameters": spec})
+    result = call(path, "run", "mark", "--host", "web1", *VALUE, "--yes")
+    assert result.exit_code == 2
+    assert "mark: mark_text comes from the run itself; leave it out" in result.stderr
 
 
 def test_values_are_taken_apart_at_the_first_sign() -> None:

@@ -4,7 +4,9 @@ a person may start one, and nothing runs without a person. Real Ansible where it
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from runner.daemon import Daemon
 from runner.errors import Refused, UsageError
 from runner.incident import Level, Purpose, State
 from runner.incident_report import Bundle
+from runner.inventory import Inventory
 from runner.notify.message import Writer
 from runner.project import Project
 from runner_demo.model_server import ModelServer
@@ -186,6 +189,25 @@ def test_what_cannot_be_proposed_is_refused_with_the_reason(
         propose(project, number, "mark", values={}, by="user:ann")
     with pytest.raises(Refused, match="has not ended"):
         propose(project, opened, "mark", values={}, by="user:ann")
+
+
+def test_while_the_inventory_is_read_others_may_write(
+    escalated: tuple[Project, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It may run Ansible for many seconds, and SQLite has one writer."""
+    project, number = escalated
+    read, free = Project.inventory, []
+
+    def reading(self: Project, *, fresh: bool = False) -> Inventory:
+        with closing(sqlite3.connect(tmp_path / "var/runner.db", timeout=0)) as other:
+            other.execute("begin immediate")
+            other.rollback()
+        free.append(True)
+        return read(self, fresh=fresh)
+
+    monkeypatch.setattr(Project, "inventory", reading)
+    propose(project, number, "mark", values={}, by="user:ann")
+    assert free
 
 
 def test_an_entry_that_does_not_consider_it_is_refused(tmp_path: Path) -> None:

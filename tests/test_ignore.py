@@ -39,6 +39,12 @@ DEFAULT = Config().ignore
         ({"alertname": "A", "severity": "warning"}, None),
         ({"alertname": "A"}, None),
         ({"alertname": "Watchdog", "severity": "critical"}, None),
+        ({"alertname": "A", "severity": "none", "priority": "P1"}, None),
+        (
+            {"alertname": "A", "severity": "none", "priority": "P2"},
+            'severity=~"(?i)none|info|information"',
+        ),
+        ({"alertname": "Watchdog", "severity": "critical", "priority": "P4"}, None),
     ],
 )
 def test_unless_told_otherwise_it_is_what_says_nothing(

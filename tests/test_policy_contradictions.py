@@ -28,7 +28,9 @@ def test_a_label_that_names_another_host_needs_a_person() -> None:
 def test_a_firing_that_its_end_overtook_needs_a_person() -> None:
     """Invariant 18: without an Alertmanager to ask it is not lost, and runs by no one's word."""
     given = case(alert=replace(alert(), late=True))
-    assert only(late, given).level is Level.APPROVE
+    reason = only(late, given)
+    assert reason.level is Level.APPROVE
+    assert reason.text.endswith("had resolved, and nothing has confirmed it since.")
     assert judge(given).level is Level.APPROVE
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runner import acts, config
@@ -305,6 +305,33 @@ def test_ids_are_forgotten_once_they_are_resolved_or_old(opened: Project) -> Non
         assert retention.sweep(tx, keep, later)["sender_ids"] == 1
 
 
+@pytest.mark.store
+def test_a_resolved_ends_all_of_many_alerts_with_its_id(tmp_path: Path, store_url: str) -> None:
+    opened = project(tmp_path, store=store_url)
+    desk = desk_of(opened)
+    hand_in(desk, opened, "one", *[told(id="7", svc=f"s{number}") for number in range(30)])
+    hand_in(desk, opened, "one", {"s": "resolved", "n": "Down", "id": "7"})
+    assert [each.state for each in every(opened)] == [State.RESOLVED] * 30
+    opened.close()
+
+
+def test_an_id_names_the_newest_so_many_alerts_and_no_other_id_s(
+    opened: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sender_ids, "MOST", 3)
+    (alert,) = senders.read(body(told(id="7")), sender(name="one"), AT).alerts
+    with opened.database.write() as tx:
+        sender_ids.note(tx, replace(alert, pair="8"), AT)
+        for minute, number in enumerate((4, 3, 4, 2, 1, 2)):
+            at = AT + timedelta(minutes=minute)
+            sender_ids.note(tx, replace(alert, fingerprint=f"f{number}"), at)
+        assert sender_ids.take(tx, "one", "7") == ("f1", "f2", "f4")
+        assert sender_ids.take(tx, "one", "7") == ()
+        assert sender_ids.take(tx, "one", "8") == (alert.fingerprint,)
+    (said,) = caplog.messages
+    assert said.startswith("source one gives one id, 7, to more than 3 alerts")
+
+
 # What cannot be read, and bounds
 
 
@@ -362,6 +389,42 @@ def test_whatever_json_comes_is_read_or_refused(content: Any) -> None:
         senders.read(json.dumps(content).encode(), sender(starts="h"), AT)
     except BadDelivery as refused:
         assert str(refused).isprintable()
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.sampled_from([0, 1, 10**400, 10**4299, 9 * 10**4299, 1.5, float("inf"), -float("inf")])
+    | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["v", "w"]), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+EXPRESSIONS = (
+    "v > `1`", "v >= w", "v[?@ < `2`]", "ceil(v)", "floor(v)", "abs(v)", "sum(v)", "avg(v)",
+    "to_number(v)", "to_string(v)", "sort(v)", "max(v)", "min(v)", "sort_by(v, &v)",
+    "max_by(v, &w)",
+    "v[::0]", "contains(v, w)", "join(',', v)", "merge(v, w)", "map(&v, w)", "keys(v)", "values(v)",
+    "reverse(v)", "length(v)", "starts_with(v, w)", "type(v)", "to_array(v)", "[ceil(v), sum(w)]",
+)  # fmt: skip
+
+
+@given(v=JSON, w=JSON, expression=st.sampled_from(EXPRESSIONS))
+@example(v="x", w=0, expression="v > `1`")
+@example(v=float("inf"), w=0, expression="ceil(v)")
+@example(v=[10**400], w=0, expression="avg(v)")
+@example(v=[9 * 10**4299] * 2, w=0, expression="sum(v)")
+def test_what_an_expression_cannot_take_costs_only_its_own_alert(
+    v: Any, w: Any, expression: str
+) -> None:
+    table = sender(labels={"alertname": "n", "x": f"good || ({expression})"})
+    sent = json.dumps([told(good="x"), told(v=v, w=w)]).replace("Infinity", "1e999").encode()
+    found = senders.read(sent, table, AT)
+    assert found.alerts[0].labels["x"] == "x"
+    assert len(found.alerts) + len(found.unread) == 2
+    assert all(each.reason.isprintable() for each in found.unread)
 
 
 # Who may send
@@ -620,6 +683,14 @@ def test_a_url_of_the_host_says_whether_it_fires(tmp_path: Path, api: Any) -> No
     assert still_fires(opened, every(opened)[0]) is False
     api.answer = 503, b""
     assert still_fires(opened, every(opened)[0]) is True
+    opened.close()
+
+
+def test_an_answer_that_cannot_be_compared_is_unknown(tmp_path: Path, api: Any) -> None:
+    opened, incident = asking(tmp_path, api, firing="result > `0`")
+    api.answer = 200, b'{"result": "x"}'
+    with pytest.raises(RemoteError, match="cannot be read"):
+        still_fires(opened, incident)
     opened.close()
 
 

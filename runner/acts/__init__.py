@@ -42,6 +42,8 @@ from runner.text import storable, visible
 _NAME = re.compile(r"user:[^\x00-\x1f\x7f]{1,64}")
 #: How long a reason or comment of a person may be.
 MAX_TEXT = 2000
+#: Labels that every request has, of which no value of a person takes the place.
+_OWN_LABELS = ("alertname", "entry", "instance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +230,10 @@ def request_run(
     for name, value in values.items():
         parameter = chosen.parameters.get(name)
         if parameter is not None and parameter.kind == "label":
-            labels[parameter.labels[-1]] = str(value)
+            free = [label for label in parameter.labels if label not in _OWN_LABELS]
+            if not free:
+                raise UsageError(f"{entry}: {name} comes from the run itself; leave it out")
+            labels[free[-1]] = str(value)
         else:
             choices[name] = value
     labels |= {"alertname": "ByHand", "entry": entry, "instance": hosts[0]}

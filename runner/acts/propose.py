@@ -11,6 +11,7 @@ from runner.catalog.choose import unfound, why_not
 from runner.catalog.entry import Entry
 from runner.errors import Refused
 from runner.incident import Incident
+from runner.inventory import Inventory
 from runner.project import Project
 from runner.steps.considered import BY_HAND
 from runner.store import incidents
@@ -40,6 +41,7 @@ def propose(
     refuse_unattended(project, chosen)
     chosen_values = parameters.chosen(chosen, project.catalog.schema(entry), values)
     why = storable(reason.strip()[:MAX_TEXT])
+    inventory = project.inventory()  # it may run Ansible, which nobody who writes shall wait for
     with project.database.write() as tx:
         found = incidents.get(tx, incident)
         if not found.state.ended:
@@ -51,7 +53,7 @@ def propose(
         latest = incidents.latest_of(tx, found.alert.fingerprint)
         if latest is not None and not latest.state.ended:
             raise Refused(f"incident {latest.id} handles this alert already: {latest.state}")
-        _require_fit(project, found, chosen)
+        _require_fit(project, found, chosen, inventory)
         text = f"{by} proposed {entry} for the alert of incident {incident}"
         opened = incidents.reopen(
             tx,
@@ -64,9 +66,9 @@ def propose(
     return opened
 
 
-def _require_fit(project: Project, incident: Incident, entry: Entry) -> None:
+def _require_fit(project: Project, incident: Incident, entry: Entry, inventory: Inventory) -> None:
     """Raise Refused unless the entry may be proposed for the incident's alert."""
-    labels, inventory = incident.alert.labels, project.inventory()
+    labels = incident.alert.labels
     if not entry.eligible(labels) and not entry.considered(labels):
         raise Refused(
             f"{entry.id} neither matches nor considers this alert: {why_not(labels, entry)}; "

@@ -56,7 +56,11 @@ class Evaluation(TreeInterpreter):  # type: ignore[misc]  # the library has no t
 
     def of(self, expression: str, content: Any) -> Any:
         """What the expression gives. Raises JMESPathError and TooMuch."""
-        return self.visit(_compiled(expression), content)
+        try:
+            return self.visit(_compiled(expression), content)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            # The library lets through what Python says of `'x' > 1` or of the ceiling of 1e999.
+            raise JMESPathError(str(error)) from None
 
 
 @functools.lru_cache(maxsize=1024)
@@ -221,7 +225,10 @@ def _text(key: str, value: Any) -> str | None:
     if isinstance(value, dict | list):
         kind = "a list" if isinstance(value, list) else "an object"
         raise BadDelivery(f"{brief(key, 60)}: gives {kind}, not a text.")
-    return json.dumps(value)
+    try:
+        return json.dumps(value)
+    except ValueError:  # a sum may have more digits than Python writes
+        raise BadDelivery(f"{brief(key, 60)}: gives a number of too many digits.") from None
 
 
 def _time(text: str | None) -> datetime | None:

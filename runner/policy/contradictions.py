@@ -20,6 +20,8 @@ def contradictions(situation: Situation) -> Iterator[Reason]:
 def late(situation: Situation) -> Iterator[Reason]:
     """A firing that was told as resolved before, and that Alertmanager did not confirm."""
     if situation.alert.late:
-        text = "An earlier message said that this alert had resolved, and nothing has confirmed "
-        "it since."
+        text = (
+            "An earlier message said that this alert had resolved, and nothing has confirmed "
+            "it since."
+        )
         yield Reason(rule="late", level=Level.APPROVE, text=text)

@@ -51,7 +51,15 @@ MAX_PLACE = 255
 
 def urgency_of(labels: Mapping[str, str]) -> Urgency:
     """By the label `severity`, else `priority`."""
-    word = labels.get("severity") or labels.get("priority") or ""
+    return _by_word(labels.get("severity") or labels.get("priority") or "")
+
+
+def highest_urgency_of(labels: Mapping[str, str]) -> Urgency:
+    """By the more urgent one of the labels `severity` and `priority`."""
+    return max(_by_word(labels.get(name, "")) for name in ("severity", "priority"))
+
+
+def _by_word(word: str) -> Urgency:
     return Urgency(_BY_WORD.get(word.strip().casefold(), 0))
 
 
