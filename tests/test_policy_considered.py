@@ -54,7 +54,7 @@ EARNED = Reason(rule="earned", level=Level.AUTO, text="It has earned auto.")
     st.sampled_from(list(policy.Moment)[1:3]),
 )
 def test_nothing_raises_it_above_approve(given: dict[str, Any], moment: policy.Moment) -> None:
-    """RULINGS: earned autonomy, runner_level auto, the entry's level, agreement: none can."""
+    """Invariant 7: earned autonomy, runner_level auto, the entry's level, agreement: none can."""
     assert policy.judge(case(**given), moment).level is Level.AUTO
     assert policy.judge(case(**given, considered=WHY), moment).level is Level.APPROVE
 
