@@ -64,7 +64,7 @@ def test_all_matchers_of_an_item_must_match_and_any_item_is_enough() -> None:
 
 @given(st.dictionaries(st.sampled_from(["severity", "alertname", "a"]), st.text(max_size=9)))
 def test_nothing_critical_is_ignored(labels: dict[str, str]) -> None:
-    """RULINGS 13: not by the widest matcher there is."""
+    """Not by the widest matcher there is."""
     for word in ("critical", "Critical", "PAGE", "emergency", "p1"):
         assert ignored_by(labels | {"severity": word}, ['alertname=~".*"']) is None
     covered = ignored_by(labels, [['alertname=~"(?s).*"']]) is not None

@@ -1,4 +1,4 @@
-"""What a dry run may really do on a host, told from the files: RULINGS 6."""
+"""What a dry run may really do on a host, told from the files."""
 
 from __future__ import annotations
 
