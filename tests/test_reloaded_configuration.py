@@ -151,6 +151,7 @@ def test_an_answer_in_drops_is_none() -> None:
 
         def drip() -> None:
             with server.accept()[0] as one:
+                one.recv(65536)  # what is left unread would reset the connection
                 one.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
                 for _ in range(25):  # without a bound on the whole, it is read to its end
                     if not done.wait(0.1):
