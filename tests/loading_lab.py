@@ -218,7 +218,7 @@ class Lab:
         return RunRequest(
             id=uuid.uuid4().hex,
             entry_id="heal",
-            playbook=catalog.get("heal").playbook,
+            playbook=catalog.get("heal").play_file,
             inventory=(self.root / "hosts.yml",),
             hosts=("web1",),
             roles_path=catalog.roles.paths,
