@@ -139,7 +139,7 @@ def test_evidence_is_numbered_masked_and_in_the_order_of_gathering(tmp_path: Pat
 
 
 def like_restart(id: str, **changes: Any) -> Entry:
-    base = SHIPPED.get("restart_service").model_dump(by_alias=True)
+    base = SHIPPED.get("restart_service").model_dump(by_alias=True, exclude={"consider"})
     return Entry.model_validate(base | {"id": id} | changes)
 
 

@@ -294,7 +294,9 @@ def test_an_alert_that_an_entry_names_and_can_never_have_is_said() -> None:
     assert fits(rule, catalog) == ()
     (miss,) = coverage.misses(rule, catalog)
     assert miss.entry == "kill_runaway_process"
-    assert miss.why == "severity!~\"info.*|none\" fails (severity is 'info')"
+    assert miss.why == (
+        "severity!~\"info.*|none\" fails (severity is 'info') in alternative 1 of its `match`"
+    )
 
 
 def test_what_only_the_alert_will_tell_is_no_near_miss(tmp_path: Path, rules: Path) -> None:

@@ -55,7 +55,7 @@ def corpus() -> list[Text]:
 
 def drain(id: str, *match: str, level: str = "auto") -> Entry:
     """An eligible entry that does much, runs by itself, and takes a value."""
-    base = SHIPPED.get("restart_service").model_dump(by_alias=True)
+    base = SHIPPED.get("restart_service").model_dump(by_alias=True, exclude={"consider"})
     parameters = {
         "service_restart_unit": {"from": "constant", "value": "app"},
         "drain_node_wait": {"from": "choice", "value": 1},

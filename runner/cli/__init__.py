@@ -21,7 +21,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "work": ("runner.cli.serve", "Process incidents without a web server."),
     "alert": ("runner.cli.alert", "Submit alerts, or explain why one did or did not run."),
     "delivery": ("runner.cli.delivery", "List what could not be read, and replay it."),
-    "incident": ("runner.cli.incident", "List, show, cancel and retry incidents."),
+    "incident": (
+        "runner.cli.incident",
+        "List, show, cancel and retry incidents, and propose entries for them.",
+    ),
     "ask": (
         "runner.cli.ask",
         "Answer a question from the store, Alertmanager and Prometheus (read-only).",

@@ -263,16 +263,36 @@ def new(session: Session, entry_id: str) -> None:
 
 @catalog.command()
 @click.argument("playbook", required=False)
-@option("--all", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False),
+@option("--all", "folder", envvar="RUNNER_CATALOG_ADOPT_ALL",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
         metavar="DIR", help="List every playbook below DIR instead; writes nothing.")  # fmt: skip
-@option("--id", "entry_id", default="", help="Id of the entry; by default the playbook's name.")
+@option(
+    "--id",
+    "entry_id",
+    default="",
+    envvar="RUNNER_CATALOG_ADOPT_ID",
+    help="Id of the entry; by default the playbook's name.",
+)
 @option("--host", multiple=True, help="Exact inventory name to try it on, repeatable.")
 @option("--parameter", "-p", multiple=True, metavar="NAME=VALUE",
         help="Value of a parameter for the dry run.")  # fmt: skip
-@option("--tag", "tags", multiple=True, help="Only tasks with this tag, repeatable.")
-@option("--skip-tag", "skip_tags", multiple=True, help="No task with this tag, repeatable.")
+@option(
+    "--tag",
+    "tags",
+    multiple=True,
+    envvar="RUNNER_CATALOG_ADOPT_TAG",
+    help="Only tasks with this tag, repeatable.",
+)
+@option(
+    "--skip-tag",
+    "skip_tags",
+    multiple=True,
+    envvar="RUNNER_CATALOG_ADOPT_SKIP_TAG",
+    help="No task with this tag, repeatable.",
+)
 @option("--alert", default="", help="Name of the alert that it answers.")
-@option("--check", "promql", default="", metavar="PROMQL",
+@option("--check", "promql", default="", envvar="RUNNER_CATALOG_ADOPT_CHECK",
+        metavar="PROMQL",
         help="Query that gives a sample once it worked.")  # fmt: skip
 @yes_option
 @click.pass_obj
