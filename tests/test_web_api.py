@@ -157,7 +157,7 @@ def test_the_catalog_shows_what_may_run(opened: Project, client: httpx.Client) -
     assert {entry["id"] for entry in listed} == set(opened.catalog.entries)
     one = client.get("/api/v1/catalog/restart_service").json()
     assert len(one["content"]) == 64
-    assert one["match"][0].startswith("alertname=~")
+    assert one["match"][0][0].startswith("alertname=~")
     assert one["limits"]["cooldown"] == "10m"
 
 
