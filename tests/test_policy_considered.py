@@ -27,6 +27,11 @@ def test_it_is_for_a_person_and_says_why() -> None:
     assert WHY in found.text
 
 
+def test_what_a_person_proposed_is_approved_once_its_dry_run_is_seen() -> None:
+    found = only(considered, case(proposed=True))
+    assert (found.rule, found.level) == ("considered", Level.APPROVE)
+
+
 EARNED = Reason(rule="earned", level=Level.AUTO, text="It has earned auto.")
 
 
@@ -55,7 +60,8 @@ EARNED = Reason(rule="earned", level=Level.AUTO, text="It has earned auto.")
 )
 def test_nothing_raises_it_above_approve(given: dict[str, Any], moment: policy.Moment) -> None:
     """Invariant 7: earned autonomy, runner_level auto, the entry's level, agreement: none can."""
-    assert policy.judge(case(**given), moment).level is Level.AUTO
+    without = Level.APPROVE if given["proposed"] else Level.AUTO
+    assert policy.judge(case(**given), moment).level is without
     assert policy.judge(case(**given, considered=WHY), moment).level is Level.APPROVE
 
 

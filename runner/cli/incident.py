@@ -152,8 +152,7 @@ def propose(
     """Propose an entry for the alert of an ended incident, as a new incident.
 
     ENTRY must match the alert or consider it; `runner incident show` lists these. The usual
-    policy, dry run and approval apply, and the approval is always needed if ENTRY is only
-    considered.
+    policy and dry run apply, and an approval is always needed.
     """
     from runner.acts.propose import propose as propose_entry
 

@@ -19,7 +19,11 @@ _NAMED = 3  #: tasks that are named
 
 
 def considered(situation: Situation) -> Iterator[Reason]:
-    """Whatever else grants, a person approves what `match` does not name."""
+    """Whatever else grants, a person approves what `match` does not name, and what was proposed:
+    who proposed it has not seen its dry run yet."""
+    if situation.proposed and situation.considered is None:
+        text = f"A person proposed {situation.entry.id}, before its dry run showed anything."
+        yield Reason(rule="considered", level=Level.APPROVE, text=text)
     if situation.considered is not None:
         text = f"{situation.entry.id} is only considered for this alert, not matched"
         why = f": {situation.considered}" if situation.considered else ""
