@@ -18,19 +18,6 @@ options:
     description: The unit (systemd), or the program as supervisord names it.
     type: str
     required: true
-  manager:
-    description: What keeps the unit running.
-    type: str
-    choices: [systemd, supervisord]
-    default: systemd
-  supervisor_config:
-    description: The supervisord.conf that knows the program; nobody else may be able to change it.
-    type: path
-    default: /etc/supervisor/supervisord.conf
-  supervisorctl:
-    description: The supervisorctl to call, as a path or as a name in PATH.
-    type: str
-    default: supervisorctl
   force:
     description: Whether a healthy unit is restarted too.
     type: bool
@@ -62,6 +49,7 @@ attributes:
   diff_mode:
     description: Shows the state before, and the state that a restart must bring.
     support: full
+extends_documentation_fragment: [runner.remediation.units]
 author: Remediation runner authors (!UNKNOWN)
 """
 

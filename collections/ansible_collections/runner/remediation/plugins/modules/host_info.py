@@ -18,19 +18,6 @@ options:
     description: The unit, as systemd or supervisord names it; empty reads the host only.
     type: str
     default: ""
-  manager:
-    description: What keeps the unit running.
-    type: str
-    choices: [systemd, supervisord]
-    default: systemd
-  supervisor_config:
-    description: The supervisord.conf that knows the program; nobody else may be able to change it.
-    type: path
-    default: /etc/supervisor/supervisord.conf
-  supervisorctl:
-    description: The supervisorctl to call, as a path or as a name in PATH.
-    type: str
-    default: supervisorctl
   log_file:
     description: File that the unit logs to; empty asks the journal for the unit.
     type: path
@@ -46,6 +33,7 @@ attributes:
   check_mode:
     description: Only reads, so it does the same.
     support: full
+extends_documentation_fragment: [runner.remediation.units]
 author: Remediation runner authors (!UNKNOWN)
 """
 

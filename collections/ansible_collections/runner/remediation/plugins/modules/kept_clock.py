@@ -31,20 +31,7 @@ options:
     default: 0
   min_sources: {description: Sources that must agree before a step., type: int, default: 2}
   settle_seconds: {description: Seconds until the clock must be kept., type: int, default: 30}
-  manager:
-    description: What keeps the unit running.
-    type: str
-    choices: [systemd, supervisord]
-    default: systemd
-  supervisor_config:
-    description: The supervisord.conf that knows the program; nobody else may be able to change it.
-    type: path
-    default: /etc/supervisor/supervisord.conf
-  supervisorctl:
-    description: The supervisorctl to call, as a path or as a name in PATH.
-    type: str
-    default: supervisorctl
-extends_documentation_fragment: [runner.remediation.modes]
+extends_documentation_fragment: [runner.remediation.modes, runner.remediation.units]
 author: Remediation runner authors (!UNKNOWN)
 """
 

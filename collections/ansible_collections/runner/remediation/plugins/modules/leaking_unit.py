@@ -29,20 +29,7 @@ options:
     description: Seconds that the restarted unit must stay up.
     type: int
     default: 3
-  manager:
-    description: What keeps the units running.
-    type: str
-    choices: [systemd, supervisord]
-    default: systemd
-  supervisor_config:
-    description: The supervisord.conf that knows the programs; nobody else may be able to change it.
-    type: path
-    default: /etc/supervisor/supervisord.conf
-  supervisorctl:
-    description: The supervisorctl to call, as a path or as a name in PATH.
-    type: str
-    default: supervisorctl
-extends_documentation_fragment: [runner.remediation.modes]
+extends_documentation_fragment: [runner.remediation.modes, runner.remediation.units]
 author: Remediation runner authors (!UNKNOWN)
 """
 

@@ -31,20 +31,7 @@ options:
     type: int
     required: true
   systemd_run: {description: The systemd-run to call., type: str, default: systemd-run}
-  manager:
-    description: What keeps the unit running.
-    type: str
-    choices: [systemd, supervisord]
-    default: systemd
-  supervisor_config:
-    description: The supervisord.conf that knows the program; nobody else may be able to change it.
-    type: path
-    default: /etc/supervisor/supervisord.conf
-  supervisorctl:
-    description: The supervisorctl to call, as a path or as a name in PATH.
-    type: str
-    default: supervisorctl
-extends_documentation_fragment: [runner.remediation.modes]
+extends_documentation_fragment: [runner.remediation.modes, runner.remediation.units]
 author: Remediation runner authors (!UNKNOWN)
 """
 

@@ -33,24 +33,11 @@ options:
     description: Percent of the host's memory that must be available before one is started.
     type: int
     default: 10
-  manager:
-    description: What keeps the units running.
-    type: str
-    choices: [systemd, supervisord]
-    default: systemd
-  supervisor_config:
-    description: The supervisord.conf that knows the programs; nobody else may be able to change it.
-    type: path
-    default: /etc/supervisor/supervisord.conf
-  supervisorctl:
-    description: The supervisorctl to call, as a path or as a name in PATH.
-    type: str
-    default: supervisorctl
   settle_seconds:
     description: Seconds that what was started must stay up, as the same process.
     type: int
     default: 3
-extends_documentation_fragment: [runner.remediation.modes]
+extends_documentation_fragment: [runner.remediation.modes, runner.remediation.units]
 author: Remediation runner authors (!UNKNOWN)
 """
 
