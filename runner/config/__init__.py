@@ -1,6 +1,6 @@
 """runner.yml becomes one frozen object; nothing else reads it or the environment.
 
-Every key is documented in `runner.example.yml`; `tests/test_config.py` compares
+Every key is documented in `runner.example.yml`; `tests/unit/test_config.py` compares
 the two. Unknown keys are refused with the nearest known one.
 """
 

@@ -17,7 +17,7 @@ from runner import private
 from runner.errors import ConfigError, StoreError
 from runner.store.tables import metadata
 
-#: The newest migration in `migrations/versions`; `tests/test_store.py` compares.
+#: The newest migration in `migrations/versions`; `tests/store/test_store.py` compares.
 HEAD = "0011"
 #: Schema of the engine's own tables on PostgreSQL.
 ENGINE_SCHEMA = "dbos"

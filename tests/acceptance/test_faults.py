@@ -28,7 +28,7 @@ from tests.acceptance.moments import Moments
 from tests.acceptance.service_lab import REPOSITORY, soon
 from tests.once import once
 from tests.reliability.record import Injected
-from tests.web_lab import Counted
+from tests.web_site import Counted
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

@@ -28,7 +28,7 @@ from runner.web.serve import Server
 from tests import small_project as small
 from tests.acceptance.service_lab import soon
 from tests.real_alertmanager import RealAlertmanager, _Server, eventually, free_port
-from tests.web_lab import Counted
+from tests.web_site import Counted
 
 TOKEN = "a-token-of-the-kit"
 

@@ -17,7 +17,7 @@ from runner.intake.simulate.bodies import PREFIX, Maker, message
 from runner.intake.simulate.play import Webhook, play_row, requests_of
 from runner.intake.simulate.rows import BY_NAME, ROWS, Expected, Row
 from runner.store.tables import incidents
-from tests.cli_lab import call
+from tests.command_line import call
 from tests.conformance.lab import TOKEN, Site
 from tests.real_alertmanager import _Server
 

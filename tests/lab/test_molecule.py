@@ -20,7 +20,7 @@ from tests.lab.layout import Layout
 
 ROLES = sorted(path.parent for path in role_code.ROLES.glob("*/molecule"))
 #: What is enough to show that a scenario plays on hosts; what its role does is shown by
-#: tests/test_molecule.py on this machine, and by test_remediations.py on hosts. All are nightly.
+#: tests/real/test_molecule.py on this machine, by test_remediations.py on hosts. All are nightly.
 ONE = "service_restart"
 BIN = Path(sys.executable).parent
 #: What a scenario on a storage node needs: one spare is enough for the cluster.

@@ -16,7 +16,7 @@ from runner.daemon import Daemon
 from runner.project import Project
 from runner.web.app import create_app
 from runner.web.serve import Server
-from tests.web_lab import Counted
+from tests.web_site import Counted
 
 
 def serve(config: Path, port: int, work: bool) -> None:

@@ -19,7 +19,7 @@ import pytest
 from runner.incident import Outcome, Purpose, State
 from tests import small_project as small
 from tests.acceptance.service_lab import SERVE, soon
-from tests.cli_lab import environment
+from tests.command_line import environment
 from tests.real_alertmanager import free_port
 from tests.reliability.record import Injected
 

@@ -1,0 +1,155 @@
+"""Ten ordinary playbooks, adopted unchanged and dry-run on a real host over SSH."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import small_project as small
+from tests.command_line import answered, call
+from tests.local_hosts import needs_ansible
+from tests.reliability.ssh_host import SshHost
+
+real, with_ansible = needs_ansible
+SITE = Path(__file__).parents[1] / "adopt" / "site"
+HOSTS = {
+    "web": {"hosts": {"web1": {}}},
+    "lb": {"hosts": {"lb1": {}}},
+}
+#: Playbook → further options, and what the end of its output must say.
+ORDINARY: dict[str, tuple[list[str], str]] = {
+    "reload_proxy.yml": ([], "a dry run cannot show what these tasks change"),
+    "trim_logs.yml": ([], "level approve, and later auto"),
+    "roll_back.yml": (["-p", "release=4.2"], "a dry run cannot show what these tasks change"),
+    "rolling_restart.yml": ([], "'Restart' (shell)"),
+    "rotate_password.yml": ([], "level approve, and later auto"),
+    "drain_and_restart.yml": ([], "level approve, and later auto"),
+    "shop.yml": (["--tag", "settings"], "level approve, and later auto"),
+    "behind_balancer.yml": ([], "level approve, and later auto"),
+    "acme.ops.clear_spool": ([], "level approve, and later auto"),
+}
+
+
+def project(root: Path, hosts: dict[str, Any]) -> Path:
+    """A project of the runner beside the team's own Ansible repository."""
+    shutil.copytree(SITE, root / "site")
+    inventory = {"all": {"children": HOSTS, "vars": hosts}}
+    settings = {
+        "project": {
+            "inventory": ["inventory"],
+            "ansible_config": "site/ansible.cfg",
+            "roles": ["roles", "site/roles"],
+        },
+        "execution": {
+            "warm": False,
+            "host_key_checking": False,
+            "vault_password_file": "site/vault_password",
+        },
+        "policy": {"min_fidelity": 0.5},
+    }
+    return small.make(root, settings=settings, inventory=inventory)
+
+
+def digest(folder: Path) -> str:
+    """Of every file of the team's repository."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        total.update(f"{path.relative_to(folder)}".encode())
+        total.update(path.read_bytes() if path.is_file() else b"")
+    return total.hexdigest()
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHost]:
+    made = SshHost(tmp_path_factory.mktemp("host"))
+    yield made
+    made.close()
+
+
+@real
+@with_ansible
+@pytest.mark.parametrize("playbook", ORDINARY)
+def test_an_ordinary_playbook_is_adopted_unchanged_and_dry_run(
+    playbook: str, host: SshHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nine of ten; the tenth is for Windows."""
+    monkeypatch.setenv("REGISTRY_TOKEN", "a-token-nobody-may-see")
+    path = project(tmp_path, host.variables())
+    before = digest(tmp_path / "site")
+    options, said = ORDINARY[playbook]
+    named = playbook if "/" in playbook or not playbook.endswith("yml") else f"site/{playbook}"
+    monkeypatch.chdir(tmp_path)
+    result = call(path, "catalog", "adopt", named, "--host", "web1", "--yes", *options)
+    assert result.exit_code == 0, result.output
+    id = playbook.removesuffix(".yml").rpartition(".")[2]
+    assert f"runner run {id} --host=web1 --check" in result.stderr
+    assert f"{id} may go to dry-run today" in result.stdout
+    assert said in " ".join(result.stdout.split())
+    assert digest(tmp_path / "site") == before
+    assert "a-token-nobody-may-see" not in result.output
+    entry = (tmp_path / "playbooks" / id / "entry.yml").read_text()
+    assert "\nlevel: dry-run\n" in entry and "\nmatch:" not in entry
+    run = answered(path, "incident", "show", "1")["runs"][0]
+    assert run["outcome"] in ("changed", "no_change")
+    assert "hunter2" not in json.dumps(answered(path, "incident", "show", "1"))
+
+
+def test_the_one_for_windows_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    path = project(tmp_path, {"ansible_connection": "local"})
+    result = call(path, "catalog", "adopt", tmp_path / "site/windows_service.yml")
+    assert result.exit_code == 6
+    assert "is for Windows (ansible.windows.win_service)" in result.stderr
+    assert not (tmp_path / "playbooks/windows_service").exists()
+
+
+def test_all_lists_a_repository_and_writes_nothing(tmp_path: Path) -> None:
+    path = project(tmp_path, {"ansible_connection": "local"})
+    found = answered(path, "catalog", "adopt", "--all", tmp_path / "site")
+    names = {each["id"]: each["refused"] for each in found}
+    files = {name.removesuffix(".yml") for name in ORDINARY if name.endswith(".yml")}
+    assert set(names) == files | {"windows_service"}
+    assert [id for id, why in names.items() if why] == ["windows_service"]
+    assert [each.name for each in (tmp_path / "playbooks").iterdir()] == ["mark"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 2, "name one playbook"),
+        (["gone.yml"], 2, "cannot be read"),
+        (["requirements.yml"], 2, "is no playbook"),
+        (["trim_logs.yml", "--id", "mark"], 2, "the catalog has an entry mark already"),
+        (["trim_logs.yml", "--id", "Trim"], 2, "cannot be an id"),
+        (["trim_logs.yml", "--host", "web9"], 6, "web9 is not a host of the inventory"),
+        (["trim_logs.yml", "--host", "lb1"], 6, "'Trim the logs of a service' is for web"),
+    ],
+)
+def test_what_cannot_be_adopted_is_said_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int, said: str
+) -> None:
+    path = project(tmp_path, {"ansible_connection": "local"})
+    monkeypatch.chdir(tmp_path / "site")
+    result = call(path, "catalog", "adopt", *words, "--yes")
+    assert result.exit_code == code, result.output
+    assert said in " ".join(result.stderr.split())
+
+
+def test_hosts_of_other_plays_are_found_by_their_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command of the dry run is shown, and without a yes it is not run."""
+    path = project(tmp_path, {"ansible_connection": "local"})
+    monkeypatch.chdir(tmp_path)
+    words = ["site/drain_and_restart.yml", "--host", "web1"]
+    result = call(path, "catalog", "adopt", *words, "--alert", "ShopDown", "--check", "up == 1")
+    assert result.exit_code == 2 and "add --yes to confirm" in result.stderr
+    entry = (tmp_path / "playbooks/drain_and_restart/entry.yml").read_text()
+    assert "also:\n    group: lb" in entry
+    assert "# match: ['alertname=\"ShopDown\"']" in entry and "promql: up == 1" in entry
+    assert "No incidents found" in call(path, "incident", "list").output
