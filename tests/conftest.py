@@ -31,6 +31,7 @@ pytest_plugins = [
     "tests.known_inventory",
     "tests.order",
     "tests.shared_warm",
+    "tests.tiers",
 ]
 
 # A busy machine is slow at making examples; that says nothing of the code.

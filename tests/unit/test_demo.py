@@ -1,4 +1,4 @@
-"""The demo: what it is made of, by itself; tests/unit/test_demo_real.py runs it whole."""
+"""The demo: what it is made of, by itself; tests/real/test_demo_real.py runs it whole."""
 
 from __future__ import annotations
 
