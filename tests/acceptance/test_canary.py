@@ -24,11 +24,12 @@ from runner.daemon import Daemon
 from runner.errors import NotFound, Refused, UsageError
 from runner.execute import run as execute
 from runner.execute.request import Loading, RunRequest
-from runner.incident import Level, Purpose, State
+from runner.incident import Purpose, State
 from runner.project import Project
 from runner.store import incidents
 from tests import small_project as small
 from tests.acceptance.service_lab import REPOSITORY
+from tests.once import once
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -180,7 +181,7 @@ def poisoned(canaries: Canaries, **labels: str) -> dict[str, Any]:
     return alert
 
 
-@pytest.mark.parametrize("level", [str(level) for level in Level])
+@pytest.mark.parametrize("level", once("approve", "observe", "dry-run", "auto"))
 def test_an_alert_full_of_templates_is_text_at_every_level(
     tmp_path: Path, canaries: Canaries, store_url: str, level: str
 ) -> None:
@@ -295,19 +296,21 @@ def test_the_shipped_entries_take_labels_as_text(
     assert purposes == {Purpose.PROBE, Purpose.DRY_RUN}
 
 
-@pytest.mark.parametrize("check", [pytest.param(True, marks=pytest.mark.nightly), False])
+@pytest.mark.parametrize(("check", "warm"), once((False, True), (True, False), (False, False)))
 def test_the_shipped_roles_take_values_as_text(
-    tmp_path: Path, canaries: Canaries, check: bool
+    tmp_path: Path, canaries: Canaries, check: bool, warm: bool
 ) -> None:
     """Invariant 5: even when nothing in front of Ansible would have stopped them."""
     project = Project.load(shipped(tmp_path))
+    assert project.warm is not None, "tests/shared_warm.py gives every project one"
     for number, entry in enumerate(project.catalog.entries.values()):
         specs = project.catalog.schema(entry.id)
         if not {specs[name].type for name in entry.parameters} & {"str", "path", "list"}:
             continue  # nothing that could be text: a reboot for instance
         text = canaries.text(TEXTS[(7 * number) % len(TEXTS)])
         template = canaries.text(TEXTS[0])
-        result = execute.run(request(project, entry, text, template, check))
+        wanted = request(project, entry, text, template, check)
+        result = execute.run(wanted, warm=project.warm if warm else None)
         assert result.outcome is not None and result.stats, result.reason
     project.close()
 

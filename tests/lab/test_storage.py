@@ -1,14 +1,10 @@
-"""Storage nodes on real hosts, with a client that writes throughout: nothing of it is lost."""
+"""A storage node that fails is relieved and replaced, and nothing that a client wrote is lost."""
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,39 +12,13 @@ from runner import acts, incident_report
 from runner.incident import State
 from runner.incident_report import Bundle
 from runner.store import audit_log, nodes
-from tests.lab import crashing, layout, project
+from tests.lab import crashing, project
 from tests.lab.game import Game, knowing
-from tests.lab.storage import Disk, Storage, acted, belong, running, said
+from tests.lab.storage import Disk, Storage, acted, belong, said
+from tests.lab.storage_stage import FIVE, FOUR, NODES, PATIENCE, Stage, game, stage
 
+__all__ = ["game", "stage"]
 pytestmark = pytest.mark.slow
-FIVE = (*layout.MEMBERS, *layout.SPARES)
-FOUR = FIVE[:-1]  #: one spare
-#: Any machine comes to this point in the end; nothing is measured by it.
-PATIENCE = 1200.0
-#: A disk of 32 MB fills in a minute, so everything is as fast.
-NODES = {
-    "group": "storage",
-    "spares": "storage_spares",
-    "members": 'up{job="etcd"}',
-    "every": "1s",
-    "window": "45s",
-    "step": "1s",
-    "recent": "3s",
-    "warning_within": "60s",
-    "critical_within": "5s",
-    "signals": [
-        {
-            "name": "wal_fill",
-            "promql": 'max by (instance) (1 - node_filesystem_avail_bytes{mountpoint="/srv/wal"}'
-            ' / node_filesystem_size_bytes{mountpoint="/srv/wal"})',
-            "warning": 0.8,
-            "critical": 0.92,
-            "unit": "of 1",
-        }
-    ],
-    "greylist": {"join_after": "3s", "critical_after": "2s", "leave_after": "30m"},
-}
-
 
 #: One after another, in one replacement: between its steps, and within each of them.
 KILLS = (
@@ -62,48 +32,6 @@ KILLS = (
     "run:midway:set_aside_storage_node",
     "before:confirm:3",
 )
-
-
-class Stage:
-    """A lab's cluster and what makes a runner of its project."""
-
-    def __init__(self, storage: Storage, configuration: Path, record: Any) -> None:
-        self.storage, self.configuration = storage, configuration
-        self._record = record
-
-    def hold(self, name: str) -> None:
-        """Stop writing: every acknowledged write is there, and never was a voter missing."""
-        self.storage.stop()
-        writer = self.storage.writer
-        self._record("acknowledged", len(writer.acknowledged))
-        self._record("longest_gap", round(writer.longest, 2))
-        print(
-            f"{name}: {len(writer.acknowledged)} writes acknowledged, {writer.refused} tries "
-            f"refused, longest gap {writer.longest:.2f} s, never fewer than "
-            f"{self.storage.fewest} voters"
-        )
-        assert len(writer.acknowledged) > 100
-        assert writer.lost() == []
-        assert self.storage.fewest >= len(layout.MEMBERS)
-
-
-@pytest.fixture
-def stage(request: pytest.FixtureRequest, tmp_path: Path, record_property: Any) -> Iterator[Stage]:
-    """A lab with the storage hosts and the settings of runner.yml that `param` names."""
-    hosts, settings = request.param
-    with running(tmp_path, hosts, **settings) as (storage, configuration):
-        yield Stage(storage, configuration, record_property)
-
-
-@pytest.fixture
-def game(stage: Stage) -> Iterator[Game]:
-    """A runner that works on the stage."""
-    lab = stage.storage.lab
-    with ExitStack() as stack:
-        stack.enter_context(project.serving(lab.layout, stage.configuration))
-        found = stack.enter_context(knowing(lab, stage.configuration))
-        found.patience = PATIENCE
-        yield found
 
 
 def greylist(game: Game) -> dict[str, str]:
@@ -216,86 +144,6 @@ def on_call_was_told(game: Game, storage: Storage) -> None:
     ):
         game.soon(partial(_was_told, storage, words), f"a message with {words}")
     assert "store1 is acknowledged: fixed" in told(game, "greylist_settle")
-
-
-@pytest.mark.parametrize("stage", [(FOUR, {})], indirect=True, ids=["four"])
-def test_a_dead_host_is_replaced_and_what_would_cost_the_quorum_is_refused(
-    stage: Stage, game: Game
-) -> None:
-    """Invariant 11: added first, removed second; refused with three, with two and with one."""
-    storage = stage.storage
-    healthy_is_not_touched(game, storage)
-    space_is_reclaimed(game, storage)
-
-    storage.lead("store3")
-    storage.power_off("store3")
-    found = game.came_of("etcdMemberDown", "store3")
-    assert found.incident.state is State.FIXED, said(found)
-    assert acted(found) == [
-        ("add_storage_node", "store4"),
-        ("remove_storage_member", "store3", "store4"),
-    ], "the third step is left out: the host is off"
-    assert storage.voters() == ["store1", "store2", "store4"]
-    belong(stage.configuration, ("store1", "store2", "store4"), ("store5",))
-
-    nobody_is_replaced_without_a_spare(game, stage)
-    stage.hold("dead host")
-    from_two_to_one_is_refused(game, storage)
-
-
-def healthy_is_not_touched(game: Game, storage: Storage) -> None:
-    """With three voters none is retired, and no member's data is set aside."""
-    for entry, sentence in (
-        ("retire_storage_node", "2 voters would be left, the minimum is 3"),
-        ("set_aside_storage_node", "is still a member of the cluster, so its data stays"),
-    ):
-        found = game.ask(entry, "store1", {})
-        assert found.incident.state is State.ESCALATED, said(found)
-        assert sentence in said(found) and acted(found) == []
-    assert storage.voters() == ["store1", "store2", "store3"]
-
-
-def space_is_reclaimed(game: Game, storage: Storage) -> None:
-    """Old revisions are dropped and their space given back, one member busy at a time."""
-    storage.lead("store2")
-    first = "/srv/first"
-    storage.lab.run("store2", "sh", "-c", f"head -c 400000 /dev/urandom | base64 -w0 > {first}")
-    put = f"for n in 1 2 3 4 5 6; do etcdctl put large < {first} >/dev/null; done"
-    storage.lab.run("store2", "env", "ETCDCTL_API=3", "sh", "-c", put)
-    written = len(storage.writer.acknowledged)
-    game.soon(lambda: len(storage.writer.acknowledged) > written + 200, "many revisions")
-    before = storage.nodes["store2"].size()
-    found = game.ask("reclaim_storage", "store2", {})
-    assert found.incident.state is State.FIXED, said(found)
-    assert [entry for entry, *_ in acted(found)] == ["compact_storage", "defragment_storage"]
-    assert storage.nodes["store2"].size() < before
-    assert storage.leader() != "store2", "who is busy does not lead"
-
-
-def nobody_is_replaced_without_a_spare(game: Game, stage: Stage) -> None:
-    """One of three is down, and there is nobody to take its place: that is for a person."""
-    storage = stage.storage
-    storage.power_off("store2")
-    found = game.came_of("etcdMemberDown", "store2")
-    assert found.incident.state is State.ESCALATED, said(found)
-    assert "there is no spare for store2" in said(found)
-    for entry in ("retire_storage_node", "defragment_storage"):
-        asked = game.ask(entry, "store1", {})
-        assert asked.incident.state is State.ESCALATED, said(asked)
-        assert acted(asked) == []
-    assert storage.voters() == ["store1", "store2", "store4"]
-
-
-def from_two_to_one_is_refused(game: Game, storage: Storage) -> None:
-    """etcd itself would go; so a person makes the cluster one of two, and asks for one."""
-    gone = storage.id_of("store2")
-    words = ("member", "remove", gone)
-    game.soon(partial(storage.etcdctl, "store1", *words, check=False), "store2 is removed")
-    game.soon(lambda: storage.voters() == ["store1", "store4"], "two voters")
-    asked = game.ask("retire_storage_node", "store1", {})
-    assert asked.incident.state is State.ESCALATED, said(asked)
-    assert acted(asked) == []
-    assert storage.voters() == ["store1", "store4"]
 
 
 @pytest.mark.nightly  # tests/acceptance/test_crash_plan.py shows in CI that no step is repeated
