@@ -46,9 +46,14 @@ def test_it_ends_as_it_should_and_leaves_nothing_behind(
     assert [line for line in lines if line not in demo.output] == []
     assert "\x1b" not in demo.output and "Traceback" not in demo.output
     assert demo.left_behind() == []
+    named = [line for line in demo.output.splitlines() if line.startswith("  runner --config")]
+    assert named, demo.output
+    for line in named:  # they work afterwards
+        assert demo.call(*line.split()[1:]) == 0, demo.output
 
 
-def test_the_commands_it_names_work_afterwards(demo: Demo) -> None:
+@pytest.mark.nightly
+def test_the_commands_of_a_dry_run_work_afterwards(demo: Demo) -> None:
     assert demo.run("--fault", "disk", "--level", "dry-run") == 0, demo.output
     for line in demo.output.splitlines():
         if line.startswith("  runner --config"):
