@@ -8,7 +8,7 @@ LAB_JOBS ?= 3
 # Without compiled modules every process that a test starts would compile the runner again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test coverage nightly reliability lab lab-test lab-matrix wheel lint fix bench prediction docs lock system lab-system clean
+.PHONY: demo test test-all coverage nightly reliability lab lab-test lab-matrix wheel lint fix bench prediction docs lock system lab-system clean
 .DEFAULT_GOAL := help
 
 help: ## Show the targets
@@ -25,7 +25,10 @@ help: ## Show the targets
 demo: .venv/ready ## Break one node of a small fleet and watch it being healed: no root, no server, no key
 	$(BIN)/runner demo $(ARGS)
 
-test: .venv/ready ## Run every test; those whose programs are missing are skipped with the reason
+test: .venv/ready ## Run the tests that take less than ten seconds each; what lacks a program is skipped with the reason
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow and not lab and not nightly" $(ARGS)
+
+test-all: .venv/ready ## Run the slow tests too: whole demos, crashes, faults, scenarios of the roles
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 lab: .venv/ready ## Boot hosts with a real systemd and monitoring, and stay until Ctrl-C (Debian, as root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -247,6 +248,8 @@ def cli(ctx: click.Context, config: str, level: str | None, output: str, no_colo
 
 def main() -> NoReturn:
     """The program. It ends even when a thread is still in the middle of a step."""
+    # Modules that are loaded stay; to look for garbage among them takes a tenth of a short command.
+    gc.set_threshold(100_000)
     try:
         cli.main()
     except SystemExit as end:

@@ -8,7 +8,6 @@ from runner import incident_report
 from runner.cli import Noun, option
 from runner.cli.explain import explain_incident
 from runner.cli.report import age, place, show_incident
-from runner.cli.run import values_of
 from runner.cli.session import Session, as_option, person
 from runner.incident import State
 from runner.store import incidents
@@ -155,6 +154,7 @@ def propose(
     policy and dry run apply, and an approval is always needed.
     """
     from runner.acts.propose import propose as propose_entry
+    from runner.cli.run import values_of
 
     opened = propose_entry(
         session.project, number, entry, values=values_of(parameter), by=person(name),

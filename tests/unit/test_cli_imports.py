@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-#: The engine, a dialect, migrations, the web, models and metrics: no reading command needs them.
+#: The engine, a dialect, migrations, the web, models, metrics and what acts: no reading command
+#: needs them.
 HEAVY = frozenset({
     "alembic", "ansible", "ansible_runner", "apprise", "dbos", "fastapi", "httpx", "jinja2",
-    "langchain", "langchain_core", "prometheus_client", "psycopg", "psycopg2", "rich",
+    "jmespath", "langchain", "langchain_core", "prometheus_client", "psycopg", "psycopg2", "rich",
+    "runner.acts", "runner.catalog", "runner.execute", "runner.policy", "runner.steps",
     "sqlalchemy.dialects.postgresql", "sqlalchemy.orm", "starlette", "uvicorn",
 })  # fmt: skip
 
