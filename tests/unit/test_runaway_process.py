@@ -74,3 +74,11 @@ def test_it_refuses_before_it_ends_anything(
 def test_nothing_burns_and_nothing_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     found = called(capsys, [])
     assert (found["changed"], found["ended"], found["left"]) == (False, 0, 0)
+
+
+def test_a_pattern_that_is_none_is_one_sentence(
+    burning: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = called(capsys, [one(burning)], protected=["sshd.*", "(x"])
+    assert found["failed"] and burning.poll() is None
+    assert found["msg"].startswith("protected has '(x', no regular expression: missing )")

@@ -202,6 +202,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    for pattern in module.params["protected"]:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            module.fail_json(msg=f"protected has {pattern!r}, no regular expression: {error}.")
     hot = watch(module.params)
     runaways = of_kind("runaway", hot)
     if module.params["state"] == "read":
