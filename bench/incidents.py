@@ -5,7 +5,6 @@ Hosts are this machine, by a local connection or by SSH into a network namespace
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import os
 import socket
@@ -21,6 +20,7 @@ from typing import Any
 
 import httpx
 
+from bench import rulebook
 from bench.measure import Measure, compare, seconds
 from tests import small_project as small
 from tests.reliability.ssh_host import SshHost
@@ -54,9 +54,17 @@ def measure() -> Iterator[Measure]:
             control="bare playbooks, one after the other",
             goal=">= 1.2",
         )
-    installed = importlib.util.find_spec("ansible_rulebook") is not None
-    note = "no comparison is written yet" if installed else "not installed"
-    yield Measure(name="ansible-rulebook", value=None, goal="", note=note)
+        if (command := rulebook.program()) is None:
+            yield Measure(name="ansible-rulebook", value=None, goal="", note="not installed")
+            return
+        with rulebook.listening(command, Path(name, "rulebook"), STORM) as other:
+            yield compare(f"{full}, local", site.incident, "ansible-rulebook", other.one, goal="")
+            yield Measure(
+                name=f"storm of {STORM}: rate",
+                value=rate * other.several(STORM) / STORM,
+                control="ansible-rulebook",
+                goal=">= 1.2",
+            )
 
 
 class Site:
