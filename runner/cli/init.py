@@ -27,6 +27,7 @@ _GITIGNORE = """\
 /secrets/
 *.db
 *.db-shm
+*.db-turns
 *.db-wal
 """
 

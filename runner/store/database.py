@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -16,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from runner import private
 from runner.errors import ConfigError, StoreError
 from runner.store.tables import metadata
+from runner.store.turns import ENDING, ProcessQueue, WriterQueue
 
 #: The newest migration in `migrations/versions`; `tests/store/test_store.py` compares.
 HEAD = "0011"
@@ -38,6 +38,7 @@ class Database:
         self.engine = _engine(url, root)
         self.sqlite = self.engine.dialect.name == "sqlite"
         self._turns = WriterQueue()
+        self._processes = ProcessQueue(self.file) if self.file else None
 
     @property
     def file(self) -> Path | None:
@@ -55,7 +56,7 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """One transaction, committed at the end. On SQLite it holds the write lock from its
         first statement on, so that what it reads is still true when it writes."""
-        turn = self._turns.turn(BUSY_SECONDS) if self.sqlite else nullcontext()
+        turn = self._turn() if self.sqlite else nullcontext()
         # A process that is frozen in here holds rows that every other writer needs.
         bounded = f"set local idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"
         with turn, _explained(), self.engine.begin() as connection:
@@ -64,6 +65,14 @@ class Database:
             yield connection
         for call in then:
             call()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Among the threads of this process, and then among the processes of this file."""
+        until = time.monotonic() + BUSY_SECONDS
+        with self._turns.turn(BUSY_SECONDS):
+            with self._processes.turn(until) if self._processes else nullcontext():
+                yield
 
     def migrate(self) -> None:
         """Bring the schema to `HEAD`; does nothing, quickly, when it is there already."""
@@ -86,6 +95,8 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        if self._processes:
+            self._processes.close()
 
 
 def after_commit(tx: sa.Connection, call: Callable[[], None]) -> None:
@@ -165,7 +176,7 @@ def _keep_private(file: Path) -> None:
                 pass
         except OSError:
             return  # SQLite says why, in the words that people look up
-    for ending in ("", "-wal", "-shm"):
+    for ending in ("", "-wal", "-shm", ENDING):
         private.tighten(file.with_name(file.name + ending))
 
 
@@ -208,40 +219,3 @@ def insert(tx: sa.Connection, table: sa.Table) -> Any:
     from sqlalchemy.dialects import postgresql, sqlite
 
     return (sqlite if tx.dialect.name == "sqlite" else postgresql).insert(table)
-
-
-class WriterQueue:
-    """A lock that is handed on in the order in which it was asked for, among threads.
-
-    SQLite has one writer, and writers that wait for it poll: whoever has just written usually gets
-    it again, and another one can wait until the store counts as down though it works.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: deque[threading.Event] = deque()
-        self._taken = False
-
-    @contextmanager
-    def turn(self, patience: float) -> Iterator[None]:
-        """Hold it for the block. Raises StoreError after `patience` seconds of waiting."""
-        mine = threading.Event()  # set when it is one's turn
-        with self._lock:
-            if self._taken:
-                self._waiting.append(mine)
-            else:
-                self._taken = True
-                mine.set()
-        if not mine.wait(patience):
-            with self._lock:
-                if not mine.is_set():  # else the turn came in the same moment
-                    self._waiting.remove(mine)
-                    raise StoreError("the store is unavailable: its writers take too long")
-        try:
-            yield
-        finally:
-            with self._lock:
-                if self._waiting:
-                    self._waiting.popleft().set()
-                else:
-                    self._taken = False

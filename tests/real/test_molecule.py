@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -57,6 +58,19 @@ def scratch() -> Iterator[Path]:
     if config.exists():
         subprocess.run([BIN / "supervisorctl", "-c", config, "shutdown"], capture_output=True)
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A scenario names its ports, so nobody else plays it at the same time."""
+    callspec = getattr(request.node, "callspec", None)
+    if callspec is None or "scenario" not in callspec.params:
+        yield
+        return
+    path = Path(tempfile.gettempdir()) / f"runner-{name(callspec.params['scenario'])}.lock"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def skip_without_programs(scenario: Path) -> None:

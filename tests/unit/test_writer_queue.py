@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
 from runner.errors import StoreError
-from runner.store.database import Database, WriterQueue
+from runner.store.database import Database
+from runner.store.turns import ENDING, ProcessQueue, WriterQueue
 
 
 def test_a_turn_goes_to_who_asked_first() -> None:
@@ -44,4 +51,78 @@ def test_an_error_hands_the_turn_on(database: Database) -> None:
         with pytest.raises(ZeroDivisionError), database.write():
             raise ZeroDivisionError
     with database.write():
+        pass
+
+
+#: Writes without a pause, in four threads, and says how often it has.
+BUSY = """
+import sys, threading, time
+from pathlib import Path
+from runner.store.database import Database
+database, said = Database("sqlite:///" + sys.argv[1]), Path(sys.argv[2])
+done = []
+def work():
+    while True:
+        with database.write():
+            time.sleep(0.01)
+            done.append(1)
+            said.write_text(str(len(done)))
+for _ in range(4):
+    threading.Thread(target=work).start()
+"""
+
+
+def test_a_process_that_always_writes_keeps_no_other_one_waiting(
+    database: Database, tmp_path: Path
+) -> None:
+    """Invariant 1: an acknowledgement is not refused because incidents are worked on."""
+    said = tmp_path / "said"
+
+    def done() -> int:
+        return int(said.read_text() or 0)
+
+    busy = subprocess.Popen([sys.executable, "-c", BUSY, str(database.file), str(said)])
+    waited = []
+    try:
+        while not said.exists() or done() < 20:
+            assert busy.poll() is None
+            time.sleep(0.01)
+        for _ in range(30):
+            before = done()
+            with database.write():
+                waited.append(done() - before)
+            time.sleep(0.02)  # so that it is the other's again
+    finally:
+        busy.kill()
+        busy.wait()
+    assert max(waited) <= 20, waited
+
+
+def test_a_process_that_was_killed_in_its_turn_has_it_no_longer(tmp_path: Path) -> None:
+    store = tmp_path / "runner.db"
+    first = ProcessQueue(store)
+    with first.turn(time.monotonic() + 30):
+        if (child := os.fork()) == 0:  # which has no turn, as it is another process
+            with pytest.raises(StoreError, match="take too long"):
+                with ProcessQueue(store).turn(time.monotonic() + 0.05):
+                    pass
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        with ProcessQueue(store).turn(time.monotonic() + 30):
+            os.write(writing, b"x")
+            time.sleep(60)
+    assert os.read(reading, 1) == b"x"
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with first.turn(time.monotonic() + 30):
+        pass
+    first.close()
+    assert store.with_name(store.name + ENDING).stat().st_mode & 0o777 == 0o600
+
+
+def test_where_there_can_be_no_file_the_store_says_why(tmp_path: Path) -> None:
+    nowhere = Database(f"sqlite:///{tmp_path}/none/runner.db")
+    with pytest.raises(StoreError, match="unable to open database file"), nowhere.write():
         pass
