@@ -31,6 +31,7 @@ class SshHost:
             pytest.skip("sshd is not installed")
         self._name = f"rel{os.getpid() % 100000}"
         self._folder = folder
+        self._known = folder / "known_hosts"
         self.address = f"10.213.{os.getpid() % 250}.2"
         self._sshd: subprocess.Popen[bytes] | None = None
         try:
@@ -57,6 +58,8 @@ class SshHost:
         key, host_key = self._folder / "key", self._folder / "host_key"
         for path in (key, host_key):
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path)
+        kind, public, *_ = host_key.with_suffix(".pub").read_text().split()
+        self._known.write_text(f"{self.address} {kind} {public}\n")
         allowed = self._folder / "authorized_keys"
         shutil.copy(key.with_suffix(".pub"), allowed)
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd wants it to be there
@@ -73,13 +76,13 @@ class SshHost:
 
     def variables(self) -> dict[str, Any]:
         """How the inventory reaches it."""
-        common = "-o UserKnownHostsFile=/dev/null -o ServerAliveInterval=1 -o ServerAliveCountMax=3"
+        alive = "-o ServerAliveInterval=1 -o ServerAliveCountMax=3"
         return {
             "ansible_connection": "ssh",
             "ansible_host": self.address,
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(self._folder / "key"),
-            "ansible_ssh_common_args": common,
+            "ansible_ssh_common_args": f"-o UserKnownHostsFile={self._known} {alive}",
             "ansible_python_interpreter": "/usr/bin/python3",
         }
 

@@ -45,10 +45,7 @@ def test_a_host_that_goes_away_is_not_called_fixed(
 ) -> None:
     """Invariant 9: in the middle of the play; nobody knows what became of it, so a person looks."""
     inventory = {"all": {"hosts": {"web1": host.variables()}}}
-    settings = {"execution": {"host_key_checking": False}}
-    config = small.make(
-        tmp_path, settings=settings, entry=ENTRY, inventory=inventory, extra="sleep 20"
-    )
+    config = small.make(tmp_path, entry=ENTRY, inventory=inventory, extra="sleep 20")
     project = small.project(config)
     daemon = Daemon(project)
     daemon.start()
