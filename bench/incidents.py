@@ -168,6 +168,9 @@ def serving(folder: Path, variables: Mapping[str, object] = LOCAL) -> Iterator[S
         settings={
             "listen": {"allow_anonymous": True, "port": port},
             "store": {"url": "sqlite:///var/runner.db"},
+            "execution": {"warm": True},  # as a project has it that says nothing
+            # A storm is to be worked off, not held back.
+            "policy": {"min_fidelity": 0, "max_runs": "1000/1h"},
         },
     )
     log = (folder / "log").open("wb")
