@@ -144,9 +144,7 @@ class _Ruleset:
             return replace(made, reason=str(error))
         except (ValueError, UsageError, CatalogError, Refused) as error:
             return replace(made, reason=_sentence(error), missing=True)
-        return replace(
-            made, entry=id, match=draft.entry.match, draft=draft, notes=(*notes, *more)
-        )
+        return replace(made, entry=id, match=draft.entry.match, draft=draft, notes=(*notes, *more))
 
     def _keys(
         self, rule: Rule, events: Events, action: str, given: Mapping[str, Any]

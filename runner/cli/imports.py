@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runner.acts.import_rulebook import Result
 
 
-@click.group(cls=Noun)
+@click.group("import", cls=Noun)
 def import_() -> None:
     """Turn rules of other tools into entries."""
 
@@ -36,7 +36,7 @@ def import_() -> None:
         multiple=True, metavar="NAME=PLAYBOOK",
         help="Playbook that a job template runs, repeatable.")  # fmt: skip
 @option("--each-alert", envvar="RUNNER_IMPORT_RULEBOOK_EACH_ALERT", is_flag=True,
-        help="Read what is said of a whole message, or of its first alert, for each alert.")  # fmt: skip
+        help="Read what is said of a message, or of its first alert, of each alert.")  # fmt: skip
 @option("--list", "only_list", envvar="RUNNER_IMPORT_RULEBOOK_LIST", is_flag=True,
         help="Say what would become of each rule; write nothing.")  # fmt: skip
 @click.pass_obj

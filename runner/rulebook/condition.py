@@ -25,7 +25,9 @@ _TOKEN = re.compile(
     |(?P<sign><<|==|!=|>=|<=|[<>+*/()\[\],=-])""",
     re.VERBOSE,
 )
-_PART = re.compile(r"""\.(?P<name>\w+)|\[(?:(?P<quote>["'])(?P<text>.*?)(?P=quote)|(?P<at>[+-]?\d+))\]""")
+_PART = re.compile(
+    r"""\.(?P<name>\w+)|\[(?:(?P<quote>["'])(?P<text>.*?)(?P=quote)|(?P<at>[+-]?\d+))\]"""
+)
 _SPACE = re.compile(r"\s*")
 _ESCAPE = re.compile(r"\\([tnrf])")
 _ESCAPED = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}

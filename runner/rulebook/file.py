@@ -81,7 +81,7 @@ class Source(Section):
     """Where events come from."""
 
     plugin: str
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = Field(default_factory=dict)
     filters: tuple[dict[str, Any], ...] = ()
 
     @model_validator(mode="before")
@@ -117,6 +117,10 @@ def read(path: Path) -> tuple[Ruleset, ...]:
         content = document.read(path)
         if not isinstance(content, list) or not all(isinstance(each, dict) for each in content):
             raise ValueError("is no rulebook, which is a list of rulesets")
+        if content and not any("rules" in each for each in content):
+            raise ValueError(
+                "is no rulebook: no item has rules; `runner catalog adopt` takes playbooks"
+            )
         found = tuple(map(_ruleset, content))
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from None
@@ -179,11 +183,11 @@ def _ruleset(content: dict[str, Any]) -> Ruleset:
         return Ruleset.model_validate(content)
     except ValidationError as error:
         problem = error.errors()[0]
-        place, where = f"ruleset {str(content.get('name'))[:80]!r}", list(problem["loc"])
-        if where[:1] == ["rules"] and len(where) > 1:
-            rule = content["rules"][where[1]]
-            name = rule.get("name", where[1] + 1) if isinstance(rule, dict) else where[1] + 1
-            place += f", rule {str(name)[:80]!r}"
-            problem = {**problem, "loc": tuple(where[2:])}
-            raise ValueError(f"{place}: {explain(problem, Rule)}") from None
+        place, where = f"ruleset {str(content.get('name'))[:80]!r}", problem["loc"]
+        if len(where) > 1 and where[0] == "rules":
+            number = int(where[1])
+            rule = content["rules"][number]
+            name = rule.get("name") if isinstance(rule, dict) else None
+            text = explain({**problem, "loc": where[2:]}, Rule)
+            raise ValueError(f"{place}, rule {str(name or number + 1)[:80]!r}: {text}") from None
         raise ValueError(f"{place}: {explain(problem, Ruleset)}") from None

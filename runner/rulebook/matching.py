@@ -51,6 +51,10 @@ class Meaning:
 
     def alternatives(self, expression: Expression) -> Alternatives:
         """The condition as `match` has it. Raises ValueError with a predicate of the condition."""
+        match expression:
+            case Comparison(op="is not", right=Defined()):
+                # The engine then waits until no event at all has it, and hands over none.
+                raise ValueError("says only what is not defined, which is about no alert")
         found = self._either(expression, negated=False)
         if () in found:
             raise ValueError("holds for every alert that fires; compare a label in it")
@@ -88,11 +92,15 @@ class Meaning:
         if not isinstance(path, Path):
             raise ValueError("compares two fixed values")
         if isinstance(value, Path):
-            raise ValueError(f"compares {path.written} with {value.written}; a matcher needs a value")
+            raise ValueError(
+                f"compares {path.written} with {value.written}; a matcher needs a value"
+            )
         if op not in _OPPOSITE:
             raise ValueError(f"compares {path.written} by {op}, and a label is a text")
         if isinstance(value, Defined) and negated:
-            raise ValueError("has `defined` inside of a not; write `is not defined` or leave it out")
+            raise ValueError(
+                "has `defined` inside of a not; write `is not defined` or leave it out"
+            )
         what = self.reading(path)
         op = _OPPOSITE[op] if negated else op
         if isinstance(what, Field):
@@ -136,7 +144,9 @@ def _matchers(label: str, op: str, value: Operand) -> Matchers:
             kind = "null" if each is None else f"the {type(each).__name__} {each}"
             raise ValueError(f"compares the label {label} with {kind}; a label is a text")
         if not each:
-            raise ValueError(f"compares the label {label} with an empty text; a label is never empty")
+            raise ValueError(
+                f"compares the label {label} with an empty text; a label is never empty"
+            )
     negated = op in ("!=", "not in")
     if len(wanted) == 1 and label != _FOLDED:
         return (Matcher(label, "!=" if negated else "=", wanted[0]), there)
@@ -156,7 +166,9 @@ def _literal(text: str) -> str:
 def _tidy(matchers: Iterable[Matcher]) -> Matchers:
     """Without repetitions, and without `x!=""` where another matcher needs the label anyway."""
     once = list(dict.fromkeys(matchers))
-    needed = {one.label for one in once if not (one.op == "!=" and not one.value) and not one.matches({})}
+    needed = {
+        one.label for one in once if not (one.op == "!=" and not one.value) and not one.matches({})
+    }
     return tuple(
         one for one in once if not (one.op == "!=" and not one.value and one.label in needed)
     )

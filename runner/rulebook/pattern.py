@@ -13,6 +13,7 @@ MAX_LENGTH = 1000
 _DOT = r"[^\n\r\x{85}\x{2028}\x{2029}]"
 _ANY = (f"{_DOT}*", f"{_DOT}*?")
 _QUANTIFIER = re.compile(r"(?:[*+?]|\{[0-9]{1,3}(?:,[0-9]{0,3})?\})\??")
+_RANGE = re.compile(r"[0-9A-Za-z]-[0-9A-Za-z]")
 _CLASSES = {
     "d": "0-9", "w": "0-9A-Za-z_", "s": r"\t\n\v\f\r ",
     "D": "0-9", "W": "0-9A-Za-z_", "S": r"\t\n\v\f\r ",
@@ -163,6 +164,3 @@ class _Reader:
             raise ValueError(f"has the range {low}-{high}, which mixes kinds of characters")
         swapped = f"{low.swapcase()}-{high.swapcase()}" if self.fold and low.isalpha() else ""
         return f"{low}-{high}{swapped}"
-
-
-_RANGE = re.compile(r"[0-9A-Za-z]-[0-9A-Za-z]")

@@ -1,4 +1,4 @@
-"""What the sources of a ruleset give: alerts of Alertmanager or none, and the label of their host."""
+"""What the sources of a ruleset give: alerts of Alertmanager or none, and their host's label."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ def _hosts(source: Source) -> Iterator[str]:
     ]
     for arguments in inserted:
         given = arguments if isinstance(arguments, dict) else {}
-        path = str(given.get("host_path") or "").split(str(given.get("path_separator") or "."))
-        if path[:2] != ["alert", "labels"] or len(path) != 3:
+        parts = str(given.get("host_path") or "").split(str(given.get("path_separator") or "."))
+        if parts[:2] != ["alert", "labels"] or len(parts) != 3:
             raise ValueError("names the host by something else than a label of the alert")
-        yield path[2]
+        yield parts[2]
     if _short(source) == "webhook" or inserted:
         return
     separator = str(source.arguments.get("data_path_separator") or ".")
