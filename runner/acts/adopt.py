@@ -122,11 +122,10 @@ def draft(
 
 
 def write(project: Project, made: Draft) -> tuple[Path, ...]:
-    """Write the entry and a README to be filled in; their paths. Raises Refused."""
+    """Write the entry and a README to be filled in; their paths. Raises Refused, UsageError."""
     if made.refused:
         raise Refused(f"{made.entry.id} is not adopted: {'; '.join(made.refused)}")
     folder = made.entry.folder
-    folder.mkdir(parents=True)
     written = yaml.safe_dump(dict(made.content), sort_keys=False, allow_unicode=True, width=110)
     if made.origin:
         written = f"# {made.origin}\n{written}"
@@ -140,8 +139,12 @@ def write(project: Project, made: Draft) -> tuple[Path, ...]:
         + "; ".join(f"{play.name} ({','.join(play.patterns)})" for play in made.plays)
         + ".\n",
     }
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    try:
+        folder.mkdir(parents=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written ({error.strerror})") from None
     project.forget_catalog()
     return tuple(folder / name for name in texts)
 

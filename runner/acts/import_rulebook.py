@@ -18,13 +18,14 @@ from pydantic import ValidationError
 
 from runner.acts import adopt
 from runner.catalog.entry import Entry
-from runner.catalog.matcher import Alternatives, Matchers, written
+from runner.catalog.matcher import Alternatives, written
 from runner.config import explain
 from runner.errors import CatalogError, Refused, UsageError
 from runner.project import Project
 from runner.rulebook import condition
 from runner.rulebook.file import Rule, Ruleset, Throttle, read, span, variables
-from runner.rulebook.matching import Meaning
+from runner.rulebook.matching import Meaning, apart
+from runner.rulebook.order import Before
 from runner.rulebook.sources import INSTANCE, Events, events_of
 from runner.text import brief, duration, visible
 
@@ -121,24 +122,33 @@ class _Ruleset:
         except ValueError as error:
             why = f"its ruleset {error}"
         found: list[Result] = []
+        before = Before(events.reading, self.variables) if events else None
         for number, rule in enumerate(self.ruleset.rules, start=1):
             ids = taken | {each.entry for each in found}
-            found.append(self._result(rule, number, events, why, ids))
-        return list(self._with_overlaps(found))
+            found.append(self._result(rule, number, events, before, why, ids))
+            if before and not self.ruleset.match_multiple_rules:
+                before.add(rule)
+        return list(self._with_overlaps(found)) if self.ruleset.match_multiple_rules else found
 
     def _result(
-        self, rule: Rule, number: int, events: Events | None, why: str, taken: set[str]
+        self,
+        rule: Rule,
+        number: int,
+        events: Events | None,
+        before: Before | None,
+        why: str,
+        taken: set[str],
     ) -> Result:
         """What becomes of one rule."""
         made = Result(ruleset=self.ruleset.name, rule=rule.name)
         try:
             action, given, notes = _action(rule)
-            if events is None:
+            if events is None or before is None:
                 raise ValueError(why)
             id = _id_of(rule.name, number)
             if id in taken:
                 raise ValueError(f"its id {id} is that of a rule above it; rename it")
-            keys, more = self._keys(rule, events, action, given)
+            keys, more = self._keys(rule, events, before, action, given)
             draft = self._draft(id, self._playbook(action, given), keys)
         except _NothingRuns as error:
             return replace(made, reason=str(error))
@@ -147,20 +157,10 @@ class _Ruleset:
         return replace(made, entry=id, match=draft.entry.match, draft=draft, notes=(*notes, *more))
 
     def _keys(
-        self, rule: Rule, events: Events, action: str, given: Mapping[str, Any]
+        self, rule: Rule, events: Events, before: Before, action: str, given: Mapping[str, Any]
     ) -> tuple[dict[str, Any], list[str]]:
         """(keys of the entry that the rule says, notes). Raises ValueError with a sentence."""
-        notes: list[str] = []
-        meaning = Meaning(events.reading)
-        alternatives: list[Matchers] = []
-        for text in _conditions(rule):
-            try:
-                tree = condition.parse(text, self.variables)
-                alternatives += meaning.alternatives(tree)
-            except ValueError as error:
-                raise ValueError(f"its condition {error}") from None
-        if meaning.of_resolved:
-            notes.append("what it does for resolved alerts is left out: nothing runs for those")
+        match, notes = self._match(rule, events, before)
         arguments = given.get(_RUNS[action]) or {} if _RUNS[action] else given
         if not isinstance(arguments, Mapping):
             raise ValueError(f"{_RUNS[action]} of {action} is not a mapping")
@@ -175,11 +175,32 @@ class _Ruleset:
             )
         elif host != INSTANCE:
             keys["target"] = {"label": host}
-        keys["match"] = written(tuple(dict.fromkeys(alternatives)))
+        keys["match"] = written(match)
         keys["parameters"] = self._parameters(arguments.get("extra_vars") or {}, events)
         if rule.throttle:
             keys["limits"] = _limits(rule.throttle, host or INSTANCE, events)
         return keys, notes
+
+    def _match(self, rule: Rule, events: Events, before: Before) -> tuple[Alternatives, list[str]]:
+        """(what the rule fires for, notes). Raises ValueError, or _NothingRuns for nothing."""
+        notes: list[str] = []
+        meaning = Meaning(events.reading)
+        texts = rule.conditions()
+        try:
+            trees = [condition.parse(text, self.variables) for text in texts]
+            match = before.rest(meaning.alternatives(*trees))
+        except ValueError as error:
+            raise ValueError(f"its condition {error}") from None
+        if not match:
+            raise _NothingRuns("it never fires: rules before it take all its alerts")
+        if meaning.of_resolved:
+            notes.append("what it does for resolved alerts is left out: nothing runs for those")
+        if before.unread:
+            names = brief(visible(", ".join(before.unread[:3])), 200)
+            notes.append(
+                f"ansible-rulebook leaves to {names} what both are for; that is not known here"
+            )
+        return match, notes
 
     def _hosts(self) -> str:
         hosts = self.ruleset.hosts
@@ -275,19 +296,18 @@ class _Ruleset:
         return made
 
     def _with_overlaps(self, found: Sequence[Result]) -> Iterator[Result]:
-        """With a note where an earlier rule may match the same alerts: there the first one ran."""
+        """With a note where an earlier rule may match the same alerts: there both ran."""
         budget = _MOST_COMPARED
         for number, each in enumerate(found):
             others = []
             for earlier in (one for one in found[:number] if one.entry and each.entry):
                 budget -= len(earlier.match) * len(each.match)
-                if budget < 0 or not _apart(earlier.match, each.match):
+                if budget < 0 or not apart(earlier.match, each.match):
                     others.append(earlier.entry)
             if others:
-                several = "ran both" if self.ruleset.match_multiple_rules else "ran the first"
                 note = (
-                    f"may match the same alerts as {', '.join(others[:3])}: ansible-rulebook "
-                    f"{several}; here the more specific one runs, and a person chooses of equals"
+                    f"may match the same alerts as {', '.join(others[:3])}: ansible-rulebook ran "
+                    "both; here the more specific one runs, and a person chooses of equals"
                 )
                 each = replace(each, notes=(*each.notes, note))
             yield each
@@ -319,21 +339,6 @@ def _action(rule: Rule) -> tuple[str, Mapping[str, Any], list[str]]:
     return name, given, list(dict.fromkeys(notes))
 
 
-def _conditions(rule: Rule) -> list[str]:
-    """Conditions of which any fires the rule, for one event. Raises ValueError with a sentence."""
-    if isinstance(rule.condition, bool):
-        return [str(rule.condition)]
-    if isinstance(rule.condition, str):
-        return [rule.condition]
-    kind, items = next((key, items) for key, items in rule.condition.items() if key != "timeout")
-    if kind != "any" and (kind == "not_all" or len(items) > 1):
-        raise ValueError(
-            f"its condition waits for several events ({kind}); let an alert rule of Prometheus "
-            "join them"
-        )
-    return [str(item) for item in items]
-
-
 def _limits(throttle: Throttle, host: str, events: Events) -> dict[str, str]:
     """`once_within` as a cooldown; where one host is as good as another also as a rate.
 
@@ -361,19 +366,6 @@ def _label_in(attribute: str, events: Events) -> str:
     except ValueError:
         return ""
     return label if isinstance(label, str) else ""
-
-
-def _apart(some: Alternatives, others: Alternatives) -> bool:
-    """Whether no alert can match both, as far as equalities show it."""
-    return all(_contradict(one, other) for one in some for other in others)
-
-
-def _contradict(one: Matchers, other: Matchers) -> bool:
-    for equal, against in ((one, other), (other, one)):
-        values = {m.label: m.value for m in equal if m.op == "="}
-        if any(m.label in values and not m.matches({m.label: values[m.label]}) for m in against):
-            return True
-    return False
 
 
 def _id_of(name: str, number: int) -> str:

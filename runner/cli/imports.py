@@ -108,7 +108,7 @@ def _show(session: Session, results: tuple[Result, ...], *, written_now: bool) -
     verb = "became" if written_now else "would become"
     session.note(
         f"{made} of {counted(len(results), 'rule')} {verb} an entry at level dry-run; "
-        f"{len(results) - made - missing} need none, {missing} have no counterpart."
+        f"without need of one: {len(results) - made - missing}, without a counterpart: {missing}."
     )
     if made and written_now:
-        session.note("Alerts start dry runs of them from now on. Next: runner catalog lint")
+        session.note("Once the runner has read them, alerts start dry runs of them.")

@@ -37,7 +37,6 @@ _CONSTANTS: dict[str, bool | None] = {
 _SIGNS = ("==", "!=", ">=", "<=", "<", ">", "+", "-", "*", "/")
 _WORDS = ("in", "contains")
 _EVENTS = ("event", "fact", "vars.")
-_TEMPLATE = re.compile(r"\s*\{\{-?\s*([^{}]+?)\s*-?\}\}\s*")
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*")
 _SEARCHES = ("match", "regex", "search")
 
@@ -131,8 +130,10 @@ def filled_in(text: str, variables: Mapping[str, Any]) -> Any:
     """
     if "{{" not in text and "{%" not in text:
         return text
-    template = _TEMPLATE.fullmatch(text)
-    inner = template[1] if template else ""
+    whole = text.strip()
+    inner = whole[2:-2].strip("- \t\n") if whole.startswith("{{") and whole.endswith("}}") else ""
+    if len(inner) > MAX_LENGTH:
+        inner = ""
     if _NAME.fullmatch(inner) and not inner.startswith(_EVENTS):
         return value_of(inner, variables)
     try:

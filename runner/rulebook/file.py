@@ -67,6 +67,20 @@ class Rule(Section):
                 raise ValueError("all, any and not_all hold a list of conditions")
         return self
 
+    def conditions(self) -> list[str]:
+        """Conditions of which any fires the rule, for one event. Raises ValueError with a sentence
+        where several events are needed."""
+        if not isinstance(self.condition, dict):
+            return [str(self.condition)]
+        kind = next(key for key in self.condition if key != "timeout")
+        items = self.condition[kind]
+        if kind == "not_all" or (kind == "all" and len(items) > 1):
+            raise ValueError(
+                f"its condition waits for several events ({kind}); let an alert rule of Prometheus "
+                "join them"
+            )
+        return [str(item) for item in items]
+
     @property
     def does(self) -> tuple[dict[str, Any], ...]:
         return (self.action,) if self.action is not None else self.actions or ()

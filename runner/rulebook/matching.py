@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from runner.catalog.matcher import MOST, Alternatives, Matcher, Matchers
+from runner.catalog.matcher import MOST, Alternatives, Matcher, Matchers, Op
 from runner.rulebook.condition import (
     Always,
     Both,
@@ -28,6 +28,7 @@ from runner.rulebook.pattern import re2_of
 
 _NEGATIONS = {"==": "!=", "in": "not in", "is": "is not"}
 _OPPOSITE = _NEGATIONS | {negated: plain for plain, negated in _NEGATIONS.items()}
+_COMPLEMENT: dict[str, Op] = {"=": "!=", "!=": "=", "=~": "!~", "!~": "=~"}
 #: The label in which a matcher of the runner ignores case, unless its pattern says otherwise.
 _FOLDED = "severity"
 
@@ -48,14 +49,12 @@ class Meaning:
 
     reading: Reading
     of_resolved: bool = field(default=False, init=False)  #: whether a part is for resolved alerts
+    narrower: bool = field(default=False, init=False)  #: whether less may match than there
 
-    def alternatives(self, expression: Expression) -> Alternatives:
-        """The condition as `match` has it. Raises ValueError with a predicate of the condition."""
-        match expression:
-            case Comparison(op="is not", right=Defined()):
-                # The engine then waits until no event at all has it, and hands over none.
-                raise ValueError("says only what is not defined, which is about no alert")
-        found = self._either(expression, negated=False)
+    def alternatives(self, *any_of: Expression) -> Alternatives:
+        """Conditions of which one must hold, as `match` has them. Raises ValueError with a
+        predicate of the condition."""
+        found = _tidied(one for each in any_of for one in self.holds(each))
         if () in found:
             raise ValueError("holds for every alert that fires; compare a label in it")
         if not found:
@@ -63,7 +62,15 @@ class Meaning:
                 "holds for resolved alerts only, or for none; the runner ends the incident then, "
                 "and runs nothing"
             )
-        return tuple(dict.fromkeys(map(_tidy, found)))
+        return found
+
+    def holds(self, expression: Expression) -> Alternatives:
+        """The same, none of them for never, and an empty one for always."""
+        match expression:
+            case Comparison(op="is not", right=Defined()):
+                # The engine then waits until no event at all has it, and hands over none.
+                raise ValueError("says only what is not defined, which is about no alert")
+        return _tidied(self._either(expression, negated=False))
 
     def _either(self, node: Expression, *, negated: bool) -> list[Matchers]:
         """Alternatives of which one must hold: none for never, an empty one for always."""
@@ -101,6 +108,8 @@ class Meaning:
             raise ValueError(
                 "has `defined` inside of a not; write `is not defined` or leave it out"
             )
+        if isinstance(value, Search) and ("$" in value.pattern or "|" in value.pattern):
+            self.narrower = True
         what = self.reading(path)
         op = _OPPOSITE[op] if negated else op
         if isinstance(what, Field):
@@ -161,6 +170,51 @@ def _patterned(label: str, pattern: str, *, negated: bool) -> Matcher:
 def _literal(text: str) -> str:
     """A pattern for the text itself."""
     return re.sub(r"[\\.+*?()|\[\]{}^$]", r"\\\g<0>", text)
+
+
+def without(some: Alternatives, others: Alternatives) -> Alternatives:
+    """What holds for the labels for which one of `some` does and none of `others`.
+
+    Raises ValueError with a predicate where that takes too many alternatives.
+    """
+    found = some
+    for other in others:
+        rest: list[Matchers] = []
+        for one in found:
+            if apart((one,), (other,)):
+                rest.append(one)
+                continue
+            more = ((*one, Matcher(m.label, _COMPLEMENT[m.op], m.value)) for m in other)
+            rest += [matchers for matchers in more if not _impossible(matchers)]
+        found = _tidied(rest)
+        if len(found) > MOST or any(len(one) > MOST for one in found):
+            raise ValueError(f"needs more than {MOST} alternatives or matchers beside other rules")
+    return found
+
+
+def apart(some: Alternatives, others: Alternatives) -> bool:
+    """Whether no labels fit both, as far as single labels show it."""
+    return all(_impossible((*one, *other)) for one in some for other in others)
+
+
+def _impossible(matchers: Matchers) -> bool:
+    """Whether one label would have to be two things."""
+    values = {m.label: m.value for m in matchers if m.op == "="}
+    against = {(m.label, _COMPLEMENT[m.op], m.value) for m in matchers}
+    return any(
+        (m.label, m.op, m.value) in against
+        or (m.label in values and not m.matches({m.label: values[m.label]}))
+        for m in matchers
+    )
+
+
+def _tidied(found: Iterable[Matchers]) -> Alternatives:
+    """Each once, and none that only says more than another one."""
+    once = list(dict.fromkeys(map(_tidy, found)))
+    sets = [set(one) for one in once]
+    return tuple(
+        one for one, own in zip(once, sets, strict=True) if not any(each < own for each in sets)
+    )
 
 
 def _tidy(matchers: Iterable[Matcher]) -> Matchers:

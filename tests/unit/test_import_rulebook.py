@@ -57,7 +57,7 @@ def rule(condition: Any = FIRING, name: str = "restart it", **more: Any) -> dict
 def book(root: Path, *rules: Any, sources: Any = None, **keys: Any) -> Path:
     path = root / "rulebook.yml"
     ruleset = {"name": "Shop", "hosts": "all", "sources": sources or ALERTMANAGER}
-    path.write_text(yaml.safe_dump([ruleset | {"rules": list(rules)} | keys]))
+    path.write_text(json.dumps([ruleset | {"rules": list(rules)} | keys]))
     return path
 
 
@@ -131,7 +131,7 @@ def test_the_page_shows_what_is_written(root: Path) -> None:
         blocks["playbooks/restart_the_shop/entry.yml"]
     )
     for line in said.output.replace(f"{root}/", "").splitlines():
-        assert line in page or line.startswith("Alerts start dry runs")
+        assert line in page or line.startswith("Once the runner has read them")
 
 
 @real
@@ -243,18 +243,50 @@ def test_into_another_folder(root: Path) -> None:
     assert again["missing"] and "already" in again["reason"]
 
 
-def test_rules_that_may_match_the_same_alert_are_named(root: Path) -> None:
-    """There the first rule runs alone, here the more specific entry."""
+def test_a_rule_leaves_out_what_earlier_rules_take(root: Path) -> None:
+    """Whatever those do: there only the first rule that holds fires."""
+    critical = f'{FIRING} and event.alert.labels.severity == "critical"'
+    module = {"run_module": {"name": "ansible.builtin.service"}}
     found = results(
         root,
-        rule(name="first"),
-        rule('event.alert.labels.alertname == "Other"', "other"),
-        rule('event.alert.labels.job == "shop"', "second"),
-        rule('event.alert.labels.job == "shop"', "First"),
+        rule(critical, "page", action=module),
+        rule('event.alert.labels.job == "off"', "off", enabled=False, action=module),
+        rule(name="Restart it"),
+        rule('event.alert.labels.job == "shop"', "later"),
+        rule('event.alert.annotations.x == "y"', "unread", action={"debug": None}),
+        rule('event.alert.labels.job == "db"', "restart-it"),
+        rule("1 == 1", "show", action={"debug": None}),
+        rule('event.alert.labels.job == "web"', "never"),
     )
+    says = {each["rule"]: each for each in found}
+    assert says["Restart it"]["match"] == [
+        'alertname="ShopDown"', 'severity!~"(?-i:critical)"'
+    ]  # fmt: skip
+    assert says["later"]["match"] == ['job="shop"', 'alertname!="ShopDown"']
+    assert says["later"]["notes"] == []
+    assert "restart_it is that of a rule above it" in says["restart-it"]["reason"]
+    assert "it never fires" in says["never"]["reason"] and not says["never"]["missing"]
+
+
+def test_what_an_earlier_rule_takes_may_not_be_known(root: Path) -> None:
+    first = rule('event.alert.annotations.x == "y"', "unread", action={"debug": None})
+    found = results(root, first, rule())
+    assert "leaves to unread what both are for" in found[1]["notes"][0]
+
+
+def test_with_match_multiple_rules_both_are_entries(root: Path) -> None:
+    later = rule('event.alert.labels.job == "shop"', "later")
+    other = rule('event.alert.labels.alertname == "Other"', "other")
+    found = results(root, rule(name="first"), other, later, match_multiple_rules=True)
     assert found[0]["notes"] == found[1]["notes"] == []
-    assert "the same alerts as first, other: ansible-rulebook ran the first" in found[2]["notes"][0]
-    assert "its id first is that of a rule above it" in found[3]["reason"]
+    assert found[2]["match"] == ['job="shop"']
+    assert "the same alerts as first, other: ansible-rulebook ran both" in found[2]["notes"][0]
+
+
+def test_a_folder_that_cannot_be_written_is_named(root: Path) -> None:
+    (root / "full").write_text("")
+    done = imported(root, book(root, rule()), "--into", root / "full/entries")
+    assert done.exit_code == 2 and "cannot be written" in done.stderr
 
 
 def test_a_part_for_resolved_alerts_is_left_out_and_said(root: Path) -> None:
@@ -262,6 +294,14 @@ def test_a_part_for_resolved_alerts_is_left_out_and_said(root: Path) -> None:
     (found,) = results(root, rule(text))
     assert found["match"] == ['alertname="ShopDown"']
     assert "resolved alerts is left out" in found["notes"][0]
+
+
+def test_any_gives_alternatives(root: Path) -> None:
+    resolved = 'event.alert.status == "resolved"'
+    shop = 'event.alert.labels.job == "shop"'
+    (found,) = results(root, rule({"any": [FIRING, shop, f"{FIRING} and {shop}", resolved]}))
+    assert found["match"] == [['alertname="ShopDown"'], ['job="shop"']]
+    assert entry(root)["match"] == found["match"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from runner.catalog.matcher import Alternatives, all_match, parse_alternatives, 
 from runner.rulebook import condition
 from runner.rulebook.condition import Path as EventPath
 from runner.rulebook.condition import filled_in, parse
+from runner.rulebook.file import Rule
 from runner.rulebook.matching import Field, Meaning
+from runner.rulebook.order import Before
 from runner.rulebook.pattern import re2_of
 
 VERDICTS = json.loads((Path(__file__).parents[1] / "rulebooks/verdicts.json").read_text())
@@ -139,6 +141,28 @@ def test_matchers_hold_for_the_same_labels_as_the_condition(
     for labels in alerts:
         assert fires(alternatives, labels) is holds(node, labels, negated=negated), (whole, labels)
     assert parse_alternatives(written(alternatives)) == alternatives
+
+
+@given(
+    st.lists(expressions(1), min_size=2, max_size=4),
+    st.lists(st.dictionaries(LABELS, VALUES, max_size=3), max_size=6),
+    st.data(),
+)
+def test_of_several_rules_only_the_first_that_holds_fires(
+    rules: list[tuple[str, Any]], alerts: list[dict[str, str]], data: st.DataObject
+) -> None:
+    before = Before(reading, {})
+    entries = []
+    for number, (text, _) in enumerate(rules):
+        entries.append(before.rest(matchers(text)))
+        before.add(Rule(name=f"rule {number}", condition=text, action={"debug": None}))
+    words = re.findall("'([^']+)'", " ".join(text for text, _ in rules))
+    value = st.sampled_from(words).map(unescaped)
+    alerts += [data.draw(st.dictionaries(LABELS, value, max_size=3)) for _ in range(3)]
+    for labels in alerts:
+        fired = [number for number, (_, node) in enumerate(rules) if holds(node, labels)]
+        matched = [number for number, each in enumerate(entries) if fires(each, labels)]
+        assert matched == fired[:1], (rules, labels)
 
 
 @given(
