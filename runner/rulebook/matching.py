@@ -97,6 +97,8 @@ class Meaning:
         if not isinstance(path, Path) and op in ("==", "!="):
             path, value = value, path
         if not isinstance(path, Path):
+            if op == "==" and type(path) is type(value) and isinstance(value, int | str):
+                return [()] if (path == value) is not negated else []  # `1 == 1`: every event
             raise ValueError("compares two fixed values")
         if isinstance(value, Path):
             raise ValueError(

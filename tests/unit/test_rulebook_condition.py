@@ -227,7 +227,9 @@ def test_and_and_or_have_one_rank() -> None:
     ("text", "said"),
     [
         ("true", "every alert"),
-        ("1 == 1", "two fixed values"),
+        ("1 == 1", "every alert"),
+        ("1 == 2", "or for none"),
+        ("1 < 2", "two fixed values"),
         ('event.alert.status == "resolved"', "resolved alerts only"),
         ("event.alert.labels.code == 500", "with the int 500"),
         ("event.alert.labels.code > 500", "by >"),
