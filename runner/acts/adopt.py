@@ -2,7 +2,7 @@
 
 The playbook itself is left as it is. What its files say is taken from them; what only a person
 knows is asked, or stands in the entry as a comment. No alert starts what was adopted: it has no
-`match`, and its level is the dry run.
+`match` unless that is known, and its level is the dry run.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import re2
 import yaml
 
 from runner.acts.coverage import standing
-from runner.catalog import document, inline
+from runner.catalog import document, inline, parameters
 from runner.catalog.entry import ENTRY_ID, Entry
 from runner.catalog.lint import Severity, lint
 from runner.catalog.plays import Play
@@ -41,13 +41,16 @@ MOST_FILES = 2_000  #: looked at by `find`
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What a person says of the playbook; nothing of it is necessary."""
+    """What a person, or a rulebook, says of the playbook; nothing of it is necessary."""
 
     hosts: tuple[str, ...] = ()  #: exact inventory names, on which it is to run
     tags: tuple[str, ...] = ()
     skip_tags: tuple[str, ...] = ()
     alert: str = ""  #: name of the alert that it answers
     check: str = ""  #: PromQL that gives a sample once it worked
+    #: further keys of entry.yml; its `parameters` also answer prompts
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = ""  #: where it comes from, for a comment in the entry; one line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,16 +63,23 @@ class Draft:
     refused: tuple[str, ...] = ()  #: why it can never be run like this, a sentence each
     plays: tuple[Play, ...] = ()
     prompts: tuple[str, ...] = ()  #: parameters that a person has to give a value
+    origin: str = ""
+    files: tuple[Path, ...] = ()  #: every file that was read of playbook and roles
 
 
-def draft(project: Project, playbook: str, known: Known, id: str = "") -> Draft:
-    """The entry of this playbook, from its files. Raises UsageError for what is no playbook."""
-    settings, roles = project.config.project, project.catalog.roles
+def draft(
+    project: Project, playbook: str, known: Known, id: str = "", into: Path | None = None
+) -> Draft:
+    """The entry of this playbook, from its files; its folder is to lie in `into`.
+
+    Raises UsageError for what is no playbook.
+    """
+    roles = project.catalog.roles
     found = roles.playbook(playbook) or Path(playbook).resolve()
     id = id or _id_of(playbook)
     if not ENTRY_ID.fullmatch(id):
         raise UsageError(f"{id[:80]!r} cannot be an id; give one with --id")
-    folder = settings.playbooks / id
+    folder = (into or project.config.project.playbooks) / id
     if id in project.catalog.entries or folder.exists():
         raise UsageError(f"the catalog has an entry {id} already; give another id with --id")
     try:
@@ -91,7 +101,8 @@ def draft(project: Project, playbook: str, known: Known, id: str = "") -> Draft:
     }
     made = _entry(content, id, folder, found)
     seen = scan(made, roles)
-    content |= {"parameters": _parameters(seen.plays)}
+    content |= known.keys
+    content |= {"parameters": _parameters(seen.plays) | dict(known.keys.get("parameters", {}))}
     if known.hosts:
         content |= {"target": _target(seen, known.hosts, project.inventory())}
     content = {key: value for key, value in content.items() if value}
@@ -105,27 +116,35 @@ def draft(project: Project, playbook: str, known: Known, id: str = "") -> Draft:
         refused=tuple(_refusals(made, seen, known.hosts, project)),
         plays=seen.plays,
         prompts=tuple(name for name in chosen if made.parameters[name].value is None),
+        origin=known.origin,
+        files=(*seen.playbooks, *seen.files, *seen.beside),
     )
 
 
 def write(project: Project, made: Draft) -> tuple[Path, ...]:
-    """Write the entry and a README to be filled in; their paths. Raises Refused."""
+    """Write the entry and a README to be filled in; their paths. Raises Refused, UsageError."""
     if made.refused:
         raise Refused(f"{made.entry.id} is not adopted: {'; '.join(made.refused)}")
     folder = made.entry.folder
-    folder.mkdir(parents=True)
     written = yaml.safe_dump(dict(made.content), sort_keys=False, allow_unicode=True, width=110)
-    match = made.alert or "NAME OF THE ALERT"
+    if made.origin:
+        written = f"# {made.origin}\n{written}"
+    if not made.entry.match:
+        match = _quoted(made.alert or "NAME OF THE ALERT")
+        written += f"# No alert starts it without this:\n# match: ['alertname={match}']\n"
     texts = {
-        "entry.yml": f"---\n{written}# No alert starts it without this:\n"
-        f"# match: ['alertname={_quoted(match)}']\n",
+        "entry.yml": f"---\n{written}",
         "README.md": f"# {made.entry.title}\n\n## Meaning\n\n{made.entry.description}\n\n"
         "## Mitigation\n\nIts plays: "
         + "; ".join(f"{play.name} ({','.join(play.patterns)})" for play in made.plays)
         + ".\n",
     }
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    try:
+        folder.mkdir(parents=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written ({error.strerror})") from None
     project.forget_catalog()
     return tuple(folder / name for name in texts)
 
@@ -166,6 +185,7 @@ def find(project: Project, folder: Path) -> Iterator[tuple[Path, str, str]]:
 
 def _refusals(entry: Entry, seen: Scan, hosts: Sequence[str], project: Project) -> Iterator[str]:
     yield from seen.obstacles
+    yield from parameters.problems(entry, inline.stated_in(entry), inline=True)
     if hosts and not seen.obstacles:
         try:
             refuse_unreached(entry, seen, hosts, project.inventory())

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, NoReturn
 
 import click
@@ -37,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Run an entry manually; the usual policy, dry run and approval apply.",
     ),
     "catalog": ("runner.cli.catalog", "List, validate and create entries."),
+    "import": ("runner.cli.imports", "Turn rules of other tools into entries."),
     "model": ("runner.cli.model", "Show what the model was used for, and what it cost."),
     "case": (
         "runner.cli.case",
@@ -64,7 +66,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 #: Exit codes as `runner --help` and docs/cli.md say them; a test compares them with errors.py.
 EXIT_CODES: dict[int, str] = {
     0: "success; every incident ended well or is waiting for a person",
-    1: "failed; an incident was escalated, denied, cancelled or expired, or its dry run failed",
+    1: "failed; an incident was escalated, denied, cancelled or expired, its dry run failed, or a "
+    "rule was not imported",
     2: "invalid command line, or the body is not a delivery",
     3: "runner.yml, the catalog or the inventory is invalid",
     4: "the store is unavailable",
@@ -140,7 +143,8 @@ class LazyGroup(click.Group):
         """The command of this name, from its module."""
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command = getattr(import_module(COMMANDS[cmd_name][0]), name)
         assert isinstance(command, click.Command)
         return command
 

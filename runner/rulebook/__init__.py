@@ -1,0 +1,1 @@
+"""Rulebooks of ansible-rulebook: what is in such a file, and what its conditions mean."""
