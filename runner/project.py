@@ -134,18 +134,18 @@ class Project:
         if settings is not None and settings.is_file():
             kept["ANSIBLE_CONFIG"] = str(settings)
         execution = self.config.execution
-        return {"LANG": "C.UTF-8", **kept, **execution.of_vault(), **execution.environment}
+        return {"LANG": "C.UTF-8", **kept, **execution.of_passwords(), **execution.environment}
 
     @cached_property
     def vault(self) -> Vault:
         """What Ansible Vault encrypts in inventory, playbooks and roles."""
         settings, execution = self.config.project, self.config.execution
-        passwords = [execution.vault_password_file, *execution.vault_ids.values()]
         return Vault(
             read_from(settings.inventory),
             (settings.playbooks, *settings.roles, *self._playbook_folders()),
             closed(self.ansible_environment),
-            [path for path in passwords if path is not None],
+            tuple(execution.password_files.values()),
+            tuple(execution.login_files.values()),
         )
 
     def _playbook_folders(self) -> tuple[Path, ...]:
