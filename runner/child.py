@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+#: Where Ansible, and what it starts here, finds programs: an inventory script in a run, too.
+PATH = os.pathsep.join(
+    [
+        str(Path(sys.executable).parent),
+        *("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"),
+    ]
+)
+
+
+def home() -> str:
+    """The home of the user that Ansible runs as."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # a container's arbitrary uid
+        return os.environ.get("HOME", "/")
 
 
 def answer(

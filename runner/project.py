@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner import config, private
+from runner.child import home
 from runner.config import Config
 from runner.errors import CatalogError, ConfigError
 from runner.inventory import Inventory, closed, read_from
@@ -128,8 +128,8 @@ class Project:
 
     @cached_property
     def ansible_environment(self) -> dict[str, str]:
-        """What Ansible may see of our environment: a path, a home, a language, its settings."""
-        kept = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+        """What Ansible sees where it reads the inventory, as a run does: nothing of our own."""
+        kept = {"HOME": home()}
         settings = self.config.project.ansible_config
         if settings is not None and settings.is_file():
             kept["ANSIBLE_CONFIG"] = str(settings)

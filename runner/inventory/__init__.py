@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
 import subprocess
@@ -102,7 +101,7 @@ class Inventory:
                 raise InventoryError(f"{path}: the inventory {why}; see project.inventory")
         text, whole = _listed_exactly(paths, environment) if large else ("", None)
         if not text:
-            text = _listed(paths, environment, warm, partly=partly)
+            text = _listed_or_partly(paths, environment, warm, partly=partly)
         found = parse(text)
         if not large and not found.unread and len(found.hosts) > LARGE:
             exact, whole = _listed_exactly(paths, environment)
@@ -182,7 +181,7 @@ def read_from(paths: Sequence[Path]) -> list[Path]:
     return [*paths, *beside]
 
 
-def _listed(
+def _listed_or_partly(
     paths: tuple[Path, ...],
     environment: Mapping[str, str],
     warm: Warm | None,
@@ -196,7 +195,7 @@ def _listed(
     failed: InventoryError | None = None
     if not partly:
         try:
-            return _listed_whole(paths, environment, warm)
+            return _listed(paths, environment, warm)
         except InventoryError as error:
             failed = error
     try:
@@ -205,9 +204,7 @@ def _listed(
         raise failed or error from None
 
 
-def _listed_whole(
-    paths: tuple[Path, ...], environment: Mapping[str, str], warm: Warm | None
-) -> str:
+def _listed(paths: tuple[Path, ...], environment: Mapping[str, str], warm: Warm | None) -> str:
     """What `ansible-inventory --list` prints."""
     beside = Path(sys.executable).with_name("ansible-inventory")
     program = str(beside) if beside.is_file() else shutil.which("ansible-inventory")
@@ -309,7 +306,7 @@ def _output(
 def closed(environment: Mapping[str, str]) -> dict[str, str]:
     """The child's whole environment. A source that cannot be read fails instead of being empty."""
     own = {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
+        "PATH": child.PATH,
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_NOCOLOR": "1",
