@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from runner.inventory.logins import AGENT, has_passphrase, problems
 from runner.project import Project
 from tests import small_project as small
 from tests.command_line import PROGRAM, answered, call, environment
-from tests.local_hosts import needs_ansible
+from tests.local_hosts import Lab, needs_ansible, number, sleepers
 from tests.loopback_sshd import Agent, Sshd, key_pair
 
 pytestmark = [
@@ -160,11 +161,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
 
 def team(root: Path, hosts: Hosts, **execution: Any) -> Path:
     """A runner beside a team's repository that has all of it; its runner.yml."""
-    agent = {"SSH_AUTH_SOCK": str(hosts.agent.socket)}
-    settings = {
-        "project": {"ansible": "site"},
-        "execution": {"warm": False, "environment": agent, **execution},
-    }
+    settings = {"project": {"ansible": "site"}, "execution": {"warm": False, **execution}}
     path = small.make(root, settings=settings, entry={"parameters": {}})
     (root / "roles/mark/meta/argument_specs.yml").unlink()
     (root / "roles/mark/tasks/main.yml").write_text(TASKS.format(root=root))
@@ -208,7 +205,9 @@ def test_a_repository_with_all_of_it_is_dry_run_and_run(
     in an agent, ProxyJump, known host keys, `constructed`, a script, a plugin of its own."""
     if not warm:
         monkeypatch.setattr(Project, "warm", property(lambda project: None))
-    path, before = team(tmp_path, hosts), hosts.jump.logins
+    # A connection that another run left open would say nothing of this one.
+    own = {"SSH_AUTH_SOCK": str(hosts.agent.socket), "ANSIBLE_SSH_ARGS": "-o ControlPath=none"}
+    path, before = team(tmp_path, hosts, environment=own), hosts.jump.logins
     [text] = said(path, "vault", "inventory", "logins", "ansible")
     assert "become_ask_pass is not followed" in text
     result = call(path, "run", "mark", "--host", "web1", "--yes")
@@ -232,7 +231,6 @@ def test_without_its_agent_a_key_with_a_passphrase_fails_in_a_sentence(
     hosts: Hosts, tmp_path: Path
 ) -> None:
     """Nothing waits for a passphrase: the host is unreachable, and `check` says why."""
-    # A connection that another run left open would need no key.
     path = team(tmp_path, hosts, environment={"ANSIBLE_SSH_ARGS": "-o ControlPath=none"})
     [text] = said(path, "logins")
     assert text.startswith(f"{hosts.key}, the SSH key of web1") and "has a passphrase" in text
@@ -319,3 +317,17 @@ def test_what_cannot_be_reached_or_is_not_used_is_said(tmp_path: Path) -> None:
     call(path, "run", "mark", "--host", "win1", "-p", "mark_text=x", "--yes")
     shown = answered(path, "incident", "show", "1")
     assert shown["incident"]["state"] == "observed" and not shown["runs"]
+
+
+def test_a_password_program_that_hangs_in_a_run_is_ended_with_it(tmp_path: Path) -> None:
+    """Invariant 14: it worked when the inventory was read, and does not answer any more."""
+    lab, seconds = Lab(tmp_path), number()
+    executable(tmp_path / "hangs.sh", f"#!/bin/sh\nsleep {seconds}\n")
+    result = lab.run(
+        "- ansible.builtin.ping:",
+        vault_password_file=tmp_path / "hangs.sh",
+        timeout=timedelta(seconds=4),
+    )
+    assert str(result.outcome) == "timeout"
+    assert "before its first play" in result.reason and "prints a password" in result.reason
+    assert not sleepers(seconds)
