@@ -12,11 +12,13 @@ import click
 
 from runner import private, shipped
 from runner.catalog import copies
+from runner.child import home
 from runner.cli import Verb, option
 from runner.cli.report import counted
 from runner.cli.session import Session
 from runner.client import trust
 from runner.config import Client, secret_files
+from runner.config import Project as Settings
 from runner.config.client import proxy_of_environment
 from runner.config.repository import asking, overridden, private_key
 from runner.errors import RunnerError
@@ -226,9 +228,19 @@ def _ansible(project: Project) -> Iterator[Finding]:
         if settings.ansible is not None and (file := settings.ansible / name).is_file():
             text = "execution environments are not used: runs use the Ansible and collections above"
             yield _warn("ansible", f"{file}: {text}; install here what its image has")
+    yield from _not_followed(settings)
+
+
+def _not_followed(settings: Settings) -> Iterator[Finding]:
+    """What an ansible.cfg says, and runs do not do."""
     if settings.ansible is not None and settings.ansible_config is not None:
         for key, instead in overridden(settings.ansible_config).items():
             yield _ok("ansible", f"{settings.ansible_config}: {key} is not followed: {instead}")
+    if settings.ansible_config is None or not settings.ansible_config.is_file():
+        usual = (Path(home()) / ".ansible.cfg", Path("/etc/ansible/ansible.cfg"))
+        for file in [each for each in usual if each.is_file()][:1]:
+            text = "runs do not follow it, unless project.ansible_config names it"
+            yield _warn("ansible", f"{file}: {text}")
     if settings.ansible_config is not None:
         for text in asking(settings.ansible_config):
             yield _warn("ansible", f"{settings.ansible_config}: {text}")

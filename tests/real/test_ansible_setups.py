@@ -331,3 +331,34 @@ def test_a_password_program_that_hangs_in_a_run_is_ended_with_it(tmp_path: Path)
     assert str(result.outcome) == "timeout"
     assert "before its first play" in result.reason and "prints a password" in result.reason
     assert not sleepers(seconds)
+
+
+def test_a_jump_host_whose_key_is_not_known_is_refused_and_not_asked_about(
+    hosts: Hosts, tmp_path: Path
+) -> None:
+    """`ssh` itself connects to it: whatever Ansible is told of host keys, nobody is asked."""
+    lab = Lab(tmp_path)
+    (tmp_path / "known_hosts").write_text(hosts.web1.known)
+    config = hosts.config.read_text().splitlines()
+    config[0] = f"UserKnownHostsFile {tmp_path / 'known_hosts'}"
+    (tmp_path / "ssh_config").write_text("\n".join(config))
+    common = f"-F {tmp_path}/ssh_config -o ControlPath=none -o ProxyJump=jump"
+    web1 = {**hosts.variables, "ansible_ssh_common_args": common,
+            "ansible_ssh_private_key_file": str(hosts.key)}  # fmt: skip
+    lab.write("hosts.yml", json.dumps({"all": {"hosts": {"web1": web1}}}))
+    agent = {AGENT: str(hosts.agent.socket)}
+    result = lab.run("- ansible.builtin.ping:", environment=agent, host_key_checking=False)
+    assert str(result.outcome) == "unreachable"
+    assert "Host key verification failed" in result.reason
+
+
+def test_settings_in_the_home_are_not_followed_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/.ansible.cfg").write_text("[defaults]\nforks = 2\n")
+    monkeypatch.setattr("runner.cli.check.home", lambda: str(tmp_path / "home"))
+    [text] = said(small.make(tmp_path), "ansible")
+    assert text.endswith(
+        ".ansible.cfg: runs do not follow it, unless project.ansible_config names it"
+    )
