@@ -159,9 +159,14 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosts]:
     made.close()
 
 
-def team(root: Path, hosts: Hosts, **execution: Any) -> Path:
+#: The repository's parts, named one by one instead of by `project.ansible`.
+PARTS = {"ansible_config": "site/ansible.cfg", "inventory": ["site/inventory"]}
+
+
+def team(root: Path, hosts: Hosts, parts: dict[str, Any] | None = None, **execution: Any) -> Path:
     """A runner beside a team's repository that has all of it; its runner.yml."""
-    settings = {"project": {"ansible": "site"}, "execution": {"warm": False, **execution}}
+    project = parts or {"ansible": "site"}
+    settings = {"project": project, "execution": {"warm": False, **execution}}
     path = small.make(root, settings=settings, entry={"parameters": {}})
     (root / "roles/mark/meta/argument_specs.yml").unlink()
     (root / "roles/mark/tasks/main.yml").write_text(TASKS.format(root=root))
@@ -197,9 +202,23 @@ def said(path: Path, *topics: str) -> list[str]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("warm", [True, pytest.param(False, marks=pytest.mark.nightly)])
+nightly = pytest.mark.nightly
+
+
+@pytest.mark.parametrize(
+    ("warm", "parts"),
+    [
+        (True, {}),
+        pytest.param(False, {}, marks=nightly),
+        pytest.param(True, PARTS, marks=nightly),
+    ],
+)
 def test_a_repository_with_all_of_it_is_dry_run_and_run(
-    warm: bool, hosts: Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    warm: bool,
+    parts: dict[str, Any],
+    hosts: Hosts,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Vault ids by file and by client script, a become password by script, a key with a passphrase
     in an agent, ProxyJump, known host keys, `constructed`, a script, a plugin of its own."""
@@ -207,7 +226,7 @@ def test_a_repository_with_all_of_it_is_dry_run_and_run(
         monkeypatch.setattr(Project, "warm", property(lambda project: None))
     # A connection that another run left open would say nothing of this one.
     own = {"SSH_AUTH_SOCK": str(hosts.agent.socket), "ANSIBLE_SSH_ARGS": "-o ControlPath=none"}
-    path, before = team(tmp_path, hosts, environment=own), hosts.jump.logins
+    path, before = team(tmp_path, hosts, parts, environment=own), hosts.jump.logins
     [text] = said(path, "vault", "inventory", "logins", "ansible")
     assert "become_ask_pass is not followed" in text
     result = call(path, "run", "mark", "--host", "web1", "--yes")
