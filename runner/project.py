@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner import config, private
+from runner.child import home
 from runner.config import Config
 from runner.errors import CatalogError, ConfigError
 from runner.inventory import Inventory, closed, read_from
@@ -128,24 +128,24 @@ class Project:
 
     @cached_property
     def ansible_environment(self) -> dict[str, str]:
-        """What Ansible may see of our environment: a path, a home, a language, its settings."""
-        kept = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+        """What Ansible sees where it reads the inventory, as a run does: nothing of our own."""
+        kept = {"HOME": home()}
         settings = self.config.project.ansible_config
         if settings is not None and settings.is_file():
             kept["ANSIBLE_CONFIG"] = str(settings)
         execution = self.config.execution
-        return {"LANG": "C.UTF-8", **kept, **execution.of_vault(), **execution.environment}
+        return {"LANG": "C.UTF-8", **kept, **execution.of_passwords(), **execution.environment}
 
     @cached_property
     def vault(self) -> Vault:
         """What Ansible Vault encrypts in inventory, playbooks and roles."""
         settings, execution = self.config.project, self.config.execution
-        passwords = [execution.vault_password_file, *execution.vault_ids.values()]
         return Vault(
             read_from(settings.inventory),
             (settings.playbooks, *settings.roles, *self._playbook_folders()),
             closed(self.ansible_environment),
-            [path for path in passwords if path is not None],
+            tuple(execution.password_files.values()),
+            tuple(execution.login_files.values()),
         )
 
     def _playbook_folders(self) -> tuple[Path, ...]:

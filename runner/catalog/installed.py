@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 
 from runner import shipped
 from runner.catalog import document
+from runner.child import home
 from runner.errors import CatalogError
 
 _SECONDS = 60
@@ -155,11 +155,3 @@ def collections_in(paths: tuple[Path, ...]) -> Mapping[str, Collection]:
             if all(map(str.isidentifier, name.split("."))) and folder.is_dir():
                 found.setdefault(name, Collection(name=name, folder=folder))
     return found
-
-
-def home() -> str:
-    """The home of the user that Ansible runs as."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_dir
-    except KeyError:  # a container's arbitrary uid
-        return os.environ.get("HOME", "/")

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from runner.catalog.connections import refused
 from runner.catalog.entry import SECRET, Parameter
 from runner.catalog.plays import Play
 from runner.catalog.task import Task
@@ -56,7 +57,9 @@ def of_prompts(play: Play, answers: Mapping[str, Parameter]) -> Iterator[str]:
 
 
 def of_keywords(place: str, keywords: Mapping[str, Any]) -> Iterator[str]:
-    """What a play, role, block or task waits for by its keywords."""
+    """What a play, role, block or task waits for by its keywords, or cannot do here."""
+    if why := refused(keywords.get("connection")):
+        yield f"{place}: {why}"
     if (when := keywords.get("debugger") or "never") != "never":
         yield f"{place} stops for a person (debugger: {when}); remove it"
 

@@ -12,15 +12,18 @@ import click
 
 from runner import private, shipped
 from runner.catalog import copies
+from runner.child import home
 from runner.cli import Verb, option
 from runner.cli.report import counted
 from runner.cli.session import Session
 from runner.client import trust
 from runner.config import Client, secret_files
+from runner.config import Project as Settings
 from runner.config.client import proxy_of_environment
-from runner.config.repository import overridden
+from runner.config.repository import asking, overridden, private_key
 from runner.errors import RunnerError
 from runner.incident_report.screen import STYLES
+from runner.inventory import logins
 from runner.policy.ceilings import VARIABLE
 from runner.project import Project
 from runner.store.database import Database
@@ -83,21 +86,20 @@ def _configuration(project: Project) -> Iterator[Finding]:
 
 
 def _vault(project: Project) -> Iterator[Finding]:
-    """Passwords that are missing, and files that none of them opens."""
-    execution = project.config.execution
-    named = {f"execution.vault_ids.{label}": path for label, path in execution.vault_ids.items()}
-    if execution.vault_password_file is not None:
-        named["execution.vault_password_file"] = execution.vault_password_file
+    """Passwords that are missing or cannot be had, and files that none of them opens."""
+    named = project.config.execution.password_files
     missing = {key: path for key, path in named.items() if not path.is_file()}
     for key, path in missing.items():
-        yield _error("vault", f"{key}: {path} is not there")
+        yield _error("vault", f"execution.{key}: {path} is not there")
     if missing:
         return
     found = project.vault.secrets()
+    for why in found.failed:
+        yield _error("vault", f"{why}; it gives no password, and can ask nobody for one")
     for file in found.locked:
         yield _warn("vault", f"{file}: is encrypted, and no password opens it; "
                              "see execution.vault_password_file")  # fmt: skip
-    if named and not found.locked:
+    if named and not found.locked and not found.failed:
         yield _ok("vault", f"{counted(len(found.names), 'variable')} of encrypted files withheld")
 
 
@@ -210,6 +212,10 @@ def _roles(project: Project) -> Iterator[Finding]:
             yield _warn("roles", f"{text}; `runner init --upgrade` removes it")
 
 
+#: Files by which a repository names the image that its playbooks run in.
+_IN_IMAGES = ("ansible-navigator.yml", "ansible-navigator.yaml", "execution-environment.yml")
+
+
 def _ansible(project: Project) -> Iterator[Finding]:
     """Whether Ansible starts as the user that we are, and which it is."""
     installed = project.catalog.roles.installed
@@ -218,9 +224,26 @@ def _ansible(project: Project) -> Iterator[Finding]:
     settings = project.config.project
     if settings.ansible is not None and not settings.ansible.is_dir():
         yield _error("ansible", f"project.ansible: {settings.ansible} is not there")
+    for name in _IN_IMAGES:
+        if settings.ansible is not None and (file := settings.ansible / name).is_file():
+            text = "execution environments are not used: runs use the Ansible and collections above"
+            yield _warn("ansible", f"{file}: {text}; install here what its image has")
+    yield from _not_followed(settings)
+
+
+def _not_followed(settings: Settings) -> Iterator[Finding]:
+    """What an ansible.cfg says, and runs do not do."""
     if settings.ansible is not None and settings.ansible_config is not None:
         for key, instead in overridden(settings.ansible_config).items():
             yield _ok("ansible", f"{settings.ansible_config}: {key} is not followed: {instead}")
+    if settings.ansible_config is None or not settings.ansible_config.is_file():
+        usual = (Path(home()) / ".ansible.cfg", Path("/etc/ansible/ansible.cfg"))
+        for file in [each for each in usual if each.is_file()][:1]:
+            text = "runs do not follow it, unless project.ansible_config names it"
+            yield _warn("ansible", f"{file}: {text}")
+    if settings.ansible_config is not None:
+        for text in asking(settings.ansible_config):
+            yield _warn("ansible", f"{settings.ansible_config}: {text}")
 
 
 def _inventory(project: Project) -> Iterator[Finding]:
@@ -228,6 +251,8 @@ def _inventory(project: Project) -> Iterator[Finding]:
     if settings is not None and not settings.is_file():
         yield _warn("inventory", f"{settings} is not there, so Ansible uses its own defaults")
     inventory = project.inventory()
+    for source, why in inventory.unread.items():
+        yield _error("inventory", f"{source}: cannot be read, so its hosts are unknown: {why}")
     if not inventory.hosts:
         yield _warn("inventory", "it has no hosts, so no alert can be located")
         return
@@ -244,6 +269,14 @@ def _inventory(project: Project) -> Iterator[Finding]:
         yield _warn("inventory", f"{text}: {', '.join(sorted(older)[:5])}")
     text = "at every level, including observe, an alert starts read-only probes on its host"
     yield _ok("inventory", f"{counted(len(inventory.hosts), 'host')}; {text}")
+
+
+def _logins(project: Project) -> Iterator[Finding]:
+    """Hosts that Ansible cannot log in to, at all or without a person."""
+    settings, execution = project.config.project, project.config.execution
+    key = private_key(settings.ansible_config) if settings.ansible_config is not None else None
+    for text in logins.problems(project.inventory(), execution.environment, key):
+        yield _warn("logins", text)
 
 
 def _prompts(project: Project) -> Iterator[Finding]:
@@ -362,6 +395,7 @@ OFFLINE: dict[str, Check] = {
     "cases": _cases,
     "ansible": _ansible,
     "inventory": _inventory,
+    "logins": _logins,
     "prompts": _prompts,
     "model": _model,
     "access": _access,

@@ -81,10 +81,29 @@ class Execution(Section):
     environment: dict[str, Text] = Field(default_factory=dict)  #: added to the closed environment
     vault_password_file: Path | None = None
     vault_ids: dict[VaultId, Path] = Field(default_factory=dict)  #: label → file with its password
+    become_password_file: Path | None = None
+    connection_password_file: Path | None = None
 
-    def of_vault(self) -> dict[str, str]:
-        """How Ansible is told of the passwords of its vault."""
-        told = {}
+    @property
+    def login_files(self) -> dict[str, Path]:
+        """Key → file that holds or prints a password of users on hosts."""
+        found = {
+            "become_password_file": self.become_password_file,
+            "connection_password_file": self.connection_password_file,
+        }
+        return {key: path for key, path in found.items() if path is not None}
+
+    @property
+    def password_files(self) -> dict[str, Path]:
+        """Key → file that holds or prints a password, of vaults and of users on hosts."""
+        found = {f"vault_ids.{label}": path for label, path in self.vault_ids.items()}
+        if self.vault_password_file is not None:
+            found["vault_password_file"] = self.vault_password_file
+        return found | self.login_files
+
+    def of_passwords(self) -> dict[str, str]:
+        """How Ansible is told where its passwords are."""
+        told = {f"ANSIBLE_{key.upper()}": str(path) for key, path in self.login_files.items()}
         if self.vault_password_file is not None:
             told["ANSIBLE_VAULT_PASSWORD_FILE"] = str(self.vault_password_file)
         if self.vault_ids:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import configparser
 import os
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from runner.catalog.installed import home
+from runner.child import PATH, home
 from runner.execute.request import RunRequest
 from runner.execute.snapshot import mirrored
 from runner.private import ours_alone
 
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FIRST_PERSON = 1000  # the first uid of a person: logind empties a person's /dev/shm at logout
 
 _CALLBACKS = "ANSIBLE_CALLBACK_PLUGINS"
@@ -58,7 +56,7 @@ def closed(request: RunRequest, private: Path) -> dict[str, str]:
     variables = {
         "RUNNER_RUN_ID": request.id,
         "RUNNER_TASK_FACTS": str(private / "facts.jsonl"),
-        "PATH": f"{Path(sys.executable).parent}:{_SYSTEM_PATH}",
+        "PATH": PATH,
         # The real one: keys and collections are named from it in people's inventories.
         "HOME": home(),
         "LANG": "C.UTF-8",

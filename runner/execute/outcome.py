@@ -24,6 +24,7 @@ class Ending:
     rc: int | None = None
     stats: Stats | None = None  #: by host; None when the stats event never came
     hosts_seen: frozenset[str] = frozenset()  #: in events, delegation included
+    begun: bool = True  #: whether Ansible came as far as its plays
     idle: frozenset[str] = frozenset()  #: hosts on which every task with an effect was skipped
     unmatched: tuple[str, ...] = ()  #: plays that were for no host, by name
     stopped: str | None = None  #: timeout or cancelled, when we ended it
@@ -40,6 +41,7 @@ class Ending:
             rc=record["rc"],
             stats=record["stats"],
             hosts_seen=frozenset(record["hosts_seen"]),
+            begun=record.get("begun", True),
             idle=frozenset(record["idle"]),
             unmatched=tuple(record.get("unmatched", ())),
             stopped=record["stopped"],
@@ -81,9 +83,7 @@ def judge(
         return Outcome.FAILED, f"it was stopped before its next task, {why}{left}"
     # One that had come to its end before it could be stopped is judged by that.
     if ending.stopped and not (ending.rc == 0 and ending.stats):
-        words = {"timeout": "it was ended at its deadline", "cancelled": "it was cancelled"}
-        why = f": {ending.error}" if ending.error else "; what it had done until then is not known"
-        return Outcome(ending.stopped), f"{words[ending.stopped]}{why}{left}"
+        return Outcome(ending.stopped), f"{_ended_early(ending)}{left}"
     # Without a status and statistics of every host nothing is proved.
     if ending.rc is None:
         return Outcome.UNKNOWN, ending.error or "Ansible went away without an exit status"
@@ -100,6 +100,17 @@ def judge(
         return Outcome.FAILED, f"the play never reached {_list(missing)}, which it was asked to"
     may_be = set(left_out)
     return _told(ending, said, [name for name in ending.unmatched if name not in may_be])
+
+
+def _ended_early(ending: Ending) -> str:
+    late = ending.stopped == "timeout"
+    words = "it was ended at its deadline" if late else "it was cancelled"
+    if ending.error:
+        return f"{words}: {ending.error}"
+    if ending.begun or ending.hosts_seen:
+        return f"{words}; what it had done until then is not known"
+    silent = "; a source of the inventory or a program that prints a password did not answer"
+    return f"{words} before its first play{silent if late else ''}"
 
 
 def _told(ending: Ending, said: Messages, unmatched: Sequence[str]) -> Verdict:

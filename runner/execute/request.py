@@ -44,7 +44,7 @@ class Loading:
     #: name → folder and digest of each collection that may be used
     collections: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
     collection_paths: tuple[Path, ...] = ()  #: in which Ansible looks for collections
-    passwords: tuple[Path, ...] = ()  #: of Ansible Vault: no part of what is approved
+    passwords: tuple[Path, ...] = ()  #: files with passwords: no part of what is approved
     cache: Path | None = None  #: where copies of collections are kept
 
 
@@ -79,6 +79,7 @@ class RunRequest:
     ansible_config: Path | None = None
     #: what Ansible reads instead of `inventory`: an excerpt of it, with its secrets
     excerpt: bytes | None = field(default=None, repr=False)
+    unread: tuple[str, ...] = ()  #: inventory sources that cannot be read, so are not waited for
     loading: Loading = field(default_factory=Loading, repr=False)
 
     def __post_init__(self) -> None:

@@ -290,6 +290,7 @@ def _private(request: RunRequest) -> Path:
         "strict": loading.strict,
         "listed": None if listed is None else {str(path): d for path, d in listed.items()},
         "report": str(private / "loaded.jsonl"),
+        "unread": list(request.unread),
     }
     write_whole(private / "watch.json", json.dumps(watch).encode())  # see `watched.py`
     return private

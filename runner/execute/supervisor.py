@@ -53,6 +53,7 @@ class Log:
         self._mask = mask
         self.stats: dict[str, dict[str, int]] | None = None
         self.hosts: set[str] = set()
+        self.begun = False  #: whether Ansible came as far as its plays
         self.unmatched: list[str] = []  #: plays that were for no host of the limit
         self._play = ""
         self._did: set[str] = set()
@@ -85,6 +86,7 @@ class Log:
     def _write_all(self) -> None:
         while (raw := self._queue.get()) is not None:
             if str(raw.get("event")).startswith(_BEGUN):
+                self.begun = True
                 _remove(self._given)  # Ansible reads them before it begins
             try:
                 self._plays(raw)
@@ -324,6 +326,7 @@ def _ending(
         "rc": code,
         "stats": log.stats,
         "hosts_seen": sorted(log.hosts | delegates),
+        "begun": log.begun,
         "idle": log.idle,
         "unmatched": log.unmatched,
         "stopped": stopper.reason,

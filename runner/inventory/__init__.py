@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from runner import child
 from runner.config import Locate
 from runner.errors import InventoryError
 from runner.inventory.excerpt import LARGE, Whole
@@ -33,6 +33,8 @@ _RESOLVER = Path(__file__).with_name("resolve_names.py")
 _LISTER = Path(__file__).with_name("list_exactly.py")  #: the same
 _TEMPLATE = re.compile(r"\{\{|\{%")
 _SECRET = re.compile(r"ansible_.*(pass|password|secret|token)", re.IGNORECASE)
+#: Has Ansible fail where one of its sources cannot be read.
+_EVERY = "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED"
 _VAULT = object()  #: stands for an encrypted value until it is dropped
 #: (command, environment, standard input, seconds) → what it says as the fork of a process that
 #: has Ansible imported; None where there is none, and the command has to be started.
@@ -63,6 +65,10 @@ class Inventory:
     #: host → why its names cannot be known before a run, a sentence
     unresolved: Mapping[str, str] = field(default_factory=dict)
     templated: bool = False  #: a host's name was, and a template may ask anybody
+    #: source that could not be read → why; the hosts that only it names are not here
+    unread: Mapping[str, str] = field(default_factory=dict)
+    #: as it was when all sources were last read, where one of them is not now
+    before: Inventory | None = field(default=None, repr=False, compare=False)
     #: of which runs get excerpts; None: they read what Ansible finds, as it is not large, or may
     #: say another thing each time
     whole: Whole | None = field(default=None, repr=False, compare=False)
@@ -78,12 +84,14 @@ class Inventory:
         variables: Iterable[str] = Locate().variables,
         warm: Warm | None = None,
         large: bool = False,
+        partly: bool = False,
     ) -> Inventory:
         """Ask `ansible-inventory`, with this environment and nothing else of ours.
 
         What `vault` knows to come out of an encrypted file is left out. Names of hosts that are
         templates are resolved by Ansible, too. `large` says that it probably is, which saves
-        asking twice. Raises InventoryError with a sentence.
+        asking twice, and `partly` the same of sources that cannot be read: the others count.
+        Raises InventoryError with a sentence.
         """
         if not paths:
             raise InventoryError("no inventory is named; set project.inventory in runner.yml")
@@ -93,9 +101,9 @@ class Inventory:
                 raise InventoryError(f"{path}: the inventory {why}; see project.inventory")
         text, whole = _listed_exactly(paths, environment) if large else ("", None)
         if not text:
-            text = _listed(paths, environment, warm)
+            text = _listed_or_partly(paths, environment, warm, partly=partly)
         found = parse(text)
-        if not large and len(found.hosts) > LARGE:
+        if not large and not found.unread and len(found.hosts) > LARGE:
             exact, whole = _listed_exactly(paths, environment)
             text, found = (exact, parse(exact)) if exact else (text, found)
         if len(found.hosts) <= LARGE:
@@ -110,14 +118,51 @@ class Inventory:
     @cached_property
     def names(self) -> Names:
         """Every way in which a host may be called."""
-        variables = {name: host.variables for name, host in self.hosts.items()}
+        variables = {name: host.variables for name, host in self._ever.items()}
         return Names.of(variables, self.domains, self.variables)
 
     @cached_property
     def services(self) -> Services:
         """What `runner_services` says, and what is wrong with it."""
-        variables = {name: host.variables for name, host in self.hosts.items()}
-        return Services.of(variables, self.groups)
+        variables = {name: host.variables for name, host in self._ever.items()}
+        groups = dict(self.groups)
+        for name, members in (self.before.groups if self.before else {}).items():
+            groups[name] = tuple(dict.fromkeys([*groups.get(name, ()), *members]))
+        return Services.of(variables, groups)
+
+    @cached_property
+    def _ever(self) -> Mapping[str, Host]:
+        """All hosts, with those that only a source names which cannot be read now: a name that
+        may be theirs is nobody else's."""
+        return {**(self.before.hosts if self.before else {}), **self.hosts}
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Hosts that were known until a source could not be read any more, sorted."""
+        return tuple(sorted(self._ever.keys() - self.hosts.keys()))
+
+    @property
+    def lacks(self) -> str:
+        """What could not be read, a clause; empty when nothing is missing."""
+        more = f" and {len(self.unread) - 1} more" if len(self.unread) > 1 else ""
+        first = next(iter(self.unread), "")
+        return f"the inventory source {first}{more} cannot be read" if first else ""
+
+    def doubt(self, host: str) -> str:
+        """Why more may hold for this host than is known, a sentence; empty when nothing does."""
+        if not self.unread:
+            return ""
+        known, before = self.hosts.get(host), self.before
+        if before is None:
+            why = f"what it says of {host} is not known"
+        elif known is None or known != before.hosts.get(host):
+            why = f"{host} is not what it was before"
+        elif any(set(self.groups[of]) != set(before.groups.get(of, ())) for of in known.groups):
+            why = f"who else is in the groups of {host} is not known"
+        else:
+            return ""
+        lacks = self.lacks
+        return f"{lacks[0].upper()}{lacks[1:]}, and {why}."
 
     def exact(self, name: str) -> bool:
         """Whether the name is a host's, and Ansible can take it for nothing else."""
@@ -136,6 +181,29 @@ def read_from(paths: Sequence[Path]) -> list[Path]:
     return [*paths, *beside]
 
 
+def _listed_or_partly(
+    paths: tuple[Path, ...],
+    environment: Mapping[str, str],
+    warm: Warm | None,
+    *,
+    partly: bool,
+) -> str:
+    """What is listed of these sources: of all, or else of those that can be read.
+
+    `partly` says that some could not be a moment ago, so that all are not tried in vain.
+    """
+    failed: InventoryError | None = None
+    if not partly:
+        try:
+            return _listed(paths, environment, warm)
+        except InventoryError as error:
+            failed = error
+    try:
+        return _output(_lister(paths), paths, environment, every_source=False)
+    except InventoryError as error:
+        raise failed or error from None
+
+
 def _listed(paths: tuple[Path, ...], environment: Mapping[str, str], warm: Warm | None) -> str:
     """What `ansible-inventory --list` prints."""
     beside = Path(sys.executable).with_name("ansible-inventory")
@@ -152,15 +220,19 @@ def _listed_exactly(
     paths: tuple[Path, ...], environment: Mapping[str, str]
 ) -> tuple[str, Whole | None]:
     """What `list_exactly` prints; nothing where it cannot say more than `ansible-inventory`."""
-    command = [sys.executable, "-I", str(_LISTER), "--list"]
-    for path in paths:
-        command += ["--inventory", str(path.absolute())]
     try:
-        text = _output(command, paths, environment)
+        text = _output(_lister(paths), paths, environment)
         return text, Whole.of(text)
     except (InventoryError, ValueError, TypeError, KeyError, AttributeError) as error:
         logger.info("no excerpt of the inventory can be made: %s", error)
         return "", None
+
+
+def _lister(paths: tuple[Path, ...]) -> list[str]:
+    command = [sys.executable, "-I", str(_LISTER), "--list"]
+    for path in paths:
+        command += ["--inventory", str(path.absolute())]
+    return command
 
 
 def _resolved(
@@ -180,7 +252,8 @@ def _resolved(
     if not wanted:
         return inventory
     command = [sys.executable, "-I", str(_RESOLVER), *(str(p.absolute()) for p in paths)]
-    said = _output(command, paths, environment, json.dumps(wanted), warm)
+    asked = json.dumps({"hosts": wanted, "unread": list(inventory.unread)})
+    said = _output(command, paths, environment, asked, warm)
     try:
         answers = json.loads(said)
     except ValueError:
@@ -207,20 +280,17 @@ def _output(
     environment: Mapping[str, str],
     given: str = "",
     warm: Warm | None = None,
+    *,
+    every_source: bool = True,
 ) -> str:
     """What one of Ansible's programs prints about the inventory at `paths`."""
     variables, most = closed(environment), TIMEOUT.total_seconds()
+    if not every_source and _EVERY not in environment:
+        del variables[_EVERY]  # then an ansible.cfg may still ask for it
+        variables.setdefault("ANSIBLE_INVENTORY_UNPARSED_FAILED", "1")
     try:
         done = warm(command, variables, given.encode(), most) if warm is not None else None
-        done = done or subprocess.run(
-            command,
-            env=variables,
-            cwd="/",  # an ansible.cfg or group_vars where we happen to be must not count
-            input=given.encode(),
-            capture_output=True,
-            timeout=most,
-            check=False,
-        )
+        done = done or child.answer(command, variables, given.encode(), seconds=most)
     except subprocess.TimeoutExpired:
         raise InventoryError(
             f"{paths[0]}: ansible-inventory did not answer within {TIMEOUT.seconds} s"
@@ -236,11 +306,15 @@ def _output(
 def closed(environment: Mapping[str, str]) -> dict[str, str]:
     """The child's whole environment. A source that cannot be read fails instead of being empty."""
     own = {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}",
+        "PATH": child.PATH,
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_NOCOLOR": "1",
-        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1",
+        # What an ansible.cfg asks for at a terminal: there is none.
+        "ANSIBLE_ASK_PASS": "False",
+        "ANSIBLE_ASK_VAULT_PASS": "False",
+        "ANSIBLE_BECOME_ASK_PASS": "False",
+        _EVERY: "1",
     }
     return own | dict(environment)
 
@@ -273,7 +347,8 @@ def parse(text: str, secrets: Secrets = Secrets()) -> Inventory:
     """
     try:
         content = json.loads(text)
-        hostvars = content.pop("_meta")["hostvars"]
+        meta = content.pop("_meta")
+        hostvars, unread = meta["hostvars"], dict(meta.get("unread", {}))
         groups = _groups(content)
         memberships: dict[str, list[str]] = {name: [] for name in [*groups["all"], *hostvars]}
         for group in sorted(groups.keys() - {"all"}):
@@ -293,7 +368,7 @@ def parse(text: str, secrets: Secrets = Secrets()) -> Inventory:
             f"ansible-inventory printed what is not an inventory ({type(error).__name__}); "
             "run it by hand with --list"
         ) from None
-    return Inventory(hosts=MappingProxyType(hosts), groups=MappingProxyType(groups))
+    return Inventory(hosts=MappingProxyType(hosts), groups=MappingProxyType(groups), unread=unread)
 
 
 def _groups(content: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -37,6 +37,7 @@ class Location:
     hosts: tuple[str, ...]
     reason: str  #: a sentence
     candidates: tuple[Candidate, ...] = ()  #: in the order in which they count
+    gone: bool = False  #: it is a host of which nothing is known now
 
     def doubts(self, hosts: tuple[str, ...]) -> list[str]:
         """Why a person should look before anything runs on `hosts`, a clause each."""
@@ -57,7 +58,21 @@ def locate(labels: Mapping[str, str], label: str, inventory: Inventory) -> Locat
     Only equality with what the inventory says counts, so no text becomes a pattern.
     """
     hosts, reason = named_by(label, str(labels.get(label, "")), inventory)
-    return Location(hosts=hosts if len(hosts) == 1 else (), reason=reason)
+    return at(hosts if len(hosts) == 1 else (), reason, inventory)
+
+
+def at(
+    hosts: tuple[str, ...],
+    reason: str,
+    inventory: Inventory,
+    candidates: tuple[Candidate, ...] = (),
+) -> Location:
+    """The location of these hosts; of none where one is only known from a source of the inventory
+    that cannot be read."""
+    if gone := [host for host in hosts if host not in inventory.hosts]:
+        reason = f"{reason} Of {gone[0]} nothing more is known: {inventory.lacks}."
+        return Location(hosts=(), reason=reason, candidates=candidates, gone=True)
+    return Location(hosts=hosts, reason=reason, candidates=candidates)
 
 
 def find(
@@ -104,7 +119,7 @@ def find(
     candidates = tuple(each for each, _ in found[:MOST])
     for each, sentence in found:
         if each.meant and len(each.hosts) == 1:
-            return Location(hosts=each.hosts, reason=sentence, candidates=candidates)
+            return at(each.hosts, sentence, inventory, candidates)
     why += [sentence for each, sentence in found if each.meant]
     reason = " ".join(why[:5]) or "The alert has no label that names a host; see locate.labels."
     return Location(hosts=(), reason=reason, candidates=candidates)
@@ -134,7 +149,7 @@ def named_by(label: str, text: str, inventory: Inventory) -> tuple[tuple[str, ..
     if len(hosts) > 1:
         some = ", ".join(hosts[:5])
         return hosts, f"{shown} matches several inventory hosts by {way}: {some}."
-    if not inventory.exact(hosts[0]):
+    if hosts[0] in inventory.hosts and not inventory.exact(hosts[0]):
         return (), f"The host {hosts[0]} has a name that Ansible may take for a group or a pattern."
     return hosts, f"{shown} matches inventory host `{hosts[0]}` by {way}."
 

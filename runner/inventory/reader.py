@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,8 @@ from runner.inventory import Inventory, Warm, read_from, sources
 from runner.inventory.excerpt import LARGE
 from runner.inventory.sources import Stamp
 from runner.vault import Vault
+
+logger = logging.getLogger(__name__)
 
 _AGAIN = 5.0  #: seconds for which an inventory that cannot be read is not tried again
 _SHORTEST = 8  #: bytes that a host takes in a file at least, about
@@ -48,6 +51,7 @@ class InventoryReader:
         self._stamped: tuple[float, Stamp] | None = None
         self._last: _Read | None = None
         self._failed: tuple[float, Stamp, InventoryError] | None = None
+        self._complete: Inventory | None = None  #: as it was when all sources were last read
 
     def read(self, max_age: timedelta, *, fresh: bool = False) -> Inventory:
         """The inventory; a changed file is seen after a second, or at once with `fresh`, and
@@ -75,6 +79,7 @@ class InventoryReader:
                     variables=self._variables,
                     warm=self._warm,
                     large=sources.size(self._paths, stamp) > LARGE * _SHORTEST,
+                    partly=bool(self._last and self._last.inventory.unread),
                 )
             except InventoryError as error:
                 self._failed = (time.monotonic(), stamp, error)
@@ -83,9 +88,25 @@ class InventoryReader:
             if not only_files or sources.may_add(self._environment):
                 inventory = replace(inventory, whole=None)
             lasts = only_files and not inventory.templated
+            inventory = self._beside(inventory)
             self._last = _Read(at=now, stamp=stamp, inventory=inventory, lasts=lasts)
             self._failed = None
             return inventory
+
+    def _beside(self, inventory: Inventory) -> Inventory:
+        """The inventory, with what was known of sources that cannot be read; says when that is."""
+        lacked = self._last.inventory.lacks if self._last else ""
+        if not inventory.unread:
+            if lacked:
+                logger.info("all sources of the inventory can be read again")
+            self._complete = inventory
+            return inventory
+        inventory = replace(inventory, whole=None, before=self._complete)
+        if inventory.lacks != lacked:
+            some = ", ".join(inventory.unknown[:20]) or "its hosts"
+            for source, why in inventory.unread.items():
+                logger.warning("%s cannot be read (%s): unknown are %s", source, why, some)
+        return inventory
 
     @property
     def last(self) -> Inventory | None:

@@ -2,8 +2,9 @@
 
 It imports Ansible and nothing of the runner, and is started by `runner.inventory` in the closed
 environment of `ansible-inventory`. Arguments are the inventory's paths. Standard input is
-`{"host": ["variable", …]}`; standard output is `{"host": {"variable": value}}`, where a value
-that cannot be resolved is `{"unresolved": "why"}`: it may need facts, which only a run gathers.
+`{"hosts": {"host": ["variable", …]}, "unread": ["source to leave out", …]}`; standard output is
+`{"host": {"variable": value}}`, where a value that cannot be resolved is `{"unresolved": "why"}`:
+it may need facts, which only a run gathers.
 """
 
 from __future__ import annotations
@@ -23,7 +24,12 @@ def main() -> int:
     from ansible.vars.hostvars import HostVars
     from ansible.vars.manager import VariableManager
 
-    wanted: dict[str, list[str]] = json.load(sys.stdin)
+    asked = json.load(sys.stdin)
+    wanted: dict[str, list[str]] = asked["hosts"]
+    read, unread = InventoryManager.parse_source, frozenset(asked["unread"])
+    InventoryManager.parse_source = lambda inventory, source, cache=False: (
+        source not in unread and read(inventory, source, cache=cache)
+    )
     loader = DataLoader()
     password = constants.DEFAULT_VAULT_PASSWORD_FILE
     loader.set_vault_secrets(

@@ -81,6 +81,7 @@ TABLE: tuple[Row, ...] = (
     _row(ceilings.command_line, "judge whole", Late.CANCEL),
     _row(ceilings.sender, "judge whole", Late.CANCEL),
     _row(ceilings.hosts, "judge step approach", Late.CANCEL),
+    _row(ceilings.unread, "judge step approach", Late.ASK),
     _row(ceilings.entry, "standing judge whole step", Late.CANCEL),
     _row(ceilings.earned, "standing judge whole", Late.ASK),
     _row(ceilings.pause, "standing judge whole", Late.CANCEL),

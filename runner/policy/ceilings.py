@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from runner.catalog import connections
 from runner.incident import Level, Reason
 from runner.policy.situation import Situation
 
@@ -81,6 +82,8 @@ def _of_host(situation: Situation, host: str) -> Reason | None:
     if host not in situation.variables:
         text = f"{host} is not in the inventory, so its runner_level is unknown."
         return Reason(rule="hosts", level=Level.APPROVE, text=text)
+    if why := connections.of_host(situation.variables[host]):
+        return Reason(rule="hosts", level=Level.OBSERVE, text=f"Nothing runs on {host}: {why}.")
     if VARIABLE not in situation.variables[host]:
         return None
     value = situation.variables[host][VARIABLE]
@@ -90,6 +93,13 @@ def _of_host(situation: Situation, host: str) -> Reason | None:
         text = f"{host} sets runner_level to {str(value)[:40]!r}, which is none of {known}."
         return Reason(rule="hosts", level=Level.OBSERVE, text=text)
     return Reason(rule="hosts", level=level, text=_limit(level, f"runner_level of {host}"))
+
+
+def unread(situation: Situation) -> Iterator[Reason]:
+    """What an inventory source that cannot be read may say of a host within reach."""
+    for host in situation.reach:
+        if text := situation.doubts.get(host):
+            yield Reason(rule="inventory", level=Level.APPROVE, text=text)
 
 
 def level_of(value: Any) -> Level | None:

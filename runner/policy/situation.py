@@ -58,6 +58,8 @@ class Situation:
     paused: str | None = None  #: who paused the runner and why; None when it is not
     variables: Mapping[str, Mapping[str, Any]]  #: of every host of the inventory
     groups: Mapping[str, tuple[str, ...]]  #: every group with all its hosts
+    #: host → why not all that the inventory says of it is known, a sentence
+    doubts: Mapping[str, str] = field(default_factory=dict)
     #: host → healthy, None where the source does not know; None without any source
     healthy: Mapping[str, bool | None] | None = None
     busy: frozenset[str] = frozenset()  #: hosts that other runs in flight may be changing

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from runner.errors import RunnerError, StoreError
+from runner.catalog import connections
+from runner.errors import Refused, RunnerError, StoreError
 from runner.evidence import gather as pieces
 from runner.evidence import probe
 from runner.evidence.number import number
@@ -60,8 +61,12 @@ def probed(
     `attempt` tells the probes of one incident apart: each of them starts at most once.
     """
     entry = project.catalog.get(name)
+    inventory = project.inventory()
     try:
-        plan = draft(incident, entry, project.catalog, project.inventory())
+        for host in incident.hosts:
+            if why := connections.of_host(inventory.hosts[host].variables):
+                raise Refused(f"{host}: {why}")
+        plan = draft(incident, entry, project.catalog, inventory)
         job = Job(
             incident=incident.id, purpose=Purpose.PROBE, attempt=attempt, entry=entry, plan=plan
         )

@@ -130,6 +130,7 @@ def situation_of(project: Project, incident: Incident, entry: Entry) -> policy.S
         ceiling=incident.ceiling,
         variables={name: host.variables for name, host in inventory.hosts.items()},
         groups=inventory.groups,
+        doubts={host: text for host in inventory.hosts if (text := inventory.doubt(host))},
         healthy=healthy(project, inventory),
         incident=incident.id,
         suspicions=tuple(map(str, suspicions)),

@@ -89,17 +89,20 @@ def locate(project: Project, incident_id: int) -> Then:
     if incident.requested_hosts:
         unknown = [host for host in incident.requested_hosts if not inventory.exact(host)]
         if unknown:
-            return escalate(project, incident.id, f"not in the inventory: {', '.join(unknown)}")
+            also = f"; {inventory.lacks}" if inventory.unread else ""
+            text = f"not in the inventory: {', '.join(unknown)}{also}"
+            return escalate(project, incident.id, text)
         hosts = sorted(incident.requested_hosts)
         reason = f"asked for {', '.join(hosts)}"
         return advance(project, incident.id, State.LOCATED, reason, hosts=hosts)
     labels = incident.alert.labels
     first = project.catalog.target_labels(labels)
     place = find(labels, inventory, project.config.locate, first=first)
-    if not place.hosts:
+    if not place.hosts and not place.gone:
         place = by_series(project, incident.alert, inventory) or place
     if not place.hosts:
-        return escalate(project, incident_id, f"not located: {place.reason}")
+        also = f" ({inventory.lacks})" if inventory.unread and not place.gone else ""
+        return escalate(project, incident_id, f"not located: {place.reason}{also}")
     if _joined(project, incident, place.hosts):
         return Then.STOP
     return advance(project, incident_id, State.LOCATED, place.reason, hosts=list(place.hosts))

@@ -124,7 +124,11 @@ def _start(project: Project, job: Job, only_waits: Callable[[bool], bool]) -> Ru
     own_inventory.look_again(project)
     ready = job.ready() if job.ready is not None else Ready()
     known = ready.inventory or project.inventory_at_hand
-    request = replace(request, excerpt=own_inventory.excerpt(project, known, job.entry, job.plan))
+    request = replace(
+        request,
+        excerpt=own_inventory.excerpt(project, known, job.entry, job.plan),
+        unread=tuple(known.unread) if known is not None else (),
+    )
     with _in_flight(run.id):
         now = datetime.now(UTC)
         with project.database.write() as tx:
@@ -214,7 +218,7 @@ def _request(
         grace=settings.execution.grace,
         memory=settings.execution.memory_mb * 2**20,
         host_key_checking=settings.execution.host_key_checking,
-        environment=settings.execution.of_vault() | settings.execution.environment,
+        environment=settings.execution.of_passwords() | settings.execution.environment,
         vault_password_file=settings.execution.vault_password_file,
         ansible_config=ansible_config if ansible_config and ansible_config.is_file() else None,
         artifacts=project.state / "artifacts",
@@ -236,7 +240,7 @@ def _loading(project: Project, job: Job) -> Loading:
     watching = Loading(
         roots=(playbooks, shipped.playbooks(), *roles.paths, *sorted(folders | collections | own)),
         collection_paths=installed.collection_paths,
-        passwords=tuple(project.config.execution.vault_ids.values()),
+        passwords=tuple(project.config.execution.password_files.values()),
     )
     if job.purpose in (Purpose.DRY_RUN, Purpose.PROBE):
         return watching

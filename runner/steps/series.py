@@ -7,7 +7,7 @@ import re
 from runner.errors import RemoteError
 from runner.incident import Alert
 from runner.inventory import Inventory
-from runner.inventory.location import MOST, Candidate, Location, find, named_by
+from runner.inventory.location import MOST, Candidate, Location, at, find, named_by
 from runner.project import Project
 from runner.text import brief, promql
 
@@ -30,7 +30,7 @@ def by_series(project: Project, alert: Alert, inventory: Inventory) -> Location 
         return None
     hosts, source = found[0].hosts, found[0].source
     reason = f"No label names a host, and {source} names inventory host `{hosts[0]}`."
-    return Location(hosts=hosts, reason=reason, candidates=tuple(found[:MOST]))
+    return at(hosts, reason, inventory, tuple(found[:MOST]))
 
 
 def _joined(project: Project, alert: Alert, inventory: Inventory) -> list[Candidate]:

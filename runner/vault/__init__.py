@@ -26,6 +26,7 @@ from urllib.parse import quote, quote_plus
 
 import re2
 
+from runner import child
 from runner.errors import InventoryError
 
 MASKED = "[masked]"
@@ -55,6 +56,7 @@ class Secrets:
     values: frozenset[str] = field(default=frozenset(), repr=False)
     pairs: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False)  #: key, short value
     locked: tuple[str, ...] = ()  #: files that no password opens
+    failed: tuple[str, ...] = ()  #: why there is no password, a clause for each file that has none
 
     def withholds(self, variable: str) -> bool:
         """Whether no value of this inventory variable may be seen."""
@@ -124,7 +126,8 @@ class Vault:
     """The encrypted files of a project, opened again whenever one of them changed.
 
     Calling it masks: it is what `Mask` knows beside its patterns. `public` are texts that are
-    no secret although an encrypted file says them, such as names of hosts.
+    no secret although an encrypted file says them, such as names of hosts. `passwords` are the
+    files that Ansible takes passwords from; what those in `logins` hold or print is a secret, too.
     """
 
     def __init__(
@@ -133,9 +136,11 @@ class Vault:
         others: Sequence[Path],
         environment: Mapping[str, str],
         passwords: Sequence[Path] = (),
+        logins: Sequence[Path] = (),
     ) -> None:
         self._inventory, self._others = tuple(inventory), tuple(others)
         self._environment, self._passwords = dict(environment), tuple(passwords)
+        self._logins = tuple(logins)
         self._lock = threading.Lock()
         self._looked = -_FRESH
         self._seen: object = None
@@ -200,19 +205,18 @@ class Vault:
             "inventory": sorted(map(str, variables)),
             "others": sorted(map(str, others)),
             "listed": list(self._listed),
+            "logins": list(map(str, self._logins)),
         }
         if not any(asked.values()):
             return Secrets()
         try:
-            done = subprocess.run(
+            done = child.answer(
                 [sys.executable, "-I", str(Path(__file__).with_name("program.py"))],
-                input=json.dumps(asked).encode(),
-                env=self._environment,
-                cwd="/",
-                capture_output=True,
-                timeout=TIMEOUT.total_seconds(),
-                check=True,
+                self._environment,
+                json.dumps(asked).encode(),
+                seconds=TIMEOUT.total_seconds(),
             )
+            done.check_returncode()
             said = json.loads(done.stdout)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             text = (getattr(error, "stderr", None) or b"").decode(errors="replace").strip()
@@ -226,6 +230,7 @@ class Vault:
             values=frozenset(said["values"]),
             pairs=frozenset((pair[0], pair[1]) for pair in said["pairs"]),
             locked=tuple(said["locked"]),
+            failed=tuple(said["failed"]),
         )
 
 

@@ -48,6 +48,7 @@ class Found:
         self.values: set[str] = set()
         self.pairs: set[tuple[str, str]] = set()
         self.locked: set[str] = set()
+        self.failed: set[str] = set()
 
     def leaf(self, key: str, value: object) -> None:
         """One value and the key that it stands below."""
@@ -110,19 +111,29 @@ def _keys(content: Any) -> Iterator[str]:
         yield from map(str, content)
 
 
-def opener() -> Callable[[bytes], str | None]:
-    """Decrypts with the passwords that Ansible is told of; None where none of them fits."""
+def opener(failed: set[str]) -> Callable[[bytes], str | None]:
+    """Decrypts with the passwords that Ansible is told of; None where none of them fits.
+
+    A file that gives no password is `failed`, with why; the others count all the same.
+    """
     from ansible import constants
     from ansible.cli import CLI
     from ansible.errors import AnsibleError
     from ansible.parsing.dataloader import DataLoader
-    from ansible.parsing.vault import VaultLib
+    from ansible.parsing.vault import VaultLib, get_file_vault_secret
 
-    try:
-        ids = list(constants.DEFAULT_VAULT_IDENTITY_LIST or ())
-        passwords = CLI.setup_vault_secrets(DataLoader(), ids, auto_prompt=False)
-    except AnsibleError:
-        passwords = []
+    loader, passwords = DataLoader(), []
+    ids, file = constants.DEFAULT_VAULT_IDENTITY_LIST or (), constants.DEFAULT_VAULT_PASSWORD_FILE
+    for named in CLI.build_vault_ids(list(ids), [file] if file else [], auto_prompt=False):
+        label, path = CLI.split_vault_id(named)
+        try:
+            secret = get_file_vault_secret(filename=path, vault_id=label, loader=loader)
+            secret.load()
+        except AnsibleError as error:
+            failed.add(f"{path}: {_sentence(error)}")
+            continue
+        passwords.append((label or constants.DEFAULT_VAULT_IDENTITY, secret))
+        loader.set_vault_secrets(passwords)  # one may be encrypted with an earlier one
     vault = VaultLib(passwords)
 
     def decrypted(text: bytes) -> str | None:
@@ -132,6 +143,22 @@ def opener() -> Callable[[bytes], str | None]:
             return None
 
     return decrypted
+
+
+def password_in(name: str, failed: set[str]) -> str:
+    """The password of users on hosts in this file, or that it prints; empty where it fails."""
+    from ansible.cli import CLI
+    from ansible.errors import AnsibleError
+
+    try:
+        return str(CLI.get_password_from_file(name))
+    except AnsibleError as error:
+        failed.add(f"{name}: {_sentence(error)}")
+        return ""
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def look_into(name: str, decrypted: Callable[[bytes], str | None], found: Found) -> set[str]:
@@ -155,7 +182,8 @@ def look_into(name: str, decrypted: Callable[[bytes], str | None], found: Found)
 
 def main() -> None:
     """Answer one question."""
-    asked, found, decrypted = json.load(sys.stdin), Found(), opener()
+    asked, found = json.load(sys.stdin), Found()
+    decrypted = opener(found.failed)
     for name in asked["inventory"]:
         found.names |= look_into(name, decrypted, found)
     for name in asked["others"]:
@@ -163,7 +191,9 @@ def main() -> None:
     for key, encrypted in asked["listed"]:
         if (text := decrypted(encrypted.encode())) is not None:
             found.leaf(key, text)
-    kinds = ("names", "values", "pairs", "locked")
+    for name in asked["logins"]:
+        found.leaf("ansible_become_password", password_in(name, found.failed))
+    kinds = ("names", "values", "pairs", "locked", "failed")
     json.dump({kind: sorted(getattr(found, kind)) for kind in kinds}, sys.stdout)
 
 

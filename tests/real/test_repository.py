@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from runner import inventory
 from runner.config import Config
 from runner.config.reading import build
+from runner.config.repository import asking
 from runner.errors import ConfigError
 from runner.execute.environment import closed
+from tests import small_project
 from tests.command_line import answered
 from tests.local_hosts import Lab, needs_ansible
 from tests.small_project import make
@@ -45,6 +48,39 @@ def test_what_its_ansible_cfg_says_is_used(tmp_path: Path) -> None:
                                        site / "inventories/shared.yml")  # fmt: skip
     assert found.project.roles == (tmp_path / "roles", site / "roles", Path("/opt/roles"))
     assert found.execution.vault_ids == {"prod": site / "keys/prod"}
+
+
+def test_passwords_are_found_by_any_ansible_cfg(tmp_path: Path) -> None:
+    """As Ansible reads it: with its comments, seen from its folder, a label twice."""
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings/ansible.cfg").write_text(
+        "[defaults]\nvault_password_file = one ; the old one\n"
+        "vault_identity_list = prod@old, prod@new, plain, ask@prompt\n"
+        "become_password_file = keys/become\nconnection_password_file = keys/ssh\n"
+    )
+    found = build({"project": {"ansible_config": "settings/ansible.cfg"}}, root=tmp_path)
+    at = tmp_path / "settings"
+    assert found.execution.password_files == {
+        "vault_password_file": at / "one",
+        "vault_ids.prod": at / "old", "vault_ids.prod.2": at / "new",
+        "vault_ids.default": at / "plain",
+        "become_password_file": at / "keys/become",
+        "connection_password_file": at / "keys/ssh",
+    }  # fmt: skip
+    told = found.execution.of_passwords()
+    assert told["ANSIBLE_BECOME_PASSWORD_FILE"] == str(at / "keys/become")
+    assert "prompt" not in told["ANSIBLE_VAULT_IDENTITY_LIST"]
+
+
+def test_what_an_ansible_cfg_would_ask_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "ansible.cfg"
+    file.write_text(
+        "[defaults]\nask_pass = no\nask_vault_pass = True\nvault_identity_list = a@x, b@prompt\n"
+        "[privilege_escalation]\nbecome_ask_pass = yes\n"
+    )
+    assert [text.partition(" is ")[0] for text in asking(file)] == [
+        "ask_vault_pass", "become_ask_pass", "the prompt in vault_identity_list"
+    ]  # fmt: skip
 
 
 def test_what_runner_yml_says_wins(tmp_path: Path) -> None:
@@ -86,6 +122,19 @@ def test_a_run_does_not_follow_what_would_outlive_it(tmp_path: Path) -> None:
     assert found["ANSIBLE_HOST_KEY_CHECKING"] == "True"
     assert lab.run("- ansible.builtin.ping:", ansible_config=request.ansible_config).stats
     assert not (tmp_path / "ansible.log").exists()
+
+
+def test_the_inventory_is_read_with_what_a_run_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script that finds its programs when the inventory is read finds them in the run, too."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("HOME", "/nowhere")
+    lab = Lab(tmp_path)
+    run = closed(lab.request(lab.play("- debug:")), tmp_path)
+    project = small_project.project(make(tmp_path / "project"))
+    listed = inventory.closed(project.ansible_environment)
+    assert [run[name] for name in ("PATH", "HOME")] == [listed[name] for name in ("PATH", "HOME")]
 
 
 @real

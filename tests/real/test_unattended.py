@@ -179,3 +179,9 @@ def test_a_playbook_that_is_imported_is_read_too(tmp_path: Path) -> None:
     (tmp_path / "playbooks/mark/other.yml").write_text(PROMPT)
     found = obstacles(tmp_path, "[]", "- import_playbook: other.yml\n")
     assert len(found) == 1 and "asks for x (vars_prompt)" in found[0]
+
+
+def test_a_play_for_windows_or_for_a_switch_is_refused_by_its_connection(tmp_path: Path) -> None:
+    playbook = small.PLAYBOOK.replace("  gather_facts", "  connection: network_cli\n  gather_facts")
+    [text] = obstacles(tmp_path, "- ansible.builtin.ping:\n", playbook)
+    assert "connection network_cli is for network devices, which the runner does not" in text

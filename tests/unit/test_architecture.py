@@ -17,8 +17,8 @@ ACTIVITIES = {
 }  # fmt: skip
 #: Nouns that every activity may use, and what a look at text or time needs.
 NOUNS = {
-    "catalog", "client", "config", "errors", "incident", "incident_report", "private", "rulebook",
-    "shipped", "store", "text", "vault",
+    "catalog", "child", "client", "config", "errors", "incident", "incident_report", "private",
+    "rulebook", "shipped", "store", "text", "vault",
 }  # fmt: skip
 #: Single nouns of an activity that others may hold: data without behaviour.
 SHARED = {

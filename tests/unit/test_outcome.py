@@ -118,3 +118,19 @@ def test_a_long_list_of_hosts_is_cut() -> None:
     hosts = tuple(f"web{n}" for n in range(9))
     _, reason = judge(ending(stats={}, seen=()), hosts=hosts, allowed=())
     assert "and 4 more" in reason
+
+
+@pytest.mark.parametrize(
+    ("begun", "stopped", "said"),
+    [
+        (True, "timeout", "it was ended at its deadline; what it had done until then is not known"),
+        (False, "timeout", "before its first play; a source of the inventory or a program"),
+        (False, "cancelled", "it was cancelled before its first play"),
+    ],
+)
+def test_one_that_never_came_to_a_play_says_what_it_may_have_waited_for(
+    begun: bool, stopped: str, said: str
+) -> None:
+    end = ending(None, seen=(), stats=None, stopped=stopped, begun=begun)
+    outcome, reason = judge(end, hosts=("web1",), allowed=("web1",))
+    assert str(outcome) == stopped and said in reason

@@ -80,3 +80,24 @@ def test_it_observes_while_paused() -> None:
 def test_it_is_silent_about_a_pause_that_is_not() -> None:
     assert list(ceilings.pause(case())) == []
     assert list(ceilings.earned(case())) == []
+
+
+@pytest.mark.parametrize("connection", ["winrm", "psrp", "ansible.netcommon.network_cli"])
+def test_nothing_runs_over_a_connection_that_could_not_be_tried(connection: str) -> None:
+    reason = only(ceilings.hosts, case(variables={"web1": {"ansible_connection": connection}}))
+    assert reason.level is Level.OBSERVE
+    assert reason.text.startswith(f"Nothing runs on web1: connection {connection} is for ")
+
+
+@pytest.mark.parametrize("connection", ["ssh", "local", "community.docker.docker", None, 3, []])
+def test_other_connections_limit_nothing(connection: object) -> None:
+    reason = only(ceilings.hosts, case(variables={"web1": {"ansible_connection": connection}}))
+    assert reason.level is Level.AUTO
+
+
+def test_a_person_is_asked_where_an_inventory_source_is_missing() -> None:
+    doubts = {"web1": "The source cannot be read.", "web9": "Not within reach."}
+    reason = only(ceilings.unread, case(doubts=doubts))
+    assert (reason.rule, reason.level, reason.text) == (
+        "inventory", Level.APPROVE, "The source cannot be read."
+    )  # fmt: skip
