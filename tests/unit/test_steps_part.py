@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from runner import shipped
+from runner.catalog import load
 from runner.incident import Decision, Incident, Level, Outcome, Purpose, Run, State
 from runner.inventory.parts import listed, problems
 from runner.policy import judge as verdict_of
@@ -184,6 +186,22 @@ def test_a_probe_that_lists_nothing_does_not_hide_one_that_did(
     ran(project, purpose=Purpose.PROBE, results=PROBED, ago=timedelta(hours=1))
     ran(project, purpose=Purpose.PROBE, results={"facts": {}})
     assert part(project, service="app") == "unit app.service"
+
+
+def test_shipped_entries_name_the_part_that_they_act_on() -> None:
+    """What takes other parts along has the whole host for itself: a restart, a volume group."""
+    catalog = load(shipped.playbooks(), ())
+    said = {entry.id: entry.target for entry in catalog.entries.values() if entry.target.part}
+    assert {id: (target.part_kind, target.exclusive) for id, target in said.items()} == {
+        "clean_disk": ("mountpoint", "part"),
+        "end_idle_sessions": ("database", "part"),
+        "extend_filesystem": ("mountpoint", "host"),
+        "free_inodes": ("mountpoint", "part"),
+        "raise_open_files": ("process", "host"),
+        "reload_configuration": ("unit", "host"),
+        "remount_filesystem": ("mountpoint", "host"),
+        "restart_service": ("unit", "host"),
+    }
 
 
 # --- what is kept for each part ---------------------------------------------------------------

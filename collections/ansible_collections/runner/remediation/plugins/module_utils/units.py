@@ -48,6 +48,18 @@ class Systemd:
             return parse_show("")
         return parse_show(self._run([self._program, "show", _PROPERTIES, "--", unit])[1])
 
+    def names(self) -> list[str]:
+        """Every unit of this host that can be started again; of a template its instances."""
+        if not self._program:
+            return []
+        plain = ["--type=service,socket,timer,path", "--plain", "--no-legend", "--no-pager"]
+        loaded = self._run([self._program, "list-units", "--all", *plain])[1]
+        there = self._run([self._program, "list-unit-files", *plain])[1]
+        found = [line.split() for line in loaded.splitlines()]
+        known = [words[0] for words in found if words[1:2] == ["loaded"]]
+        known += [line.split()[0] for line in there.splitlines() if line.split()]
+        return sorted({name for name in known if "@." not in name})
+
     def restart(self, unit: str) -> str:
         """Restart it; what systemctl said against it, empty where it went well."""
         return self._call("restart", unit)
@@ -102,6 +114,12 @@ class Supervisord:
         if status == _MISSING_PROGRAM and _NO_SUCH not in text:
             found["name"] = "NO ANSWER"
         return found
+
+    def names(self) -> list[str]:
+        """Every program; one that is alone in its group is called by the group."""
+        found = map(_LINE.match, self._call("status")[1].splitlines())
+        parts = (one["name"].partition(":") for one in found if one)
+        return sorted({name if own in ("", name) else f"{name}:{own}" for name, _, own in parts})
 
     def programs(self) -> dict[str, int]:
         """The process of each program that runs."""
