@@ -48,8 +48,7 @@ def part_of(
     if not part:
         return None
     with project.database.read() as tx:
-        known = all(part in _parts(project, tx, host) for host in hosts)
-    return part if known else None
+        return part if all(_has(project, tx, host, part) for host in hosts) else None
 
 
 def part_of_alert(project: Project, incident: Incident, hosts: Sequence[str]) -> str | None:
@@ -60,11 +59,12 @@ def part_of_alert(project: Project, incident: Incident, hosts: Sequence[str]) ->
     return found.pop() if len(found) == 1 else None
 
 
-def _parts(project: Project, tx: sa.Connection, host: str) -> frozenset[str]:
-    """The parts of a host that the inventory, or the newest probe that lists some, knows."""
-    inventory = listed(project.inventory(), host)
+def _has(project: Project, tx: sa.Connection, host: str, part: str) -> bool:
+    """Whether the inventory, or the newest probe that lists parts of the host, has it."""
+    if part in listed(project.inventory(), host):
+        return True
     brought = runs.probed(tx, host, clock.now(tx) - KNOWN_FOR)
-    return inventory | next(filter(None, map(probe.parts, brought)), frozenset())
+    return part in next(filter(None, map(probe.parts, brought)), frozenset())
 
 
 def _sought(

@@ -49,16 +49,14 @@ class Systemd:
         return parse_show(self._run([self._program, "show", _PROPERTIES, "--", unit])[1])
 
     def names(self) -> list[str]:
-        """Every unit of this host that can be started again; of a template its instances."""
+        """Every loaded unit of this host that can be started again, each by one name: of what
+        lies in files, nobody says on every systemd which is an alias of another."""
         if not self._program:
             return []
         plain = ["--type=service,socket,timer,path", "--plain", "--no-legend", "--no-pager"]
-        loaded = self._run([self._program, "list-units", "--all", *plain])[1]
-        there = self._run([self._program, "list-unit-files", *plain])[1]
-        found = [line.split() for line in loaded.splitlines()]
-        known = [words[0] for words in found if words[1:2] == ["loaded"]]
-        known += [line.split()[0] for line in there.splitlines() if line.split()]
-        return sorted({name for name in known if "@." not in name})
+        said = self._run([self._program, "list-units", "--all", *plain])[1]
+        rows = (line.split() for line in said.splitlines())
+        return sorted(row[0] for row in rows if row[1:2] == ["loaded"])
 
     def restart(self, unit: str) -> str:
         """Restart it; what systemctl said against it, empty where it went well."""

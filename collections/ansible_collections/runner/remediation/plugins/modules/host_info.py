@@ -54,9 +54,9 @@ facts:
   returned: always
 parts:
   description:
-    - The parts that the host has, each kind with a list of names. C(unit) has those that can be
-      started again, and is read of supervisord only where RV(facts) has a unit of it;
-      C(mountpoint) has real file systems.
+    - The parts that the host has, each kind with a list of names. C(unit) has loaded units that can
+      be started again, and is read of supervisord only where RV(facts) has a unit of it;
+      C(mountpoint) has real file systems, each device once.
   type: dict
   returned: always
 logs: {description: The last lines of the log., type: list, elements: str, returned: always}
