@@ -23,8 +23,10 @@ from runner.steps.gather import gather
 from runner.steps.judge import judge, situation_of
 from runner.steps.locate import locate
 from runner.steps.part import KNOWN_FOR, part_of
+from runner.steps.perform import _locked_part
 from runner.store import incidents, records, runs, workers
 from tests import small_project as small
+from tests.policy_case import entry
 from tests.store.test_daemon import admitted
 
 SERVICES = {
@@ -202,6 +204,17 @@ def test_shipped_entries_name_the_part_that_they_act_on() -> None:
         "remount_filesystem": ("mountpoint", "host"),
         "restart_service": ("unit", "host"),
     }
+
+
+@pytest.mark.parametrize(("exclusive", "locked"), [("part", "unit a.service"), ("host", "")])
+def test_a_run_locks_a_part_only_where_its_entry_says_so(exclusive: str, locked: str) -> None:
+    """Invariant 3: to know the part is not to be alone with it."""
+    given = entry(
+        parameters={"unit": {"from": "services"}},
+        target={"part": "unit unit", "exclusive": exclusive},
+    )
+    assert _locked_part(given, "unit a.service") == locked
+    assert _locked_part(given, None) == ""
 
 
 # --- what is kept for each part ---------------------------------------------------------------
