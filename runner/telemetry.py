@@ -303,8 +303,8 @@ _GAUGES: tuple[tuple[str, str, Callable[[sa.Connection, datetime], float | None]
     ),
     (
         "hosts_locked",
-        "Hosts locked by a run.",
-        lambda tx, now: _count(tx, tables.host_locks.c.host),
+        "Hosts locked by a run, whole or in part.",
+        lambda tx, now: _count(tx, tables.host_locks.c.host.distinct()),
     ),
     (
         "notifications_waiting",

@@ -269,7 +269,9 @@ def _decided(tx: Any, made: int, text: str) -> None:
             ),
         ),
     )
-    incidents.move(tx, made, State.JUDGED, "approve: earned", level=Level.APPROVE)
+    incidents.move(
+        tx, made, State.JUDGED, "approve: earned", level=Level.APPROVE, part="unit app.service"
+    )
     records.put_plan(
         tx,
         made,
@@ -295,6 +297,7 @@ def started(tx: Any, made: int, purpose: Purpose, now: datetime) -> Run:
         attempt=1,
         entry="restart_service",
         hosts=("web-1",),
+        part="unit app.service",
         plan=PLAN,
         started_at=now,
         deadline=now + timedelta(minutes=5),

@@ -59,6 +59,13 @@ class Facts:
     answered_at: datetime | None = None
     feedback: Feedback | None = None  #: the newest
     content: str | None = None  #: hash of the files that ran, as in the plan
+    hosts: tuple[str, ...] = ()
+    part: str | None = None  #: of these hosts; None: the whole
+
+    def about(self, host: str, part: str | None) -> bool:
+        """Whether it says something of this part of the host; of what names none, any part does."""
+        same = part is None or self.part is None or part == self.part
+        return host in self.hosts and same
 
 
 class Mark(StrEnum):

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from runner.catalog.matcher import Alternatives, Matchers, all_match, parse_alternatives, rank
 from runner.config import Section, Text
 from runner.incident import Level
+from runner.incident.part import KINDS
 from runner.text.duration import Duration, RateField
 
 ENTRY_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -100,13 +101,40 @@ class Also(Section):
 
 
 class Target(Section):
-    """Which label names the host, and how many hosts one run may touch."""
+    """Which label names the host, what of it is meant, and how many hosts one run may touch."""
 
     label: Text = "instance"
+    #: the only part of a host that it acts on, as a kind and the parameter that names it
+    part: Text | None = None
+    #: what a run keeps others away from: the whole host, or nothing but that part
+    exclusive: Literal["host", "part"] = "host"
     max_hosts: Annotated[int, Field(ge=1)] = 1
     host: Place = "target"  #: where the play runs
     also: Also | None = None
     controller: bool = False  #: whether plays may run on localhost, the machine of the runner
+
+    @field_validator("part")
+    @classmethod
+    def _of_a_kind(cls, part: str | None) -> str | None:
+        if part is None:
+            return None
+        kind, _, name = part.partition(" ")
+        if kind not in KINDS or not name.strip():
+            raise ValueError(
+                f"part is a kind and a parameter, as in `unit service_restart_unit`, not {part!r}; "
+                f"kinds are {', '.join(KINDS)}"
+            )
+        return f"{kind} {name.strip()}"
+
+    @property
+    def part_kind(self) -> str:
+        """unit, mountpoint, container, process or database; empty where it names no part."""
+        return (self.part or "").partition(" ")[0]
+
+    @property
+    def part_parameter(self) -> str:
+        """The parameter whose value is the name of the part; empty where it names no part."""
+        return (self.part or "").partition(" ")[2]
 
     @property
     def first(self) -> tuple[str, ...]:
@@ -287,9 +315,25 @@ class Entry(Section):
         }
         if not self.playbook and (wrong := [key for key, given in of_a_playbook.items() if given]):
             raise ValueError(f"{wrong[0]} belongs to an entry with playbook")
+        if why := self._no_part():
+            raise ValueError(why)
         if self.consider and self.kind != "remediation":
             raise ValueError(f"consider is for remediations; a {self.kind} is never proposed")
         return self
+
+    def _no_part(self) -> str:
+        """What is wrong with `target.part`; mostly empty."""
+        if self.target.part is None:
+            whole = self.target.exclusive == "host"
+            return "" if whole else "target.exclusive: part needs target.part, which names the part"
+        if self.steps:
+            return "target.part belongs to the entries of the steps, not to the plan"
+        name = self.target.part_parameter
+        source = self.parameters[name].kind if name in self.parameters else ""
+        if source not in ("constant", "label", "services", "inventory", "choice"):
+            why = f"comes from {source}" if source else "is none of its parameters"
+            return f"target.part names {name}, which {why}"
+        return ""
 
     @field_validator("tags", "skip_tags")
     @classmethod

@@ -8,13 +8,11 @@ from typing import Any, Protocol
 
 from runner.catalog.entry import Entry, Parameter
 from runner.errors import Refused
+from runner.incident.part import SUFFIXES
 
 #: Exporters of systemd say the unit in `name`. Beside it `service` may be derived from that, or be
 #: what Prometheus scraped, as in kube-prometheus.
 UNIT, SERVICE = "name", "service"
-UNIT_SUFFIXES = frozenset(
-    {"service", "socket", "timer", "mount", "automount", "path", "target", "slice", "scope", "swap"}
-)
 #: A unit that can be started again.
 _STARTED = re.compile(r"[A-Za-z0-9][A-Za-z0-9@:._\\-]{0,255}\.(service|socket|timer|path)")
 
@@ -74,7 +72,7 @@ def _of_label(entry: Entry, label: str, labels: Mapping[str, str], *, alone: boo
     """Its value, if it is not of another kind than it looks. Raises Refused."""
     value, unit = labels[label], labels.get(UNIT, "")
     stem, _, suffix = unit.rpartition(".")
-    of_systemd = bool(stem) and suffix in UNIT_SUFFIXES
+    of_systemd = bool(stem) and suffix in SUFFIXES
     # `name` is also what a container, a scope or a thing of anybody's is called.
     if label == UNIT and not alone and not _STARTED.fullmatch(value):
         raise Refused(f"{entry.id}: label {UNIT} names no unit of systemd: {value[:60]!r}")

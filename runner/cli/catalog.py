@@ -51,6 +51,14 @@ def list_(session: Session, kind: str | None) -> None:
         session.screen.table(("id", "kind", "level", "risk", "title", "match"), rows)
 
 
+def _part(entry: Entry) -> str:
+    """The part of its host that it acts on, in words."""
+    if entry.target.part is None:
+        return ""
+    others = "runs on other parts go on" if entry.target.exclusive == "part" else "whole host kept"
+    return f"{entry.target.part_kind} in {entry.target.part_parameter}; {others}"
+
+
 @catalog.command()
 @click.argument("entry_id", metavar="ENTRY")
 @click.pass_obj
@@ -78,6 +86,7 @@ def show(session: Session, entry_id: str) -> None:
             ("tags", ", ".join([*entry.tags, *(f"not {tag}" for tag in entry.skip_tags)])),
             ("steps", "; then ".join(map(str, entry.steps))),
             ("target", f"label {entry.target.label}, at most {hosts}{elsewhere}"),
+            ("part", _part(entry)),
             ("max runs", str(entry.limits.max_runs or "")),
             ("cooldown", _span(entry.limits.cooldown, config.policy.cooldown)),
             ("timeout", _span(entry.limits.timeout, config.execution.timeout)),

@@ -258,7 +258,9 @@ def _inventory(project: Project) -> Iterator[Finding]:
         return
     for host, why in sorted(inventory.unresolved.items()):
         yield _warn("inventory", f"{host}: {why}; no alert can be located by it")
-    for text in inventory.services.problems[:20]:
+    from runner.inventory import parts
+
+    for text in [*inventory.services.problems, *parts.problems(inventory)][:20]:
         yield _error("inventory", text)
     addresses = (str(host.variables.get("ansible_host")) for host in inventory.hosts.values())
     if examples := sum(address.endswith(".invalid") for address in addresses):

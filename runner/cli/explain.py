@@ -8,7 +8,7 @@ from runner import incident_report
 from runner.cli.report import age, answer_of, moment, next_commands, title
 from runner.cli.session import Session
 from runner.errors import NotFound, UsageError
-from runner.incident import HELD_AGAIN, SUSPECTED, WAITS, Incident, Level, State
+from runner.incident import HELD_AGAIN, SUSPECTED, WAITS, Incident, Level, Run, State
 from runner.incident_report import Bundle
 from runner.incident_report.approval_request import fidelity_words
 from runner.incident_report.screen import STYLES
@@ -90,7 +90,7 @@ def _ran(found: Bundle) -> str:
     """Whether something was run on a host, in one sentence."""
     acted = [run for run in found.runs if not run.purpose.check and run.purpose != "probe"]
     if acted:
-        runs = ", ".join(f"{run.entry} on {', '.join(run.hosts)}" for run in acted)
+        runs = ", ".join(f"{run.entry} on {_place(run)}" for run in acted)
         return f"It ran: {runs}."
     if found.incident.state is State.WAITING:
         return "Nothing has run yet: an approval is pending."
@@ -101,11 +101,18 @@ def _ran(found: Bundle) -> str:
     return "Nothing was changed on a host."
 
 
+def _place(run: Run) -> str:
+    hosts = ", ".join(run.hosts)
+    return f"{run.part} of {hosts}" if run.part else hosts
+
+
 def reasons(found: Bundle) -> list[tuple[str, str]]:
     """(what it is about, the reason as it was recorded), in the order of the path."""
     incident = found.incident
     who = incident.requested_by or incident.proposed_by
     said = [("asked by", who)] if who else []
+    if incident.part:
+        said.append(("part", f"{incident.part} of {', '.join(incident.hosts)}"))
     for decision in found.decisions:
         said.append(("chosen", f"{decision.entry or 'no entry'}: {decision.reason}"))
         said += [("not", f"{entry}: {why}") for entry, why in decision.alternatives]

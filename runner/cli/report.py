@@ -121,6 +121,7 @@ def _head(screen: Screen, incident: Incident) -> None:
             *(("odd", text) for text in (*incident.alert.contradictions, *incident.alert.notes)),
             ("asked for by", incident.requested_by or incident.proposed_by or ""),
             ("hosts", ", ".join(incident.hosts)),
+            ("part", incident.part or ""),
             ("held until", moment(incident.held_until) if incident.held_until else ""),
             ("handled by", f"incident {incident.joined}" if incident.joined else ""),
         ]

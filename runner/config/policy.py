@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from runner.config.section import Section, Text
 from runner.incident import Level
+from runner.incident.part import Kind
 from runner.text.duration import Duration, RateField, parse, parse_rate
 
 
@@ -37,6 +38,7 @@ class Budget(Section):
 
     label: str | None = None  #: a budget for each value of this label of the alerts
     group: str | None = None  #: or one for the hosts of this inventory group
+    part: Kind | None = None  #: or one for each part of this kind, of each host
     failures: Annotated[int, Field(ge=1)] = 5
     within: Duration = parse("7d")
     level: Level = Level.APPROVE
@@ -44,8 +46,8 @@ class Budget(Section):
 
     @model_validator(mode="after")
     def _one_scope(self) -> Budget:
-        if bool(self.label) == bool(self.group):
-            raise ValueError("a budget needs either label or group")
+        if sum(map(bool, (self.label, self.group, self.part))) != 1:
+            raise ValueError("a budget needs one of label, group and part")
         if not parse("1m") <= self.within <= parse("90d"):
             raise ValueError("within of a budget must be 1m to 90d")
         return self
@@ -56,6 +58,8 @@ class Policy(Section):
 
     max_hosts: Annotated[int, Field(ge=1)] = 5
     max_runs: RateField = parse_rate("10/1h")  #: of all entries together
+    max_runs_per_host: RateField = parse_rate("6/1h")  #: of all parts of one host together
+    max_runs_per_part: RateField = parse_rate("3/1h")  #: of one unit, mount point … of a host
     cooldown: Duration = parse("10m")  #: of entries that name none
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.7
     min_fidelity: Annotated[float, Field(ge=0, le=1)] = 0.5

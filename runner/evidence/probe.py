@@ -15,12 +15,16 @@ from typing import Any
 import re2
 
 from runner.incident import Evidence, Outcome
+from runner.incident.part import KINDS, canonical
 from runner.text import cut, storable
 
 _TAIL = 60_000  #: characters of a log that are looked at: no more than a mask reads
 _LINE = 400  #: characters of a line
 _SMALL = 120  #: characters up to which facts share one piece
 _ROWS = 30  #: lines of one fact
+#: Under which a probe lists the parts of its host. They are keys of limits, and no evidence.
+PARTS = "parts"
+_MOST_PARTS = 1000  #: of one kind
 
 #: What differs in lines that say the same: when it was, where, and which process said it.
 _BEGINS = re2.compile(
@@ -50,7 +54,8 @@ def pieces(
     `mask` sees a log as it was written: behind it, a secret of several lines has none left.
     """
     reported = results.get("facts")
-    others = {name: value for name, value in results.items() if name not in ("facts", "logs")}
+    apart = ("facts", "logs", PARTS)
+    others = {name: value for name, value in results.items() if name not in apart}
     facts = {**reported, **others} if isinstance(reported, Mapping) else others
     if reported is not None and not isinstance(reported, Mapping):
         facts["facts"] = reported
@@ -76,6 +81,19 @@ def pieces(
         why = "the play ended well and reported nothing: `set_stats` under `remediation:` is empty"
         found.append(_piece("fact", source, title, f"unknown: {why}", at))
     return found
+
+
+def parts(results: Mapping[str, Any]) -> frozenset[str]:
+    """The parts of its host that a probe lists under `parts`: a kind to a list of names."""
+    given = results.get(PARTS)
+    names = given if isinstance(given, Mapping) else {}
+    return frozenset(
+        part
+        for kind in KINDS
+        if isinstance(names.get(kind), list)
+        for name in names[kind][:_MOST_PARTS]
+        if (part := canonical(kind, str(name)))
+    )
 
 
 def failed(source: str, title: str, why: str, *, at: datetime) -> list[Evidence]:

@@ -230,6 +230,7 @@ class Incident:
     proposed_by: str | None = None
     retried_by: tuple[str, ...] = ()  #: the people who had it handled again
     hosts: tuple[str, ...] = ()
+    part: str | None = None  #: of these hosts, as in `unit nginx.service`; None: the whole
     entry: str | None = None
     chosen: Mapping[str, Any] = field(default_factory=dict)  #: values that the decision gave
     level: Level | None = None
@@ -356,6 +357,7 @@ class BlastRadius:
     """What one run can touch, and what stays in service meanwhile."""
 
     hosts: tuple[str, ...]  #: of the plan, sorted
+    part: str | None = None  #: the only part of these hosts that it acts on; None: the whole
     delegates: tuple[str, ...] = ()  #: further hosts that the play acts on, sorted
     groups: tuple[GroupReach, ...] = ()  #: those with a minimum first
     domains: tuple[str, ...] = ()  #: failure domains, as the inventory names them
@@ -488,6 +490,7 @@ class Run:
     step: int = 1  #: of the plan, from 1
     entry: str
     hosts: tuple[str, ...]
+    part: str | None = None  #: the only part of these hosts that it acts on; None: the whole
     plan: str | None  #: hash of the plan, or of its step
     started_at: datetime
     deadline: datetime

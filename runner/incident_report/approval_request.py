@@ -120,7 +120,10 @@ def dry_run_of(known: Bundle) -> Run | None:
 
 
 def radius_words(radius: BlastRadius | None) -> str:
-    """`1 of 3 in etcd, failure domain r2, leaves 2, needs 2`; empty before policy has judged."""
+    """`1 of 3 in etcd, failure domain r2, leaves 2, needs 2`; empty before policy has judged.
+
+    Where the run acts on one part of its hosts only, that is named first.
+    """
     if radius is None:
         return ""
     minimum = [reach for reach in radius.groups if reach.needed is not None]
@@ -135,6 +138,8 @@ def radius_words(radius: BlastRadius | None) -> str:
         text = _group(groups[0], domain)
     else:
         text = "; ".join(filter(None, [*map(_group, groups), domain]))
+    if radius.part:
+        text = f"{radius.part} on {text}"
     if radius.delegates:
         text += f"; also acts on {_some(radius.delegates)}"
     if minimum and not radius.health:

@@ -91,7 +91,7 @@ def _part(
         catalog.schema(entry.id),
         labels=incident.alert.labels,
         hostvars=parameters.agreed(entry, hostvars),
-        chosen=_chosen(incident, entry),
+        chosen=chosen_of(incident, entry),
         places=places,
         meant=inventory.services.meant_on(incident.alert.labels, where),
     )
@@ -149,7 +149,7 @@ def _whole(
     return hashed(plan, "")
 
 
-def _chosen(incident: Incident, entry: Entry) -> Mapping[str, Any]:
+def chosen_of(incident: Incident, entry: Entry) -> Mapping[str, Any]:
     """The values that a person asked for, or a decision gave, for this very entry."""
     if entry.id == incident.requested_entry:
         return incident.requested_values

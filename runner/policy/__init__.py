@@ -107,6 +107,8 @@ TABLE: tuple[Row, ...] = (
     _row(frequency.cooldown, "judge step", Late.WAIT),
     _row(frequency.entry_rate, "standing judge step", Late.WAIT),
     _row(frequency.global_rate, "standing judge whole", Late.WAIT),
+    _row(frequency.host_rate, "judge step", Late.WAIT),
+    _row(frequency.part_rate, "judge step", Late.WAIT),
     _row(frequency.breaker, "standing judge step", Late.ASK),
     _row(budget, "judge whole", Late.ASK),
     _row(calendar.freeze, "standing judge whole", Late.WAIT),

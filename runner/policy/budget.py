@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runner.config import Budget
-from runner.incident import Reason
+from runner.incident import Labels, Reason
 from runner.policy.situation import PastRun, Situation
 from runner.text.duration import write
 
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """One budget of one service or group, and the runs that burnt it."""
+    """One budget of one service, group or part, and the runs that burnt it."""
 
-    name: str  #: `service shop`, `group databases`
+    name: str  #: `service shop`, `group databases`, `unit nginx.service of web1`
     budget: Budget
     burnt: tuple[PastRun, ...]
 
@@ -34,18 +34,20 @@ class Account:
 
 
 def budget(situation: Situation) -> Iterator[Reason]:
-    """A service or group whose budget is spent needs a person for each run."""
+    """A service, group or part whose budget is spent needs a person for each run."""
     for account in accounts(
         situation.config.policy.budgets, situation.history, situation.groups, situation.now
     ):
         if not account.spent:
             continue
-        if (group := account.budget.group) is not None:
-            ours = not set(situation.groups.get(group, ())).isdisjoint(situation.reach)
-        else:
-            label = account.budget.label or ""
-            ours = account.name == f"{label} {situation.alert.labels.get(label)}"
-        if ours:
+        ours = _names(
+            account.budget,
+            situation.groups,
+            hosts=situation.reach,
+            part=situation.part,
+            labels=situation.alert.labels,
+        )
+        if account.name in ours:
             yield Reason(rule="budget", level=account.budget.level, text=account.text)
 
 
@@ -64,10 +66,28 @@ def accounts(
         for run in history:
             if not (run.acted and run.failed and now - run.started_at < each.within):
                 continue
-            if each.group is not None:
-                if not set(groups.get(each.group, ())).isdisjoint(run.hosts):
-                    by_name.setdefault(f"group {each.group}", []).append(run)
-            elif value := run.labels.get(each.label or ""):
-                by_name.setdefault(f"{each.label} {value}", []).append(run)
+            names = _names(each, groups, hosts=run.hosts, part=run.part, labels=run.labels)
+            for name in names:
+                by_name.setdefault(name, []).append(run)
         for name, runs in sorted(by_name.items()):
             yield Account(name=name, budget=each, burnt=tuple(runs))
+
+
+def _names(
+    budget: Budget,
+    groups: Mapping[str, tuple[str, ...]],
+    *,
+    hosts: Iterable[str],
+    part: str | None,
+    labels: Labels,
+) -> list[str]:
+    """The accounts of a budget that a run on these hosts belongs to. One that acts on no part of
+    the budget's kind belongs to its hosts."""
+    if budget.group is not None:
+        members = set(groups.get(budget.group, ()))
+        return [] if members.isdisjoint(hosts) else [f"group {budget.group}"]
+    if budget.part is not None:
+        of = f"{part} of" if part and part.startswith(f"{budget.part} ") else "host"
+        return [f"{of} {host}" for host in hosts]
+    value = labels.get(budget.label or "")
+    return [f"{budget.label} {value}"] if value else []

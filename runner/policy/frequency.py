@@ -11,21 +11,21 @@ from runner.text.duration import Rate, write
 
 
 def cooldown(situation: Situation) -> Iterator[Reason]:
-    """The same entry does not run again on the same host too soon."""
+    """The same entry does not run again on the same host, or the same part of it, too soon."""
     own = situation.entry.limits.cooldown
     wanted = situation.config.policy.cooldown if own is None else own
     for host in situation.affected:
         starts = [
             min(situation.now, run.started_at)
             for run in situation.history
-            if run.acted
+            if run.acted_on(host, situation.part)
             and run.entry == situation.entry.id
-            and host in run.hosts
             and (situation.incident is None or run.incident != situation.incident)
         ]
         if starts and situation.now - max(starts) < wanted:
+            place = f"{situation.part} of {host}" if situation.part else host
             text = (
-                f"{situation.entry.id} ran on {host} at {max(starts):%Y-%m-%d %H:%M:%S} UTC; it "
+                f"{situation.entry.id} ran on {place} at {max(starts):%Y-%m-%d %H:%M:%S} UTC; it "
                 f"needs {write(wanted)} between runs."
             )
             until = max(starts) + wanted
@@ -44,6 +44,27 @@ def global_rate(situation: Situation) -> Iterator[Reason]:
     """`policy.max_runs`, over all entries."""
     rate = situation.config.policy.max_runs
     yield from _over(situation, rate, situation.history, rule="rate", who="The runner")
+
+
+def host_rate(situation: Situation) -> Iterator[Reason]:
+    """`policy.max_runs_per_host`: above what holds for each part, all parts of a host count."""
+    if situation.part is None:
+        return  # the cooldown is of the whole host then
+    rate = situation.config.policy.max_runs_per_host
+    for host in situation.affected:
+        runs = (run for run in situation.history if host in run.hosts)
+        yield from _over(situation, rate, runs, rule="host_rate", who=f"On {host} the runner")
+
+
+def part_rate(situation: Situation) -> Iterator[Reason]:
+    """`policy.max_runs_per_part`, over all entries."""
+    if situation.part is None:
+        return
+    rate = situation.config.policy.max_runs_per_part
+    for host in situation.affected:
+        runs = (run for run in situation.history if run.acted_on(host, situation.part))
+        who = f"On {situation.part} of {host} the runner"
+        yield from _over(situation, rate, runs, rule="part_rate", who=who)
 
 
 def breaker(situation: Situation) -> Iterator[Reason]:

@@ -19,6 +19,7 @@ def measure(situation: Situation) -> BlastRadius:
     plan = sorted(set(situation.hosts))
     return BlastRadius(
         hosts=tuple(plan),
+        part=situation.part,
         delegates=tuple(host for host in situation.reach if host not in plan),
         groups=tuple(sorted(told, key=lambda reach: (reach.needed is None, reach.size))),
         domains=_domains(situation),

@@ -22,6 +22,7 @@ class PastRun:
 
     entry: str
     hosts: tuple[str, ...]  #: every host it touched
+    part: str | None = None  #: the only part of them that it acted on; None: the whole
     incident: int
     purpose: Purpose
     started_at: datetime
@@ -41,6 +42,11 @@ class PastRun:
             return True
         return self.verification in (Result.NOT_FIXED, Result.UNKNOWN)
 
+    def acted_on(self, host: str, part: str | None = None) -> bool:
+        """Whether it was to change this part of the host; of what names none, any part counts."""
+        same = part is None or self.part is None or part == self.part
+        return self.acted and host in self.hosts and same
+
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
@@ -49,6 +55,8 @@ class Situation:
     entry: Entry
     hosts: tuple[str, ...]  #: exact inventory names of the plan
     touched: tuple[str, ...]  #: those and the hosts the play delegates to
+    #: the only part of the hosts that it acts on, if they are known to have it; None: the whole
+    part: str | None = None
     alert: Alert
     #: every decider's answer; an abstention that should not count is left out
     decisions: tuple[Decision, ...]

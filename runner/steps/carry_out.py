@@ -261,7 +261,8 @@ def _waits(attempt: int, step: int, against: Against) -> bool:
 def _running(tx: sa.Connection, incident: Incident, plan: Plan, attempt: int, step: int) -> None:
     """Say that the run starts, together with its intent. Raises Stale for what has ended."""
     part = plan.parts[step - 1]
-    on = f"{part.entry} on {', '.join(part.hosts)}, attempt {attempt}"
+    of = f"{incident.part} of " if incident.part else ""
+    on = f"{part.entry} on {of}{', '.join(part.hosts)}, attempt {attempt}"
     reason = f"{plan.called(step)}attempt {attempt}" if plan.steps else on
     expected = {State.APPROVED, State.VERIFYING}
     if incidents.move(tx, incident.id, State.RUNNING, reason, expected=expected):

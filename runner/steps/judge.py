@@ -28,6 +28,7 @@ from runner.plan.reach import also_of
 from runner.project import Project
 from runner.steps import considered, decide, learn
 from runner.steps.other_hosts import other_hosts
+from runner.steps.part import part_of
 from runner.steps.progress import Then, escalate, load, passed, past_runs
 from runner.store import audit_log, clock, incidents, records, runs, switches
 
@@ -54,7 +55,13 @@ def judge(project: Project, incident_id: int) -> Then:
         records.put_verdict(tx, incident_id, verdict)
         records.put_radius(tx, incident_id, radius)
         moved = incidents.move(
-            tx, incident_id, State.JUDGED, _because(verdict), level=verdict.level
+            tx,
+            incident_id,
+            State.JUDGED,
+            _because(verdict),
+            detail={"part": situation.part} if situation.part else None,
+            level=verdict.level,
+            part=situation.part,
         )
         if not moved:
             return Then.STOP
@@ -119,10 +126,12 @@ def situation_of(project: Project, incident: Incident, entry: Entry) -> policy.S
     suspicions = decide.suspicions(project, incident, evidence) if by_model else ()
     why = considered.only_considered(incident, entry)
     further = (*delegates_of(found, inventory), *also_of(entry, inventory))
+    touched = tuple(sorted({*incident.hosts, *further}))
     situation = policy.Situation(
         entry=entry,
         hosts=incident.hosts,
-        touched=tuple(sorted({*incident.hosts, *further})),
+        touched=touched,
+        part=part_of(project, incident, entry, incident.hosts, touched),
         alert=incident.alert,
         decisions=decisions,
         evidence=frozenset(item.number for item in evidence),
@@ -170,7 +179,7 @@ def by_the_store(
         paused=switches.paused(tx),
         busy=runs.acting_hosts(tx),
         history=past_runs(project, tx, now),
-        earned=learn.earned(project, tx, incident, entry, now),
+        earned=learn.earned(project, tx, incident, entry, situation, now),
         looks=_looks(project, tx, situation, now),
         now=now,
     )

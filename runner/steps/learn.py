@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from runner.autonomy import earn, trial, uplift
-from runner.autonomy.record import Clearing, Earned, Key, Mark, Trial, Uplift
+from runner.autonomy.record import Clearing, Earned, Facts, Key, Mark, Trial, Uplift
 from runner.catalog.content import content_hash
 from runner.catalog.entry import Entry
 from runner.errors import NotFound, RemoteError
 from runner.evidence.spells import of_alert
 from runner.incident import Incident, Level, Reason
+from runner.policy import Situation
 from runner.policy.budget import accounts
 from runner.project import Project
 from runner.steps.progress import past_runs
@@ -30,9 +31,17 @@ def key_of(incident: Incident, entry: str) -> Key:
 
 
 def earned(
-    project: Project, tx: sa.Connection, incident: Incident, entry: Entry, now: datetime
+    project: Project,
+    tx: sa.Connection,
+    incident: Incident,
+    entry: Entry,
+    situation: Situation,
+    now: datetime,
 ) -> Reason | None:
     """What the record grants; None where nothing is earned or lost by one.
+
+    A level is earned everywhere together, and lost for one part of one host too: where it went
+    badly, good runs elsewhere do not make it right.
 
     A person who asks by hand answers for it, and an undo repairs what the entry did: neither
     waits for a record.
@@ -40,7 +49,13 @@ def earned(
     asked = incident.requested_by is not None or entry.id != incident.entry
     if asked or not project.config.autonomy.earn:
         return None
-    found = standing(project, tx, key_of(incident, entry.id), now)
+    key = key_of(incident, entry.id)
+    found = standing(project, tx, key, now)
+    for host in situation.hosts:
+        here = standing_here(project, tx, key, host, situation.part, now)
+        if here.level.rank < found.level.rank:
+            place = f"{situation.part} of {host}" if situation.part else host
+            return Reason(rule="demoted", level=here.level, text=f"On {place}: {here.text}")
     rule = "demoted" if found.demoted else "earned"
     return Reason(rule=rule, level=found.level, text=found.text)
 
@@ -53,7 +68,24 @@ def standing(project: Project, tx: sa.Connection, key: Key, now: datetime) -> Ea
     return earn.earned(key, known, learning.settings(tx, key), rules, now, compared)
 
 
-def trials(project: Project, tx: sa.Connection, key: Key, now: datetime) -> list[Trial]:
+def standing_here(
+    project: Project, tx: sa.Connection, key: Key, host: str, part: str | None, now: datetime
+) -> Earned:
+    """What is left of a record for this part of one host: it begins with every level, and at each
+    level that a person gave to the record it begins anew."""
+    rules = project.config.autonomy.model_copy(update={"start": Level.AUTO})
+    given = max((each.at for each in learning.settings(tx, key)), default=now - rules.window)
+    known = trials(project, tx, key, now, lambda facts: facts.about(host, part))
+    return earn.earned(key, [one for one in known if one.at > given], (), rules, now)
+
+
+def trials(
+    project: Project,
+    tx: sa.Connection,
+    key: Key,
+    now: datetime,
+    counts: Callable[[Facts], bool] = lambda facts: True,
+) -> list[Trial]:
     """What each incident of a record says, as far as it counts now."""
     rules = project.config.autonomy
     files = None
@@ -61,7 +93,8 @@ def trials(project: Project, tx: sa.Connection, key: Key, now: datetime) -> list
         with suppress(NotFound):  # an entry that the catalog no longer has
             files = content_hash(project.catalog, project.catalog.get(key.entry))
     known = learning.facts(tx, key, now - rules.window)
-    return [found for facts in known if (found := trial.of(facts, files)) is not None]
+    told = (trial.of(facts, files) for facts in known if counts(facts))
+    return [found for found in told if found is not None]
 
 
 def helps(project: Project, tx: sa.Connection, key: Key, now: datetime) -> Uplift:

@@ -11,6 +11,7 @@ from runner.intake.alertmanager import RELEARNS, Standing
 from runner.intake.ignore import ignored_by
 from runner.inventory.location import find
 from runner.project import Project
+from runner.steps.part import part_of_alert
 from runner.steps.progress import Then, advance, end, escalate, load, passed
 from runner.steps.series import by_series
 from runner.store import incidents
@@ -103,13 +104,18 @@ def locate(project: Project, incident_id: int) -> Then:
     if not place.hosts:
         also = f" ({inventory.lacks})" if inventory.unread and not place.gone else ""
         return escalate(project, incident_id, f"not located: {place.reason}{also}")
-    if _joined(project, incident, place.hosts):
+    part = part_of_alert(project, incident, place.hosts)
+    if _joined(project, incident, place.hosts, part):
         return Then.STOP
-    return advance(project, incident_id, State.LOCATED, place.reason, hosts=list(place.hosts))
+    hosts = list(place.hosts)
+    return advance(project, incident_id, State.LOCATED, place.reason, hosts=hosts, part=part)
 
 
-def _joined(project: Project, incident: Incident, hosts: tuple[str, ...]) -> bool:
+def _joined(project: Project, incident: Incident, hosts: tuple[str, ...], part: str | None) -> bool:
     """Whether another incident handles this one too: same host and service, or its cause.
+
+    Where the part of both is known, it says whether they are about the same; else the label
+    `service` does.
 
     What a person proposed is done for its own alert. One that waited for another incident does
     so once, and is then handled by itself: alerts that joined one another in turn would be taken
@@ -137,9 +143,12 @@ def _joined(project: Project, incident: Incident, hosts: tuple[str, ...]) -> boo
                 continue  # no sender's alert keeps another's from being handled
             shared = sorted(set(hosts) & set(other.hosts))
             cause = sorted(set(needs) & set(other.hosts))
-            same_service = service == other.alert.labels.get("service")
-            if correlation.same_host and shared and same_service:
+            if part and other.part:
+                same, what = part == other.part, f" and {part}"
+            else:
+                same = service == other.alert.labels.get("service")
                 what = f" and service {visible(service)}" if service else ""
+            if correlation.same_host and shared and same:
                 why = f"same host {shared[0]}{what}"
             elif cause:
                 why = f"{hosts[0]} depends on {cause[0]}"

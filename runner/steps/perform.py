@@ -30,6 +30,7 @@ from runner.inventory import Inventory
 from runner.plan.reach import also_of
 from runner.project import Project
 from runner.steps import own_inventory
+from runner.steps.part import part_of
 from runner.store import clock, incidents, runs
 from runner.store.order import Rank, Stage, Urgency, urgency_of
 from runner.store.runs import plain
@@ -82,9 +83,12 @@ def perform(project: Project, job: Job) -> Run:
     """
     with project.database.read() as tx:
         before = runs.find(tx, job.incident, job.purpose, job.attempt, job.step)
-        busy = runs.holders(tx, job.plan.touched)
         incident = incidents.get(tx, job.incident)
     if before is None:
+        plan = job.plan
+        part = part_of(project, incident, job.entry, plan.hosts, plan.touched, plan.variables)
+        with project.database.read() as tx:
+            busy = runs.holders(tx, plan.touched, _locked_part(job.entry, part))
         if busy:  # said before anybody is asked anything
             raise runs.HostsBusy(busy)
         by_hand = incident.requested_by or incident.proposed_by
@@ -96,14 +100,19 @@ def perform(project: Project, job: Job) -> Run:
             incident=job.incident,
         )
         with project.slots.slot(rank) as only_waits:
-            before = _start(project, job, only_waits)
+            before = _start(project, job, part, only_waits)
     elif before.outcome is None:
         _settle(project, before)
     with project.database.read() as tx:
         return runs.get(tx, before.id)
 
 
-def _start(project: Project, job: Job, only_waits: Callable[[bool], bool]) -> Run:
+def _locked_part(entry: Entry, part: str | None) -> str:
+    """The part that a run keeps others away from; empty for its whole hosts."""
+    return part or "" if entry.target.exclusive == "part" else ""
+
+
+def _start(project: Project, job: Job, part: str | None, only_waits: Callable[[bool], bool]) -> Run:
     timeout = job.entry.limits.timeout or project.config.execution.timeout
     now = datetime.now(UTC)
     run = Run(
@@ -114,6 +123,7 @@ def _start(project: Project, job: Job, only_waits: Callable[[bool], bool]) -> Ru
         step=job.step,
         entry=job.entry.id,
         hosts=job.plan.touched,
+        part=part,
         plan=job.plan.hash,
         started_at=now,
         deadline=now + timeout,
@@ -137,6 +147,7 @@ def _start(project: Project, job: Job, only_waits: Callable[[bool], bool]) -> Ru
                 run,
                 worker=project.worker,
                 lock=job.plan.touched,
+                part=_locked_part(job.entry, part),
                 radius=ready.radius,
                 allow=ready.allow,
             )

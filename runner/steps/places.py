@@ -12,6 +12,7 @@ from runner.plan import places
 from runner.plan.places import Option
 from runner.project import Project
 from runner.steps.judge import healthy, placed_plans, situation_of
+from runner.steps.part import part_of
 from runner.steps.perform import settle_own
 from runner.store import runs
 
@@ -74,6 +75,7 @@ def _situations(project: Project, incident: Incident, plan: Plan) -> tuple[polic
                 entry=entry,
                 hosts=part.hosts,
                 touched=part.touched,
+                part=part_of(project, incident, entry, part.hosts, part.touched, part.variables),
                 serving=frozenset(part.hosts) if acts_for_another else frozenset(),
                 decisions=(declared,),
                 acting=others,

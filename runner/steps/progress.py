@@ -100,6 +100,7 @@ def past_runs(project: Project, tx: sa.Connection, now: datetime) -> tuple[PastR
         PastRun(
             entry=run.entry,
             hosts=run.hosts,
+            part=run.part,
             incident=run.incident,
             purpose=run.purpose,
             started_at=run.started_at,

@@ -18,7 +18,7 @@ from runner.store.tables import metadata
 from runner.store.turns import ENDING, ProcessQueue, WriterQueue
 
 #: The newest migration in `migrations/versions`; `tests/store/test_store.py` compares.
-HEAD = "0011"
+HEAD = "0012"
 #: Schema of the engine's own tables on PostgreSQL.
 ENGINE_SCHEMA = "dbos"
 #: How long a writer waits for another one before the store counts as down.

@@ -535,6 +535,7 @@ def from_row(row: Any) -> Incident:
         proposed_by=request.get("proposed_by"),
         retried_by=tuple(request.get("retried_by", ())),
         hosts=tuple(row["hosts"]),
+        part=row["part"],
         entry=row["entry"],
         chosen=row["chosen"] or {},
         level=Level(row["level"]) if row["level"] else None,

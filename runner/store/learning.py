@@ -78,32 +78,34 @@ def facts(tx: sa.Connection, key: Key, since: datetime) -> tuple[Facts, ...]:
     Runs by hand are not of it: a person chose.
     """
     query = (
-        sa.select(incidents.c.id, incidents.c.state)
+        sa.select(incidents.c.id, incidents.c.state, incidents.c.hosts, incidents.c.part)
         .where(*_is(incidents, key), incidents.c.requested_by.is_(None), _changed(since))
         .order_by(incidents.c.id.desc())
         .limit(MAX_INCIDENTS)
     )
-    states = {row.id: State(row.state) for row in tx.execute(query)}
-    deeds, words = _deeds(tx, states), feedback_of(tx, states)
+    found = {row.id: row for row in tx.execute(query)}
+    deeds, words = _deeds(tx, found), feedback_of(tx, found)
     answered = (
         sa.select(approvals.c.incident, approvals.c.answer, approvals.c.answered_at)
-        .where(approvals.c.incident.in_(list(states)), approvals.c.answer.is_not(None))
+        .where(approvals.c.incident.in_(list(found)), approvals.c.answer.is_not(None))
         .order_by(approvals.c.id)
     )
     answers = {row.incident: (row.answer, row.answered_at) for row in tx.execute(answered)}
-    content = sa.select(plans.c.incident, plans.c.content).where(plans.c.incident.in_(list(states)))
+    content = sa.select(plans.c.incident, plans.c.content).where(plans.c.incident.in_(list(found)))
     contents = {row.incident: row.content for row in tx.execute(content)}
     return tuple(
         Facts(
             incident=number,
-            state=state,
+            state=State(row.state),
             deeds=tuple(deeds[number]),
             answer=answers.get(number, (None, None))[0],
             answered_at=answers.get(number, (None, None))[1],
             feedback=words.get(number),
             content=contents.get(number),
+            hosts=tuple(row.hosts),
+            part=row.part,
         )
-        for number, state in states.items()
+        for number, row in found.items()
     )
 
 

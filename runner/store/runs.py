@@ -22,6 +22,7 @@ from runner.incident import (
     Shown,
     TaskFidelity,
 )
+from runner.incident.part import apart
 from runner.store import clock
 from runner.store.tables import host_locks, incidents, runs, workers
 
@@ -35,13 +36,15 @@ class Holder:
     """Who holds a host: a run, the incident it belongs to, and since when."""
 
     host: str
+    part: str = ""  #: the only part of it that is held; empty: the whole
     run: str
     incident: int
     since: datetime
 
     def __str__(self) -> str:
         since = f"{self.since:%Y-%m-%d %H:%M:%S} UTC"
-        return f"{self.host}, held by run {self.run[:8]} of incident {self.incident} since {since}"
+        held = f"{self.part} of {self.host}" if self.part else self.host
+        return f"{held}, held by run {self.run[:8]} of incident {self.incident} since {since}"
 
 
 class HostsBusy(NotNow):
@@ -63,10 +66,13 @@ def intend(
     *,
     worker: str,
     lock: Sequence[str],
+    part: str = "",
     radius: BlastRadius | None = None,
     allow: Callable[[sa.Connection, datetime], None] = lambda tx, now: None,
 ) -> bool:
     """Write the intent to run and lock every host of `lock`, all or nothing.
+
+    With a `part` only that part of each is locked: runs on parts that are apart from it go on.
 
     `allow` is asked in between, when nobody else can take a host or start a run until this
     transaction ends: what it raises goes to the caller. Start and deadline of `run` are set
@@ -82,7 +88,7 @@ def intend(
     require_alive(tx, worker)
     if tx.dialect.name == "postgresql":
         tx.execute(sa.text("LOCK TABLE host_locks IN SHARE ROW EXCLUSIVE MODE"))
-    if busy := holders(tx, lock):
+    if busy := holders(tx, lock, part):
         raise HostsBusy(busy)
     now = clock.now(tx)
     allow(tx, now)
@@ -94,7 +100,8 @@ def intend(
         raise HostsBusy(holders(tx, missed), f"group {groups} would keep too few hosts")
     begun = replace(run, started_at=now, deadline=now + (run.deadline - run.started_at))
     tx.execute(runs.insert().values(_to_row(begun) | {"worker": worker}))
-    taken = [{"host": host, "run": run.id, "taken_at": now} for host in sorted(set(lock))]
+    row = {"part": part, "run": run.id, "taken_at": now}
+    taken = [{"host": host, **row} for host in sorted(set(lock))]
     if taken:
         tx.execute(host_locks.insert(), taken)
     return True
@@ -119,17 +126,18 @@ def acting_hosts(tx: sa.Connection) -> frozenset[str]:
     return frozenset(tx.execute(query).scalars())
 
 
-def holders(tx: sa.Connection, hosts: Collection[str]) -> tuple[Holder, ...]:
-    """Who holds which of these hosts, in their order."""
+def holders(tx: sa.Connection, hosts: Collection[str], part: str = "") -> tuple[Holder, ...]:
+    """Who keeps others away from which of these hosts, or from this part of them, in order."""
     query = (
-        sa.select(host_locks.c.host, host_locks.c.run, runs.c.incident, host_locks.c.taken_at)
+        sa.select(host_locks, runs.c.incident)
         .join(runs, runs.c.id == host_locks.c.run)
         .where(host_locks.c.host.in_(list(hosts)))
-        .order_by(host_locks.c.host)
+        .order_by(host_locks.c.host, host_locks.c.part)
     )
     return tuple(
-        Holder(host=row.host, run=row.run, incident=row.incident, since=row.taken_at)
+        Holder(host=row.host, part=row.part, run=row.run, incident=row.incident, since=row.taken_at)
         for row in tx.execute(query)
+        if not apart(part, row.part)
     )
 
 
@@ -203,6 +211,25 @@ def dry_runs_since(tx: sa.Connection, start: datetime) -> tuple[Run, ...]:
     return tuple(from_row(row) for row in tx.execute(query).mappings())
 
 
+def probed(
+    tx: sa.Connection, host: str, since: datetime, limit: int = 5
+) -> tuple[dict[str, Any], ...]:
+    """What the newest probes of this host alone that began since then brought back."""
+    words = [str(outcome) for outcome in Outcome if outcome.completed]
+    query = (
+        sa.select(runs.c.id, runs.c.hosts)
+        .where(
+            runs.c.started_at >= since, runs.c.purpose == Purpose.PROBE, runs.c.outcome.in_(words)
+        )
+        .order_by(runs.c.started_at.desc())
+        .limit(1000)
+    )
+    ids = [row.id for row in tx.execute(query) if row.hosts == [host]][:limit]
+    found = sa.select(runs.c.id, runs.c.results).where(runs.c.id.in_(ids))
+    results = {row.id: row.results or {} for row in tx.execute(found)}
+    return tuple(results[id] for id in ids)
+
+
 def outcomes(tx: sa.Connection, start: datetime) -> dict[tuple[str, str], int]:
     """(purpose, outcome) → how many runs that began since then have ended so."""
     kinds = (runs.c.purpose, runs.c.outcome)
@@ -258,6 +285,7 @@ def _to_row(run: Run) -> dict[str, Any]:
         "step": run.step,
         "entry": run.entry,
         "hosts": list(run.hosts),
+        "part": run.part,
         "plan": run.plan,
         "artifacts": run.artifacts,
         "started_at": run.started_at,
@@ -279,6 +307,7 @@ def from_row(row: Any) -> Run:
         step=row["step"],
         entry=row["entry"],
         hosts=tuple(row["hosts"]),
+        part=row["part"],
         plan=row["plan"],
         started_at=row["started_at"],
         deadline=row["deadline"],

@@ -149,6 +149,7 @@ incidents = Table(
     Column("requested_by", Text),
     Column("request", JSON),
     Column("hosts", JSON, nullable=False),
+    Column("part", String(255)),
     Column("entry", String(64)),
     Column("chosen", JSON),
     Column("level", String(16)),
@@ -292,6 +293,7 @@ runs = Table(
     Column("step", Integer, nullable=False, server_default="1"),
     Column("entry", String(64), nullable=False),
     Column("hosts", JSON, nullable=False),
+    Column("part", String(255)),
     Column("plan", String(64)),
     Column("worker", String(64), nullable=False),
     Column("artifacts", Text, nullable=False),
@@ -313,11 +315,14 @@ runs = Table(
     Index("ix_runs_entry", "entry"),
 )
 
-#: The host lock: one row per host while a run may be touching it.
+#: The host lock: a row per host while a run may be touching it. `part` is the only part of the
+#: host that the run acts on, and empty where that is the whole host. Several rows of one host are
+#: of parts that are known to be apart; who takes the lock checks that.
 host_locks = Table(
     "host_locks",
     metadata,
     Column("host", String(255), primary_key=True),
+    Column("part", String(255), primary_key=True, server_default=""),
     Column("run", String(32), ForeignKey("runs.id"), nullable=False),
     Column("taken_at", UtcTime, nullable=False),
     Index("ix_host_locks_run", "run"),

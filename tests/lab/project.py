@@ -57,7 +57,13 @@ def _settings() -> dict[str, Any]:
         "prometheus": {"url": watch.PROMETHEUS},
         "alertmanagers": [{"url": watch.ALERTMANAGER}],
         "verification": {"poll": "500ms"},
-        "policy": {"max_runs": "1000/1h", "cooldown": "0s", "breaker": {"failures": 100}},
+        "policy": {
+            "max_runs": "1000/1h",
+            "max_runs_per_host": "1000/1h",
+            "max_runs_per_part": "1000/1h",
+            "cooldown": "0s",
+            "breaker": {"failures": 100},
+        },
         "notify": {"console": False},
     }
 

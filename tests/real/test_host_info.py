@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from runner.evidence import probe
 from tests.real.test_roles import ansible
 from tests.role_code import module_of
 
@@ -99,6 +100,49 @@ def test_the_end_of_a_log_is_bounded_in_lines_and_characters(
     assert called(capsys, **given, log_chars=0)["logs"] == []
     given["log_file"] = str(tmp_path / "none")
     assert "No such file" in called(capsys, **given)["facts"]["log_not_read"]
+
+
+UNITS = """\
+nginx.service loaded active running A web server
+queue@3.service loaded failed failed Work
+gone.service not-found inactive dead gone.service
+backup.timer loaded active waiting Daily
+"""
+PROGRAMS = """\
+app                              RUNNING   pid 12, uptime 0:00:01
+pair:left                        STOPPED   Not started
+same:same                        FATAL     x
+unix:///tmp/x.sock no such file
+"""
+
+
+class Answering:
+    """A module whose programs say what they are told to."""
+
+    params: ClassVar[dict[str, str]] = {"supervisor_config": "/x", "supervisorctl": "supervisorctl"}
+
+    def get_bin_path(self, name: str, **options: object) -> str:
+        return name
+
+    def run_command(self, words: list[str]) -> tuple[int, str, str]:
+        return 0, UNITS if "list-units" in words else PROGRAMS, ""
+
+
+def test_the_parts_of_a_host_are_what_can_be_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No names that are only referred to, and none that a unit has beside its own."""
+    units = module_of("module_utils/units.py")
+    assert units.Systemd(Answering()).names() == [
+        "backup.timer", "nginx.service", "queue@3.service",
+    ]  # fmt: skip
+    monkeypatch.setattr(units, "check", lambda path: None)
+    assert units.Supervisord(Answering()).names() == ["app", "pair:left", "same"]
+
+
+def test_a_probe_lists_the_parts_of_its_host(capsys: pytest.CaptureFixture[str]) -> None:
+    found = called(capsys)
+    assert found["parts"]["mountpoint"] == [row["mount"] for row in found["facts"]["file_systems"]]
+    assert all(name.count(".") for name in found["parts"]["unit"])
+    assert probe.parts(found) >= {f"mountpoint {row}" for row in found["parts"]["mountpoint"]}
 
 
 @pytest.mark.real

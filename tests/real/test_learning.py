@@ -12,7 +12,7 @@ import pytest
 
 from runner import acts
 from runner.autonomy import trial
-from runner.autonomy.record import Key, Mark
+from runner.autonomy.record import Key, Mark, Setting
 from runner.catalog.content import content_hash
 from runner.config import Retention
 from runner.errors import NotFound, Refused, UsageError
@@ -499,3 +499,47 @@ def test_a_spent_budget_is_told_once_and_to_its_owner(tmp_path: Path, store_url:
         "budget_free",
     ]
     project.close()
+
+
+def test_where_it_went_badly_a_level_is_lost_though_it_is_earned_elsewhere(made: Project) -> None:
+    """Invariant 8: good runs on other hosts do not make this one right."""
+    broken(made)  # on web1
+    for _ in range(4):
+        number = opened(made, host="db1")
+        ran(made, number)
+        ended(made, number)
+    assert level(made) is Level.AUTO, "together it is earned"
+    assert _verdict(made, opened(made, host="web2")).level is Level.AUTO
+    (reason,) = _verdict(made, opened(made, host="web1")).limiting
+    assert (reason.rule, reason.level) == ("demoted", Level.APPROVE)
+    assert reason.text.startswith("On web1: mark for Down in test is at approve")
+    give(made, Level.AUTO)
+    assert _verdict(made, opened(made, host="web1")).level is Level.AUTO, "a person's word"
+
+
+def give(project: Project, to: Level) -> None:
+    word = Setting(level=to, hold=False, by="user:ann", reason="so", at=now())
+    with project.database.write() as tx:
+        learning.give(tx, KEY, word)
+
+
+def test_a_level_is_lost_for_one_part_of_a_host(made: Project) -> None:
+    number = broken(made)
+    with made.database.write() as tx:
+        tx.execute(
+            tables.incidents.update()
+            .where(tables.incidents.c.id == number)
+            .values(part="unit nginx.service")
+        )
+        key_of, at = KEY, now()
+        found = {
+            part: learn.standing_here(made, tx, key_of, "web1", part, at).level
+            for part in ("unit nginx.service", "unit redis.service", None)
+        }
+        elsewhere = learn.standing_here(made, tx, key_of, "web2", "unit nginx.service", at).level
+    assert found == {
+        "unit nginx.service": Level.APPROVE,
+        "unit redis.service": Level.AUTO,
+        None: Level.APPROVE,
+    }
+    assert elsewhere is Level.AUTO

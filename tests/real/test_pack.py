@@ -51,6 +51,10 @@ BRIEF = Brief(
             replace(RADIUS, domains=("rack r2",)),
             "1 of 3 in etcd, rack r2, leaves 2, needs 2",
         ),
+        (
+            replace(RADIUS, part="unit etcd.service"),
+            "unit etcd.service on 1 of 3 in etcd, failure domain r2, leaves 2, needs 2",
+        ),
         (None, ""),
         (BlastRadius(hosts=("a",)), "1 host in no group"),
         (

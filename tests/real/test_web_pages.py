@@ -105,6 +105,14 @@ def test_a_person_answers_on_the_page(opened: Project, client: httpx.Client) -> 
     assert "go &amp; see" in client.get(f"/incidents/{made}").text
 
 
+def test_every_page_of_an_incident_says_which_part_is_meant(
+    opened: Project, client: httpx.Client
+) -> None:
+    made, question = web_site.waiting(opened)
+    for address in ("/", f"/incidents/{made}", f"/approvals/{question}"):
+        assert "unit app.service" in client.get(address).text, address
+
+
 @pytest.mark.parametrize("plan", ["", "6" * 64])
 def test_an_answer_without_the_plan_that_was_shown_does_not_count(
     opened: Project, client: httpx.Client, plan: str

@@ -103,7 +103,10 @@ def test_each_rule_stands_in_the_table_once_and_says_what_it_means_late() -> Non
     rules = [row.rule.__name__ for row in TABLE]
     assert len(rules) == len(set(rules))
     late = {row.rule.__name__: row.late for row in TABLE if row.late}
-    waits = {"cooldown", "entry_rate", "global_rate", "freeze", "capacity", "one_at_a_time"}
+    waits = {
+        "cooldown", "entry_rate", "global_rate", "host_rate", "part_rate", "freeze", "capacity",
+        "one_at_a_time",
+    }  # fmt: skip
     assert {name for name, what in late.items() if what is Late.WAIT} == waits
     assert {name for name, what in late.items() if what is Late.ASK} == {
         "earned", "budget", "breaker",

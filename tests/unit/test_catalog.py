@@ -202,3 +202,35 @@ def test_a_broken_spec_is_a_problem_of_the_entry(tmp_path: Path, write: Write, r
 def test_a_missing_folder_is_told_with_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=r"set project\.playbooks"):
         load(tmp_path / "nowhere", ())
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ({"target": "{part: restart_unit}"}, "part is a kind and a parameter, as in `unit serv"),
+        ({"target": "{part: planet restart_unit}"}, "kinds are unit, mountpoint, container"),
+        ({"target": "{part: unit nobody}"}, "target.part names nobody, which is none of its param"),
+        ({"target": "{exclusive: part}"}, "target.exclusive: part needs target.part"),
+        ({"target": "{exclusive: unit}"}, "target.exclusive"),
+        (
+            {
+                "target": "{part: unit restart_unit}",
+                "parameters": "{restart_unit: {from: host target}}",
+            },
+            "target.part names restart_unit, which comes from host",
+        ),
+    ],
+)
+def test_a_part_is_named_by_a_parameter(
+    write: Write, tmp_path: Path, keys: dict[str, str], why: str
+) -> None:
+    write("restart", **keys)
+    (problem,) = _problems(tmp_path)
+    assert why in problem
+
+
+def test_a_plan_of_steps_has_no_part_of_its_own(write: Write, tmp_path: Path) -> None:
+    write("restart", target="{part: unit  restart_unit, exclusive: part}")
+    assert _load(tmp_path).get("restart").target.part == "unit restart_unit"
+    write("plan", role=None, parameters=None, steps="[restart]", target="{part: unit x}")
+    assert "target.part belongs to the entries of the steps" in _problems(tmp_path)[0]

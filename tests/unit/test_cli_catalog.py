@@ -30,6 +30,14 @@ def test_show_names_what_run_takes(path: Path) -> None:
     assert answered(path, "catalog", "show", "mark")["schema"]["mark_text"]["type"] == "str"
 
 
+def test_show_names_the_part(path: Path) -> None:
+    entry = path.parent / "playbooks/mark/entry.yml"
+    target = {"part": "unit mark_text", "exclusive": "part"}
+    entry.write_text(json.dumps({**json.loads(entry.read_text()), "target": target}))
+    text = call(path, "catalog", "show", "mark").stdout
+    assert "  part      unit in mark_text; runs on other parts go on\n" in text
+
+
 def test_show_says_what_runner_yml_adds(path: Path) -> None:
     """What an entry does not limit is limited all the same."""
     entry = path.parent / "playbooks/mark/entry.yml"

@@ -39,7 +39,8 @@ def explained(path: Path, number: int) -> str:
 
 def test_an_incident_that_ran_says_what_and_why(path: Path, opened: Project) -> None:
     text = explained(path, web_site.fixed(opened))
-    assert "It ran: restart_service on" in text
+    assert "It ran: restart_service on unit app.service of web-1." in text
+    assert "\n  part         unit app.service of web-1\n" in text
     for word in ("chosen", "not ", "level", "approval 1", "remediation", "verified"):
         assert f"\n  {word}" in text
     assert "runner incident show 1" in text
@@ -50,7 +51,8 @@ def test_both_ways_give_the_same_reasons(path: Path, opened: Project) -> None:
     by_number = answered(path, "incident", "explain", 1)
     by_alert = answered(path, "alert", "explain", "a1b2c3d4e5f60718")
     assert by_number == by_alert
-    assert by_number["reasons"][0]["about"] == "chosen"
+    assert [said["about"] for said in by_number["reasons"][:2]] == ["part", "chosen"]
+    assert by_number["incident"]["incident"]["part"] == "unit app.service"
 
 
 def test_one_that_waits_says_that_nothing_ran_yet(path: Path, opened: Project) -> None:

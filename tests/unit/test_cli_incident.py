@@ -56,7 +56,7 @@ def test_show_tells_the_whole_story(path: Path, opened: Project) -> None:
         assert f"\n{part}\n" in text
     for fact in ("not clean_disk", "> approve   earned", "+workers 4", "fidelity",
                  "verified: fixed", "approved by user:anna",
-                 "service_restart_unit=app"):  # fmt: skip
+                 "service_restart_unit=app", "part          unit app.service"):  # fmt: skip
         assert fact in text
 
 

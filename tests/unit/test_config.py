@@ -217,7 +217,7 @@ def test_a_freeze_is_written_without_quotes(tmp_path: Path) -> None:
         ("a: [", "is not YAML"),
         ("level: auto\nlevel: observe", "written twice"),
         ("store: {retention: {audit: soon}}", "not a duration"),
-        ("policy: {budgets: [{}]}", "a budget needs either label or group"),
+        ("policy: {budgets: [{}]}", "a budget needs one of label, group and part"),
         ("policy: {budgets: [{group: db, owner: x}]}", "owner x is none of notify.receivers"),
         ("autonomy: {earn: true, window: 91d}", "is longer than store.retention.incidents"),
         ("autonomy: {window: 0s}", "window must be 1h to 365d"),

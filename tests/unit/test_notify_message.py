@@ -11,7 +11,7 @@ from runner import incident_report
 from runner.incident import BlastRadius, Brief, Decision, GroupReach, Record, State
 from runner.notify.inert import BREAK
 from runner.notify.message import Message, Writer
-from runner.store import audit_log, incidents, records, switches
+from runner.store import audit_log, incidents, records, switches, tables
 from tests.notify_incident import LABELS, NOW, ask, database, dry_run, escalate, opened
 
 WRITER = Writer(mask=lambda t: t.replace("hunter2", "***"), environment="lab", public_url=None)
@@ -57,6 +57,7 @@ def test_a_question_carries_the_approval_pack(tx: sa.Connection) -> None:
             alternatives=(("disk_space", "the disk is not full"),),
         ),
     )
+    tx.execute(tables.incidents.update().values(part="unit nginx.service"))
     brief = Brief(
         title=evil, description="x", risk="low", dry_run="required", undo="undo_it",
         approvers=("dora",), record=Record(fixed=3, not_fixed=1),
@@ -65,7 +66,8 @@ def test_a_question_carries_the_approval_pack(tx: sa.Connection) -> None:
     message = last(tx, incident)
     for body in (message.text, message.html):
         for part in (
-            "of 3 in ", "failure domain r2, leaves 2, needs 2", "Undo: undo_it",
+            "Part: unit nginx.service", "of 3 in ", "failure domain r2, leaves 2, needs 2",
+            "Undo: undo_it",
             "fixed 3 of 4 earlier runs for this alert (75%), 1 not fixed", "the unit is down",
             "not disk_space: the disk is not full", "Fidelity: no change reported", "dora",
             "runner approval show 1", "+state: started",

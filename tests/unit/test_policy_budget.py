@@ -103,3 +103,26 @@ def test_more_failures_never_free_a_budget(few: int, more: int, allowed: int) ->
 
     assert is_spent(few) <= is_spent(few + more)
     assert is_spent(few) is (few >= allowed)
+
+
+BY_UNIT = {"part": "unit", "failures": 2}
+
+
+@pytest.mark.parametrize(
+    ("burnt", "mine", "name"),
+    [
+        ("unit nginx.service", "unit nginx.service", "unit nginx.service of web1"),
+        ("unit nginx.service", "unit redis.service", ""),
+        ("unit nginx.service", None, ""),
+        (None, None, "host web1"),
+        ("mountpoint /var", None, "host web1"),
+        (None, "unit nginx.service", ""),
+    ],
+)
+def test_a_part_has_a_budget_of_its_own(burnt: str | None, mine: str | None, name: str) -> None:
+    """What names no unit belongs to the account of its host."""
+    found = spent([BY_UNIT], failures(2, part=burnt), part=mine)
+    assert [reason.text.partition(" is spent")[0] for reason in found] == (
+        [f"The error budget of {name}"] if name else []
+    )
+    assert spent([BY_UNIT], failures(2, part=burnt, hosts=("web2",)), part=mine) == []

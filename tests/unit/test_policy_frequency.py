@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -51,6 +52,58 @@ def test_a_retry_of_the_same_incident_is_no_reason_to_cool_down() -> None:
 def test_the_entry_may_have_no_cooldown() -> None:
     free = entry(limits={"cooldown": "0s"})
     assert list(frequency.cooldown(case(entry=free, history=(run(0), run(-3))))) == []
+
+
+NGINX, REDIS = "unit nginx.service", "unit redis.service"
+
+
+@pytest.mark.parametrize(
+    ("past", "mine", "denied"),
+    [
+        (NGINX, NGINX, True),
+        (NGINX, REDIS, False),
+        (None, NGINX, True),
+        (NGINX, None, True),
+    ],
+)
+def test_it_cools_down_per_part(past: str | None, mine: str | None, denied: bool) -> None:
+    """A run that names no part was on all of them."""
+    given = case(part=mine, history=(run(5, part=past),))
+    assert bool(list(frequency.cooldown(given))) is denied
+
+
+def test_it_says_of_which_part_it_is() -> None:
+    reason = only(frequency.cooldown, case(part=NGINX, history=(run(5, part=NGINX),)))
+    assert reason.text.startswith("service_restart ran on unit nginx.service of web1 at 2026-")
+
+
+def test_all_parts_of_a_host_count_above_each() -> None:
+    """Many names that are all listed still make no more runs on a host than it may have."""
+    history = tuple(run(number, entry=f"e{number}", part=f"unit u{number}.service")
+                    for number in range(20, 24))  # fmt: skip
+    given = case(part=NGINX, config=config(max_runs_per_host="4/1h"), history=history)
+    reason = only(frequency.host_rate, given)
+    assert (reason.rule, reason.level) == ("host_rate", Level.APPROVE)
+    assert reason.text == "On web1 the runner started 4 runs in 1h; the limit is 4."
+    elsewhere = replace(given, hosts=("web2",), touched=("web2",))
+    assert list(frequency.host_rate(elsewhere)) == []
+    assert list(frequency.part_rate(given)) == []
+
+
+def test_a_part_has_a_rate_of_its_own() -> None:
+    history = (run(20, part=NGINX), run(30, part=None, entry="other"), run(40, part=REDIS))
+    given = case(part=NGINX, config=config(max_runs_per_part="2/1h"), history=history)
+    assert only(frequency.part_rate, given).text == (
+        "On unit nginx.service of web1 the runner started 2 runs in 1h; the limit is 2."
+    )
+    other = case(part="unit a.service", config=config(max_runs_per_part="2/1h"), history=history)
+    assert list(frequency.part_rate(other)) == []
+
+
+def test_what_acts_on_whole_hosts_has_its_cooldown_instead() -> None:
+    many = tuple(run(number) for number in range(11, 40))
+    assert list(frequency.host_rate(case(history=many))) == []
+    assert list(frequency.part_rate(case(history=many))) == []
 
 
 def test_it_asks_when_the_entry_ran_often_enough() -> None:

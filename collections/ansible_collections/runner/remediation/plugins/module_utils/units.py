@@ -48,6 +48,16 @@ class Systemd:
             return parse_show("")
         return parse_show(self._run([self._program, "show", _PROPERTIES, "--", unit])[1])
 
+    def names(self) -> list[str]:
+        """Every loaded unit of this host that can be started again, each by one name: of what
+        lies in files, nobody says on every systemd which is an alias of another."""
+        if not self._program:
+            return []
+        plain = ["--type=service,socket,timer,path", "--plain", "--no-legend", "--no-pager"]
+        said = self._run([self._program, "list-units", "--all", *plain])[1]
+        rows = (line.split() for line in said.splitlines())
+        return sorted(row[0] for row in rows if row[1:2] == ["loaded"])
+
     def restart(self, unit: str) -> str:
         """Restart it; what systemctl said against it, empty where it went well."""
         return self._call("restart", unit)
@@ -102,6 +112,12 @@ class Supervisord:
         if status == _MISSING_PROGRAM and _NO_SUCH not in text:
             found["name"] = "NO ANSWER"
         return found
+
+    def names(self) -> list[str]:
+        """Every program; one that is alone in its group is called by the group."""
+        found = map(_LINE.match, self._call("status")[1].splitlines())
+        parts = (one["name"].partition(":") for one in found if one)
+        return sorted({name if own in ("", name) else f"{name}:{own}" for name, _, own in parts})
 
     def programs(self) -> dict[str, int]:
         """The process of each program that runs."""

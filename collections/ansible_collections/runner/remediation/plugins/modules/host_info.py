@@ -52,6 +52,13 @@ facts:
       C(log_not_read) and C(unit), the first six in the words of Ansible's own facts.
   type: dict
   returned: always
+parts:
+  description:
+    - The parts that the host has, each kind with a list of names. C(unit) has loaded units that can
+      be started again, and is read of supervisord only where RV(facts) has a unit of it;
+      C(mountpoint) has real file systems, each device once.
+  type: dict
+  returned: always
 logs: {description: The last lines of the log., type: list, elements: str, returned: always}
 """
 
@@ -74,6 +81,7 @@ from ansible_collections.runner.remediation.plugins.module_utils.units import (
 )
 
 _MOUNTS = 30
+_UNITS = 500
 _PROCESSES = 11  #: lines of ps, its heading included
 _SECONDS = 5.0  #: for all file systems together; one whose server is gone never answers
 
@@ -225,9 +233,15 @@ def main() -> None:
     text, why = log(module) if given["log_chars"] > 0 else ("", "")
     facts["log_not_read"] = why
     name = given["name"]
-    facts["unit"] = {"unit": name, **manager(module).read(name)} if name else {}
+    # The configuration of supervisord is only looked at where a unit of it is asked for.
+    units = manager(module) if name or given["manager"] == "systemd" else None
+    facts["unit"] = {"unit": name, **units.read(name)} if name and units else {}
+    parts = {
+        "unit": units.names()[:_UNITS] if units else [],
+        "mountpoint": [row["mount"] for row in facts["file_systems"]],
+    }
     logs = text[-given["log_chars"] :].splitlines() if given["log_chars"] > 0 else []
-    module.exit_json(changed=False, facts=facts, logs=logs)
+    module.exit_json(changed=False, facts=facts, parts=parts, logs=logs)
 
 
 if __name__ == "__main__":
