@@ -90,6 +90,7 @@ class Pair:
         Comes back in the two as well, with what their functions return or raise.
         """
         self._heed_signals()
+        gc.set_threshold(700)  # as Python has it, for what lives long
         gc.collect()
         gc.freeze()  # what no collector touches stays shared
         due, worked = dict.fromkeys(NAMES, 0.0), set[str]()
