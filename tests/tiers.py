@@ -18,14 +18,10 @@ TOO_MUCH = {
 }
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse the whole run, before any test begins."""
-    for item in items:
-        folder = item.path.parent.name if item.path.parent.parent == TESTS else ""
-        for mark in TOO_MUCH.get(folder, ()):
-            if item.get_closest_marker(mark):
-                raise pytest.UsageError(
-                    f"{item.nodeid} is marked {mark}: it belongs to tests/real, not tests/{folder}."
-                    if mark != "store"
-                    else f"{item.nodeid} is marked store: it belongs to tests/store."
-                )
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test that needs too much."""
+    folder = item.path.parent.name if item.path.parent.parent == TESTS else ""
+    for mark in TOO_MUCH.get(folder, ()):
+        if item.get_closest_marker(mark):
+            right = "store" if mark == "store" else "real"
+            pytest.fail(f"It is marked {mark}, so it belongs to tests/{right}, not tests/{folder}.")

@@ -1,4 +1,4 @@
-"""A test that needs more than its folder says is refused before any test begins."""
+"""A test that needs more than its folder says fails."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.tiers import TESTS, pytest_collection_modifyitems
+from tests.tiers import TESTS, pytest_runtest_setup
 
 
 def marked(path: Path, *marks: str) -> Any:
     return SimpleNamespace(
-        path=path,
-        nodeid="test_x.py::test_x",
-        get_closest_marker=lambda mark: mark if mark in marks else None,
+        path=path, get_closest_marker=lambda mark: mark if mark in marks else None
     )
 
 
@@ -24,13 +22,13 @@ def marked(path: Path, *marks: str) -> Any:
     [
         ("unit", "real", "it belongs to tests/real, not tests/unit"),
         ("unit", "slow", "it belongs to tests/real, not tests/unit"),
-        ("unit", "store", "it belongs to tests/store"),
+        ("unit", "store", "it belongs to tests/store, not tests/unit"),
         ("store", "real", "it belongs to tests/real, not tests/store"),
     ],
 )
-def test_what_needs_too_much_is_refused(folder: str, mark: str, where: str) -> None:
-    with pytest.raises(pytest.UsageError, match=where):
-        pytest_collection_modifyitems([marked(TESTS / folder / "test_x.py", mark)])
+def test_what_needs_too_much_fails(folder: str, mark: str, where: str) -> None:
+    with pytest.raises(pytest.fail.Exception, match=where):
+        pytest_runtest_setup(marked(TESTS / folder / "test_x.py", mark))
 
 
 @pytest.mark.parametrize(
@@ -38,4 +36,4 @@ def test_what_needs_too_much_is_refused(folder: str, mark: str, where: str) -> N
     [("unit", ()), ("unit", ("nightly",)), ("store", ("store",)), ("real", ("real", "slow"))],
 )
 def test_what_its_folder_has_is_not(folder: str, marks: tuple[str, ...]) -> None:
-    pytest_collection_modifyitems([marked(TESTS / folder / "test_x.py", *marks)])
+    pytest_runtest_setup(marked(TESTS / folder / "test_x.py", *marks))
