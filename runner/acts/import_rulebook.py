@@ -18,7 +18,6 @@ from pydantic import ValidationError
 
 from runner.acts import adopt
 from runner.catalog.entry import Entry
-from runner.catalog.matcher import Alternatives, written
 from runner.config import explain
 from runner.errors import CatalogError, Refused, UsageError
 from runner.project import Project
@@ -28,6 +27,7 @@ from runner.rulebook.matching import Meaning, apart
 from runner.rulebook.order import Before
 from runner.rulebook.sources import INSTANCE, Events, events_of
 from runner.text import brief, duration, visible
+from runner.text.matcher import Alternatives, written
 
 #: Actions that change nothing: what they show, the runner keeps of every incident.
 _SHOWS = ("debug", "none", "print_event")

@@ -6,12 +6,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from runner.catalog.entry import Entry
-from runner.catalog.matcher import Matchers
 from runner.catalog.suggest import alternative
 from runner.incident import Incident, State
 from runner.project import Project
 from runner.steps.considered import BY_HAND
 from runner.store import incidents
+from runner.text.matcher import Matchers
 
 _NEWEST = 1000  #: incidents that are looked at
 

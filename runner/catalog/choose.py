@@ -17,10 +17,10 @@ from typing import Any
 from runner.catalog import Catalog, parameters
 from runner.catalog.entry import PLACES, Entry
 from runner.catalog.from_alert import MeantUnit, cannot_be_chosen
-from runner.catalog.matcher import all_match, rank
 from runner.catalog.near import nearest_miss
 from runner.errors import RunnerError
 from runner.incident import Labels
+from runner.text.matcher import all_match, rank
 
 MOST = 12  #: entries that are shown
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")

@@ -14,11 +14,11 @@ from typing import Any
 
 from runner.catalog import Catalog, document
 from runner.catalog.entry import Entry
-from runner.catalog.matcher import Alternatives, all_match
 from runner.catalog.near import NearMiss, near_misses
 from runner.config import Locate
 from runner.errors import UsageError
 from runner.incident import Labels
+from runner.text.matcher import Alternatives, all_match
 from runner.text.series_labels import SeriesLabels, series_labels
 
 #: The alerts of docs/prometheus-rules.yml: who watches the runner is no work for it.

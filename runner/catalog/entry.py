@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from runner.catalog.matcher import Alternatives, Matchers, all_match, parse_alternatives, rank
 from runner.config import Section, Text
 from runner.incident import Level
 from runner.incident.part import KINDS
 from runner.text.duration import Duration, RateField
+from runner.text.matcher import Alternatives, Matchers, all_match, parse_alternatives, rank
 
 ENTRY_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 #: Where a play runs, seen from the host that the alert names (the target): on it, on a spare

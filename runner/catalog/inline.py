@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from runner.catalog.entry import Entry
-from runner.catalog.matcher import compiled
 from runner.catalog.parameters import ParameterSpec
 from runner.errors import CatalogError
+from runner.text.matcher import compiled
 
 #: What a text from outside must be where the entry says nothing narrower: harmless in a shell.
 PLAIN = "[A-Za-z0-9_][A-Za-z0-9_@%+=:,.-]*"

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runner.catalog.entry import Entry
-from runner.catalog.matcher import Matcher, Matchers
 from runner.incident import Labels
 from runner.text import brief
+from runner.text.matcher import Matcher, Matchers
 
 #: Entries that a person is told of; with more, none of them is near.
 MOST = 3

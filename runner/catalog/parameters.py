@@ -17,8 +17,8 @@ from runner.catalog import document
 from runner.catalog.convert import TYPES, convert
 from runner.catalog.entry import SECRET, Entry, Parameter
 from runner.catalog.from_alert import MeantUnit, from_label, unresolved
-from runner.catalog.matcher import compiled
 from runner.errors import CatalogError, Refused, RunnerError, UsageError
+from runner.text.matcher import compiled
 
 MAX_TEXT = 256  #: characters of one text from outside
 MAX_ITEMS = 256  #: of one list or mapping from outside

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import yaml
 
 from runner.catalog.entry import Entry
-from runner.catalog.matcher import Matcher, Matchers, parse_alternatives
 from runner.catalog.near import nearest_miss
 from runner.incident import Labels
+from runner.text.matcher import Matcher, Matchers, parse_alternatives
 
 _NAME = "alertname"
 

@@ -15,7 +15,6 @@ from runner.cases import file as cases
 from runner.catalog import Catalog, Entry, scaffold
 from runner.catalog import lint as linting
 from runner.catalog.lint import Severity
-from runner.catalog.matcher import in_words, written
 from runner.cli import Noun, option
 from runner.cli.follow import follow
 from runner.cli.report import counted
@@ -25,6 +24,7 @@ from runner.cli.stand_in import StandIn
 from runner.cli.suggest import suggest
 from runner.incident import Level
 from runner.text import duration
+from runner.text.matcher import in_words, written
 
 if TYPE_CHECKING:
     from runner.acts.coverage import Coverage

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.catalog.matcher import in_words, written
 from runner.cli import Noun, option
 from runner.cli.report import counted
 from runner.cli.session import Session
+from runner.text.matcher import in_words, written
 
 if TYPE_CHECKING:
     from runner.acts.import_rulebook import Result

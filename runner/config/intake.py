@@ -16,7 +16,7 @@ from runner.text.duration import Duration, parse
 
 def _each_a_matcher(value: Any) -> tuple[str | tuple[str, ...], ...]:
     """Each item is a matcher or a list of them. Raises ValueError with a sentence."""
-    from runner.catalog.matcher import parse_alternatives  # the catalog needs this package itself
+    from runner.text.matcher import parse_alternatives  # the catalog needs this package itself
 
     if not isinstance(value, str | list | tuple):
         raise ValueError("must be a list of Alertmanager matchers, each a text, or of such lists")

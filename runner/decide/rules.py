@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.catalog.entry import Entry
-from runner.catalog.matcher import Matchers, rank
 from runner.catalog.near import NearMiss
 from runner.errors import Refused
 from runner.incident import Decision, Labels
 from runner.text import promql
+from runner.text.matcher import Matchers, rank
 
 DECIDER = "rules"
 

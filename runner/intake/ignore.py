@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.catalog.matcher import all_match, parse_alternatives
 from runner.incident import Labels
 from runner.store.order import Urgency, highest_urgency_of
+from runner.text.matcher import all_match, parse_alternatives
 
 
 def ignored_by(labels: Labels, ignore: Sequence[str | Sequence[str]]) -> str | None:

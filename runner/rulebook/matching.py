@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from runner.catalog.matcher import MOST, Alternatives, Matcher, Matchers, Op
 from runner.rulebook.condition import (
     Always,
     Both,
@@ -25,6 +24,7 @@ from runner.rulebook.condition import (
     Search,
 )
 from runner.rulebook.pattern import re2_of
+from runner.text.matcher import MOST, Alternatives, Matcher, Matchers, Op
 
 _NEGATIONS = {"==": "!=", "in": "not in", "is": "is not"}
 _OPPOSITE = _NEGATIONS | {negated: plain for plain, negated in _NEGATIONS.items()}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from runner.catalog.matcher import Alternatives, Matchers
 from runner.rulebook.condition import parse
 from runner.rulebook.file import Rule
 from runner.rulebook.matching import Meaning, Reading, without
+from runner.text.matcher import Alternatives, Matchers
 
 MOST_TAKEN = 300  #: alternatives of earlier rules
 

@@ -8,9 +8,9 @@ from pydantic import BaseModel
 
 from runner.catalog import Catalog, Entry
 from runner.catalog.content import content_hash
-from runner.catalog.matcher import written
 from runner.catalog.parameters import schema_json
 from runner.incident import Level
+from runner.text.matcher import written
 
 
 class EntrySummary(BaseModel):

@@ -15,10 +15,10 @@ from runner import acts
 from runner.acts import coverage
 from runner.catalog import Catalog, load
 from runner.catalog.coverage import OWN_ALERTS, AlertRule, fits, rules_in
-from runner.catalog.matcher import Matcher
 from runner.errors import UsageError
 from runner.incident import Level
 from runner.project import Project
+from runner.text.matcher import Matcher
 from tests import small_project as small
 from tests.command_line import answered, call
 from tests.policy_case import entry

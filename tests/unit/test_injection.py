@@ -24,9 +24,9 @@ from runner.cases.model import Asker, settled
 from runner.cases.run import CaseAnswer, CaseTrial, rules_alone, tried_once
 from runner.catalog import Catalog
 from runner.catalog.entry import Entry
-from runner.catalog.matcher import parse_alternatives
 from runner.catalog.parameters import ParameterSpec
 from runner.incident import Level
+from runner.text.matcher import parse_alternatives
 from runner_demo.model_script import Seen
 from runner_demo.model_server import ModelServer
 from tests.case_files import ROOT, SHIPPED, setting

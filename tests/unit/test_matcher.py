@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.catalog.matcher import (
+from runner.text.matcher import (
     MOST,
     Alternatives,
     Matcher,

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.catalog.matcher import Alternatives, all_match, parse_alternatives, written
 from runner.rulebook import condition
 from runner.rulebook.condition import Path as EventPath
 from runner.rulebook.condition import filled_in, parse
@@ -20,6 +19,7 @@ from runner.rulebook.file import Rule
 from runner.rulebook.matching import Field, Meaning
 from runner.rulebook.order import Before
 from runner.rulebook.pattern import re2_of
+from runner.text.matcher import Alternatives, all_match, parse_alternatives, written
 
 VERDICTS = json.loads((Path(__file__).parents[1] / "rulebooks/verdicts.json").read_text())
 LINE_ENDS = re.compile("[\n\r\x85\u2028\u2029]")

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from runner.acts.suggest import suggestions
 from runner.catalog.entry import Entry
-from runner.catalog.matcher import Matchers, parse_alternatives
 from runner.catalog.suggest import alternative, diff, extended
 from runner.incident import State
 from runner.project import Project
 from runner.store import incidents
+from runner.text.matcher import Matchers, parse_alternatives
 from tests import small_project as small
 from tests.command_line import answered, call
 
