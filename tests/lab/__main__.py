@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.lab import lab, layout, project, watch
+from tests.lab import database, lab, layout, project, watch
 from tests.lab.shell import LabError, inside
 
 #: Booted for a matrix: one alone may not be restarted, because its group must keep one.
@@ -76,6 +76,9 @@ def _matrix(report: Path, span: str, hosts: tuple[str, ...]) -> int:
         given = ["drill", "matrix", "--report", str(report), "--for", span, "--approve", "--yes"]
         given += ["--as", project.PERSON, *(word for host in hosts for word in ("--host", host))]
         with inside(at.namespace), project.serving(at, configuration):
+            for host in hosts:
+                one.run(host, "systemctl", "start", "drills.target")
+                database.bring(host, configuration.parent)
             words = project.command(at, "-c", str(configuration), *given)
             return subprocess.run(words, env=project.environment()).returncode
 
