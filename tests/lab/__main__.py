@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.lab import lab, layout, project, watch
+from tests.lab import database, lab, layout, project, watch
 from tests.lab.shell import LabError, inside
 
 #: Booted for a matrix: one alone may not be restarted, because its group must keep one.
@@ -32,12 +32,18 @@ def main() -> int:
     matrix.add_argument(
         "--hosts", type=_hosts, default=WEB, metavar="NAME,NAME", help="which of them are broken"
     )
+    matrix.add_argument(
+        "--drill", dest="drills", action="append", default=[], metavar="NAME",
+        help="a drill to run (default: every one)",
+    )  # fmt: skip
     matrix.add_argument("--for", dest="span", default="60s", help="when each fault ends by itself")
     verbs.add_parser("down", help="remove what a lab that was ended hard left behind")
     arguments = parser.parse_args()
     try:
         if arguments.verb == "matrix":
-            return _matrix(arguments.report.absolute(), arguments.span, arguments.hosts)
+            return _matrix(
+                arguments.report.absolute(), arguments.span, arguments.hosts, arguments.drills
+            )
         return _up(arguments.hosts) if arguments.verb == "up" else _down()
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
@@ -68,14 +74,18 @@ def _up(hosts: tuple[str, ...]) -> int:
     return 0
 
 
-def _matrix(report: Path, span: str, hosts: tuple[str, ...]) -> int:
-    """Boot a lab, have a runner work on it, and play every drill; the exit code of the matrix."""
+def _matrix(report: Path, span: str, hosts: tuple[str, ...], drills: list[str]) -> int:
+    """Boot a lab, have a runner work on it, and play drills; the exit code of the matrix."""
     with lab.running(tuple(dict.fromkeys((*WEB, *hosts))), tell=_say) as one:
         at = one.layout
         configuration = project.write(at, at.state / "project")
         given = ["drill", "matrix", "--report", str(report), "--for", span, "--approve", "--yes"]
         given += ["--as", project.PERSON, *(word for host in hosts for word in ("--host", host))]
+        given += [word for drill in drills for word in ("--drill", drill)]
         with inside(at.namespace), project.serving(at, configuration):
+            for host in hosts:
+                one.run(host, "systemctl", "start", "drills.target")
+                database.bring(host, configuration.parent)
             words = project.command(at, "-c", str(configuration), *given)
             return subprocess.run(words, env=project.environment()).returncode
 

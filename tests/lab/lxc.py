@@ -22,7 +22,7 @@ lxc.hook.post-stop =
 lxc.hook.start-host = sh -c 'ip -n {lab} link set {interface} master br0 up'
 lxc.uts.name = {host}
 lxc.rootfs.path = overlay:{image}:{upper}
-lxc.mount.entry = tmpfs data tmpfs size=64m,mode=0755,create=dir 0 0
+lxc.mount.entry = tmpfs data tmpfs size=64m,nr_inodes=2000,mode=0755,create=dir 0 0
 {view}
 lxc.net.0.type = veth
 lxc.net.0.name = eth0

@@ -71,7 +71,7 @@ def start(lab: Layout, host: str) -> None:
         "env", *words, "systemd-nspawn", "--quiet", "--register=no", "--keep-unit",
         f"--directory={folder / 'root'}", f"--machine={name}", f"--hostname={host}",
         f"--network-namespace-path=/run/netns/{name}", "--capability=CAP_NET_ADMIN",
-        f"--bind={lab.lxcfs}:/lxcfs", "--tmpfs=/data:size=64m,mode=0755",
+        f"--bind={lab.lxcfs}:/lxcfs", "--tmpfs=/data:size=64m,nr_inodes=2000,mode=0755",
         "--resolv-conf=off", "--timezone=off", "--link-journal=no", "--console=pipe",
         "--kill-signal=SIGRTMIN+3", f"/{_INIT}",
     )  # fmt: skip

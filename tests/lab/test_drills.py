@@ -18,7 +18,7 @@ from tests.once import once
 def test_drills_and_the_hosts_that_allow_them_are_listed(game: Game) -> None:
     done = game.runner("drill", "list", "--output", "json")
     listed = json.loads(done.stdout)
-    assert len(listed["drills"]) == 11
+    assert len(listed["drills"]) == 20
     assert "web1" in listed["hosts"]
 
 

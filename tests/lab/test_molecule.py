@@ -69,6 +69,7 @@ def scenarios(
     at, broken = layout.beside("molecule"), set(map(host_of, chosen))
     hosts = {host for host in broken if host not in STORAGE}
     hosts |= set(STORAGE) if broken & set(STORAGE) else set()
+    tmp_path_factory.getbasetemp()  # made here, or two lanes make one each
 
     def play(role: Path) -> Done:
         return molecule(at, role, tmp_path_factory.mktemp(role.name))

@@ -455,6 +455,9 @@ def drill(host: Hostile, kind: str = "error_storm") -> Mapping[str, Any]:
         "fault_bad_release": str(folder),
         "fault_certificate": str(folder / "app.log"),
         "fault_certificate_unit": "app",
+        "fault_configuration": str(folder / "drill.conf"),
+        "fault_configuration_unit": "app",
+        "fault_mountpoint": str(folder),
     }
 
 
@@ -469,8 +472,11 @@ OTHERS: dict[str, Case] = {
         lambda host, kind=kind: drill(host, kind),
         "user nobody can write to",
     )
-    for kind in ("error_storm", "disk_full", "bad_release", "expired_certificate")
-}
+    for kind in (
+        "error_storm", "disk_full", "bad_release", "expired_certificate", "inodes_full",
+        "read_only", "stale_configuration",
+    )
+}  # fmt: skip
 
 
 def rotated(host: Hostile) -> bool:

@@ -3,12 +3,15 @@
 import http.server
 import os
 import pathlib
+import resource
 import time
 
 RELEASE = pathlib.Path(__file__).resolve().parent.name
 #: A release with this file beside it answers every request with an error.
 BROKEN = pathlib.Path(__file__).with_name("BROKEN").exists()
 answers = {"200": 0, "500": 0}
+#: As many files as an application has open that does more.
+files = [open(os.devnull) for _ in range(64)]
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -41,7 +44,12 @@ def metrics():
         f'app_answers_total{{release="{RELEASE}",code="{code}"}} {count}'
         for code, count in answers.items()
     ]
-    return "\n".join([*lines, f'app_info{{release="{RELEASE}"}} 1', ""])
+    lines += [
+        f'app_info{{release="{RELEASE}"}} 1',
+        f"process_open_fds {len(os.listdir('/proc/self/fd'))}",
+        f"process_max_fds {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}",
+    ]
+    return "\n".join([*lines, ""])
 
 
 class Server(http.server.ThreadingHTTPServer):
