@@ -109,7 +109,7 @@ def test_each_rule_stands_in_the_table_once_and_says_what_it_means_late() -> Non
     }  # fmt: skip
     assert {name for name, what in late.items() if what is Late.WAIT} == waits
     assert {name for name, what in late.items() if what is Late.ASK} == {
-        "earned", "budget", "breaker",
+        "earned", "budget", "breaker", "unread",
     }  # fmt: skip
     assert {name for name, what in late.items() if what is Late.CANCEL} == {
         "configuration", "command_line", "sender", "hosts", "entry", "pause",
