@@ -181,17 +181,12 @@ class Fleet:
     def stop(self) -> None:
         """End every process of the fleet, whatever became of its supervisord."""
         for process in self._processes.values():
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        until = time.monotonic() + STOP_SECONDS
+            process.kill()  # asked to end, it would look at its programs once a second
         for process in self._processes.values():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, until - time.monotonic()))
+            process.wait(STOP_SECONDS)
         end_processes(self._folder)
         for host in self.nodes.values():
             host.socket.unlink(missing_ok=True)
-        for process in self._processes.values():
-            process.wait(STOP_SECONDS)
         if self._sockets is not None:
             shutil.rmtree(self._sockets, ignore_errors=True)
 
@@ -270,6 +265,7 @@ def program(name: str) -> str:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=1.0, trust_env=False).status_code == 200
+        # Plain HTTP: the certificates of the world would be read for nothing.
+        return httpx.get(url, timeout=1.0, trust_env=False, verify=False).status_code == 200
     except httpx.TransportError:
         return False

@@ -158,6 +158,12 @@ def _finish(folder: Path, intent: dict[str, Any], mask: Mask, stopped: str | Non
     return finish(folder, intent, mask, stopped)
 
 
+def warm_up(request: RunRequest, warm: Warm) -> None:
+    """Have the warm process begin before the first run that is like this one asks for it."""
+    with tempfile.TemporaryDirectory(dir=private_root()) as folder:
+        warm.begin(closed(request, Path(folder)), Path(folder))
+
+
 def _limits(mask: Mask, memory: int) -> dict[str, Any]:
     """What is masked, and how much memory each process of a run may have, in bytes."""
     return {"mask": mask.described(), "memory": memory}

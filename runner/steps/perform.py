@@ -200,9 +200,7 @@ def _still_ours(project: Project, since: datetime) -> None:
 def _request(
     project: Project, job: Job, run: Run, timeout: timedelta, secrets: Mapping[str, str]
 ) -> RunRequest:
-    settings = project.config
     also = also_of(job.entry, project.inventory_at_hand or project.inventory())
-    ansible_config = settings.project.ansible_config
     effects: tuple[Effect, ...] = ()
     if job.purpose.check and job.entry.dry_run.effects:
         # What the dry run may show by the entry's word: what does not hold up is not shown.
@@ -216,8 +214,6 @@ def _request(
         skip_tags=job.entry.skip_tags,
         also=tuple(host for host in also if host in job.plan.delegates),
         left_out=job.entry.plays.skip,
-        roles_path=project.catalog.roles.paths,
-        inventory=settings.project.inventory,
         hosts=job.plan.hosts,
         allowed=frozenset(job.plan.touched),
         variables={**job.plan.variables, **secrets},
@@ -225,16 +221,45 @@ def _request(
         effects=effects,
         reads=job.entry.dry_run.reads,
         timeout=timeout,
-        forks=settings.execution.forks,
-        grace=settings.execution.grace,
-        memory=settings.execution.memory_mb * 2**20,
-        host_key_checking=settings.execution.host_key_checking,
-        environment=settings.execution.of_passwords() | settings.execution.environment,
-        vault_password_file=settings.execution.vault_password_file,
-        ansible_config=ansible_config if ansible_config and ansible_config.is_file() else None,
-        artifacts=project.state / "artifacts",
         loading=_loading(project, job),
+        **_of_every_run(project),
     )
+
+
+def _of_every_run(project: Project) -> dict[str, Any]:
+    """What the configuration gives all of them."""
+    settings, execution = project.config, project.config.execution
+    ansible_config = settings.project.ansible_config
+    return {
+        "roles_path": project.catalog.roles.paths,
+        "inventory": settings.project.inventory,
+        "forks": execution.forks,
+        "grace": execution.grace,
+        "memory": execution.memory_mb * 2**20,
+        "host_key_checking": execution.host_key_checking,
+        "environment": execution.of_passwords() | execution.environment,
+        "vault_password_file": execution.vault_password_file,
+        "ansible_config": ansible_config if ansible_config and ansible_config.is_file() else None,
+        "artifacts": project.state / "artifacts",
+    }
+
+
+def warm_up(project: Project) -> None:
+    """Have the process that runs are forked from begin now, and not with the first of them."""
+    installed = project.catalog.roles.installed
+    if project.warm is None or installed is None:
+        return
+    request = RunRequest(
+        id=uuid.uuid4().hex,
+        entry_id="none",
+        playbook=project.catalog.playbooks,
+        hosts=("none",),
+        timeout=project.config.execution.timeout,
+        loading=Loading(collection_paths=installed.collection_paths),
+        **_of_every_run(project),
+    )
+    project.warm.keep = True
+    ansible.warm_up(request, project.warm)
 
 
 def _loading(project: Project, job: Job) -> Loading:

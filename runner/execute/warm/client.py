@@ -105,7 +105,7 @@ class Warm:
             asked = self._asked("supervise", [str(spec)], environment, folder)
             connection = self._ask(asked, [nothing, log, log])
             if connection is None:
-                self._start(environment, folder)
+                self.begin(environment, folder)
                 return None
             with connection:
                 pid, handle = _answer(connection)
@@ -115,9 +115,45 @@ class Warm:
                 if self._started is not None:
                     with suppress(subprocess.TimeoutExpired):
                         self._started.wait(1.0)
-            self._start(environment, folder)
+            self.begin(environment, folder)
             return None
         return Supervisor(pid, handle)
+
+    def begin(self, environment: Mapping[str, str], private: Path) -> None:
+        """Start one in the background for runs with this environment, whose own folder is
+        `private`; unless it is not kept, one begins just now, or one could not."""
+        if not self.keep or not proven() or (folder := self.folder) is None:
+            return
+        with self._lock:
+            if self._started is not None:
+                status = self._started.poll()
+                if status is None:
+                    return
+                if status > 0:  # it said why in its log; one that was killed may be started again
+                    self._not_before = time.monotonic() + _AGAIN
+                os.close(self._lifeline)
+                self._started = None
+            if time.monotonic() < self._not_before:
+                return
+            # What is the run's own becomes the process's own: an empty ansible.cfg, a folder.
+            own = {n: v.replace(str(private), str(folder)) for n, v in environment.items()}
+            own.pop("RUNNER_TASK_FACTS", None)
+            own.pop(MARK, None)
+            own[MARK] = "-" * 64  # last, because a fork overwrites it where it stands
+            (folder / "ansible.cfg").write_bytes(b"")
+            ours, self._lifeline = os.pipe()
+            with open(folder / "log", "wb") as log:
+                self._started = subprocess.Popen(
+                    [sys.executable, "-P", str(_PARENT), str(folder), str(ours)],
+                    env=own,
+                    cwd="/",
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    pass_fds=[ours],
+                )
+            os.close(ours)
 
     def run(
         self,
@@ -201,41 +237,6 @@ class Warm:
             connection.close()
             return None
         return connection
-
-    def _start(self, environment: Mapping[str, str], private: Path) -> None:
-        """Start one in the background, unless one begins just now or could not."""
-        if not self.keep or not proven() or (folder := self.folder) is None:
-            return
-        with self._lock:
-            if self._started is not None:
-                status = self._started.poll()
-                if status is None:
-                    return
-                if status > 0:  # it said why in its log; one that was killed may be started again
-                    self._not_before = time.monotonic() + _AGAIN
-                os.close(self._lifeline)
-                self._started = None
-            if time.monotonic() < self._not_before:
-                return
-            # What is the run's own becomes the process's own: an empty ansible.cfg, a folder.
-            own = {n: v.replace(str(private), str(folder)) for n, v in environment.items()}
-            own.pop("RUNNER_TASK_FACTS", None)
-            own.pop(MARK, None)
-            own[MARK] = "-" * 64  # last, because a fork overwrites it where it stands
-            (folder / "ansible.cfg").write_bytes(b"")
-            ours, self._lifeline = os.pipe()
-            with open(folder / "log", "wb") as log:
-                self._started = subprocess.Popen(
-                    [sys.executable, "-P", str(_PARENT), str(folder), str(ours)],
-                    env=own,
-                    cwd="/",
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                    pass_fds=[ours],
-                )
-            os.close(ours)
 
 
 def proven() -> bool:
