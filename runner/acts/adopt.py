@@ -23,11 +23,13 @@ from runner.catalog.entry import ENTRY_ID, Entry
 from runner.catalog.lint import Severity, lint
 from runner.catalog.plays import Play
 from runner.catalog.scan import Scan, scan
+from runner.config import Config
 from runner.errors import CatalogError, Refused, UsageError
 from runner.incident import Level, Verdict
 from runner.inventory import Inventory
 from runner.plan.reach import CONTROLLER, hosts_of, refuse_unreached
 from runner.project import Project
+from runner.store import records
 from runner.text import brief
 
 _SUFFIXES = (".yml", ".yaml")
@@ -149,8 +151,13 @@ def write(project: Project, made: Draft) -> tuple[Path, ...]:
     return tuple(folder / name for name in texts)
 
 
-def standing_now(project: Project, id: str) -> tuple[Verdict, list[str]]:
-    """(how far the entry may go today with every reason, what would hold a higher level back)."""
+def standing_now(
+    project: Project, id: str, incident: int | None = None
+) -> tuple[Verdict, list[str]]:
+    """(how far the entry may go today with every reason, what would hold a higher level back).
+
+    `incident` is that of its dry run, which may have shown what no file says.
+    """
     entry = project.catalog.get(id)
     verdict = standing(project, entry)
     held = [
@@ -158,7 +165,29 @@ def standing_now(project: Project, id: str) -> tuple[Verdict, list[str]]:
         for each in lint(project.catalog)
         if each.place.parent == entry.folder and each.severity is Severity.LOWERS
     ]
-    return verdict, held
+    if incident is not None:
+        with project.database.read() as tx:
+            after = records.verdict_of(tx, incident)
+        known = {reason.text for reason in verdict.reasons}
+        held += [
+            reason.text
+            for reason in (after.reasons if after else ())
+            if reason.level is not Level.AUTO
+            and reason.rule != "command_line"  # of this one dry run
+            and reason.text not in known
+        ]
+    return verdict, [*held, *_unanswered(project.config, entry)]
+
+
+def _unanswered(config: Config, entry: Entry) -> Iterator[str]:
+    """Why its checks may say nothing: Alertmanager alone decides whether an alert has cleared."""
+    checks = entry.verify.checks
+    if config.alertmanagers or not checks or any(check.alert is None for check in checks):
+        return
+    who = "nobody can say whether a run helped, and each ends with a person"
+    if config.prometheus is not None:
+        who = "only alerts whose rule Prometheus has loaded are known to have cleared"
+    yield f"`alert: cleared` is the only check, and runner.yml has no `alertmanagers`: {who}"
 
 
 def find(project: Project, folder: Path) -> Iterator[tuple[Path, str, str]]:

@@ -344,10 +344,10 @@ def adopt(
     written = adopting.write(session.project, made)
     for path in [] if session.json else written:
         session.screen.line(str(path))
-    code = 0
+    code, tried = 0, None
     if host:
-        code = _try(session, made.entry.id, known.hosts, parameter, yes=yes)
-    _standing(session, made.entry.id, written, tried=bool(host) and code == 0)
+        code, tried = _try(session, made.entry.id, known.hosts, parameter, yes=yes)
+    _standing(session, made.entry.id, written, tried, passed=bool(host) and code == 0)
     return code
 
 
@@ -367,8 +367,8 @@ def _adoptable(session: Session, folder: Path) -> int:
 
 def _try(
     session: Session, id: str, hosts: tuple[str, ...], given: tuple[str, ...], *, yes: bool
-) -> int:
-    """Show the command of the dry run, ask, and run it; its exit code."""
+) -> tuple[int, int]:
+    """Show the command of the dry run, ask, and run it; its exit code and its incident."""
     words = ["runner", "run", id, *(f"--host={host}" for host in hosts), "--check"]
     for text in given:
         words += ["-p", text]
@@ -379,20 +379,27 @@ def _try(
         ceiling=Level.DRY_RUN,
     )  # fmt: skip
     with StandIn(session) as standing_in:
-        return follow(session, [number], standing_in)
+        return follow(session, [number], standing_in), number
 
 
-def _standing(session: Session, id: str, written: tuple[Path, ...], *, tried: bool) -> None:
-    """One screen: what the entry may do today, and why, and what would raise it."""
+def _standing(
+    session: Session, id: str, written: tuple[Path, ...], tried: int | None, *, passed: bool
+) -> None:
+    """One screen: what the entry may do today, and why, and what would raise it.
+
+    `tried` is the incident of its dry run, None without one.
+    """
     from runner.acts import adopt as adopting
 
-    verdict, held = adopting.standing_now(session.project, id)
+    verdict, held = adopting.standing_now(session.project, id, tried)
     reasons = [reason.text for reason in verdict.limiting]
-    steps = [] if tried else [f"a dry run that passes: runner run {id} --host HOST --check"]
+    steps = [] if passed else [f"a dry run that passes: runner run {id} --host HOST --check"]
     steps += [
         f"match, so that alerts start it: the last line of {written[0]}",
         "level approve, and later auto, in the same file",
     ]
+    if (most := session.project.config.level) is not Level.AUTO:
+        steps.append(f"level in runner.yml, which limits every entry to {most}")
     if session.json:
         session.answer(
             {"entry": id, "files": written, "level": verdict.level, "reasons": reasons,

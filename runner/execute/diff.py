@@ -23,7 +23,7 @@ import re2
 
 from runner.text import storable
 
-_TITLE = re2.compile(r"# \S+ · ")
+_TITLE = re2.compile(r"# \S+ (?:→ [^·]+ )?· ")  #: as `rehearsal` writes it
 _PATH = re2.compile(r"(?m)^(?:---|\+\+\+) (?:before: |after: )?(/\S+)")
 _LISTED = re2.compile(r"(?m)^[-+][ \t]*(/.+)$")  # a play that lists files, one a line
 

@@ -25,6 +25,8 @@ class Ending:
     stats: Stats | None = None  #: by host; None when the stats event never came
     hosts_seen: frozenset[str] = frozenset()  #: in events, delegation included
     begun: bool = True  #: whether Ansible came as far as its plays
+    #: that a task changed: the host that it was delegated to, in place of its own
+    changed: frozenset[str] = frozenset()
     idle: frozenset[str] = frozenset()  #: hosts on which every task with an effect was skipped
     unmatched: tuple[str, ...] = ()  #: plays that were for no host, by name
     stopped: str | None = None  #: timeout or cancelled, when we ended it
@@ -42,6 +44,7 @@ class Ending:
             stats=record["stats"],
             hosts_seen=frozenset(record["hosts_seen"]),
             begun=record.get("begun", True),
+            changed=frozenset(record.get("changed", ())),
             idle=frozenset(record["idle"]),
             unmatched=tuple(record.get("unmatched", ())),
             stopped=record["stopped"],
@@ -97,7 +100,10 @@ def judge(
     if not ending.stats:
         return Outcome.NO_HOSTS, f"the play matched no host; asked for {_list(requested)}"
     if missing := [host for host in requested if host not in ending.stats]:
-        return Outcome.FAILED, f"the play never reached {_list(missing)}, which it was asked to"
+        failure = _failure(ending, said)
+        cause = f"{failure[1]}; " if failure else ""
+        text = f"{cause}the play never reached {_list(missing)}, which it was asked to"
+        return Outcome.FAILED, text
     may_be = set(left_out)
     return _told(ending, said, [name for name in ending.unmatched if name not in may_be])
 
@@ -116,10 +122,8 @@ def _ended_early(ending: Ending) -> str:
 def _told(ending: Ending, said: Messages, unmatched: Sequence[str]) -> Verdict:
     """What the statistics of a whole run say; some ends look like success and are none."""
     stats = ending.stats or {}
-    if failed := _with(ending, "failures"):
-        return Outcome.FAILED, f"a task failed on {_list(failed)}{_words(said, failed)}"
-    if dark := _with(ending, "dark"):
-        return Outcome.UNREACHABLE, f"{_list(dark)} could not be reached{_words(said, dark)}"
+    if failure := _failure(ending, said):
+        return failure
     if ending.rc:
         return Outcome.FAILED, f"Ansible ended with status {ending.rc}: {said.play or 'no reason'}"
     if unmatched:
@@ -135,8 +139,18 @@ def _told(ending: Ending, said: Messages, unmatched: Sequence[str]) -> Verdict:
         return Outcome.ALL_SKIPPED, f"every task was skipped on {_list(idle)}"
     if changed := _with(ending, "changed"):
         tasks = sum(stats[host]["changed"] for host in changed)
-        return Outcome.CHANGED, f"{tasks} task{'s' * (tasks != 1)} changed {_list(changed)}"
+        where = sorted(ending.changed) or changed
+        return Outcome.CHANGED, f"{tasks} task{'s' * (tasks != 1)} changed {_list(where)}"
     return Outcome.NO_CHANGE, f"no change reported on {_list(sorted(stats))}"
+
+
+def _failure(ending: Ending, said: Messages) -> Verdict | None:
+    """What failed on some host, with the first message of one of them."""
+    if failed := _with(ending, "failures"):
+        return Outcome.FAILED, f"a task failed on {_list(failed)}{_words(said, failed)}"
+    if dark := _with(ending, "dark"):
+        return Outcome.UNREACHABLE, f"{_list(dark)} could not be reached{_words(said, dark)}"
+    return None
 
 
 def _with(ending: Ending, count: str) -> list[str]:

@@ -13,6 +13,7 @@ play is not followed.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,11 +23,15 @@ from runner.catalog.entry import Effect
 from runner.execute.diff import is_whole
 from runner.execute.events import Event, has_effect
 from runner.incident import Fidelity, Shown, TaskFidelity
+from runner.text import brief
 
 Facts = Mapping[str, Any]
+#: (task's id, host) → the hosts that it was delegated to, in order; a loop can have several.
+Delegates = Mapping[tuple[str, str], Sequence[str]]
 
 MAX_DIFF = 256_000  # characters kept of a run's diff
 MAX_STATE = 2_000  # characters of a state that an effect shows
+MOST_DELEGATES = 5  # hosts that a title names
 _WORST_FIRST = (
     Shown.CHANGED_ALREADY,
     Shown.FAILED,
@@ -71,8 +76,12 @@ class _Change:
     text: str  #: of the diff
 
 
-def diff_of(events: Iterable[Event]) -> str:
+def diff_of(events: Iterable[Event], facts: Iterable[Facts] = ()) -> str:
     """All diffs of a real run in task order, then host order; uncut."""
+    facts = list(facts)
+    delegates = _delegates(facts)
+    # Under `no_log`, only the facts know that a task changed something.
+    changed = {(fact.get("uuid"), fact.get("host")) for fact in facts if fact.get("changed")}
     order: dict[str, int] = {}
     found = []
     for event in events:
@@ -81,10 +90,11 @@ def diff_of(events: Iterable[Event]) -> str:
         place = order.setdefault(event.get("uuid", ""), len(order))
         result = event.get("res") or {}
         text = _diff(result) or ("(the result was too large to show)" if result.get("lost") else "")
-        if result.get("changed") and not text:
-            text = f"(changed; {event.get('action')} gives no diff)"
+        did = result.get("changed") or (event.get("uuid"), event.get("host")) in changed
+        if did and not text:
+            text = f"(changed; {_no_diff(event)})"
         if text:
-            found.append((place, event.get("host", ""), f"{_title(event)}\n{text}"))
+            found.append((place, event.get("host", ""), f"{_title(event, delegates)}\n{text}"))
     return "\n".join(text for _, _, text in sorted(found))
 
 
@@ -98,6 +108,7 @@ def seen_in(
 
     `reads` names tasks that only read, by the entry's word: a condition may leave them out.
     """
+    facts = list(facts)
     tasks: dict[str, _Task] = {}  # by id, in the order of their start
     for fact in facts:
         uuid = str(fact.get("uuid"))
@@ -114,7 +125,7 @@ def seen_in(
             tasks.setdefault(uuid, task)
         elif uuid in tasks and "host" in fact:
             tasks[uuid].ends[fact["host"]] = fact
-    changes = _changes(events, tasks, effects, reads)
+    changes = _changes(events, tasks, effects, reads, _delegates(facts))
     length = 0
     for place, change in enumerate(changes):
         length += len(change.text) + 1 if change.text else 0
@@ -149,6 +160,7 @@ def _changes(
     tasks: dict[str, _Task],
     effects: Sequence[Effect],
     reads: Collection[str],
+    delegates: Delegates,
 ) -> list[_Change]:
     """Every change and read of a dry run, in the order of the tasks' start, then of the hosts."""
     ends: dict[str, list[Event]] = {}
@@ -168,8 +180,9 @@ def _changes(
                 kind = None
             text = _text(event, task, kind) if kind else ""
             if kind is Shown.UNSHOWN and (state := _stated(event, effects, states)):
-                kind, text = Shown.STATED, f"{_title(event)}\n{state}"
+                kind, text = Shown.STATED, state
             if kind:
+                text = f"{_title(event, delegates)}\n{text}" if text else ""
                 found.append(_Change(number, host, _name(event), kind, text))
             if not fed and (state := _state(event, task)):
                 states[_bare(event), host] = state
@@ -226,7 +239,7 @@ def _is_missing(event: Event, task: _Task) -> bool:
 
 
 def _text(event: Event, task: _Task, kind: Shown) -> str:
-    """The change's part of the diff; a read has none."""
+    """The change's part of the diff, without its title; a read has none."""
     if kind is Shown.READ:
         return ""
     result = event.get("res") or {}
@@ -239,10 +252,18 @@ def _text(event: Event, task: _Task, kind: Shown) -> str:
     elif kind is Shown.UNSHOWN and text:
         note = "its diff is not shown whole"
     elif kind is Shown.UNSHOWN and _says_changed(event, _fact(event, task)):
-        note = f"would change; {event.get('action')} gives no diff"
+        note = f"would change; {_no_diff(event)}"
     elif kind is Shown.UNSHOWN:
         note = "not known: its changed_when says that nothing changes, and no diff shows it"
-    return "\n".join(filter(None, (_title(event), text, note and f"({note})")))
+    return "\n".join(filter(None, (text, note and f"({note})")))
+
+
+def _no_diff(event: Event) -> str:
+    """Why a change has no diff: Ansible withholds the results of a task with `no_log`."""
+    result = event.get("res") or {}
+    if any(part.get("censored") for part in (result, *result.get("items", ()))):
+        return "no_log hides its diff"
+    return f"{event.get('action')} gives no diff"
 
 
 def _diff(result: Mapping[str, Any]) -> str:
@@ -277,8 +298,25 @@ def _stated(event: Event, effects: Sequence[Effect], states: Mapping[tuple[str, 
     return "\n".join(lines)
 
 
-def _title(event: Event) -> str:
-    return f"# {event.get('host')} · {_name(event)}"
+def _delegates(facts: Iterable[Facts]) -> Delegates:
+    found: dict[tuple[str, str], dict[str, bool]] = defaultdict(dict)
+    for fact in facts:
+        if fact.get("delegate"):
+            names = found[str(fact.get("uuid")), str(fact.get("host"))]
+            name = brief(str(fact["delegate"]))
+            names[name] = names.get(name, False) or bool(fact.get("changed"))
+    # Of a loop, those that were changed; where nothing was, those that would have been looked at.
+    changed = {place: [n for n, did in names.items() if did] for place, names in found.items()}
+    return {place: changed[place] or list(names) for place, names in found.items()}
+
+
+def _title(event: Event, delegates: Delegates) -> str:
+    """`# web1 · Write the text`; `# web1 → lb1 · Tell the balancer` where it acts on lb1."""
+    host = str(event.get("host"))
+    names = delegates.get((event.get("uuid", ""), host), [host])
+    more = f" and {len(names) - MOST_DELEGATES} more" if len(names) > MOST_DELEGATES else ""
+    acted = f" → {', '.join(names[:MOST_DELEGATES])}{more}" if list(names) != [host] else ""
+    return f"# {host}{acted} · {_name(event)}"
 
 
 def _name(event: Event) -> str:

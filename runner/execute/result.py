@@ -55,7 +55,7 @@ def summarize(spec: Mapping[str, Any], mask: Mask) -> None:
         write_whole(folder / "facts.jsonl", "".join(f"{line}\n" for line in lines).encode())
     events = list(read_lines(folder / "events.jsonl"))
     known = list(read_lines(folder / "facts.jsonl"))
-    whole, fidelity = rehearsal.diff_of(events), Fidelity()
+    whole, fidelity = rehearsal.diff_of(events, known), Fidelity()
     if spec["check"]:
         effects = [Effect.model_validate(effect) for effect in spec["effects"]]
         whole, fidelity = rehearsal.seen_in(events, known, effects, spec["reads"])
@@ -179,7 +179,8 @@ def mask_event(event: Event, mask: Mask) -> Event:
 
 
 def _said(event: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: event[key] for key in ("stdout", "res", "results", "task") if key in event}
+    said = ("stdout", "res", "results", "task", "delegate")
+    return {key: event[key] for key in said if key in event}
 
 
 def _text(event: Event) -> str:

@@ -22,7 +22,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -316,16 +316,13 @@ def _ending(
     private: Path, log: Log, stopper: Stopper, code: int | None, error: str
 ) -> dict[str, Any]:
     """What is recorded of the run's end."""
-    delegates = {
-        facts["delegate"]
-        for facts in events.read_lines(private / "facts.jsonl")
-        if isinstance(facts.get("delegate"), str)
-    }
+    delegates, changed = _acted_on(events.read_lines(private / "facts.jsonl"))
     loaded = list(events.read_lines(private / "loaded.jsonl"))
     return {
         "rc": code,
         "stats": log.stats,
         "hosts_seen": sorted(log.hosts | delegates),
+        "changed": sorted(changed),
         "begun": log.begun,
         "idle": log.idle,
         "unmatched": log.unmatched,
@@ -336,6 +333,28 @@ def _ending(
         "error": error,
         "ended_at": datetime.now(UTC).isoformat(),
     }
+
+
+def _acted_on(facts: Iterable[Mapping[str, Any]]) -> tuple[set[str], set[str]]:
+    """(hosts that tasks were delegated to, hosts that were changed, by delegation or themselves).
+
+    The items of a loop come before its whole result, which need not know their delegates.
+    """
+    delegates: set[str] = set()
+    changed: set[str] = set()
+    delegated = set()  # (task, host) that changed something elsewhere
+    for fact in facts:
+        host, delegate = fact.get("host"), fact.get("delegate")
+        if isinstance(delegate, str):
+            delegates.add(delegate)
+        if not isinstance(host, str) or not fact.get("changed"):
+            continue
+        if isinstance(delegate, str):
+            changed.add(delegate)
+            delegated.add((fact.get("uuid"), host))
+        elif (fact.get("uuid"), host) not in delegated:
+            changed.add(host)
+    return delegates, changed
 
 
 if __name__ == "__main__":

@@ -153,3 +153,59 @@ def test_hosts_of_other_plays_are_found_by_their_group(
     assert "also:\n    group: lb" in entry
     assert "# match: ['alertname=\"ShopDown\"']" in entry and "promql: up == 1" in entry
     assert "No incidents found" in call(path, "incident", "list").output
+
+
+HIDING = """\
+- name: Change a file that nobody may see
+  hosts: web
+  gather_facts: false
+  tasks:
+    - name: Write the password
+      ansible.builtin.copy: {dest: "{{ playbook_dir }}/secret", content: new, mode: "0600"}
+      no_log: true
+"""
+
+
+@real
+@with_ansible
+def test_what_the_dry_run_showed_is_a_limit_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So are `level` in runner.yml, and a check that nobody answers."""
+    path = project(tmp_path, {"ansible_connection": "local"})
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps(settings | {"level": "approve"}))
+    (tmp_path / "site/hiding.yml").write_text(HIDING)
+    monkeypatch.chdir(tmp_path)
+    result = call(path, "catalog", "adopt", "site/hiding.yml", "--host", "web1", "--yes")
+    assert result.exit_code == 0, result.output
+    said = result.stdout[result.stdout.index("What would raise it") :]
+    assert [line for line in said.splitlines() if line][2:] == [
+        "- level approve, and later auto, in the same file",
+        "- level in runner.yml, which limits every entry to approve",
+        "What keeps it from auto",
+        "- The dry run showed 0% of the changes (1 unshown); policy.min_fidelity is 50%.",
+        "- `alert: cleared` is the only check, and runner.yml has no `alertmanagers`: nobody can "
+        "say whether a run helped, and each ends with a person",
+    ], said
+    shown = call(path, "incident", "show", "1").stdout
+    assert "(would change; no_log hides its diff)" in shown
+
+
+@pytest.mark.parametrize(
+    ("settings", "check", "said"),
+    [
+        ({}, "", "nobody can say whether a run helped"),
+        ({"prometheus": {"url": "http://127.0.0.1:1"}}, "", "only alerts whose rule Prometheus"),
+        ({"alertmanagers": [{"url": "http://127.0.0.1:1"}]}, "", ""),
+        ({}, "up == 1", ""),
+    ],
+)
+def test_a_check_that_nobody_answers_is_explained(
+    tmp_path: Path, settings: dict[str, Any], check: str, said: str
+) -> None:
+    path = project(tmp_path, {"ansible_connection": "local"})
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+    words = ["catalog", "adopt", tmp_path / "site/trim_logs.yml", "--check", check]
+    text = " ".join(answered(path, *words)["holds_back"])
+    assert said in text and ("`alert: cleared` is the only check" in text) is bool(said)

@@ -67,6 +67,32 @@ def test_a_change_without_a_diff_is_still_told() -> None:
     assert "(changed; ansible.builtin.copy gives no diff)" in text
 
 
+def test_a_change_that_no_log_hides_does_not_blame_its_module() -> None:
+    hidden = {"changed": True, "censored": "the output has been hidden"}
+    for result in (hidden, {"changed": True, "items": [hidden]}):
+        assert diff_of([event("web1", "t1", **result)]).endswith("(changed; no_log hides its diff)")
+
+
+@pytest.mark.parametrize(
+    ("lines", "named"),
+    [
+        ([("lb1", True)], "web1 → lb1"),
+        ([("web1", True)], "web1"),
+        ([("lb1", False), ("lb2", True), ("web1", True), (None, True)], "web1 → lb2, web1"),
+        ([("lb1", False), ("lb2", False), (None, False)], "web1 → lb1, lb2"),
+        ([(f"lb{n}", True) for n in range(7)], "web1 → lb0, lb1, lb2, lb3, lb4 and 2 more"),
+        ([("two\nlines", True)], "web1 → two lines"),
+    ],
+)
+def test_the_title_names_the_hosts_that_a_task_is_delegated_to(
+    lines: list[tuple[str | None, bool]], named: str
+) -> None:
+    """Of a loop, those of the items that changed."""
+    facts = [{"uuid": "t1", "host": "web1", "delegate": d, "changed": c} for d, c in lines]
+    text = diff_of([event("web1", "t1", diff="+a")], facts)
+    assert text.splitlines()[0] == f"# {named} · task t1"
+
+
 @given(st.text(max_size=50), st.integers(0, 40))
 def test_a_cut_text_tells_its_length_and_differs_with_its_whole(text: str, most: int) -> None:
     short = cut(text, most)
@@ -122,6 +148,34 @@ def test_it_shows_what_would_change_and_changes_nothing(twice: list[RunResult], 
     assert "# web1 · Change the file" in twice[0].diff
     assert "# web2 · Change the file" in twice[0].diff
     assert (lab.folder / "target.conf").read_text() == "old password=hunter2\n"
+
+
+@real
+@with_ansible
+def test_a_delegated_change_names_the_host_that_it_is_on(lab: Lab) -> None:
+    """Also of a loop over hosts, and under `no_log`."""
+    play = lab.play(f"""
+        - name: Tell the other
+          ansible.builtin.copy: {{content: "new", dest: {lab.folder}/told, mode: "0600"}}
+          delegate_to: web2
+        - name: Tell all
+          ansible.builtin.copy: {{content: "n", dest: "{lab.folder}/{{{{ item }}}}", mode: "0600"}}
+          delegate_to: "{{{{ item }}}}"
+          loop: [web2, web3]
+        - name: Tell in secret
+          ansible.builtin.copy: {{content: "new", dest: {lab.folder}/secret, mode: "0600"}}
+          delegate_to: web2
+          no_log: true
+        """)
+    allowed = frozenset({"web2", "web3"})
+    for check in (True, False):
+        result = run(lab.request(play, hosts=("web1",), allowed=allowed, check=check), mask=Mask())
+        assert result.reason.startswith("3 tasks changed web2, web3"), result.reason
+        titles = [line for line in result.diff.splitlines() if line.startswith("# ")]
+        assert titles[0] == "# web1 → web2 · Tell the other"
+        assert titles[1] == "# web1 → web2, web3 · Tell all"
+        assert titles[2] == "# web1 → web2 · Tell in secret"
+        assert "no_log hides its diff" in result.diff
 
 
 @real

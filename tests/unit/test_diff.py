@@ -10,12 +10,14 @@ from runner.execute.diff import Own, bounded, differing, hash_of
 from runner.execute.result import mask_event
 
 MOTD = "# web1 · motd : Write\n--- before: /etc/motd\n+++ after: /etc/motd\n-a\n+b"
+SENT = "# web1 → lb1 · lb : Tell\n--- before: /etc/out\n+++ after: /etc/out\n-a\n+b"
 CONF = "# web1 · conf : Write\n--- before: /etc/app.conf\n+++ after: /etc/app.conf\n-1\n+2"
 
 
 def test_it_names_the_place_that_changed() -> None:
     now = CONF.replace("-1", "-0")
     assert differing(f"{MOTD}\n{CONF}", f"{MOTD}\n{now}") == ["web1 · conf : Write (/etc/app.conf)"]
+    assert differing(f"{MOTD}\n{SENT}", MOTD) == ["web1 → lb1 · lb : Tell (/etc/out)"]
     assert differing(MOTD, f"{MOTD}\n{CONF}") == ["web1 · conf : Write (/etc/app.conf)"]
     assert differing(f"{MOTD}\n{CONF}", CONF) == ["web1 · motd : Write (/etc/motd)"]
     assert differing(MOTD, MOTD) == []

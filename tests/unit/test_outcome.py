@@ -77,6 +77,28 @@ def test_a_requested_host_that_was_never_reached_fails_the_run() -> None:
     assert "web2" in reason
 
 
+def test_the_failure_that_kept_the_play_from_a_host_comes_first() -> None:
+    """A play for the balancer fails, and the one for web1 is never begun."""
+    said = Messages(hosts={"lb1": "Take the host out: the disk is full"})
+    failed, dark = ({"lb1": ZERO | {word: 1}} for word in ("failures", "dark"))
+    never = "the play never reached web1, which it was asked to"
+    for stats, cause in (
+        (failed, "a task failed on lb1: Take the host out: the disk is full"),
+        (dark, "lb1 could not be reached: Take the host out: the disk is full"),
+    ):
+        end = ending(2, seen=("lb1",), stats=stats)
+        found = judge(end, hosts=("web1",), allowed=("lb1",), messages=said)
+        assert found == (Outcome.FAILED, f"{cause}; {never}")
+
+
+def test_a_change_counts_for_the_host_that_was_changed() -> None:
+    """Ansible counts a delegated task for the host that it was meant for."""
+    end = ending(counts={"ok": 2, "changed": 2}, changed=frozenset({"web1", "lb1"}))
+    assert judge(end, hosts=("web1",), allowed=("lb1",))[1] == "2 tasks changed lb1, web1"
+    end = ending(counts={"ok": 1, "changed": 1}, changed=frozenset({"lb1"}))
+    assert judge(end, hosts=("web1",), allowed=("lb1",))[1] == "1 task changed lb1"
+
+
 @pytest.mark.parametrize("stopped", ["timeout", "cancelled"])
 def test_a_stopped_run_is_what_stopped_it(stopped: str) -> None:
     """Invariant 9: timeout and cancel are outcomes of their own."""
