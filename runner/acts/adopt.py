@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,8 +81,14 @@ def draft(
     if not ENTRY_ID.fullmatch(id):
         raise UsageError(f"{id[:80]!r} cannot be an id; give one with --id")
     folder = (into or project.config.project.playbooks) / id
-    if id in project.catalog.entries or folder.exists():
-        raise UsageError(f"the catalog has an entry {id} already; give another id with --id")
+    if id in project.catalog.entries:
+        again = dry_run_command(id, known.hosts or ("HOST",))
+        raise UsageError(
+            f"the catalog has an entry {id} already; dry-run it with `{again}`, or give another id "
+            "with --id"
+        )
+    if folder.exists():
+        raise UsageError(f"{folder} exists already; give another id with --id")
     try:
         items = document.read(found, ansible=True)
     except ValueError as error:
@@ -119,6 +126,24 @@ def draft(
         origin=known.origin,
         files=(*seen.playbooks, *seen.files, *seen.beside),
     )
+
+
+def dry_run_command(id: str, hosts: Sequence[str], given: Sequence[str] = ()) -> str:
+    """What a person types to dry-run an entry; `given` holds `NAME=VALUE` of its parameters."""
+    values = [word for text in given for word in ("-p", text)]
+    return shlex.join(
+        ["runner", "run", id, *(f"--host={host}" for host in hosts), "--check", *values]
+    )
+
+
+def refuse_values(made: Draft, values: Mapping[str, str]) -> None:
+    """Raise UsageError for values that a run of the entry would not take, or that it lacks."""
+    specs = inline.stated_in(made.entry)
+    if lacking := [name for name in made.prompts if name not in values]:
+        needed = " ".join(f"-p {name}=VALUE" for name in lacking)
+        what = "; ".join(f"{name}: {specs[name].description or 'a prompt'}" for name in lacking)
+        raise UsageError(f"{made.entry.id} needs {needed} for its dry run ({what})")
+    parameters.chosen(made.entry, specs, values)
 
 
 def write(project: Project, made: Draft) -> tuple[Path, ...]:

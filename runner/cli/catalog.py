@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ from runner.cli import Noun, option
 from runner.cli.follow import follow
 from runner.cli.report import counted
 from runner.cli.run import values_of
-from runner.cli.session import Session, can_ask, confirm, person, yes_option
+from runner.cli.session import Session, can_ask, confirm, person, refuse_unasked, yes_option
 from runner.cli.stand_in import StandIn
 from runner.cli.suggest import suggest
 from runner.incident import Level
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from runner.acts.coverage import Coverage
 
 KINDS = ("remediation", "probe", "drill")
+DRY_RUN_NOW = "Dry-run it now? Check mode connects to the host."
 
 
 @click.group(cls=Noun)
@@ -341,6 +341,11 @@ def adopt(
     if host:
         acts.check_hosts(session.project.inventory(), host)
     made = adopting.draft(session.project, playbook or "", known, entry_id)
+    if (
+        host and not made.refused
+    ):  # whatever would keep it from its dry run is said before it is written
+        refuse_unasked(session, DRY_RUN_NOW, yes=yes)
+        adopting.refuse_values(made, values_of(parameter))
     written = adopting.write(session.project, made)
     for path in [] if session.json else written:
         session.screen.line(str(path))
@@ -369,11 +374,10 @@ def _try(
     session: Session, id: str, hosts: tuple[str, ...], given: tuple[str, ...], *, yes: bool
 ) -> int:
     """Show the command of the dry run, ask, and run it; its exit code."""
-    words = ["runner", "run", id, *(f"--host={host}" for host in hosts), "--check"]
-    for text in given:
-        words += ["-p", text]
-    session.note(f"Its dry run: {shlex.join(words)}")
-    confirm(session, "Dry-run it now? Check mode connects to the host.", yes=yes)
+    from runner.acts import adopt as adopting
+
+    session.note(f"Its dry run: {adopting.dry_run_command(id, hosts, given)}")
+    confirm(session, DRY_RUN_NOW, yes=yes)
     number = acts.request_run(
         session.project, entry=id, hosts=hosts, values=values_of(given), by=person(None),
         ceiling=Level.DRY_RUN,

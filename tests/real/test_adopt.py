@@ -125,6 +125,15 @@ def test_all_lists_a_repository_and_writes_nothing(tmp_path: Path) -> None:
         (["gone.yml"], 2, "cannot be read"),
         (["requirements.yml"], 2, "is no playbook"),
         (["trim_logs.yml", "--id", "mark"], 2, "the catalog has an entry mark already"),
+        (
+            ["trim_logs.yml", "--id", "mark", "--host", "web1"],
+            2,
+            "dry-run it with `runner run mark --host=web1 --check`",
+        ),
+        (["roll_back.yml", "--host", "web1"], 2, "roll_back needs -p release=VALUE"),
+        (["roll_back.yml", "--host", "web1", "-p", "release=$(id)"], 2, "must match"),
+        (["roll_back.yml", "--host", "web1", "-p", "release"], 2, "is not NAME=VALUE"),
+        (["trim_logs.yml", "--host", "web1", "-p", "gone=1"], 2, "has no parameter 'gone'"),
         (["trim_logs.yml", "--id", "Trim"], 2, "cannot be an id"),
         (["trim_logs.yml", "--host", "web9"], 6, "web9 is not a host of the inventory"),
         (["trim_logs.yml", "--host", "lb1"], 6, "'Trim the logs of a service' is for web"),
@@ -138,18 +147,34 @@ def test_what_cannot_be_adopted_is_said_in_a_sentence(
     result = call(path, "catalog", "adopt", *words, "--yes")
     assert result.exit_code == code, result.output
     assert said in " ".join(result.stderr.split())
+    assert [each.name for each in (tmp_path / "playbooks").iterdir()] == ["mark"]
 
 
 def test_hosts_of_other_plays_are_found_by_their_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command of the dry run is shown, and without a yes it is not run."""
+    """Whoever says no at the terminal keeps the entry and the command of its dry run."""
     path = project(tmp_path, {"ansible_connection": "local"})
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("runner.cli.session.can_ask", lambda session: True)
     words = ["site/drain_and_restart.yml", "--host", "web1"]
-    result = call(path, "catalog", "adopt", *words, "--alert", "ShopDown", "--check", "up == 1")
-    assert result.exit_code == 2 and "add --yes to confirm" in result.stderr
+    words += ["--alert", "ShopDown", "--check", "up == 1"]
+    result = call(path, "catalog", "adopt", *words, input="n\n")
+    assert result.exit_code == 130
+    assert "runner run drain_and_restart --host=web1 --check" in result.stderr
     entry = (tmp_path / "playbooks/drain_and_restart/entry.yml").read_text()
     assert "also:\n    group: lb" in entry
     assert "# match: ['alertname=\"ShopDown\"']" in entry and "promql: up == 1" in entry
     assert "No incidents found" in call(path, "incident", "list").output
+
+
+def test_piped_answers_leave_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can be asked before the dry run, so nothing is written."""
+    path = project(tmp_path, {"ansible_connection": "local"})
+    monkeypatch.chdir(tmp_path)
+    words = ["site/drain_and_restart.yml", "--host", "web1"]
+    result = call(path, "catalog", "adopt", *words, input="ShopDown\nup == 1\ny\n")
+    assert result.exit_code == 2 and "add --yes to confirm" in result.stderr
+    assert [each.name for each in (tmp_path / "playbooks").iterdir()] == ["mark"]
