@@ -21,8 +21,10 @@ import yaml
 from runner.acts.coverage import standing
 from runner.catalog import document, inline, parameters
 from runner.catalog.entry import ENTRY_ID, Entry
+from runner.catalog.installed import Collection, collections_in
 from runner.catalog.lint import Severity, lint
 from runner.catalog.plays import Play
+from runner.catalog.roles import collection_of, playbooks_of
 from runner.catalog.scan import Scan, scan
 from runner.errors import CatalogError, Refused, UsageError
 from runner.incident import Level, Verdict
@@ -37,6 +39,8 @@ _NO_PLAYBOOKS = frozenset(
     "roles collections group_vars host_vars tasks handlers vars defaults templates files molecule "
     "library meta .git .venv node_modules".split()
 )
+#: Tags that Ansible understands in every playbook.
+_ANSIBLE_TAGS = frozenset({"all", "always", "never", "tagged", "untagged"})
 MOST_FILES = 2_000  #: looked at by `find`
 
 
@@ -77,6 +81,8 @@ def draft(
     """
     roles = project.catalog.roles
     found = roles.playbook(playbook) or Path(playbook).resolve()
+    if not found.is_file() and (collection := collection_of(playbook)):
+        raise UsageError(_no_such_playbook(playbook, roles.collections.get(collection)))
     id = id or _id_of(playbook)
     if not ENTRY_ID.fullmatch(id):
         raise UsageError(f"{id[:80]!r} cannot be an id; give one with --id")
@@ -186,31 +192,50 @@ def standing_now(project: Project, id: str) -> tuple[Verdict, list[str]]:
     return verdict, held
 
 
-def find(project: Project, folder: Path) -> Iterator[tuple[Path, str, str]]:
+def find(project: Project, folder: Path) -> Iterator[tuple[str, str, str]]:
     """(playbook, id, why it cannot be adopted as it is) of every playbook below a folder.
 
+    Those of collections in a folder `collections` have their full names, the others their paths.
     Raises UsageError for more files than anybody looks at.
     """
-    files: list[Path] = []
+    found: dict[str, Path | None] = {}
     for place, folders, names in os.walk(folder):
+        if "collections" in folders:
+            for each in collections_in((Path(place, "collections"),)).values():
+                found |= {name: project.catalog.roles.playbook(name) for name in playbooks_of(each)}
         folders[:] = sorted(name for name in folders if name not in _NO_PLAYBOOKS)
-        files += [Path(place, name) for name in sorted(names) if name.endswith(_SUFFIXES)]
-        if len(files) > MOST_FILES:
+        files = [Path(place, name) for name in sorted(names) if name.endswith(_SUFFIXES)]
+        found |= {str(path): path for path in files}
+        if len(found) > MOST_FILES:
             raise UsageError(f"{folder} has more than {MOST_FILES} YAML files; name a part of it")
-    for path in files:
+    for playbook, path in found.items():
         try:
-            if not _is_playbook(document.read(path, ansible=True)):
+            if path and not _is_playbook(document.read(path, ansible=True)):
                 continue
-            made = draft(project, str(path), Known())
+            made = draft(project, playbook, Known())
         except (ValueError, UsageError, CatalogError) as error:
-            yield path, _id_of(path.name), str(error)
+            yield playbook, _id_of(playbook), str(error)
             continue
-        yield path, made.entry.id, "; ".join(made.refused)
+        yield playbook, made.entry.id, "; ".join(made.refused)
+
+
+def _no_such_playbook(name: str, collection: Collection | None) -> str:
+    if collection is None:
+        return (
+            f"no such playbook of a collection: {brief(name)}; Ansible finds no collection "
+            f"{brief(collection_of(name) or '')}, see collections_path in its ansible.cfg"
+        )
+    there = brief(", ".join(playbooks_of(collection)), 400) or "none"
+    return f"no such playbook of a collection: {brief(name)}; {collection.name} has {there}"
 
 
 def _refusals(entry: Entry, seen: Scan, hosts: Sequence[str], project: Project) -> Iterator[str]:
     yield from seen.obstacles
     yield from parameters.problems(entry, inline.stated_in(entry), inline=True)
+    if seen.tags is not None:
+        there = brief(", ".join(seen.tags), 400) or "none"
+        for tag in sorted({*entry.tags, *entry.skip_tags} - {*seen.tags, *_ANSIBLE_TAGS}):
+            yield f"no task has the tag {tag}; tags of the playbook: {there}"
     if hosts and not seen.obstacles:
         try:
             refuse_unreached(entry, seen, hosts, project.inventory())

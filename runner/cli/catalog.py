@@ -361,9 +361,9 @@ def _adoptable(session: Session, folder: Path) -> int:
 
     found = list(adopting.find(session.project, folder.resolve()))
     if session.json:
-        session.answer([{"playbook": path, "id": id, "refused": why} for path, id, why in found])
+        session.answer([{"playbook": name, "id": id, "refused": why} for name, id, why in found])
         return 0
-    rows = [(str(path), id, why or "can be adopted") for path, id, why in found]
+    rows = [(name, id, why or "can be adopted") for name, id, why in found]
     session.screen.table(("playbook", "id", "as it is"), rows)
     able = sum(not why for _, _, why in found)
     session.note(f"{able} of {counted(len(found), 'playbook')} can be adopted as they are.")

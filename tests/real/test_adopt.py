@@ -112,10 +112,21 @@ def test_all_lists_a_repository_and_writes_nothing(tmp_path: Path) -> None:
     path = project(tmp_path, {"ansible_connection": "local"})
     found = answered(path, "catalog", "adopt", "--all", tmp_path / "site")
     names = {each["id"]: each["refused"] for each in found}
-    files = {name.removesuffix(".yml") for name in ORDINARY if name.endswith(".yml")}
-    assert set(names) == files | {"windows_service"}
+    ids = {name.removesuffix(".yml").rpartition(".")[2] for name in ORDINARY}
+    assert set(names) == ids | {"windows_service"}
+    assert "acme.ops.clear_spool" in [each["playbook"] for each in found]
     assert [id for id, why in names.items() if why] == ["windows_service"]
     assert [each.name for each in (tmp_path / "playbooks").iterdir()] == ["mark"]
+
+
+def test_all_says_which_collection_ansible_does_not_find(tmp_path: Path) -> None:
+    path = project(tmp_path, {"ansible_connection": "local"})
+    shutil.copytree(tmp_path / "site/collections", tmp_path / "elsewhere/collections")
+    acme = tmp_path / "elsewhere/collections/ansible_collections/acme"
+    (acme / "ops").rename(acme / "other")
+    (found,) = answered(path, "catalog", "adopt", "--all", tmp_path / "elsewhere")
+    assert found["playbook"] == "acme.other.clear_spool"
+    assert "Ansible finds no collection acme.other" in found["refused"]
 
 
 @pytest.mark.parametrize(
@@ -124,12 +135,25 @@ def test_all_lists_a_repository_and_writes_nothing(tmp_path: Path) -> None:
         ([], 2, "name one playbook"),
         (["gone.yml"], 2, "cannot be read"),
         (["requirements.yml"], 2, "is no playbook"),
+        (
+            ["acme.ops.clear_spol"],
+            2,
+            "no such playbook of a collection: acme.ops.clear_spol; acme.ops has "
+            "acme.ops.clear_spool",
+        ),
+        (["acme.gone.clear"], 2, "Ansible finds no collection acme.gone"),
         (["trim_logs.yml", "--id", "mark"], 2, "the catalog has an entry mark already"),
         (
             ["trim_logs.yml", "--id", "mark", "--host", "web1"],
             2,
             "dry-run it with `runner run mark --host=web1 --check`",
         ),
+        (
+            ["shop.yml", "--tag", "cash"],
+            6,
+            "no task has the tag cash; tags of the playbook: cache, settings",
+        ),
+        (["shop.yml", "--skip-tag", "cash"], 6, "no task has the tag cash"),
         (["roll_back.yml", "--host", "web1"], 2, "roll_back needs -p release=VALUE"),
         (["roll_back.yml", "--host", "web1", "-p", "release=$(id)"], 2, "must match"),
         (["roll_back.yml", "--host", "web1", "-p", "release"], 2, "is not NAME=VALUE"),
