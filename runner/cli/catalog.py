@@ -299,7 +299,9 @@ def new(session: Session, entry_id: str) -> None:
     envvar="RUNNER_CATALOG_ADOPT_SKIP_TAG",
     help="No task with this tag, repeatable.",
 )
-@option("--alert", default="", help="Name of the alert that it answers.")
+@option("--alert", default="",
+        help="Name of the alert that is to start it; a comment of the entry, until you make "
+        "it `match`.")  # fmt: skip
 @option("--check", "promql", default="", envvar="RUNNER_CATALOG_ADOPT_CHECK",
         metavar="PROMQL",
         help="Query that gives a sample once it worked.")  # fmt: skip
@@ -331,7 +333,9 @@ def adopt(
     if folder is not None:
         return _adoptable(session, folder)
     if can_ask(session) and not yes:
-        alert = alert or click.prompt("Alert that it answers, empty for none", "", err=True)
+        alert = alert or click.prompt(
+            "Alert that is to start it later, empty for none", "", err=True
+        )
         promql = promql or click.prompt(
             "PromQL that gives a sample once it worked, empty for none", "", err=True
         )
@@ -341,9 +345,8 @@ def adopt(
     if host:
         acts.check_hosts(session.project.inventory(), host)
     made = adopting.draft(session.project, playbook or "", known, entry_id)
-    if (
-        host and not made.refused
-    ):  # whatever would keep it from its dry run is said before it is written
+    # Whatever would keep it from its dry run is said before anything is written.
+    if host and not made.refused:
         refuse_unasked(session, DRY_RUN_NOW, yes=yes)
         adopting.refuse_values(made, values_of(parameter))
     written = adopting.write(session.project, made)
@@ -352,7 +355,9 @@ def adopt(
     code = 0
     if host:
         code = _try(session, made.entry.id, known.hosts, parameter, yes=yes)
-    _standing(session, made.entry.id, written, tried=bool(host) and code == 0)
+    else:
+        session.note("There was no dry run, because --host was not given.")
+    _standing(session, made.entry.id, written, alert, tried=bool(host) and code == 0)
     return code
 
 
@@ -386,15 +391,18 @@ def _try(
         return follow(session, [number], standing_in)
 
 
-def _standing(session: Session, id: str, written: tuple[Path, ...], *, tried: bool) -> None:
+def _standing(
+    session: Session, id: str, written: tuple[Path, ...], alert: str, *, tried: bool
+) -> None:
     """One screen: what the entry may do today, and why, and what would raise it."""
     from runner.acts import adopt as adopting
 
     verdict, held = adopting.standing_now(session.project, id)
     reasons = [reason.text for reason in verdict.limiting]
     steps = [] if tried else [f"a dry run that passes: runner run {id} --host HOST --check"]
+    named = "" if alert else "put the alert's name there, and "
     steps += [
-        f"match, so that alerts start it: the last line of {written[0]}",
+        f"match, so that alerts start it: {named}remove `# ` from the last line of {written[0]}",
         "level approve, and later auto, in the same file",
     ]
     if session.json:

@@ -202,3 +202,23 @@ def test_piped_answers_leave_nothing_behind(
     result = call(path, "catalog", "adopt", *words, input="ShopDown\nup == 1\ny\n")
     assert result.exit_code == 2 and "add --yes to confirm" in result.stderr
     assert [each.name for each in (tmp_path / "playbooks").iterdir()] == ["mark"]
+
+
+@pytest.mark.parametrize("alert", ["", "ShopDown"])
+def test_without_a_host_it_says_what_was_not_done_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alert: str
+) -> None:
+    """The line that is named becomes `match` by what is said of it."""
+    path = project(tmp_path, {"ansible_connection": "local"})
+    monkeypatch.chdir(tmp_path)
+    result = call(path, "catalog", "adopt", "site/trim_logs.yml", "--alert", alert, "--yes")
+    assert result.exit_code == 0, result.output
+    assert "There was no dry run, because --host was not given." in result.stderr
+    said = " ".join(result.stdout.split())
+    assert ("put the alert's name there, and" in said) is not bool(alert)
+    assert "remove `# ` from the last line of" in said
+    entry = tmp_path / "playbooks/trim_logs/entry.yml"
+    *lines, last = entry.read_text().splitlines()
+    entry.write_text("\n".join([*lines, last.removeprefix("# ")]))
+    labels = {"alertname": alert or "NAME OF THE ALERT", "instance": "web1"}
+    assert [one.id for one in small.project(path).catalog.eligible(labels)] == ["trim_logs"]
