@@ -340,8 +340,12 @@ def release_joined(project: Project) -> int:
     if not left:
         return 0
     with project.database.write() as tx:
+        looked_at = clock.now(tx) + timedelta(seconds=SYMPTOM_DELAY)
         for incident in left:
-            reason = f"incident {incident.joined} has ended, and this alert may still fire"
+            reason = (
+                f"incident {incident.joined} has ended, and this alert may still fire; if it does, "
+                f"it is handled from {looked_at:%Y-%m-%d %H:%M:%S} UTC on"
+            )
             if incidents.wake(tx, incident.id, reason):
                 project.queue.wake(tx, incident.id, delay=SYMPTOM_DELAY)
     return len(left)

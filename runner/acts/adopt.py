@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +21,10 @@ import yaml
 from runner.acts.coverage import standing
 from runner.catalog import document, inline, parameters
 from runner.catalog.entry import ENTRY_ID, Entry
+from runner.catalog.installed import Collection, collections_in
 from runner.catalog.lint import Severity, lint
 from runner.catalog.plays import Play
+from runner.catalog.roles import collection_of, playbooks_of
 from runner.catalog.scan import Scan, scan
 from runner.config import Config
 from runner.errors import CatalogError, Refused, UsageError
@@ -38,6 +41,8 @@ _NO_PLAYBOOKS = frozenset(
     "roles collections group_vars host_vars tasks handlers vars defaults templates files molecule "
     "library meta .git .venv node_modules".split()
 )
+#: Tags that Ansible understands in every playbook.
+_ANSIBLE_TAGS = frozenset({"all", "always", "never", "tagged", "untagged"})
 MOST_FILES = 2_000  #: looked at by `find`
 
 
@@ -78,12 +83,20 @@ def draft(
     """
     roles = project.catalog.roles
     found = roles.playbook(playbook) or Path(playbook).resolve()
+    if not found.is_file() and (collection := collection_of(playbook)):
+        raise UsageError(_no_such_playbook(playbook, roles.collections.get(collection)))
     id = id or _id_of(playbook)
     if not ENTRY_ID.fullmatch(id):
         raise UsageError(f"{id[:80]!r} cannot be an id; give one with --id")
     folder = (into or project.config.project.playbooks) / id
-    if id in project.catalog.entries or folder.exists():
-        raise UsageError(f"the catalog has an entry {id} already; give another id with --id")
+    if id in project.catalog.entries:
+        again = dry_run_command(id, known.hosts or ("HOST",))
+        raise UsageError(
+            f"the catalog has an entry {id} already; dry-run it with `{again}`, or give another id "
+            "with --id"
+        )
+    if folder.exists():
+        raise UsageError(f"{folder} exists already; give another id with --id")
     try:
         items = document.read(found, ansible=True)
     except ValueError as error:
@@ -121,6 +134,24 @@ def draft(
         origin=known.origin,
         files=(*seen.playbooks, *seen.files, *seen.beside),
     )
+
+
+def dry_run_command(id: str, hosts: Sequence[str], given: Sequence[str] = ()) -> str:
+    """What a person types to dry-run an entry; `given` holds `NAME=VALUE` of its parameters."""
+    values = [word for text in given for word in ("-p", text)]
+    return shlex.join(
+        ["runner", "run", id, *(f"--host={host}" for host in hosts), "--check", *values]
+    )
+
+
+def refuse_values(made: Draft, values: Mapping[str, str]) -> None:
+    """Raise UsageError for values that a run of the entry would not take, or that it lacks."""
+    specs = inline.stated_in(made.entry)
+    if lacking := [name for name in made.prompts if name not in values]:
+        needed = " ".join(f"-p {name}=VALUE" for name in lacking)
+        what = "; ".join(f"{name}: {specs[name].description or 'a prompt'}" for name in lacking)
+        raise UsageError(f"{made.entry.id} needs {needed} for its dry run ({what})")
+    parameters.chosen(made.entry, specs, values)
 
 
 def write(project: Project, made: Draft) -> tuple[Path, ...]:
@@ -190,31 +221,50 @@ def _unanswered(config: Config, entry: Entry) -> Iterator[str]:
     yield f"`alert: cleared` is the only check, and runner.yml has no `alertmanagers`: {who}"
 
 
-def find(project: Project, folder: Path) -> Iterator[tuple[Path, str, str]]:
+def find(project: Project, folder: Path) -> Iterator[tuple[str, str, str]]:
     """(playbook, id, why it cannot be adopted as it is) of every playbook below a folder.
 
+    Those of collections in a folder `collections` have their full names, the others their paths.
     Raises UsageError for more files than anybody looks at.
     """
-    files: list[Path] = []
+    found: dict[str, Path | None] = {}
     for place, folders, names in os.walk(folder):
+        if "collections" in folders:
+            for each in collections_in((Path(place, "collections"),)).values():
+                found |= {name: project.catalog.roles.playbook(name) for name in playbooks_of(each)}
         folders[:] = sorted(name for name in folders if name not in _NO_PLAYBOOKS)
-        files += [Path(place, name) for name in sorted(names) if name.endswith(_SUFFIXES)]
-        if len(files) > MOST_FILES:
+        files = [Path(place, name) for name in sorted(names) if name.endswith(_SUFFIXES)]
+        found |= {str(path): path for path in files}
+        if len(found) > MOST_FILES:
             raise UsageError(f"{folder} has more than {MOST_FILES} YAML files; name a part of it")
-    for path in files:
+    for playbook, path in found.items():
         try:
-            if not _is_playbook(document.read(path, ansible=True)):
+            if path and not _is_playbook(document.read(path, ansible=True)):
                 continue
-            made = draft(project, str(path), Known())
+            made = draft(project, playbook, Known())
         except (ValueError, UsageError, CatalogError) as error:
-            yield path, _id_of(path.name), str(error)
+            yield playbook, _id_of(playbook), str(error)
             continue
-        yield path, made.entry.id, "; ".join(made.refused)
+        yield playbook, made.entry.id, "; ".join(made.refused)
+
+
+def _no_such_playbook(name: str, collection: Collection | None) -> str:
+    if collection is None:
+        return (
+            f"no such playbook of a collection: {brief(name)}; Ansible finds no collection "
+            f"{brief(collection_of(name) or '')}, see collections_path in its ansible.cfg"
+        )
+    there = brief(", ".join(playbooks_of(collection)), 400) or "none"
+    return f"no such playbook of a collection: {brief(name)}; {collection.name} has {there}"
 
 
 def _refusals(entry: Entry, seen: Scan, hosts: Sequence[str], project: Project) -> Iterator[str]:
     yield from seen.obstacles
     yield from parameters.problems(entry, inline.stated_in(entry), inline=True)
+    if seen.tags is not None:
+        there = brief(", ".join(seen.tags), 400) or "none"
+        for tag in sorted({*entry.tags, *entry.skip_tags} - {*seen.tags, *_ANSIBLE_TAGS}):
+            yield f"no task has the tag {tag}; tags of the playbook: {there}"
     if hosts and not seen.obstacles:
         try:
             refuse_unreached(entry, seen, hosts, project.inventory())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner import shipped
-from runner.catalog.installed import Installed, collections_in
+from runner.catalog.installed import Collection, Installed, collections_in
 
 #: A folder's name that is no path: `web`, `my-role`, `author.role`.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -51,12 +51,17 @@ class Roles:
                     return found
         return next((path / name for path in self.paths if (path / name).is_dir()), None)
 
+    @property
+    def collections(self) -> Mapping[str, Collection]:
+        """The collections that Ansible finds for every playbook, by name."""
+        paths = self.installed.collection_paths if self.installed else (shipped.collections(),)
+        return collections_in(paths)
+
     def playbook(self, name: str) -> Path | None:
         """The file of the playbook `ns.coll.name` of an installed collection; None for none."""
         if (collection := collection_of(name)) is None or "/" in name:
             return None
-        paths = self.installed.collection_paths if self.installed else (shipped.collections(),)
-        if (known := collections_in(paths).get(collection)) is None:
+        if (known := self.collections.get(collection)) is None:
             return None
         inside = known.folder.joinpath("playbooks", *name.split(".")[2:])
         return next((p for p in map(inside.with_suffix, (".yml", ".yaml")) if p.is_file()), None)
@@ -65,6 +70,14 @@ class Roles:
         """Every role in the folders."""
         found = (path for folder in self.paths if folder.is_dir() for path in folder.iterdir())
         return [path.name for path in found]
+
+
+def playbooks_of(collection: Collection) -> list[str]:
+    """Full names of what lies where a collection has its playbooks, sorted."""
+    folder = collection.folder / "playbooks"
+    files = [path for path in folder.rglob("*.y*ml") if path.suffix in (".yml", ".yaml")]
+    inside = (path.relative_to(folder).with_suffix("").parts for path in files)
+    return sorted({".".join((collection.name, *parts)) for parts in inside})
 
 
 def collection_of(name: str) -> str | None:

@@ -56,6 +56,8 @@ class Scan:
     plays: tuple[Play, ...] = ()  #: in the order in which Ansible comes to them
     playbooks: tuple[Path, ...] = ()  #: the playbook and those that it imports
     tasks: tuple[Task, ...] = ()  #: every task that was read, in the order of the files
+    #: of plays, roles, blocks, tasks and what brings them, sorted; None where they cannot be known
+    tags: tuple[str, ...] | None = ()
     #: what may be another thing in a dry run than in the run, a sentence each
     differs: tuple[str, ...] = ()
     #: plays, roles, blocks and includes that may switch check mode off for what is below them
@@ -95,6 +97,7 @@ def scan(entry: Entry, roles: Roles) -> Scan:
         plays=tuple(walk.plays),
         playbooks=tuple(walk.playbooks),
         tasks=tuple(task for _, task in walk.tasks),
+        tags=tuple(sorted(walk.tags)) if walk.whole else None,
         differs=tuple(dict.fromkeys(walk.differs)),
         unchecked=tuple(dict.fromkeys(walk.unchecked)),
         obstacles=tuple(dict.fromkeys(walk.obstacles)),
@@ -137,6 +140,8 @@ class _Walk:
     #: of the play (None) and of each role: the collections in which it searches short names
     searched: dict[Path | None, tuple[str, ...]] = field(default_factory=dict)
     tasks: list[unattended.Placed] = field(default_factory=list)
+    tags: set[str] = field(default_factory=set)
+    whole: bool = True  #: whether all tasks were read, and their tags are no templates
     obstacles: list[str] = field(default_factory=list)
     differs: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
@@ -150,6 +155,7 @@ class _Walk:
     def _play(self, path: Path, play: Mapping[str, Any]) -> None:
         imported = play.get("import_playbook", play.get("ansible.builtin.import_playbook"))
         if imported is not None:
+            self._tagged(play)
             return self._imported(path, str(imported))
         named = f" {play['name']!r}" if "name" in play else ""
         self._holder(f"{path}: the play{named}", play)
@@ -173,11 +179,23 @@ class _Walk:
         own = self.tasks[before:]
         self.obstacles += unattended.of_tasks(own, may_outlive=self.may_outlive)
 
+    def _unread(self, why: str) -> None:
+        """Some tasks are not known."""
+        self.unknown.append(why)
+        self.whole = False
+
+    def _tagged(self, keywords: Mapping[str, Any]) -> None:
+        """The tags of a play, role, block, task or import."""
+        given = keywords.get("tags") or []
+        for text in map(str, given if isinstance(given, list) else [given]):
+            self.whole = self.whole and "{{" not in text
+            self.tags.update(filter(None, map(str.strip, text.split(","))))
+
     def _imported(self, path: Path, name: str) -> None:
         """The plays of a playbook that is imported by a literal name; each file is read once."""
         other = self.roles.playbook(name) or (path.parent / name).resolve()
         if not other.is_file():
-            self.unknown.append(f"{path}: imports {name!r}, which cannot be read here")
+            self._unread(f"{path}: imports {name!r}, which cannot be read here")
         elif other not in self.playbooks:
             self.files[other] = None
             before, self.roles = self.roles, self.roles.beside(other)
@@ -210,7 +228,7 @@ class _Walk:
         """A role that is named in `place`, a file of the role `inside` or of none."""
         folder = self.roles.find(str(name), self.searched.get(inside, ()))
         if folder is None:
-            self.unknown.append(f"{place}: the role {str(name)!r} cannot be read here")
+            self._unread(f"{place}: the role {str(name)!r} cannot be read here")
             return
         if folder not in self.reached.values():
             collection, full_name = "", folder.name
@@ -224,7 +242,7 @@ class _Walk:
             try:
                 content = document.mapping(meta, ansible=True) if meta.is_file() else {}
             except ValueError as error:
-                self.unknown.append(f"{meta}: {error}")
+                self._unread(f"{meta}: {error}")
             self.searched[folder] = (*_names(collection), *_names(content.get("collections")))
             for role in content.get("dependencies") or ():
                 self._role_entry(meta, role, folder)
@@ -235,7 +253,7 @@ class _Walk:
                 self._file(path, folder)
             elif file != "main":
                 why = f"{section} file {file!r} of {folder.name} is not there"
-                self.unknown.append(f"{place}: {why}")
+                self._unread(f"{place}: {why}")
 
     def _file(self, path: Path, role: Path | None) -> None:
         path = path.resolve()
@@ -247,11 +265,11 @@ class _Walk:
         try:
             content = document.read(path, ansible=True)
         except ValueError as error:
-            self.unknown.append(f"{path}: {error}")
+            self._unread(f"{path}: {error}")
             return []
         if content is None or isinstance(content, list):
             return content or []
-        self.unknown.append(f"{path}: must be a list")
+        self._unread(f"{path}: must be a list")
         return []
 
     def _tasks(self, items: Any, path: Path, role: Path | None) -> None:
@@ -309,12 +327,12 @@ class _Walk:
         found = next(filter(None, (_existing(c, file) for c in candidates)), None)
         self._templated(task, path, file)
         if not literal or found is None:
-            self.unknown.append(f"{path}: includes {file!r}, which cannot be read before the run")
+            self._unread(f"{path}: includes {file!r}, which cannot be read before the run")
         elif role is None and self.anywhere:
             self._file(found, None)
         elif not _inside(found, role or path.parent):
             self.beside.add(found.resolve())
-            self.unknown.append(f"{path}: includes {file!r}, which lies outside of its folder")
+            self._unread(f"{path}: includes {file!r}, which lies outside of its folder")
         else:
             self._file(found, role)
 
@@ -324,6 +342,7 @@ class _Walk:
             applied = task.arguments.get("apply")
             for given in (task.keywords, applied if isinstance(applied, Mapping) else {}):
                 self._unchecked(place, given)
+                self._tagged(given)
 
     def _holder(self, place: str, keywords: Mapping[str, Any]) -> None:
         """The keywords of what holds tasks: a play, a role, a block."""
@@ -337,6 +356,7 @@ class _Walk:
     def _keywords(self, place: str, keywords: Mapping[str, Any]) -> None:
         """What any play, role, block or task may say of where it acts, and of whom it waits for."""
         self.obstacles += unattended.of_keywords(place, keywords)
+        self._tagged(keywords)
         host = str(keywords.get("delegate_to", _SELF[0]))
         if host not in _SELF:
             if "{{" not in host and "{%" not in host:

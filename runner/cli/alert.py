@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import IO
 
@@ -11,12 +12,12 @@ import click
 from runner import acts
 from runner.cli import LEVEL, Noun, option
 from runner.cli.explain import explain_alert
-from runner.cli.follow import conclude, follow
-from runner.cli.report import counted
+from runner.cli.follow import follow
+from runner.cli.report import counted, next_commands
 from runner.cli.session import Session
 from runner.cli.stand_in import StandIn
 from runner.errors import ConfigError, UsageError
-from runner.incident import Level
+from runner.incident import AlertStatus, Incident, Level
 from runner.intake.admit import unheard
 from runner.intake.payload import Delivery, compose
 from runner.store import deliveries, incidents
@@ -52,7 +53,8 @@ def handle(
     `amtool alert query -o json` prints it. The exit code is 0 when every incident ended fixed,
     resolved, suppressed, observed or dry_run, is held back for a time, or waits for a person. It
     is 1 when a dry run failed, and 2 when an alert could not be read; all others are still
-    handled.
+    handled. An alert that is handled already, or that joins another incident, waits for that
+    incident.
     """
     body = file.read(session.project.config.listen.max_body + 1)
     if len(body) > session.project.config.listen.max_body:
@@ -143,22 +145,28 @@ def _wait(session: Session, received: acts.Received, standing_in: StandIn) -> in
         with session.project.database.read() as tx:
             if deliveries.is_done(tx, received.delivery):
                 opened = incidents.of_delivery(tx, received.delivery)
+                known = incidents.known(tx, {each.fingerprint for each in received.alerts})
+                handling = {one.joined or one.id for one in known.values()} - set(opened)
+                going = [n for n in sorted(handling) if not incidents.get(tx, n).state.ended]
                 break
         standing_in.step()
         time.sleep(0.05)
-    if opened:
-        return follow(session, opened, standing_in)
-    if session.json:
-        return conclude(session, ())
-    # Say of each alert why it opened no incident.
+    if not opened and not session.json:
+        _show_known(session, received, known)
+    return follow(session, [*opened, *going], standing_in)
+
+
+def _show_known(session: Session, received: acts.Received, known: Mapping[str, Incident]) -> None:
+    """Say of each alert why it opened no incident, and how it is handled again."""
     session.screen.line(f"{counted(len(received.alerts), 'alert')}, nothing new")
-    with session.project.database.read() as tx:
-        for each in received.alerts[:20]:
-            known = incidents.latest_of(tx, each.fingerprint)
-            what = f"incident {known.id}, {known.state}" if known else "no incident"
-            name = brief(each.name)
-            session.screen.line(f"  {each.fingerprint} {name} is {each.status}: {what}")
-    return 0
+    for each in received.alerts[:20]:
+        one = known.get(each.fingerprint)
+        what = f"incident {one.id}, {one.state}" if one else "no incident"
+        name = brief(each.name)
+        session.screen.line(f"  {each.fingerprint} {name} is {each.status}: {what}")
+        if one and one.state.ended and each.status is AlertStatus.FIRING:
+            for command in next_commands(one):
+                session.screen.line(f"    {command}")
 
 
 @alert.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ from runner.cli import Noun, option
 from runner.cli.follow import follow
 from runner.cli.report import counted
 from runner.cli.run import values_of
-from runner.cli.session import Session, can_ask, confirm, person, yes_option
+from runner.cli.session import Session, can_ask, confirm, person, refuse_unasked, yes_option
 from runner.cli.stand_in import StandIn
 from runner.cli.suggest import suggest
 from runner.incident import Level
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from runner.acts.coverage import Coverage
 
 KINDS = ("remediation", "probe", "drill")
+DRY_RUN_NOW = "Dry-run it now? Check mode connects to the host."
 
 
 @click.group(cls=Noun)
@@ -299,7 +299,9 @@ def new(session: Session, entry_id: str) -> None:
     envvar="RUNNER_CATALOG_ADOPT_SKIP_TAG",
     help="No task with this tag, repeatable.",
 )
-@option("--alert", default="", help="Name of the alert that it answers.")
+@option("--alert", default="",
+        help="Name of the alert that is to start it; a comment of the entry, until you make "
+        "it `match`.")  # fmt: skip
 @option("--check", "promql", default="", envvar="RUNNER_CATALOG_ADOPT_CHECK",
         metavar="PROMQL",
         help="Query that gives a sample once it worked.")  # fmt: skip
@@ -331,7 +333,9 @@ def adopt(
     if folder is not None:
         return _adoptable(session, folder)
     if can_ask(session) and not yes:
-        alert = alert or click.prompt("Alert that it answers, empty for none", "", err=True)
+        alert = alert or click.prompt(
+            "Alert that is to start it later, empty for none", "", err=True
+        )
         promql = promql or click.prompt(
             "PromQL that gives a sample once it worked, empty for none", "", err=True
         )
@@ -341,13 +345,19 @@ def adopt(
     if host:
         acts.check_hosts(session.project.inventory(), host)
     made = adopting.draft(session.project, playbook or "", known, entry_id)
+    # Whatever would keep it from its dry run is said before anything is written.
+    if host and not made.refused:
+        refuse_unasked(session, DRY_RUN_NOW, yes=yes)
+        adopting.refuse_values(made, values_of(parameter))
     written = adopting.write(session.project, made)
     for path in [] if session.json else written:
         session.screen.line(str(path))
     code, tried = 0, None
     if host:
         code, tried = _try(session, made.entry.id, known.hosts, parameter, yes=yes)
-    _standing(session, made.entry.id, written, tried, passed=bool(host) and code == 0)
+    else:
+        session.note("There was no dry run, because --host was not given.")
+    _standing(session, made.entry.id, written, alert, tried, passed=bool(host) and code == 0)
     return code
 
 
@@ -356,9 +366,9 @@ def _adoptable(session: Session, folder: Path) -> int:
 
     found = list(adopting.find(session.project, folder.resolve()))
     if session.json:
-        session.answer([{"playbook": path, "id": id, "refused": why} for path, id, why in found])
+        session.answer([{"playbook": name, "id": id, "refused": why} for name, id, why in found])
         return 0
-    rows = [(str(path), id, why or "can be adopted") for path, id, why in found]
+    rows = [(name, id, why or "can be adopted") for name, id, why in found]
     session.screen.table(("playbook", "id", "as it is"), rows)
     able = sum(not why for _, _, why in found)
     session.note(f"{able} of {counted(len(found), 'playbook')} can be adopted as they are.")
@@ -369,11 +379,10 @@ def _try(
     session: Session, id: str, hosts: tuple[str, ...], given: tuple[str, ...], *, yes: bool
 ) -> tuple[int, int]:
     """Show the command of the dry run, ask, and run it; its exit code and its incident."""
-    words = ["runner", "run", id, *(f"--host={host}" for host in hosts), "--check"]
-    for text in given:
-        words += ["-p", text]
-    session.note(f"Its dry run: {shlex.join(words)}")
-    confirm(session, "Dry-run it now? Check mode connects to the host.", yes=yes)
+    from runner.acts import adopt as adopting
+
+    session.note(f"Its dry run: {adopting.dry_run_command(id, hosts, given)}")
+    confirm(session, DRY_RUN_NOW, yes=yes)
     number = acts.request_run(
         session.project, entry=id, hosts=hosts, values=values_of(given), by=person(None),
         ceiling=Level.DRY_RUN,
@@ -383,7 +392,13 @@ def _try(
 
 
 def _standing(
-    session: Session, id: str, written: tuple[Path, ...], tried: int | None, *, passed: bool
+    session: Session,
+    id: str,
+    written: tuple[Path, ...],
+    alert: str,
+    tried: int | None,
+    *,
+    passed: bool,
 ) -> None:
     """One screen: what the entry may do today, and why, and what would raise it.
 
@@ -394,8 +409,9 @@ def _standing(
     verdict, held = adopting.standing_now(session.project, id, tried)
     reasons = [reason.text for reason in verdict.limiting]
     steps = [] if passed else [f"a dry run that passes: runner run {id} --host HOST --check"]
+    named = "" if alert else "put the alert's name there, and "
     steps += [
-        f"match, so that alerts start it: the last line of {written[0]}",
+        f"match, so that alerts start it: {named}remove `# ` from the last line of {written[0]}",
         "level approve, and later auto, in the same file",
     ]
     if (most := session.project.config.level) is not Level.AUTO:

@@ -47,12 +47,13 @@ class _Seen:
 def follow(session: Session, numbers: Sequence[int], standing_in: StandIn, *, seen: int = 0) -> int:
     """Print what happens to these incidents until each has ended or rests; the exit code.
 
-    `seen` transitions of each are known already.
+    An incident that one of them joined is followed too, as it handles both. `seen` transitions of
+    each are known already.
     """
     printed = dict.fromkeys(numbers, seen)
     with _status(session) as say:
         for current, found in _changes(session, numbers, standing_in):
-            new = [row for seen in found for row in seen.rows[printed[seen.incident] :]]
+            new = [row for seen in found for row in seen.rows[printed.get(seen.incident, 0) :]]
             starts = {seen.incident: seen.rows[0].at for seen in found if seen.rows}
             printed = {seen.incident: len(seen.rows) for seen in found}
             for row in [] if session.json else sorted(new, key=lambda row: row.sequence):
@@ -64,7 +65,7 @@ def follow(session: Session, numbers: Sequence[int], standing_in: StandIn, *, se
             say(", ".join(f"#{each.id} {each.state}" for each in going[:5]))
             if all(_rests(each) for each in current):
                 break
-    return conclude(session, numbers)
+    return conclude(session, [each.id for each in current])
 
 
 def _rests(incident: Incident) -> bool:
@@ -75,14 +76,19 @@ def _rests(incident: Incident) -> bool:
 def _changes(
     session: Session, numbers: Sequence[int], standing_in: StandIn
 ) -> Iterator[tuple[list[Incident], list[_Seen]]]:
-    """The incidents and their transitions: now, and again whenever something happened."""
-    last = -1
+    """The incidents, those that they joined, and the transitions of all: now, and again whenever
+    something happened."""
+    last, followed = -1, list(numbers)
     while True:
         with session.project.database.read() as tx:
             change = incidents.last_change(tx)
             if change != last:
-                found = [_Seen(incident=n, rows=audit_log.of_incident(tx, n)) for n in numbers]
-                current = [incidents.get(tx, number) for number in numbers]
+                current = []
+                for number in followed:  # it grows by what these joined
+                    current.append(one := incidents.get(tx, number))
+                    if one.joined and one.joined not in followed:
+                        followed.append(one.joined)
+                found = [_Seen(incident=n, rows=audit_log.of_incident(tx, n)) for n in followed]
         if change != last:
             last = change
             yield current, found

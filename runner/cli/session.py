@@ -152,8 +152,12 @@ def can_ask(session: Session) -> bool:
 
 def confirm(session: Session, question: str, *, yes: bool) -> None:
     """Ask before something is let happen. Raises UsageError where nobody can be asked."""
-    if yes:
-        return
-    if not can_ask(session):
+    refuse_unasked(session, question, yes=yes)
+    if not yes:
+        click.confirm(question, abort=True, err=True)
+
+
+def refuse_unasked(session: Session, question: str, *, yes: bool) -> None:
+    """Raise UsageError where nobody can be asked what `confirm` asks: before anything is done."""
+    if not yes and not can_ask(session):
         raise click.UsageError(f"{question} Standard input is not a terminal; add --yes to confirm")
-    click.confirm(question, abort=True, err=True)

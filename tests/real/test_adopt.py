@@ -112,10 +112,21 @@ def test_all_lists_a_repository_and_writes_nothing(tmp_path: Path) -> None:
     path = project(tmp_path, {"ansible_connection": "local"})
     found = answered(path, "catalog", "adopt", "--all", tmp_path / "site")
     names = {each["id"]: each["refused"] for each in found}
-    files = {name.removesuffix(".yml") for name in ORDINARY if name.endswith(".yml")}
-    assert set(names) == files | {"windows_service"}
+    ids = {name.removesuffix(".yml").rpartition(".")[2] for name in ORDINARY}
+    assert set(names) == ids | {"windows_service"}
+    assert "acme.ops.clear_spool" in [each["playbook"] for each in found]
     assert [id for id, why in names.items() if why] == ["windows_service"]
     assert [each.name for each in (tmp_path / "playbooks").iterdir()] == ["mark"]
+
+
+def test_all_says_which_collection_ansible_does_not_find(tmp_path: Path) -> None:
+    path = project(tmp_path, {"ansible_connection": "local"})
+    shutil.copytree(tmp_path / "site/collections", tmp_path / "elsewhere/collections")
+    acme = tmp_path / "elsewhere/collections/ansible_collections/acme"
+    (acme / "ops").rename(acme / "other")
+    (found,) = answered(path, "catalog", "adopt", "--all", tmp_path / "elsewhere")
+    assert found["playbook"] == "acme.other.clear_spool"
+    assert "Ansible finds no collection acme.other" in found["refused"]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +135,29 @@ def test_all_lists_a_repository_and_writes_nothing(tmp_path: Path) -> None:
         ([], 2, "name one playbook"),
         (["gone.yml"], 2, "cannot be read"),
         (["requirements.yml"], 2, "is no playbook"),
+        (
+            ["acme.ops.clear_spol"],
+            2,
+            "no such playbook of a collection: acme.ops.clear_spol; acme.ops has "
+            "acme.ops.clear_spool",
+        ),
+        (["acme.gone.clear"], 2, "Ansible finds no collection acme.gone"),
         (["trim_logs.yml", "--id", "mark"], 2, "the catalog has an entry mark already"),
+        (
+            ["trim_logs.yml", "--id", "mark", "--host", "web1"],
+            2,
+            "dry-run it with `runner run mark --host=web1 --check`",
+        ),
+        (
+            ["shop.yml", "--tag", "cash"],
+            6,
+            "no task has the tag cash; tags of the playbook: cache, settings",
+        ),
+        (["shop.yml", "--skip-tag", "cash"], 6, "no task has the tag cash"),
+        (["roll_back.yml", "--host", "web1"], 2, "roll_back needs -p release=VALUE"),
+        (["roll_back.yml", "--host", "web1", "-p", "release=$(id)"], 2, "must match"),
+        (["roll_back.yml", "--host", "web1", "-p", "release"], 2, "is not NAME=VALUE"),
+        (["trim_logs.yml", "--host", "web1", "-p", "gone=1"], 2, "has no parameter 'gone'"),
         (["trim_logs.yml", "--id", "Trim"], 2, "cannot be an id"),
         (["trim_logs.yml", "--host", "web9"], 6, "web9 is not a host of the inventory"),
         (["trim_logs.yml", "--host", "lb1"], 6, "'Trim the logs of a service' is for web"),
@@ -138,17 +171,21 @@ def test_what_cannot_be_adopted_is_said_in_a_sentence(
     result = call(path, "catalog", "adopt", *words, "--yes")
     assert result.exit_code == code, result.output
     assert said in " ".join(result.stderr.split())
+    assert [each.name for each in (tmp_path / "playbooks").iterdir()] == ["mark"]
 
 
 def test_hosts_of_other_plays_are_found_by_their_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The command of the dry run is shown, and without a yes it is not run."""
+    """Whoever says no at the terminal keeps the entry and the command of its dry run."""
     path = project(tmp_path, {"ansible_connection": "local"})
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("runner.cli.session.can_ask", lambda session: True)
     words = ["site/drain_and_restart.yml", "--host", "web1"]
-    result = call(path, "catalog", "adopt", *words, "--alert", "ShopDown", "--check", "up == 1")
-    assert result.exit_code == 2 and "add --yes to confirm" in result.stderr
+    words += ["--alert", "ShopDown", "--check", "up == 1"]
+    result = call(path, "catalog", "adopt", *words, input="n\n")
+    assert result.exit_code == 130
+    assert "runner run drain_and_restart --host=web1 --check" in result.stderr
     entry = (tmp_path / "playbooks/drain_and_restart/entry.yml").read_text()
     assert "also:\n    group: lb" in entry
     assert "# match: ['alertname=\"ShopDown\"']" in entry and "promql: up == 1" in entry
@@ -209,3 +246,35 @@ def test_a_check_that_nobody_answers_is_explained(
     words = ["catalog", "adopt", tmp_path / "site/trim_logs.yml", "--check", check]
     text = " ".join(answered(path, *words)["holds_back"])
     assert said in text and ("`alert: cleared` is the only check" in text) is bool(said)
+
+
+def test_piped_answers_leave_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can be asked before the dry run, so nothing is written."""
+    path = project(tmp_path, {"ansible_connection": "local"})
+    monkeypatch.chdir(tmp_path)
+    words = ["site/drain_and_restart.yml", "--host", "web1"]
+    result = call(path, "catalog", "adopt", *words, input="ShopDown\nup == 1\ny\n")
+    assert result.exit_code == 2 and "add --yes to confirm" in result.stderr
+    assert [each.name for each in (tmp_path / "playbooks").iterdir()] == ["mark"]
+
+
+@pytest.mark.parametrize("alert", ["", "ShopDown"])
+def test_without_a_host_it_says_what_was_not_done_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alert: str
+) -> None:
+    """The line that is named becomes `match` by what is said of it."""
+    path = project(tmp_path, {"ansible_connection": "local"})
+    monkeypatch.chdir(tmp_path)
+    result = call(path, "catalog", "adopt", "site/trim_logs.yml", "--alert", alert, "--yes")
+    assert result.exit_code == 0, result.output
+    assert "There was no dry run, because --host was not given." in result.stderr
+    said = " ".join(result.stdout.split())
+    assert ("put the alert's name there, and" in said) is not bool(alert)
+    assert "remove `# ` from the last line of" in said
+    entry = tmp_path / "playbooks/trim_logs/entry.yml"
+    *lines, last = entry.read_text().splitlines()
+    entry.write_text("\n".join([*lines, last.removeprefix("# ")]))
+    labels = {"alertname": alert or "NAME OF THE ALERT", "instance": "web1"}
+    assert [one.id for one in small.project(path).catalog.eligible(labels)] == ["trim_logs"]

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from runner import acts
+from runner.cli.session import Session
+from runner.incident import State
 from runner.intake.fingerprint import fingerprint
+from runner.store import incidents
 from tests import small_project as small
 from tests import web_site
 from tests.command_line import PROGRAM, answered, call, environment, process
@@ -124,6 +127,46 @@ def test_an_incident_that_is_escalated_is_1(path: Path) -> None:
     assert ended.returncode == 1
     assert "incident 1: Down on nowhere:9100: escalated" in ended.stdout
     assert "runner incident retry 1" in ended.stdout
+    again = process(path, "alert", "handle", "-", input=body)
+    assert again.returncode == 0
+    assert "is firing: incident 1, escalated\n    runner incident retry 1" in again.stdout
+
+
+class Working:
+    """Stands in for a worker: takes deliveries, has incident 2 join the first, then ends that."""
+
+    def __init__(self, session: Session) -> None:
+        self.database, self.looks = session.project.database, 0
+
+    def __enter__(self) -> Working:
+        return self
+
+    def __exit__(self, *given: object) -> None:
+        pass
+
+    def step(self) -> None:
+        self.looks += 1
+        Desk(self.database).inbox.step()
+        with self.database.write() as tx:
+            if self.looks == 3 and len(incidents.find(tx)) == 2:
+                incidents.move(tx, 2, State.SUPPRESSED, "handled by incident 1", joined=1)
+            if self.looks == 6:
+                incidents.move(tx, 1, State.ESCALATED, "no entry matches")
+
+
+@pytest.mark.parametrize("host", ["web1", "web2"])
+def test_an_alert_that_is_handled_already_waits_for_that_incident(
+    path: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """The same alert, and another one that joins the incident; the code is that incident's."""
+    monkeypatch.setattr("runner.cli.alert.StandIn", Working)
+    opened, first = small.project(path), small.alert()
+    Desk(opened.database).deliver(first)
+    opened.close()
+    body = small.body(first if host == "web1" else small.alert(host=host))
+    result = call(path, "alert", "handle", "-", input=body)
+    assert result.exit_code == 1, result.output
+    assert "incident 1: Down on web1:9100: escalated" in result.stdout
 
 
 def test_no_wait_stores_it_and_says_that_nobody_works(path: Path) -> None:

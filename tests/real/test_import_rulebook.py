@@ -213,7 +213,16 @@ def test_a_job_template_needs_its_playbook(root: Path) -> None:
     }
     one = rule(action={"run_job_template": template})
     assert "--job-template NAME=PLAYBOOK" in reason(root, one)
-    results(root, one, words=("--job-template", "Restart=restart.yml"))
+    words = ("--job-template", "Restart=restart.yml")
+    (missing,) = results(root, one, words=words)
+    assert "no task has the tag later; tags of the playbook: none" in missing["reason"]
+    play = (
+        (root / "site/restart.yml")
+        .read_text()
+        .replace("  hosts:", "  tags: [now, later]\n  hosts:")
+    )
+    (root / "site/restart.yml").write_text(play)
+    results(root, one, words=words)
     made = entry(root)
     assert made["target"] == {"label": "node"} and made["tags"] == ["now", "later"]
     assert made["parameters"] == {"service": {"from": "constant", "value": "cart"}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,6 +63,7 @@ def test_a_symptom_is_taken_up_again_when_its_cause_has_ended(project: Project) 
     assert again.incident.state is State.ADMITTED, "the same row: nothing grows by waiting"
     assert again.incident.woken and again.incident.joined is None
     assert "incident 1 has ended" in again.incident.reason
+    assert re.search(r"it is handled from [-\d]{10} [:\d]{8} UTC on", again.incident.reason)
     assert queued(project) == ["incident-1-remediate", "incident-2-remediate", "incident-2-woken"]
 
 

@@ -353,3 +353,37 @@ def test_lint_says_why_it_goes_less_far_and_nothing_of_its_style(tmp_path: Path)
     ]
     style = {each.place.name for each in lint(made) if each.severity is Severity.STYLE}
     assert style == {"README.md"}
+
+
+TAGGED = """\
+- name: First
+  hosts: web
+  tags: a, b
+  roles: [{role: one, tags: c}]
+  tasks:
+    - tags: [d]
+      block:
+        - command: id
+          tags: "e"
+    - include_tasks: {file: more.yml, apply: {tags: [f]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "tags"),
+    [
+        ("", ("a", "b", "c", "d", "e", "f", "g")),
+        ("    - include_tasks: '{{ name }}.yml'\n", None),
+        ("    - command: id\n      tags: '{{ mine }}'\n", None),
+    ],
+)
+def test_tags_are_those_of_all_that_is_read_or_unknown(
+    tmp_path: Path, more: str, tags: tuple[str, ...] | None
+) -> None:
+    """Only where they are all known is one refused that is not among them."""
+    made = catalog(tmp_path, TAGGED + more)
+    place = made.get("go").play_file.parent
+    (place / "roles/one/tasks").mkdir(parents=True)
+    (place / "roles/one/tasks/main.yml").write_text("- command: id\n  tags: [g]\n")
+    (place / "more.yml").write_text("- command: id\n")
+    assert scan(made.get("go"), made.roles).tags == tags
