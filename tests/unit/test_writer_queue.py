@@ -95,7 +95,8 @@ def test_a_process_that_always_writes_keeps_no_other_one_waiting(
     finally:
         busy.kill()
         busy.wait()
-    assert max(waited) <= 20, waited
+    # A busy machine may keep this process from asking; it does not keep it waiting.
+    assert sorted(waited)[len(waited) // 2] <= 3, waited
 
 
 def test_a_process_that_was_killed_in_its_turn_has_it_no_longer(tmp_path: Path) -> None:
