@@ -19,6 +19,7 @@ from tests.acceptance.service_lab import soon
 from tests.lab import lab as labs
 from tests.lab import layout, project, watch
 from tests.lab.lab import Lab
+from tests.lab.layout import Layout
 from tests.lab.shell import inside
 from tests.notify_servers import Web, web
 
@@ -149,12 +150,13 @@ class Disk:
 
 
 @contextmanager
-def running(folder: Path, hosts: Sequence[str], **settings: Any) -> Iterator[tuple[Storage, Path]]:
+def running(
+    at: Layout, folder: Path, hosts: Sequence[str], **settings: Any
+) -> Iterator[tuple[Storage, Path]]:
     """A lab of these hosts with its cluster and client, and the runner.yml of a project on it.
 
     Somebody on call is told of everything that people are told of unless they say otherwise.
     """
-    at = layout.beside("storage")
     with labs.running(hosts, at) as lab, inside(at.namespace), web() as site:
         on_call = {"name": "on_call", "url": f"json://{site.address}"}
         notify = {"console": False, "receivers": [on_call]}

@@ -69,10 +69,13 @@ class Stage:
 
 
 @pytest.fixture
-def stage(request: pytest.FixtureRequest, tmp_path: Path, record_property: Any) -> Iterator[Stage]:
+def stage(
+    request: pytest.FixtureRequest, tmp_path: Path, worker_id: str, record_property: Any
+) -> Iterator[Stage]:
     """A lab with the storage hosts and the settings of runner.yml that `param` names."""
     hosts, settings = request.param
-    with running(tmp_path, hosts, **settings) as (storage, configuration):
+    at = layout.beside(f"{worker_id}-storage")
+    with running(at, tmp_path, hosts, **settings) as (storage, configuration):
         yield Stage(storage, configuration, record_property)
 
 

@@ -29,12 +29,9 @@ REFUSED_IN_LAB = {
         "resource_limit", "runaway_process", "service_restart", "service_scale",
     )
 }  # fmt: skip
-#: Their second run and their check mode are shown by molecule itself, in `make nightly`.
-HEALS_ONLY = frozenset({
-    "acme_certificate", "clock", "configuration_reload", "filesystem_extend", "filesystem_remount",
-    "idle_sessions", "inodes", "leaking_unit", "package_repair", "replication_slot",
-    "resource_limit", "service_scale",
-})  # fmt: skip
+#: Played whole. A second run and check mode of all others are shown by molecule itself, in
+#: `make nightly`, and check mode of some by test_rehearsal.py.
+WHOLE = frozenset({"disk_space", "host_reboot", "service_restart"})
 NEEDED = ("molecule", "supervisord", "supervisorctl", "ansible-playbook")
 #: What the scenarios of some roles need besides.
 PROGRAMS = {
@@ -103,8 +100,8 @@ def test_every_role_has_a_scenario_that_heals_and_one_that_refuses() -> None:
 def test_scenario_passes(scenario: Path, scratch: Path) -> None:
     skip_without_programs(scenario)
 
-    heals_only = scenario.parents[2].name in HEALS_ONLY
-    failure = play(scenario, scratch, without=("check", "idempotence") if heals_only else ())
+    whole = scenario.parents[2].name in WHOLE
+    failure = play(scenario, scratch, without=() if whole else ("check", "idempotence"))
 
     assert not failure, failure[-8000:]
 
