@@ -21,7 +21,7 @@ from runner.intake import senders
 from runner.intake.admit import BEFORE_RUN
 from runner.intake.payload import Delivery, Unread, parse
 from runner.inventory import Inventory
-from runner.plan.places import parts
+from runner.plan.places import in_order
 from runner.plan.reach import refuse_unreached
 from runner.policy import approve
 from runner.project import Project
@@ -282,8 +282,8 @@ def check_drill(project: Project, *, entry: str, host: str, span: timedelta) -> 
 def refuse_unattended(project: Project, entry: Entry) -> None:
     """Raise Refused for what can never be run, before there is an incident of it."""
     catalog = project.catalog
-    for part in parts(entry, catalog) if entry.steps else ():
-        plan.refuse_unattended(part.entry, scan(part.entry, catalog.roles))
+    for placed in in_order(entry, catalog) if entry.steps else ():
+        plan.refuse_unattended(placed.entry, scan(placed.entry, catalog.roles))
     plan.refuse_unattended(entry, scan(entry, catalog.roles))
 
 

@@ -18,7 +18,7 @@ from runner.catalog.entry import Entry
 from runner.decide import rules
 from runner.errors import Refused, RunnerError, UsageError
 from runner.incident import Decision, Level, Outcome, Purpose, Reason, Result, Verdict
-from runner.plan.places import parts
+from runner.plan.places import in_order
 
 NOWHERE = "nobody"  #: the decider of an alert that is on no host of ours
 
@@ -225,8 +225,8 @@ def policy_situation(
         considered=None if entry.eligible(labels) else why_not(labels, entry),
         really_done=tuple(
             text
-            for part in parts(entry, setting.catalog)
-            for text in really_done(part.entry, setting.scan(part.entry))
+            for placed in in_order(entry, setting.catalog)
+            for text in really_done(placed.entry, setting.scan(placed.entry))
         ),
         now=told.now,
     )

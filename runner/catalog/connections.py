@@ -20,7 +20,9 @@ _REFUSED = {
 def refused(connection: object) -> str:
     """Why nothing runs over this connection, a clause; empty for every other one."""
     what = _REFUSED.get(str(connection).rpartition(".")[2])
-    return f"connection {connection} is for {what}, which the runner does not support" * bool(what)
+    if what is None:
+        return ""
+    return f"connection {connection} is for {what}, which the runner does not support"
 
 
 def of_host(variables: Mapping[str, Any]) -> str:

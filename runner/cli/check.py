@@ -23,7 +23,7 @@ from runner.config.client import proxy_of_environment
 from runner.config.repository import asking, overridden, private_key
 from runner.errors import RunnerError
 from runner.incident_report.screen import STYLES
-from runner.inventory import logins
+from runner.inventory import logins, parts
 from runner.policy.ceilings import VARIABLE
 from runner.project import Project
 from runner.store.database import Database
@@ -258,8 +258,6 @@ def _inventory(project: Project) -> Iterator[Finding]:
         return
     for host, why in sorted(inventory.unresolved.items()):
         yield _warn("inventory", f"{host}: {why}; no alert can be located by it")
-    from runner.inventory import parts
-
     for text in [*inventory.services.problems, *parts.problems(inventory)][:20]:
         yield _error("inventory", text)
     addresses = (str(host.variables.get("ansible_host")) for host in inventory.hosts.values())

@@ -12,12 +12,11 @@ from runner.config.client import Client
 from runner.config.section import Section, Text
 from runner.config.senders import Sender
 from runner.text.duration import Duration, parse
+from runner.text.matcher import parse_alternatives
 
 
 def _each_a_matcher(value: Any) -> tuple[str | tuple[str, ...], ...]:
     """Each item is a matcher or a list of them. Raises ValueError with a sentence."""
-    from runner.text.matcher import parse_alternatives  # the catalog needs this package itself
-
     if not isinstance(value, str | list | tuple):
         raise ValueError("must be a list of Alertmanager matchers, each a text, or of such lists")
     items = [value] if isinstance(value, str) else value

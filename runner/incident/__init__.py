@@ -400,7 +400,7 @@ class Plan:
         return tuple(sorted({*self.hosts, *self.delegates}))
 
     @property
-    def parts(self) -> tuple[Plan, ...]:
+    def in_order(self) -> tuple[Plan, ...]:
         """What is run, one after another; at least one."""
         return self.steps or (self,)
 
@@ -408,8 +408,8 @@ class Plan:
         """The step for people, as the beginning of a sentence; nothing when it is the only one."""
         if not self.steps:
             return ""
-        part = self.steps[step - 1]
-        return f"step {step} of {len(self.steps)}, {part.entry} on {', '.join(part.hosts)}: "
+        own = self.steps[step - 1]
+        return f"step {step} of {len(self.steps)}, {own.entry} on {', '.join(own.hosts)}: "
 
 
 class Shown(StrEnum):

@@ -56,7 +56,8 @@ def _keys(
         if path.is_absolute() and "{{" not in str(path):
             keys.setdefault(path, []).append(name)
     for path, hosts in sorted(keys.items()):
-        of = f"{path}, the SSH key of {hosts[0]}{' and others' * (len(hosts) > 1)}"
+        others = " and others" if len(hosts) > 1 else ""
+        of = f"{path}, the SSH key of {hosts[0]}{others}"
         try:
             locked = has_passphrase(path.read_bytes())
         except OSError as error:

@@ -21,7 +21,7 @@ from runner.catalog.secret_values import secrets_of
 from runner.errors import Refused
 from runner.incident import Incident, Plan, Run
 from runner.inventory import Inventory
-from runner.plan.places import parts
+from runner.plan.places import in_order
 from runner.plan.reach import also_of, refuse_unreached
 from runner.text import brief
 
@@ -59,14 +59,14 @@ def draft(
     if len(incident.hosts) > 1:
         raise Refused(f"{entry.id} acts for one host at a time, not for {len(incident.hosts)}")
     steps: list[Plan] = []
-    for part in parts(entry, catalog):
-        if part.place not in places:
-            raise Refused(f"{part.entry.id} runs on a {part.place}, and none is chosen")
-        hosts = (places[part.place],)
-        known = like.parts[len(steps)].loaded if like and len(like.parts) > len(steps) else ()
-        step = _part(incident, part.entry, catalog, inventory, hosts, places, key, known)
+    for placed in in_order(entry, catalog):
+        if placed.place not in places:
+            raise Refused(f"{placed.entry.id} runs on a {placed.place}, and none is chosen")
+        hosts = (places[placed.place],)
+        known = like.in_order[len(steps)].loaded if like and len(like.in_order) > len(steps) else ()
+        step = _part(incident, placed.entry, catalog, inventory, hosts, places, key, known)
         # Who acts for another host also keeps every other run away from it.
-        also = (*step.delegates, places["target"]) if part.place == "peer" else step.delegates
+        also = (*step.delegates, places["target"]) if placed.place == "peer" else step.delegates
         delegates = tuple(dict.fromkeys(host for host in also if host not in hosts))
         steps.append(hashed(replace(step, delegates=delegates, places=dict(places)), ""))
     return steps[0] if not entry.steps else _whole(entry, catalog, tuple(steps), places, key)
@@ -191,12 +191,12 @@ def hashed(plan: Plan, diff: str) -> Plan:
 def watched(plan: Plan, run: Run | None, catalog: Catalog) -> Plan:
     """The plan with what the dry run of its first step was seen to load beside its files, and
     with what may be loaded and is not covered."""
-    first = plan.parts[0]
+    first = plan.in_order[0]
     further, changed = beyond(first, run.loaded, catalog) if run else ({}, ())
     open_ = [f"{path} changed while the dry run read it" for path in changed]
-    for part in plan.parts:
-        seen = run if part is first else None
-        entry = catalog.get(part.entry)
+    for step in plan.in_order:
+        seen = run if step is first else None
+        entry = catalog.get(step.entry)
         for each in scan(entry, catalog.roles).templated:
             place = f"{each.file}: includes {brief(each.text)!r}"
             include = (os.path.realpath(each.file), each.text)
@@ -206,7 +206,7 @@ def watched(plan: Plan, run: Run | None, catalog: Catalog) -> Plan:
                 open_.append(f"{place}, which no dry run has filled in")
         # Lookups that bring what no hash covers: of the entry, and beside it of what is loaded.
         content = read(catalog, entry)
-        names = {*part.loaded, *(seen.loaded if seen else ())}
+        names = {*step.loaded, *(seen.loaded if seen else ())}
         beside = {os.path.realpath(name) for name in names if name[0] == "/"}
         beside -= set(map(os.path.realpath, content.paths.values()))
         for name, lookups in sorted({**content.outside, **outside_of(beside)}.items()):

@@ -23,7 +23,7 @@ Places = Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Placed:
     """One step, down to its role: nested plans are laid out."""
 
     entry: Entry
@@ -39,23 +39,23 @@ class Option:
     places: Places
 
 
-def parts(entry: Entry, catalog: Catalog) -> tuple[Part, ...]:
+def in_order(entry: Entry, catalog: Catalog) -> tuple[Placed, ...]:
     """The steps of an entry in order; an ordinary entry is its own only step."""
     if not entry.steps:
-        return (Part(entry=entry, place=entry.target.host, may_skip=False),)
-    found: list[Part] = []
+        return (Placed(entry=entry, place=entry.target.host, may_skip=False),)
+    found: list[Placed] = []
     for step in entry.steps:
         of = catalog.get(step.entry)
         if of.steps:
-            found += parts(of, catalog)
+            found += in_order(of, catalog)
         else:
             place, skip = step.host or of.target.host, step.unreachable == "skip"
-            found.append(Part(entry=of, place=place, may_skip=skip))
+            found.append(Placed(entry=of, place=place, may_skip=skip))
     return tuple(found)
 
 
 def options(
-    steps: Collection[Part],
+    steps: Collection[Placed],
     target: str,
     inventory: Inventory,
     *,
@@ -67,7 +67,7 @@ def options(
     A peer that is needed after a spare has joined is that spare: it was verified a moment
     ago. Raises Refused, with what stood against each host, when there is none.
     """
-    wanted = [part.place for part in steps if part.place != "target"]
+    wanted = [step.place for step in steps if step.place != "target"]
     if not wanted:
         return (Option(number=0, places={"target": target}),)
     free = {

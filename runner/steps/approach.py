@@ -7,7 +7,7 @@ from runner import policy
 from runner.catalog.scan import scan
 from runner.errors import RunnerError, StoreError
 from runner.incident import Incident, Level, Outcome, Plan, Purpose
-from runner.plan.places import parts
+from runner.plan.places import in_order
 from runner.project import Project
 from runner.steps.carry_out import LEFT_OUT, left_out, midway
 from runner.steps.places import held_midway
@@ -44,15 +44,15 @@ def approach(project: Project, incident_id: int, step: int) -> Then:
 
 def _against(project: Project, incident: Incident, plan: Plan, step: int) -> str:
     """What stands against the step, as a sentence; empty when nothing does."""
-    part = plan.parts[step - 1]
-    entry = project.catalog.get(part.entry)
+    own = plan.in_order[step - 1]
+    entry = project.catalog.get(own.entry)
     verdict = held_midway(project, incident, plan, step)
     run = None
     if entry.dry_run.required and not _too_low(incident, verdict.level):
-        run = check(project, incident, DryRunJob(Purpose.DRY_RUN, entry, part, step=step))
+        run = check(project, incident, DryRunJob(Purpose.DRY_RUN, entry, own, step=step))
         if (
             run.outcome is Outcome.UNREACHABLE
-            and parts(project.catalog.get(plan.entry), project.catalog)[step - 1].may_skip
+            and in_order(project.catalog.get(plan.entry), project.catalog)[step - 1].may_skip
         ):
             reason = f"{plan.called(step)}skipped, because its host cannot be reached: {run.reason}"
             with project.database.write() as tx:
@@ -69,10 +69,10 @@ def _against(project: Project, incident: Incident, plan: Plan, step: int) -> str
             settings,
             entry,
             said=run.reason,
-            strangers=strangers(run, part),
+            strangers=strangers(run, own),
             differs=scan(entry, project.catalog.roles).differs,
         )
-        further, changed = plans.beyond(part, run.loaded, project.catalog)
+        further, changed = plans.beyond(own, run.loaded, project.catalog)
         lacking = [f"{name} was loaded, which the plan does not name" for name in sorted(further)]
         lacking += [f"{name} changed since the plan was made" for name in changed]
         verdict = policy.judge_cover(verdict, lacking)

@@ -105,7 +105,7 @@ def carry_out(project: Project, incident_id: int, attempt: int, step: int = 1) -
 
 def _started(project: Project, incident: Incident, plan: Plan, attempt: int, step: int) -> Run:
     """The run of this attempt; started again when the runner went away before it began."""
-    part = plan.parts[step - 1]
+    own = plan.in_order[step - 1]
     first = (attempt - 1) * STARTS + 1
     for start in range(first, first + STARTS):
         with project.database.read() as tx:
@@ -116,8 +116,8 @@ def _started(project: Project, incident: Incident, plan: Plan, attempt: int, ste
             purpose=Purpose.REMEDIATION,
             attempt=start,
             step=step,
-            entry=project.catalog.get(part.entry),
-            plan=part,
+            entry=project.catalog.get(own.entry),
+            plan=own,
             ready=partial(preflight, project, incident.id, plan, start, step),
         )
         if before is not None:  # a crash cut this step short: what became of the run counts
@@ -188,7 +188,7 @@ def _recheck(project: Project, incident: Incident, entry: Entry, plan: Plan) -> 
     _same_plan(project, incident, plan)
     if not entry.dry_run.required:
         return
-    run = check(project, incident, DryRunJob(Purpose.RECHECK, entry, plan.parts[0]))
+    run = check(project, incident, DryRunJob(Purpose.RECHECK, entry, plan.in_order[0]))
     if not (run.outcome and run.outcome.completed):
         raise Stale(State.ESCALATED, f"the second dry run ended {run.outcome}: {run.reason}")
     if run.diff_hash != plan.diff:
@@ -224,7 +224,7 @@ def preflight(
     inventory = _same_plan(project, incident, plan)
     # Once an earlier step acted on the target, its alert may clear by that alone, and to stop
     # halfway would leave a node that is neither in nor out.
-    begun = any(plan.places.get("target") in part.touched for part in plan.parts[: step - 1])
+    begun = any(plan.places.get("target") in done.touched for done in plan.in_order[: step - 1])
     if incident.requested_by is None and not begun:
         _still_firing(project, incident, firing)
     asked = approvals.newest_about(questions, plan.hash)
@@ -260,9 +260,9 @@ def _waits(attempt: int, step: int, against: Against) -> bool:
 
 def _running(tx: sa.Connection, incident: Incident, plan: Plan, attempt: int, step: int) -> None:
     """Say that the run starts, together with its intent. Raises Stale for what has ended."""
-    part = plan.parts[step - 1]
+    own = plan.in_order[step - 1]
     of = f"{incident.part} of " if incident.part else ""
-    on = f"{part.entry} on {of}{', '.join(part.hosts)}, attempt {attempt}"
+    on = f"{own.entry} on {of}{', '.join(own.hosts)}, attempt {attempt}"
     reason = f"{plan.called(step)}attempt {attempt}" if plan.steps else on
     expected = {State.APPROVED, State.VERIFYING}
     if incidents.move(tx, incident.id, State.RUNNING, reason, expected=expected):

@@ -77,7 +77,7 @@ def confirm(project: Project, incident_id: int, step: int = 1) -> After:
         known = records.verifications_of(tx, incident_id).get(run.id)
     if run.step < step:  # this step was left out, and the one before it is verified
         # After a step that was left out: go on, or see whether the whole plan had its effect.
-        if step < len(plan.parts):
+        if step < len(plan.in_order):
             return After.NEXT
         whole = project.catalog.get(plan.entry)
         with project.database.read() as tx:
@@ -90,7 +90,7 @@ def confirm(project: Project, incident_id: int, step: int = 1) -> After:
     verification = known or _verified(project, incident, plan, run)
     with project.database.write() as tx:
         records.put_verification(tx, incident_id, run.id, verification)
-        if known is None and step < len(plan.parts):
+        if known is None and step < len(plan.in_order):
             reason = f"{plan.called(step)}{verification.reason}"
             detail = {"step": run.step, "run": run.id}
             audit_log.append(tx, action=STEP, reason=reason, incident=incident_id, detail=detail)
@@ -108,7 +108,7 @@ def _next(
         if run.outcome in _BROKEN:
             reason = f"the run ended {run.outcome}, though the checks hold: {verification.reason}"
             escalate(project, incident.id, f"{plan.called(run.step)}{reason}")
-        elif run.step < len(plan.parts):
+        elif run.step < len(plan.in_order):
             return After.NEXT
         else:
             end(project, incident.id, State.FIXED, verification.reason, run=run.id)
@@ -142,11 +142,11 @@ def _verified(project: Project, incident: Incident, plan: Plan, run: Run) -> Ver
             checks=(),
             at=datetime.now(UTC),
         )
-    part, entry = plan.parts[run.step - 1], project.catalog.get(run.entry)
+    own_plan, entry = plan.in_order[run.step - 1], project.catalog.get(run.entry)
     if not plan.steps:
-        return _observed(project, incident, entry, run, part.hosts)
+        return _observed(project, incident, entry, run, own_plan.hosts)
     own = tuple(check for check in entry.verify.checks if check.alert is None)
-    found = _observed(project, incident, entry, run, part.hosts, checks=own)
+    found = _observed(project, incident, entry, run, own_plan.hosts, checks=own)
     whole = project.catalog.get(plan.entry)
     last = run.step == len(plan.steps)
     if not last or found.result is not Result.FIXED or not _applicable(incident, whole):

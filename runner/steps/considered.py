@@ -14,7 +14,7 @@ from runner.catalog.entry import Entry
 from runner.catalog.scan import scan
 from runner.errors import Refused
 from runner.incident import Incident, State
-from runner.plan.places import parts
+from runner.plan.places import in_order
 from runner.policy.considered import MOST, WITHIN
 from runner.project import Project
 from runner.store import incidents, runs
@@ -53,7 +53,7 @@ def only_considered(incident: Incident, entry: Entry) -> str | None:
 def may_really_do(project: Project, entry: Entry) -> tuple[str, ...]:
     """What a dry run of the entry may really do on a host, a sentence each."""
     roles = project.catalog.roles
-    found = (part.entry for part in parts(entry, project.catalog))
+    found = (placed.entry for placed in in_order(entry, project.catalog))
     return tuple(text for part in found for text in really_done(part, scan(part, roles)))
 
 

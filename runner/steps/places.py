@@ -28,7 +28,7 @@ def options(project: Project, incident: Incident, entry: Entry) -> tuple[Option,
         }
     inventory = project.inventory()
     return places.options(
-        places.parts(entry, project.catalog),
+        places.in_order(entry, project.catalog),
         incident.hosts[0],
         inventory,
         healthy=healthy(project, inventory),
@@ -43,7 +43,10 @@ def judged(
     and the blast radius of all steps together."""
     situations = _situations(project, incident, plan)
     serving = frozenset.intersection(*(situation.serving for situation in situations))
-    whole = replace(situations[0], hosts=plan.hosts, touched=plan.touched, serving=serving)
+    # A plan of several steps has no part of its own: only what each of them acts on has one.
+    whole = replace(
+        situations[0], hosts=plan.hosts, touched=plan.touched, part=None, serving=serving
+    )
     return policy.judge_steps(verdict, situations), policy.measure(whole)
 
 
@@ -62,21 +65,21 @@ def held_midway(project: Project, incident: Incident, plan: Plan, step: int) -> 
 def _situations(project: Project, incident: Incident, plan: Plan) -> tuple[policy.Situation, ...]:
     with project.database.read() as tx:
         others = placed_plans(tx, incident.id)
-    entries = [project.catalog.get(part.entry) for part in plan.parts]
+    entries = [project.catalog.get(step.entry) for step in plan.in_order]
     situation = situation_of(project, incident, entries[0])
     situations = []
-    for entry, part in zip(entries, plan.parts, strict=True):
+    for entry, step in zip(entries, plan.in_order, strict=True):
         declared = Decision(decider="runner", entry=entry.id, reason=f"a step of {plan.entry}")
         # Hosts that the step uses without taking them out of service: who acts for the target.
-        acts_for_another = plan.places["target"] in part.delegates
+        acts_for_another = plan.places["target"] in step.delegates
         situations.append(
             replace(
                 situation,
                 entry=entry,
-                hosts=part.hosts,
-                touched=part.touched,
-                part=part_of(project, incident, entry, part.hosts, part.touched, part.variables),
-                serving=frozenset(part.hosts) if acts_for_another else frozenset(),
+                hosts=step.hosts,
+                touched=step.touched,
+                part=part_of(project, incident, entry, step.hosts, step.touched, step.variables),
+                serving=frozenset(step.hosts) if acts_for_another else frozenset(),
                 decisions=(declared,),
                 acting=others,
                 unknown_radius=scan(entry, project.catalog.roles).unknown,

@@ -71,15 +71,15 @@ def _shown(project: Project, incident: Incident, entry: Entry) -> _Shown:
     ways = options(project, incident, entry)
     for way in ways:
         draft = plans.draft(incident, entry, project.catalog, inventory, way.places, key=key)
-        first = project.catalog.get(draft.parts[0].entry)
+        first = project.catalog.get(draft.in_order[0].entry)
         if not first.dry_run.required:
             return _Shown(draft, None)
-        job = DryRunJob(Purpose.DRY_RUN, first, draft.parts[0], option=way.number)
+        job = DryRunJob(Purpose.DRY_RUN, first, draft.in_order[0], option=way.number)
         run = check(project, incident, job)
         shown = _Shown(draft, run, tuple(passed_over))
         if (run.outcome and run.outcome.completed) or way is ways[-1]:
             break
-        where = ", ".join(draft.parts[0].hosts)
+        where = ", ".join(draft.in_order[0].hosts)
         passed_over.append(f"{where} is skipped: its dry run ended {run.outcome}: {run.reason}")
     return shown
 
@@ -153,10 +153,10 @@ def _conclude(project: Project, incident: Incident, shown: _Shown) -> Then:
         run.fidelity if run else None,
         run.outcome if run else None,
         project.config.policy,
-        project.catalog.get(plan.parts[0].entry),
+        project.catalog.get(plan.in_order[0].entry),
         said=run.reason if run else "",
-        strangers=strangers(run, plan.parts[0]) if run else (),
-        differs=scan(project.catalog.get(plan.parts[0].entry), project.catalog.roles).differs,
+        strangers=strangers(run, plan.in_order[0]) if run else (),
+        differs=scan(project.catalog.get(plan.in_order[0].entry), project.catalog.roles).differs,
     )
     verdict = policy.judge_cover(verdict, plan.uncovered)
     with project.database.write() as tx:

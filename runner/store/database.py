@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,9 @@ class Database:
     def close(self) -> None:
         self.engine.dispose()
         if self._processes:
-            self._processes.close()
+            # A thread may still be in its last write.
+            with suppress(StoreError), self._turns.turn(BUSY_SECONDS):
+                self._processes.close()
 
 
 def after_commit(tx: sa.Connection, call: Callable[[], None]) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runner import private
@@ -74,7 +74,10 @@ class ProcessQueue:
     def turn(self, until: float) -> Iterator[None]:
         """Hold it for the block. Raises StoreError when it is still another's at `until`, a time
         of the monotonic clock. One thread at a time."""
-        if (file := self._opened()) is None:
+        if self._file is None:
+            with suppress(OSError):
+                self._file = private.opener(self._path, os.O_RDWR | os.O_CREAT)
+        if (file := self._file) is None:
             yield  # SQLite says why, in the words that people look up
             return
         _lock(file, _NEXT, until)
@@ -88,17 +91,10 @@ class ProcessQueue:
             fcntl.lockf(file, fcntl.LOCK_UN, 1, _NOW)
 
     def close(self) -> None:
+        """Nobody is in a turn; the next one opens the file again."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
-
-    def _opened(self) -> int | None:
-        if self._file is None:
-            try:
-                self._file = private.opener(self._path, os.O_RDWR | os.O_CREAT)
-            except OSError:
-                return None
-        return self._file
 
 
 def _lock(file: int, byte: int, until: float) -> None:

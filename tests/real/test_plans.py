@@ -92,15 +92,23 @@ def test_every_step_runs_in_order_where_it_belongs(start: Start, tmp_path: Path)
 
 @pytest.mark.store("nightly")
 def test_one_person_approves_all_steps_by_one_hash(start: Start, tmp_path: Path) -> None:
-    project = start(settings={"level": "approve"})
+    first = {
+        "target": {"host": "spare", "part": "unit add_member"},
+        "parameters": {"add_member": {"from": "constant", "value": "s1"}},
+    }
+    known = inventory(s4={"runner_parts": {"unit": ["s1"]}})
+    project = start(settings={"level": "approve"}, entries={"add": first}, inventory=known)
     small.deliver(project, small.alert(host="s1"))
     waiting = small.wait(project, until=small.waiting)
+    assert waiting.radius is not None
+    assert (waiting.radius.hosts, waiting.radius.part) == (("s1", "s4"), None), "the whole hosts"
     assert "dry run of steps 2 to 3 right before the run" in waiting.transitions[-2].reason
     acts.answer(project, waiting.approvals[0].id, answer="approved", by="user:ann")
     found = ended(project)
     assert found.incident.state is State.FIXED, found.transitions[-1].reason
     assert len(found.approvals) == 1
     assert small_plan.order(tmp_path) == WHOLE
+    assert {run.part for run in found.runs if run.step == 1} == {"unit s1.service"}
 
 
 def test_a_later_step_that_changed_cancels_what_was_approved(start: Start, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.catalog.entry import Place
 from runner.errors import Refused
 from runner.inventory import Host, Inventory
-from runner.plan.places import TRIES, Option, Part, options
+from runner.plan.places import TRIES, Option, Placed, options
 from tests.policy_case import entry
 
 GROUPS = {"storage": ("s1", "s2", "s3"), "pool": ("s5", "s4")}
@@ -28,8 +28,8 @@ def inventory(
     return Inventory(hosts=MappingProxyType(hosts), groups=MappingProxyType(dict(groups)))
 
 
-def steps(*places: Place) -> list[Part]:
-    return [Part(entry=entry(), place=place, may_skip=False) for place in places]
+def steps(*places: Place) -> list[Placed]:
+    return [Placed(entry=entry(), place=place, may_skip=False) for place in places]
 
 
 def ways(*places: Place, **changes: Any) -> tuple[Option, ...]:

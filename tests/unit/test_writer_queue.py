@@ -127,3 +127,21 @@ def test_where_there_can_be_no_file_the_store_says_why(tmp_path: Path) -> None:
     nowhere = Database(f"sqlite:///{tmp_path}/none/runner.db")
     with pytest.raises(StoreError, match="unable to open database file"), nowhere.write():
         pass
+
+
+def test_who_still_writes_when_the_store_is_closed_ends_well(database: Database) -> None:
+    """A thread may be in its last step while the process ends."""
+    within, ended = threading.Event(), list[bool]()
+
+    def last() -> None:
+        with database.write():
+            within.set()
+            time.sleep(0.2)
+        ended.append(True)
+
+    thread = threading.Thread(target=last)
+    thread.start()
+    assert within.wait(30)
+    database.close()
+    thread.join()
+    assert ended == [True]
