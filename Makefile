@@ -25,7 +25,7 @@ help: ## Show the targets
 demo: .venv/ready ## Break one node of a small fleet and watch it being healed: no root, no server, no key
 	$(BIN)/runner demo $(ARGS)
 
-test: .venv/ready ## Run the tests that take less than ten seconds each; what lacks a program is skipped with the reason
+test: .venv/ready ## Run all but the slow tests; what lacks a program is skipped with the reason
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not slow and not lab and not nightly" $(ARGS)
 
 test-all: .venv/ready ## Run the slow tests too: whole demos, crashes, faults, scenarios of the roles

@@ -73,6 +73,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHost]:
 
 
 @real
+@pytest.mark.slow
 @with_ansible
 @pytest.mark.parametrize("playbook", ORDINARY)
 def test_an_ordinary_playbook_is_adopted_unchanged_and_dry_run(

@@ -28,6 +28,7 @@ from tests.loopback_sshd import Agent, Sshd, key_pair
 
 pytestmark = [
     *needs_ansible,
+    pytest.mark.slow,
     # apprise's mail module imports a module that Python 3.13 drops.
     pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning"),
 ]

@@ -15,7 +15,7 @@ from runner.incident import Outcome, Plan
 from tests.loading_project import FILES, Lab
 from tests.local_hosts import needs_ansible
 
-pytestmark = needs_ansible
+pytestmark = [*needs_ansible, pytest.mark.slow]
 
 
 class Traced:

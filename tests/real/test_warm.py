@@ -30,7 +30,7 @@ from runner.inventory import Inventory
 from tests.local_hosts import Lab, needs_ansible, number, sleepers
 from tests.warm_process import is_warm, keeper, socket_of, start, wait
 
-pytestmark = needs_ansible
+pytestmark = [*needs_ansible, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

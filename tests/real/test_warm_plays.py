@@ -21,7 +21,7 @@ from tests.local_hosts import Lab, needs_ansible
 from tests.warm_plays import FILES, PLAYS, REPRESENTATIVE
 from tests.warm_process import is_warm, keeper
 
-pytestmark = needs_ansible
+pytestmark = [*needs_ansible, pytest.mark.slow]
 
 #: A callback of the test's own that writes down all that Ansible tells its callbacks.
 WITNESS = """\

@@ -16,7 +16,7 @@ from tests.loading_project import Lab
 from tests.local_hosts import needs_ansible
 from tests.warm_process import is_warm, wait
 
-pytestmark = needs_ansible
+pytestmark = [*needs_ansible, pytest.mark.slow]
 
 INCLUDE = """\
 - ansible.builtin.copy: {content: x, dest: "ROOT/before", mode: "0600"}
